@@ -1,0 +1,50 @@
+// Work -> time on one die:  t0 + (t_mem^p + t_compute^p)^(1/p).
+//   t_mem     = (read + written) / (HBM bandwidth * hbm_efficiency)
+//   t_compute = (t_matrix'^p + t_vector^p)^(1/p)   (softmax on the vector cores beside the cube; one of them alone otherwise)
+//   t_matrix' = max( t_matrix, t_l2 )
+//   t_matrix  = (matrix + matrix_rounding) / (cube peak of the type * matrix_efficiency) * tile rounding over the cores
+//   t_l2      = bytes that tiles pull through L2 (each A panel once per column of tiles, each B panel once per row) / L2 bandwidth
+//   t_vector  = vector / (fp32 vector peak * vector_efficiency)
+// p is a figure of the kernel table (1.5). Deterministic: sqrt and our own cube root only.
+// Tile rounding: output tiles of 128x256, 256x128, 128x128, 64x256, 64x128, 32x256, 16x256 ... (the best of the list is taken, m
+// rounded up to 16), ceil(tiles / cores) waves over the real core count; a GEMM whose whole output is fewer tiles than
+// cores may split k (stream-k), so its rounding never costs more than the memory time would hide - see the source.
+#pragma once
+
+#include "hardware/catalogue.h"
+#include "sim/work.h"
+
+namespace ascendsim {
+
+enum class Bound : std::uint8_t { kLaunch, kMemory, kMatrix, kVector, kL2 };   // the largest term: "which limit"
+std::string_view to_text(Bound bound);
+
+struct KernelTime {
+  Duration total{};
+  Bound bound = Bound::kLaunch;
+};
+
+// Prices work without allocation or virtual calls: figures are copied into plain doubles at construction.
+// REQUIRES: family index < families.
+class KernelCost {
+ public:
+  // families: the order in which Work::family indexes them.
+  KernelCost(const Die& die, const KernelTable& table, std::span<const std::string_view> families);
+  [[nodiscard]] KernelTime price(const Work& work) const;
+  // Nothing but the die's peaks: matrix / peak per type; bytes / HBM bandwidth. For the speed of light.
+  [[nodiscard]] Duration matrix_at_peak(const Work& work) const;
+  [[nodiscard]] Duration memory_at_peak(Bytes bytes) const;
+
+ private:
+  struct Terms {
+    double t0, seconds_per_byte, matrix_efficiency, seconds_per_vector_flop;
+  };
+  std::vector<Terms> families_;
+  double exponent_, seconds_per_flop_[4], seconds_per_hbm_byte_, seconds_per_l2_byte_;
+  std::int64_t cores_;
+};
+
+// (a^p + b^p)^(1/p): by sqrt and cube root at p = 1.5, sum at 1, sqrt at 2; other p are refused when a table is read.
+double combine(double a, double b, double p);
+
+}  // namespace ascendsim

@@ -1,0 +1,64 @@
+// Servers and clusters as graphs (Boost.Graph): vertices are dies, switches and NICs, edges are one-directional links
+// with bandwidth, efficiency and latency. A2: full HCCS mesh inside a server, a RoCE NIC per die into one leaf/spine
+// switch. A3: two dies of a package joined by SIO, every die into 7 UB plane switches (L1 in the server, L2 between
+// servers, non-blocking), and a RoCE NIC per die on a plane of its own.
+#pragma once
+
+#include <boost/graph/adjacency_list.hpp>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "hardware/catalogue.h"
+
+namespace ascendsim {
+
+enum class VertexKind : std::uint8_t { kDie, kHost, kUbSwitchL1, kUbSwitchL2, kNic, kRoceSwitch };
+enum class LinkKind : std::uint8_t { kHccs, kSio, kUbPlane, kRoce, kHostLink };
+
+struct Vertex {
+  VertexKind kind = VertexKind::kDie;
+  int server = 0;
+  int index = 0;                                           // of its kind inside the server (die 0..15, plane 0..6)
+};
+struct Link {
+  LinkKind kind = LinkKind::kHccs;
+  BytesPerSecond bandwidth;                                // nominal, one direction
+  Ratio efficiency;
+  Duration latency{};
+};
+
+using LinkGraphStorage = boost::adjacency_list<boost::vecS, boost::vecS, boost::bidirectionalS, Vertex, Link>;
+
+// REQUIRES: servers >= 1. Die d of server s is rank s * dies + d, in that vertex order (vertices 0 .. ranks-1 are dies).
+class Cluster {
+ public:
+  Cluster(Server server, int servers);
+
+  [[nodiscard]] const Server& server() const { return server_; }
+  [[nodiscard]] int servers() const { return servers_; }
+  [[nodiscard]] int ranks() const { return servers_ * server_.dies(); }
+  [[nodiscard]] const LinkGraphStorage& graph() const { return graph_; }
+  [[nodiscard]] int server_of(int rank) const { return rank / server_.dies(); }
+  [[nodiscard]] int card_of(int rank) const { return rank / server_.dies_per_card; }
+
+  // What a group of ranks can use, from the links of the graph: how many servers it spans, how many of its ranks sit in
+  // each server (equal shares or 0 = unequal), whether each rank shares its package with another one of the group, and
+  // the nominal one-direction bandwidth of a rank's ports of each kind towards the group.
+  struct Span {
+    int ranks = 0;
+    int servers = 0;
+    int ranks_per_server = 0;                              // the largest share
+    int package_peers = 0;                                 // ranks of the group in a rank's own package, 0 or 1
+    BytesPerSecond mesh_link, package_link, switched_port, nic;   // 0 where the fabric has none
+  };
+  [[nodiscard]] Span span_of(std::span<const int> ranks) const;
+
+ private:
+  Server server_;
+  int servers_;
+  LinkGraphStorage graph_;
+};
+
+}  // namespace ascendsim
