@@ -1,0 +1,208 @@
+#include "sim/program.h"
+
+#include <algorithm>
+
+namespace ascendsim {
+
+namespace {
+
+Work no_work(const OperatorView&) { return Work{.launches = 0}; }
+
+constexpr OperatorType kFence{"fence", no_work};
+constexpr OperatorType kAllGather{"all_gather", nullptr, Primitive::kAllGather};
+constexpr OperatorType kReduceScatter{"reduce_scatter", nullptr, Primitive::kReduceScatter};
+constexpr OperatorType kAllReduce{"all_reduce", nullptr, Primitive::kAllReduce};
+constexpr OperatorType kAllToAll{"all_to_all", nullptr, Primitive::kAllToAll};
+
+bool same_operator(const Operator& a, const Operator& b) {
+  return a.type == b.type && std::string_view(a.label) == b.label && a.params == b.params && a.operands == b.operands &&
+         a.wait == b.wait && a.layer == b.layer && a.inputs == b.inputs && a.outputs == b.outputs &&
+         a.stream == b.stream && a.category == b.category && a.group == b.group;
+}
+bool same_value(const Value& a, const Value& b) {
+  return a.buffer == b.buffer && a.row == b.row && a.rows == b.rows && a.column == b.column && a.columns == b.columns &&
+         a.dtype == b.dtype;
+}
+bool same_buffer(const Buffer& a, const Buffer& b) {
+  return a.kind == b.kind && a.dtype == b.dtype && a.columns == b.columns && a.rows == b.rows && a.capacity == b.capacity;
+}
+
+}  // namespace
+
+std::string_view to_text(Dtype d) {
+  switch (d) {
+    case Dtype::kFp16: return "float16";
+    case Dtype::kBf16: return "bfloat16";
+    case Dtype::kFp32: return "float32";
+    case Dtype::kInt8: return "int8";
+    case Dtype::kInt4: return "int4";
+    case Dtype::kInt32: return "int32";
+  }
+  return "?";
+}
+
+std::string_view to_text(Primitive p) {
+  switch (p) {
+    case Primitive::kNone: return "none";
+    case Primitive::kAllGather: return "all-gather";
+    case Primitive::kReduceScatter: return "reduce-scatter";
+    case Primitive::kAllReduce: return "all-reduce";
+    case Primitive::kAllToAll: return "all-to-all";
+    case Primitive::kDispatch: return "dispatch";
+    case Primitive::kCombine: return "combine";
+  }
+  return "?";
+}
+
+Bytes bytes_sent(Primitive primitive, const CollectiveParams& c) {
+  const std::int64_t share = c.bytes.count() / c.ranks * (c.ranks - 1) + c.bytes.count() % c.ranks * (c.ranks - 1) / c.ranks;
+  return Bytes(primitive == Primitive::kAllReduce ? 2 * share : share);
+}
+
+Value Value::row_slice(std::int64_t first, std::int64_t count) const {
+  check(first >= 0 && count >= 0 && first + count <= rows, "a row slice leaves its value");
+  Value v = *this;
+  v.row += static_cast<std::int32_t>(first);
+  v.rows = static_cast<std::int32_t>(count);
+  return v;
+}
+
+Value Value::column_slice(std::int64_t first, std::int64_t count) const {
+  check(first >= 0 && count >= 0 && first + count <= columns, "a column slice leaves its value");
+  Value v = *this;
+  v.column += static_cast<std::int32_t>(first);
+  v.columns = static_cast<std::int32_t>(count);
+  return v;
+}
+
+bool Program::same_work(const Program& other) const {
+  return std::ranges::equal(operators, other.operators, same_operator) &&
+         std::ranges::equal(values, other.values, same_value) && std::ranges::equal(buffers, other.buffers, same_buffer) &&
+         params == other.params;
+}
+
+ProgramBuilder::ProgramBuilder() {
+  program_.operators.reserve(4096);
+  program_.values.reserve(16384);
+  program_.buffers.reserve(8192);
+  program_.slices.reserve(2048);
+  program_.params.reserve(16384);
+  access_.reserve(8192);
+  program_.slices.push_back({});
+}
+
+void ProgramBuilder::append_words(const void* data, std::size_t bytes) {
+  const std::size_t at = program_.params.size();
+  program_.params.resize(at + (bytes + 7) / 8);
+  if (bytes > 0) std::memcpy(program_.params.data() + at, data, bytes);
+}
+
+Value ProgramBuilder::add_buffer(Buffer buffer) {
+  constexpr std::int64_t kLimit = std::int64_t{1} << 31;
+  check(buffer.rows >= 0 && buffer.rows < kLimit && buffer.columns >= 0, "a buffer needs 0 <= rows, columns < 2^31");
+  buffer.capacity = std::max(buffer.capacity, buffer.rows);
+  const Value v{.buffer = static_cast<std::uint32_t>(program_.buffers.size()),
+                .rows = static_cast<std::int32_t>(buffer.rows),
+                .columns = buffer.columns,
+                .dtype = buffer.dtype};
+  program_.buffers.push_back(buffer);
+  access_.emplace_back();
+  return v;
+}
+
+Value ProgramBuilder::input(Dtype dtype, std::int64_t rows, std::int64_t columns) {
+  return add_buffer({BufferKind::kInput, dtype, static_cast<std::int32_t>(columns), rows});
+}
+
+Value ProgramBuilder::activation(Dtype dtype, std::int64_t rows, std::int64_t columns, std::int64_t capacity) {
+  return add_buffer({BufferKind::kActivation, dtype, static_cast<std::int32_t>(columns), rows, capacity});
+}
+
+Value ProgramBuilder::weight(Dtype dtype, std::int64_t inputs, std::int64_t outputs, const TensorSlice& slice) {
+  program_.slices.push_back(slice);
+  program_.slices.back().layer = slice.layer >= 0 ? slice.layer : layer_;
+  return add_buffer({BufferKind::kWeight, dtype, static_cast<std::int32_t>(outputs), inputs * slice.experts, 0,
+                     static_cast<std::uint32_t>(program_.slices.size() - 1)});
+}
+
+Value ProgramBuilder::state(Dtype dtype, std::int64_t rows, std::int64_t columns, const TensorSlice& slice) {
+  program_.slices.push_back(slice);
+  program_.slices.back().layer = slice.layer >= 0 ? slice.layer : layer_;
+  return add_buffer({BufferKind::kState, dtype, static_cast<std::int32_t>(columns), rows, 0,
+                     static_cast<std::uint32_t>(program_.slices.size() - 1)});
+}
+
+void ProgramBuilder::fence(StreamId stream, std::uint32_t wait) {
+  Operator op{.type = &kFence, .label = "fence", .wait = wait, .layer = layer_, .stream = stream};
+  op.operands = static_cast<std::uint32_t>(program_.values.size());
+  program_.operators.push_back(op);
+}
+
+void ProgramBuilder::push(const OperatorType& type, const char* label, std::uint32_t params, std::span<const Value> in,
+                          std::span<const Value> out, StreamId stream, std::uint8_t category, std::uint8_t group) {
+  // Streams run in order, so per other stream only the latest access matters.
+  std::array<std::uint32_t, kMaxStreams> need{};
+  for (const Value& v : in)
+    for (int s = 0; s < kMaxStreams; ++s) need[s] = std::max(need[s], access_[v.buffer].write[s]);
+  for (const Value& v : out)
+    for (int s = 0; s < kMaxStreams; ++s)
+      need[s] = std::max({need[s], access_[v.buffer].write[s], access_[v.buffer].read[s]});
+
+  std::uint32_t wait = kNoWait;
+  for (int s = 0; s < kMaxStreams; ++s) {
+    if (s == stream || need[s] <= waited_[stream][s]) continue;
+    waited_[stream][s] = need[s];
+    if (wait != kNoWait) fence(stream, wait);
+    wait = need[s] - 1;
+  }
+
+  Operator op{.type = &type, .label = label, .params = params, .wait = wait, .layer = layer_,
+              .inputs = static_cast<std::uint8_t>(in.size()), .outputs = static_cast<std::uint8_t>(out.size()),
+              .stream = stream, .category = category, .group = group};
+  op.operands = static_cast<std::uint32_t>(program_.values.size());
+  program_.values.insert(program_.values.end(), in.begin(), in.end());
+  program_.values.insert(program_.values.end(), out.begin(), out.end());
+  program_.operators.push_back(op);
+  const auto index = static_cast<std::uint32_t>(program_.operators.size());
+  for (const Value& v : in) access_[v.buffer].read[stream] = index;
+  for (const Value& v : out) access_[v.buffer].write[stream] = index;
+}
+
+Value ProgramBuilder::collective(const OperatorType& type, const char* label, Value in, Value out, Group group, Bytes bytes,
+                                 Axis axis) {
+  const CollectiveParams params{bytes, group.ranks, axis};
+  push(type, label, store(params), {&in, 1}, {&out, 1}, static_cast<StreamId>(lane_ + kCommunicationStream),
+       kCommunicationCategory, group.kind);
+  return out;
+}
+
+Value ProgramBuilder::all_gather(const char* label, Value in, Group group, Axis axis, std::int64_t out_rows) {
+  if (group.ranks == 1) return in;
+  const bool rows = axis == Axis::kRows;
+  const std::int64_t gathered = !rows ? in.rows : out_rows > 0 ? out_rows : std::int64_t{in.rows} * group.ranks;
+  const Value out = activation(in.dtype, gathered, rows ? in.columns : std::int64_t{in.columns} * group.ranks);
+  return collective(kAllGather, label, in, out, group, out.bytes(), axis);
+}
+
+Value ProgramBuilder::reduce_scatter(const char* label, Value in, Group group) {
+  if (group.ranks == 1) return in;
+  const std::int64_t share = ceil_div(in.rows, group.ranks);
+  const Value out = activation(in.dtype, share, in.columns);
+  return collective(kReduceScatter, label, in, out, group, out.bytes() * group.ranks, Axis::kRows);
+}
+
+Value ProgramBuilder::all_reduce(const char* label, Value in, Group group) {
+  if (group.ranks == 1) return in;
+  return collective(kAllReduce, label, in, in, group, in.bytes(), Axis::kRows);
+}
+
+Value ProgramBuilder::all_to_all(const char* label, Value in, Group group, std::int64_t out_rows, std::int64_t out_columns,
+                                 const OperatorType* type, Dtype out_dtype, std::int64_t capacity) {
+  if (group.ranks == 1) return in;
+  const Value out = activation(type ? out_dtype : in.dtype, out_rows, out_columns, capacity);
+  return collective(type ? *type : kAllToAll, label, in, out, group, in.bytes(), Axis::kRows);
+}
+
+Program ProgramBuilder::take() { return std::move(program_); }
+
+}  // namespace ascendsim

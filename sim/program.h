@@ -1,0 +1,224 @@
+// A program: what one rank does in one forward step, written by ordinary code with a ProgramBuilder as one would write it
+// with MPI. Programs are data; machines read them (drive.h): the verifier, the clock, and readings such as memory.h.
+//
+// Values are views (rows, columns) of buffers; a slice costs nothing. Program order defines meaning. Operators may update
+// in place. The builder derives the waits between streams from reads and writes, so a strategy never writes one.
+// Collectives match between ranks by group, stream and order. A group is named by its kind ("tp"): which ranks it joins
+// is the business of whoever carries the program out, so ranks with the same part to play have equal programs.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "sim/units.h"
+#include "sim/work.h"
+
+namespace ascendsim {
+
+enum class Dtype : std::uint8_t { kFp16, kBf16, kFp32, kInt8, kInt4, kInt32 };
+constexpr int bits(Dtype d) {
+  switch (d) {
+    case Dtype::kFp16:
+    case Dtype::kBf16: return 16;
+    case Dtype::kFp32:
+    case Dtype::kInt32: return 32;
+    case Dtype::kInt8: return 8;
+    case Dtype::kInt4: return 4;
+  }
+  return 0;
+}
+std::string_view to_text(Dtype d);
+
+enum class BufferKind : std::uint8_t { kInput, kActivation, kWeight, kState };
+
+// The part of a global tensor that this rank holds, e.g. rows [0, 1536) and columns [3072, 6144) of "layers.7.q_b".
+// Weights are [inputs, outputs]; `experts` stacks that many of them, starting with `first_expert`.
+struct TensorSlice {
+  const char* key = "";            // static storage; with `layer` it names the global tensor
+  std::int32_t layer = -1;
+  std::int32_t row = 0, column = 0, first_expert = 0;
+  std::int32_t experts = 1;
+  Bytes extra{};                   // quantisation scales and the like, beside the elements
+};
+
+struct Buffer {
+  BufferKind kind = BufferKind::kActivation;
+  Dtype dtype = Dtype::kFp16;
+  std::int32_t columns = 0;
+  std::int64_t rows = 0;           // expected rows: what the clock charges
+  std::int64_t capacity = 0;       // rows that are allocated: what memory counts
+  std::uint32_t slice = 0;         // weight, state: index into Program::slices
+  [[nodiscard]] Bytes allocated() const { return Bytes(ceil_div(capacity * columns * bits(dtype), 8)); }
+};
+
+struct Value {
+  std::uint32_t buffer = 0;
+  std::int32_t row = 0, rows = 0;
+  std::int32_t column = 0, columns = 0;
+  Dtype dtype = Dtype::kFp16;
+
+  [[nodiscard]] Value row_slice(std::int64_t first, std::int64_t count) const;
+  [[nodiscard]] Value column_slice(std::int64_t first, std::int64_t count) const;
+  [[nodiscard]] std::int64_t elements() const { return std::int64_t{rows} * columns; }
+  [[nodiscard]] Bytes bytes() const { return Bytes(ceil_div(elements() * bits(dtype), 8)); }
+};
+static_assert(sizeof(Value) == 24);
+
+enum class Primitive : std::uint8_t { kNone, kAllGather, kReduceScatter, kAllReduce, kAllToAll, kDispatch, kCombine };
+std::string_view to_text(Primitive p);
+
+class OperatorView;
+
+// One constexpr entry per operator type; sim/ holds the entries and never knows the types.
+struct OperatorType {
+  const char* name;
+  Work (*work)(const OperatorView&);   // null for collectives
+  Primitive primitive = Primitive::kNone;
+};
+
+using StreamId = std::uint8_t;
+constexpr StreamId kComputeStream = 0, kCommunicationStream = 1;
+constexpr int kMaxStreams = 4;         // two lanes of a compute and a communication stream each
+constexpr std::uint32_t kNoWait = 0xffffffff;
+
+struct Operator {
+  const OperatorType* type = nullptr;
+  const char* label = "";              // static storage: "o_proj"; what tables and diagnostics call it
+  std::uint32_t params = 0;            // offset into Program::params
+  std::uint32_t operands = 0;          // inputs, then outputs, in Program::values
+  std::uint32_t wait = kNoWait;        // an earlier operator on another stream that must have finished
+  std::int16_t layer = -1;
+  std::uint8_t inputs = 0, outputs = 0;
+  StreamId stream = kComputeStream;
+  std::uint8_t category = 0;           // how reports group time; opaque here
+  std::uint8_t group = 0;              // collectives: group kind
+};
+static_assert(sizeof(Operator) == 40);
+
+enum class Axis : std::uint8_t { kRows, kColumns };
+// bytes: the amount that closed forms are written in. Full output of an all-gather, full input of a reduce-scatter, the
+// vector of an all-reduce, the local buffer of an all-to-all.
+struct CollectiveParams {
+  Bytes bytes{};
+  std::int32_t ranks = 1;
+  Axis axis = Axis::kRows;
+};
+// What one rank sends with a bandwidth-optimal algorithm (= what it receives).
+Bytes bytes_sent(Primitive primitive, const CollectiveParams& params);
+
+struct Program {
+  std::vector<Operator> operators;
+  std::vector<Value> values;
+  std::vector<Buffer> buffers;
+  std::vector<TensorSlice> slices;
+  std::vector<std::uint64_t> params;
+
+  [[nodiscard]] OperatorView view(std::size_t index) const;
+  // Equal for every machine that does not look at numbers in tensors: slice origins may differ.
+  [[nodiscard]] bool same_work(const Program& other) const;
+};
+
+class OperatorView {
+ public:
+  OperatorView(const Program& program, const Operator& op) : program_(&program), op_(&op) {}
+  [[nodiscard]] const Operator& op() const { return *op_; }
+  [[nodiscard]] const Value& in(std::size_t i) const { return program_->values[op_->operands + i]; }
+  [[nodiscard]] const Value& out(std::size_t i = 0) const { return program_->values[op_->operands + op_->inputs + i]; }
+  [[nodiscard]] const Buffer& buffer(const Value& v) const { return program_->buffers[v.buffer]; }
+  [[nodiscard]] const TensorSlice& slice(const Value& v) const { return program_->slices[buffer(v).slice]; }
+  template <class P>
+  [[nodiscard]] const P& params() const {
+    static_assert(std::is_trivially_copyable_v<P> && alignof(P) <= 8);
+    return *reinterpret_cast<const P*>(program_->params.data() + op_->params);
+  }
+  // Trailing elements that apply() stored behind the parameters.
+  template <class P, class T>
+  [[nodiscard]] std::span<const T> tail(std::size_t count) const {
+    return {reinterpret_cast<const T*>(program_->params.data() + op_->params + words<P>()), count};
+  }
+  template <class P>
+  static constexpr std::size_t words() { return (sizeof(P) + 7) / 8; }
+
+ private:
+  const Program* program_;
+  const Operator* op_;
+};
+inline OperatorView Program::view(std::size_t index) const { return {*this, operators[index]}; }
+
+// REQUIRES everywhere: row and column counts below 2^31; a program has fewer than 2^32 operators and values.
+class ProgramBuilder {
+ public:
+  ProgramBuilder();
+
+  // What follows belongs to this layer, category and lane until the next call.
+  void set_layer(int layer) { layer_ = static_cast<std::int16_t>(layer); }
+  void set_category(std::uint8_t category) { category_ = category; }
+  void set_lane(int lane) { lane_ = static_cast<StreamId>(2 * lane); }
+
+  Value input(Dtype dtype, std::int64_t rows, std::int64_t columns);
+  // capacity: rows allocated, when more than are expected (routed tokens, padding).
+  Value activation(Dtype dtype, std::int64_t rows, std::int64_t columns, std::int64_t capacity = 0);
+  Value weight(Dtype dtype, std::int64_t inputs, std::int64_t outputs, const TensorSlice& slice);
+  Value state(Dtype dtype, std::int64_t rows, std::int64_t columns, const TensorSlice& slice);
+
+  template <class P>
+  void apply(const OperatorType& type, const char* label, const P& params, std::initializer_list<Value> in,
+             std::initializer_list<Value> out) {
+    push(type, label, store(params), {in.begin(), in.size()}, {out.begin(), out.size()}, lane_, category_);
+  }
+  template <class P, class T>
+  void apply(const OperatorType& type, const char* label, const P& params, std::span<const T> tail,
+             std::initializer_list<Value> in, std::initializer_list<Value> out) {
+    const std::uint32_t at = store(params);
+    append_words(tail.data(), tail.size_bytes());
+    push(type, label, at, {in.begin(), in.size()}, {out.begin(), out.size()}, lane_, category_);
+  }
+
+  // A collective over the group kind `group` of `ranks` ranks; with one rank nothing happens and `in` comes back.
+  // all_gather: `out_rows` = rows of all members together (unequal shares allowed), default ranks * in.rows.
+  struct Group {
+    std::uint8_t kind = 0;
+    int ranks = 1;
+  };
+  Value all_gather(const char* label, Value in, Group group, Axis axis = Axis::kRows, std::int64_t out_rows = 0);
+  Value reduce_scatter(const char* label, Value in, Group group);      // rows are padded up to a multiple of ranks
+  Value all_reduce(const char* label, Value in, Group group);
+  Value all_to_all(const char* label, Value in, Group group, std::int64_t out_rows, std::int64_t out_columns,
+                   const OperatorType* type = nullptr, Dtype out_dtype = Dtype::kFp16, std::int64_t capacity = 0);
+
+  Program take();
+
+ private:
+  struct Access {                      // the last operator of each stream that wrote or read a buffer, +1; 0 = none
+    std::array<std::uint32_t, kMaxStreams> write{}, read{};
+  };
+  template <class P>
+  std::uint32_t store(const P& params) {
+    const auto at = static_cast<std::uint32_t>(program_.params.size());
+    append_words(&params, sizeof(P));
+    return at;
+  }
+  void append_words(const void* data, std::size_t bytes);
+  Value add_buffer(Buffer buffer);
+  void push(const OperatorType& type, const char* label, std::uint32_t params, std::span<const Value> in,
+            std::span<const Value> out, StreamId stream, std::uint8_t category, std::uint8_t group = 0);
+  void fence(StreamId stream, std::uint32_t wait);
+  Value collective(const OperatorType& type, const char* label, Value in, Value out, Group group, Bytes bytes, Axis axis);
+
+  Program program_;
+  std::vector<Access> access_;
+  std::array<std::array<std::uint32_t, kMaxStreams>, kMaxStreams> waited_{};   // [stream][other]: finished up to here
+  std::int16_t layer_ = -1;
+  std::uint8_t category_ = 0;
+  StreamId lane_ = 0;
+};
+
+// Category that the builder gives to every collective.
+constexpr std::uint8_t kCommunicationCategory = 255;
+
+}  // namespace ascendsim

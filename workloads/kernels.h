@@ -1,0 +1,32 @@
+// The kernel families that operators name in Work::family. hardware/catalogue/kernels/ holds t0 and efficiencies of each
+// under the same name; a new family is a line here and an entry there.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace ascendsim {
+
+enum class Kernel : std::uint8_t {
+  kGemm16,
+  kGemmInt8,
+  kGemmFp32,
+  kGroupedGemmInt8,
+  kGroupedGemm16,
+  kAttentionPrefill,
+  kMlaDecode,
+  kMlaProlog,
+  kVector,
+  kDataMovement,
+  kMerge,
+};
+constexpr std::array<std::string_view, 11> kKernelNames = {
+    "gemm_16",    "gemm_int8",  "gemm_fp32", "grouped_gemm_int8", "grouped_gemm_16", "attention_prefill",
+    "mla_decode", "mla_prolog", "vector",    "data_movement",     "merge"};
+constexpr std::uint8_t family(Kernel k) { return static_cast<std::uint8_t>(k); }
+
+// What breakdowns group time by (Operator::category); communication is sim's kCommunicationCategory.
+enum class Category : std::uint8_t { kAttention, kLinear, kMoe, kVector };
+
+}  // namespace ascendsim

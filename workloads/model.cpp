@@ -1,0 +1,178 @@
+#include "workloads/model.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+
+namespace ascendsim {
+
+namespace {
+
+struct Field {
+  const char* key;
+  std::int64_t Model::*member;
+  bool required = true;
+  std::int64_t least = 1;
+};
+
+constexpr Field kFields[] = {
+    {"hidden_size", &Model::hidden},
+    {"vocab_size", &Model::vocabulary},
+    {"num_hidden_layers", &Model::layers},
+    {"first_k_dense_replace", &Model::dense_layers, true, 0},
+    {"num_attention_heads", &Model::heads},
+    {"q_lora_rank", &Model::q_rank},
+    {"kv_lora_rank", &Model::kv_rank},
+    {"qk_nope_head_dim", &Model::nope},
+    {"qk_rope_head_dim", &Model::rope},
+    {"v_head_dim", &Model::value},
+    {"intermediate_size", &Model::dense_width},
+    {"moe_intermediate_size", &Model::expert_width},
+    {"n_routed_experts", &Model::experts},
+    {"n_shared_experts", &Model::shared_experts, true, 0},
+    {"num_experts_per_tok", &Model::top_k},
+    {"num_nextn_predict_layers", &Model::mtp_layers, false, 0},
+    {"max_position_embeddings", &Model::max_positions},
+};
+constexpr std::int64_t kLargestField = std::int64_t{1} << 28;   // keeps every product of two widths far below 2^63
+
+// Spellings differ only in case and separators: "deepseek_r1", "DeepSeek-R1".
+std::string canonical(std::string_view name) {
+  std::string out;
+  for (const char c : name)
+    if (c != '-' && c != '_' && c != ' ' && c != '.') out += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  return out;
+}
+
+std::optional<Dtype> read_dtype(ConfigNode root, Diagnostics& diagnostics) {
+  const ConfigNode node = root.find("torch_dtype") ? root.find("torch_dtype") : root.find("dtype");
+  if (!node) return std::nullopt;
+  const auto text = node.as_string(diagnostics);
+  if (!text) return std::nullopt;
+  if (*text == "float16") return Dtype::kFp16;
+  if (*text == "bfloat16") return Dtype::kBf16;
+  diagnostics.error("E0221", node.where(), fmt::format("dtype '{}' is not supported", *text), {},
+                    "the Ascend engines run DeepSeek in float16 or bfloat16");
+  return std::nullopt;
+}
+
+void read_field(ConfigNode root, const Field& field, Model& model, Diagnostics& diagnostics) {
+  const ConfigNode node = root.find(field.key);
+  if (!node) {
+    if (field.required)
+      diagnostics.error("E0222", root.where(), fmt::format("the model has no '{}'", field.key), {},
+                        "this is the key name of a HuggingFace config.json of a DeepSeek-V3-like model");
+    return;
+  }
+  const auto value = node.as_integer(diagnostics);
+  if (!value) return;
+  if (*value < field.least || *value > kLargestField) {
+    diagnostics.error("E0223", node.where(),
+                      fmt::format("'{}' must be between {} and {}, got {}", field.key, field.least, kLargestField, *value));
+    return;
+  }
+  model.*field.member = *value;
+}
+
+void check_model(ConfigNode root, const Model& m, Diagnostics& diagnostics) {
+  if (root.find("index_topk") || root.find("index_n_heads"))
+    diagnostics.error("E0224", root.where(), "this model uses sparse attention (DeepSeek-V3.2), which is not modelled yet", {},
+                      "use DeepSeek-V3, DeepSeek-R1 or DeepSeek-V3.1");
+  if (m.dense_layers > m.layers)
+    diagnostics.error("E0225", root.find("first_k_dense_replace").where(),
+                      fmt::format("first_k_dense_replace is {}, but the model has {} layers", m.dense_layers, m.layers));
+  if (m.top_k > m.experts)
+    diagnostics.error("E0226", root.find("num_experts_per_tok").where(),
+                      fmt::format("num_experts_per_tok is {}, but there are {} experts", m.top_k, m.experts));
+}
+
+}  // namespace
+
+ParameterCounts count_parameters(const Model& m) {
+  ParameterCounts c{};
+  c.attention_layer = m.hidden * m.q_rank + m.q_rank + m.q_rank * m.heads * m.qk_width() + m.hidden * m.cache_width() +
+                      m.kv_rank + m.kv_rank * m.heads * (m.nope + m.value) + m.heads * m.value * m.hidden;
+  c.dense_mlp = 3 * m.hidden * m.dense_width;
+  c.gate = m.experts * m.hidden + m.experts;
+  c.expert = 3 * m.hidden * m.expert_width;
+  c.shared_expert = c.expert * m.shared_experts;
+  c.moe_layer = c.gate + c.shared_expert + m.experts * c.expert;
+  c.embedding = c.lm_head = m.vocabulary * m.hidden;
+  const std::int64_t norms = 2 * m.hidden;
+  c.main = m.layers * (c.attention_layer + norms) + m.dense_layers * c.dense_mlp + m.moe_layers() * c.moe_layer +
+           c.embedding + m.hidden + c.lm_head;
+  c.active = c.main - m.moe_layers() * (m.experts - m.top_k) * c.expert;
+  // eh_proj joins the embedding and the hidden state; enorm, hnorm and shared_head.norm beside the layer's own two norms.
+  c.mtp_unique = c.attention_layer + norms + c.moe_layer + 2 * m.hidden * m.hidden + 3 * m.hidden;
+  c.checkpoint = c.main + m.mtp_layers * (c.mtp_unique + c.embedding + c.lm_head);
+  return c;
+}
+
+PrefillFlops prefill_flops(const Model& m, std::int64_t tokens) {
+  const ParameterCounts c = count_parameters(m);
+  const std::int64_t pairs = tokens * (tokens + 1) / 2;
+  const std::int64_t kv_b = m.kv_rank * m.heads * (m.nope + m.value);
+  const std::int64_t linear = c.attention_layer - m.q_rank - m.kv_rank - kv_b;   // without the two norms
+  return {.attention_core = Flops(2 * m.layers * m.heads * (m.qk_width() + m.value) * pairs),
+          .attention_linear = Flops(2 * tokens * m.layers * linear),
+          .kv_b = Flops(2 * tokens * m.layers * kv_b),
+          .dense = Flops(2 * tokens * m.dense_layers * c.dense_mlp),
+          .routed = Flops(2 * tokens * m.moe_layers() * m.top_k * c.expert),
+          .shared = Flops(2 * tokens * m.moe_layers() * c.shared_expert),
+          .gate = Flops(2 * tokens * m.moe_layers() * m.experts * m.hidden),
+          .head = Flops(2 * m.hidden * m.vocabulary)};
+}
+
+Flops PrefillFlops::total() const {
+  return attention_core + attention_linear + kv_b + dense + routed + shared + gate + head;
+}
+
+Model read_model(const std::string& path, Diagnostics& diagnostics) {
+  Model model;
+  model.origin = path;
+  const auto document = Document::load(path, diagnostics);
+  if (!document) return model;
+  ConfigNode root = document->root();
+  if (const ConfigNode same = root.find("same_shape_as")) {
+    // R1 and V3.1 have the shapes of V3 under another name.
+    const auto base = same.as_string(diagnostics);
+    if (!base) return model;
+    model = read_model((std::filesystem::path(path).parent_path() / (*base + ".yaml")).string(), diagnostics);
+  } else {
+    const std::size_t before = diagnostics.all().size();
+    for (const Field& field : kFields) read_field(root, field, model, diagnostics);
+    model.dtype = read_dtype(root, diagnostics);
+    if (diagnostics.all().size() == before) check_model(root, model, diagnostics);
+  }
+  if (const ConfigNode name = root.find("name")) model.name = name.as_string(diagnostics).value_or("");
+  if (model.name.empty()) model.name = std::filesystem::path(path).parent_path().filename().string();
+  return model;
+}
+
+ModelLibrary::ModelLibrary(std::string folder) : folder_(std::move(folder)) {}
+
+std::vector<std::string> ModelLibrary::names() const {
+  std::vector<std::string> out;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_, ignored))
+    if (entry.path().extension() == ".yaml") out.push_back(entry.path().stem().string());
+  std::ranges::sort(out);
+  return out;
+}
+
+Model ModelLibrary::load(std::string_view name, const SourceLocation& where, Diagnostics& diagnostics) const {
+  const auto known = names();
+  for (const std::string& stem : known)
+    if (canonical(stem) == canonical(name)) return read_model(folder_ + "/" + stem + ".yaml", diagnostics);
+  std::vector<std::string_view> views(known.begin(), known.end());
+  const std::string_view near = nearest(name, views);
+  diagnostics.error("E0220", where, fmt::format("unknown model '{}'", name),
+                    fmt::format("known models: {}", fmt::join(known, ", ")),
+                    near.empty() ? "name one of them, or the path of a HuggingFace config.json, with --model"
+                                 : fmt::format("did you mean '{}'?", near));
+  return {};
+}
+
+}  // namespace ascendsim

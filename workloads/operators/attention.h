@@ -1,0 +1,47 @@
+// MLA attention cores. Expanded form (prefill): scores of width 192, values of width 128 a head, keys expanded from the
+// latent. Absorbed form (decode): one 576-wide row a token for all heads, outputs of width 512.
+// Both return the log-sum-exp of every row, so that partial results over disjoint keys can be merged.
+#pragma once
+
+#include <span>
+
+#include "sim/program.h"
+
+namespace ascendsim {
+
+// One block of a kernel call: queries [q_row, +q_rows) against keys [k_row, +k_rows). Masks are relative to the block:
+// without `causal` every pair counts; with it query i sees keys 0 .. i + shift.
+struct AttentionBlock {
+  std::int32_t q_row = 0, q_rows = 0, k_row = 0, k_rows = 0;
+  std::int32_t causal = 0, shift = 0;
+  [[nodiscard]] std::int64_t pairs() const;
+};
+
+struct PrefillCore {
+  std::int32_t heads = 0, key_width = 0, value_width = 0;
+  std::int32_t tile = 1;               // rows of a square mask tile: the tiles on the diagonal are computed in full
+  double softmax_ops_per_score = 0;    // lane operations of the online softmax
+  std::int32_t blocks = 0;
+  std::int32_t accumulate = 0;         // merges into (out, lse) of an earlier call instead of starting them
+};
+// One kernel call over `blocks` (of one or many sequences). q [T, heads * key_width], k [Tk, heads * key_width],
+// v [Tk, heads * value_width], out [T, heads * value_width] and lse [T, heads] are written in place.
+void attend(ProgramBuilder& p, const char* label, PrefillCore core, std::span<const AttentionBlock> blocks, Value q, Value k,
+            Value v, Value out, Value lse);
+
+struct DecodeCore {
+  std::int32_t heads = 0;
+  std::int32_t latent_width = 0;       // 512: values are the first columns of the cached row
+  std::int64_t context = 0;            // cached rows that each query row attends to on this rank, summed over the rows
+  std::int64_t cache_rows = 0;         // rows streamed from memory: sequences share nothing, drafts share their sequence's
+};
+// q [b, heads * 576] against cache [rows, 576] -> out [b, heads * 512], lse [b, heads].
+struct Partial {
+  Value out, lse;
+};
+Partial attend_absorbed(ProgramBuilder& p, const char* label, DecodeCore core, Value q, Value cache, Dtype lse_type);
+
+// parts * [b, heads * (width + 1)] stacked -> [b, heads * width]: o = sum_i exp(lse_i - lse) o_i in fp32.
+Value merge_partials(ProgramBuilder& p, const char* label, Value stacked, int parts, std::int64_t rows, std::int64_t columns);
+
+}  // namespace ascendsim
