@@ -20,8 +20,7 @@ bool same_operator(const Operator& a, const Operator& b) {
          a.stream == b.stream && a.category == b.category && a.group == b.group;
 }
 bool same_value(const Value& a, const Value& b) {
-  return a.buffer == b.buffer && a.row == b.row && a.rows == b.rows && a.column == b.column && a.columns == b.columns &&
-         a.dtype == b.dtype;
+  return a.buffer == b.buffer && a.rows == b.rows && a.columns == b.columns && a.dtype == b.dtype;
 }
 bool same_buffer(const Buffer& a, const Buffer& b) {
   return a.kind == b.kind && a.dtype == b.dtype && a.columns == b.columns && a.rows == b.rows && a.capacity == b.capacity;
@@ -72,6 +71,14 @@ Value Value::column_slice(std::int64_t first, std::int64_t count) const {
   Value v = *this;
   v.column += static_cast<std::int32_t>(first);
   v.columns = static_cast<std::int32_t>(count);
+  return v;
+}
+
+Value Value::reshaped(std::int64_t new_rows, std::int64_t new_columns) const {
+  check(new_rows * new_columns == elements(), "a reshaped value has other elements");
+  Value v = *this;
+  v.rows = static_cast<std::int32_t>(new_rows);
+  v.columns = static_cast<std::int32_t>(new_columns);
   return v;
 }
 
@@ -196,11 +203,14 @@ Value ProgramBuilder::all_reduce(const char* label, Value in, Group group) {
   return collective(kAllReduce, label, in, in, group, in.bytes(), Axis::kRows);
 }
 
-Value ProgramBuilder::all_to_all(const char* label, Value in, Group group, std::int64_t out_rows, std::int64_t out_columns,
-                                 const OperatorType* type, Dtype out_dtype, std::int64_t capacity) {
+Value ProgramBuilder::all_to_all(const char* label, Value in, Group group, std::int64_t out_rows, std::int64_t out_columns) {
   if (group.ranks == 1) return in;
-  const Value out = activation(type ? out_dtype : in.dtype, out_rows, out_columns, capacity);
-  return collective(type ? *type : kAllToAll, label, in, out, group, in.bytes(), Axis::kRows);
+  return collective(kAllToAll, label, in, activation(in.dtype, out_rows, out_columns), group, in.bytes(), Axis::kRows);
+}
+
+void ProgramBuilder::exchange(const OperatorType& type, const char* label, Value in, Value out, Group group, Bytes bytes) {
+  check(group.ranks > 1 && type.primitive != Primitive::kNone, "an exchange needs peers and a collective type");
+  collective(type, label, in, out, group, bytes, Axis::kRows);
 }
 
 Program ProgramBuilder::take() { return std::move(program_); }

@@ -64,6 +64,8 @@ struct Value {
 
   [[nodiscard]] Value row_slice(std::int64_t first, std::int64_t count) const;
   [[nodiscard]] Value column_slice(std::int64_t first, std::int64_t count) const;
+  // The same elements under another shape (per-head weights read transposed). REQUIRES: equal element counts.
+  [[nodiscard]] Value reshaped(std::int64_t new_rows, std::int64_t new_columns) const;
   [[nodiscard]] std::int64_t elements() const { return std::int64_t{rows} * columns; }
   [[nodiscard]] Bytes bytes() const { return Bytes(ceil_div(elements() * bits(dtype), 8)); }
 };
@@ -119,7 +121,7 @@ struct Program {
   std::vector<std::uint64_t> params;
 
   [[nodiscard]] OperatorView view(std::size_t index) const;
-  // Equal for every machine that does not look at numbers in tensors: slice origins may differ.
+  // Equal for every machine that does not look at the numbers in tensors: where a view or a slice starts may differ.
   [[nodiscard]] bool same_work(const Program& other) const;
 };
 
@@ -188,8 +190,10 @@ class ProgramBuilder {
   Value all_gather(const char* label, Value in, Group group, Axis axis = Axis::kRows, std::int64_t out_rows = 0);
   Value reduce_scatter(const char* label, Value in, Group group);      // rows are padded up to a multiple of ranks
   Value all_reduce(const char* label, Value in, Group group);
-  Value all_to_all(const char* label, Value in, Group group, std::int64_t out_rows, std::int64_t out_columns,
-                   const OperatorType* type = nullptr, Dtype out_dtype = Dtype::kFp16, std::int64_t capacity = 0);
+  Value all_to_all(const char* label, Value in, Group group, std::int64_t out_rows, std::int64_t out_columns);
+  // A collective of an operator's own making (fused dispatch and combine): `bytes` = the local buffer that travels.
+  // REQUIRES: at least two ranks.
+  void exchange(const OperatorType& type, const char* label, Value in, Value out, Group group, Bytes bytes);
 
   Program take();
 

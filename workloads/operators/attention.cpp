@@ -16,20 +16,22 @@ struct Merge {
 Work prefill_work(const OperatorView& v) {
   const auto& core = v.params<PrefillCore>();
   const auto blocks = v.tail<PrefillCore, AttentionBlock>(static_cast<std::size_t>(core.blocks));
-  std::int64_t pairs = 0, masked_pairs = 0;
+  std::int64_t pairs = 0, masked_pairs = 0, rows = 0;
   for (const AttentionBlock& b : blocks) {
     pairs += b.pairs();
+    rows += b.q_rows;
     // Each mask tile on the diagonal is computed whole: t (t - 1) / 2 pairs too many for t rows.
     if (b.causal) masked_pairs += std::int64_t{b.q_rows} * (std::min(core.tile, b.q_rows) - 1) / 2;
   }
   if (pairs == 0) return {.launches = 0};
   const std::int64_t flop_per_pair = 2 * std::int64_t{core.heads} * (core.key_width + core.value_width);
-  const auto scores = static_cast<double>((pairs + masked_pairs) * core.heads);
+  const double softmax_ops = static_cast<double>(pairs + masked_pairs) * core.softmax_ops_per_score +
+                             static_cast<double>(rows) * core.softmax_ops_per_row;
   Work work{.family = family(Kernel::kAttentionPrefill),
             .matrix_type = MatrixType::k16Bit,
             .matrix = Flops(flop_per_pair * pairs),
             .matrix_rounding = Flops(flop_per_pair * masked_pairs),
-            .vector = Flops(std::llround(scores * core.softmax_ops_per_score)),
+            .vector = Flops(std::llround(core.heads * softmax_ops)),
             .read = v.in(0).bytes() + v.in(1).bytes() + v.in(2).bytes(),
             .written = v.out(0).bytes() + v.out(1).bytes()};
   if (core.accumulate) work.read += work.written;
@@ -57,6 +59,12 @@ Work merge_work(const OperatorView& v) {
 
 constexpr OperatorType kAttention{"attention_prefill", prefill_work};
 constexpr OperatorType kAbsorbedAttention{"attention_decode", decode_work};
+Work pack_work(const OperatorView& v) {
+  if (v.out().rows == 0) return {.launches = 0};
+  return {.family = family(Kernel::kDataMovement), .read = v.in(0).bytes() + v.in(1).bytes(), .written = v.out().bytes()};
+}
+
+constexpr OperatorType kPackPartial{"pack_partial", pack_work};
 constexpr OperatorType kMerge{"merge_partials", merge_work};
 
 }  // namespace
@@ -80,6 +88,12 @@ Partial attend_absorbed(ProgramBuilder& p, const char* label, DecodeCore core, V
                         p.activation(lse_type, q.rows, core.heads)};
   p.apply(kAbsorbedAttention, label, core, {q, cache}, {partial.out, partial.lse});
   return partial;
+}
+
+Value pack_partial(ProgramBuilder& p, const char* label, const Partial& partial, std::int64_t columns) {
+  const Value y = p.activation(partial.out.dtype, partial.out.rows, columns);
+  p.apply(kPackPartial, label, Merge{1}, {partial.out, partial.lse}, {y});
+  return y;
 }
 
 Value merge_partials(ProgramBuilder& p, const char* label, Value stacked, int parts, std::int64_t rows, std::int64_t columns) {

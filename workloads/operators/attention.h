@@ -21,6 +21,7 @@ struct PrefillCore {
   std::int32_t heads = 0, key_width = 0, value_width = 0;
   std::int32_t tile = 1;               // rows of a square mask tile: the tiles on the diagonal are computed in full
   double softmax_ops_per_score = 0;    // lane operations of the online softmax
+  double softmax_ops_per_row = 0;      // start-up of a row of queries, per head and call
   std::int32_t blocks = 0;
   std::int32_t accumulate = 0;         // merges into (out, lse) of an earlier call instead of starting them
 };
@@ -40,6 +41,9 @@ struct Partial {
   Value out, lse;
 };
 Partial attend_absorbed(ProgramBuilder& p, const char* label, DecodeCore core, Value q, Value cache, Dtype lse_type);
+
+// out and lse of every head side by side in one 16-bit buffer [rows, columns], ready to be exchanged.
+Value pack_partial(ProgramBuilder& p, const char* label, const Partial& partial, std::int64_t columns);
 
 // parts * [b, heads * (width + 1)] stacked -> [b, heads * width]: o = sum_i exp(lse_i - lse) o_i in fp32.
 Value merge_partials(ProgramBuilder& p, const char* label, Value stacked, int parts, std::int64_t rows, std::int64_t columns);

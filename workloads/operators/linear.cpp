@@ -107,10 +107,14 @@ double RoutedRows::experts_hit() const {
 }
 
 Value linear(ProgramBuilder& p, const char* label, Value x, Value w, Dtype out) {
-  check(x.columns == w.rows, "a linear layer's input width differs from its weight's");
   const Value y = p.activation(out, x.rows, w.columns);
-  p.apply(kLinear, label, NoParams{}, {x, w}, {y});
+  linear_into(p, label, x, w, y);
   return y;
+}
+
+void linear_into(ProgramBuilder& p, const char* label, Value x, Value w, Value y) {
+  check(x.columns == w.rows && y.rows == x.rows && y.columns == w.columns, "a linear layer's widths do not fit together");
+  p.apply(kLinear, label, NoParams{}, {x, w}, {y});
 }
 
 Value per_head_linear(ProgramBuilder& p, const char* label, Value x, Value w, int heads) {

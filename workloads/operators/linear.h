@@ -8,6 +8,8 @@ namespace ascendsim {
 // The product runs in the weight's type: int8 weights need int8 activations (dequantised on the way out), fp32 weights run
 // as fp32. x: [m, k]; w: [k, n] from ProgramBuilder::weight.
 Value linear(ProgramBuilder& p, const char* label, Value x, Value w, Dtype out = Dtype::kFp16);
+// The same into existing rows y [m, n].
+void linear_into(ProgramBuilder& p, const char* label, Value x, Value w, Value y);
 
 // A batch of per-head products: x [m, heads * k] and w [k, heads * n] with the heads side by side -> [m, heads * n].
 // 2 m heads k n FLOP. Used for W_UK and W_UV of absorbed MLA.

@@ -10,11 +10,11 @@ struct PrologParams {
   std::int32_t heads;
 };
 
-// inputs: x, residual, norm, qkv_a, q_norm, kv_norm, q_b, w_uk
+// inputs: x, norm, qkv_a, q_norm, kv_norm, q_b, w_uk
 Work prolog_work(const OperatorView& v) {
   const std::int64_t rows = v.in(0).rows;
   if (rows == 0) return {.launches = 0};
-  const Value &qkv_a = v.in(3), &q_b = v.in(6), &w_uk = v.in(7);
+  const Value &qkv_a = v.in(2), &q_b = v.in(5), &w_uk = v.in(6);
   const bool int8 = qkv_a.dtype == Dtype::kInt8;
   const Flops projections(2 * rows * (qkv_a.elements() + q_b.elements()));
   const Flops absorb(2 * rows * w_uk.elements());
@@ -32,11 +32,11 @@ constexpr OperatorType kMlaProlog{"mla_prolog", prolog_work};
 
 }  // namespace
 
-Value mla_prolog(ProgramBuilder& p, const char* label, Value x, Value residual, const MlaPrologWeights& w, Value cache_rows,
-                 int heads, std::int64_t latent_width, std::int64_t rope_width) {
+Value mla_prolog(ProgramBuilder& p, const char* label, Value x, const MlaPrologWeights& w, Value cache_rows, int heads,
+                 std::int64_t latent_width, std::int64_t rope_width) {
   const Value q = p.activation(Dtype::kFp16, x.rows, heads * (latent_width + rope_width));
-  p.apply(kMlaProlog, label, PrologParams{heads}, {x, residual, w.input_norm, w.qkv_a, w.q_norm, w.kv_norm, w.q_b, w.w_uk},
-          {q, residual, cache_rows});
+  p.apply(kMlaProlog, label, PrologParams{heads}, {x, w.input_norm, w.qkv_a, w.q_norm, w.kv_norm, w.q_b, w.w_uk},
+          {q, cache_rows});
   return q;
 }
 

@@ -1,0 +1,58 @@
+// One deployment of one model instance, engine-neutral: what importers produce, rules check and programs are built from.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sim/units.h"
+#include "workloads/model.h"
+#include "workloads/quantisation.h"
+
+namespace ascendsim {
+
+enum class Phase : std::uint8_t { kPrefill, kDecode };
+
+// Prefill-decode hybrid (one instance does both) or one side of a disaggregated pair.
+enum class Role : std::uint8_t { kHybrid, kPrefill, kDecode };
+
+// Degrees of parallelism; world = dp * cp * tp ranks. sp splits only the KV cache, inside the tp group.
+struct Layout {
+  std::int64_t dp = 1, cp = 1, sp = 1, tp = 1;
+  std::int64_t moe_ep = 1, moe_tp = 1;
+  std::int64_t ep_level = 1;                 // MindIE: 1 all-gather EP, 2 all-to-all EP
+  std::int64_t lm_head_local_tp = -1, o_proj_local_tp = -1;
+  [[nodiscard]] std::int64_t world() const { return dp * cp * tp; }
+  [[nodiscard]] std::int64_t kv_shards() const { return cp * sp; }
+};
+
+// Limits of the engine's scheduler; counts are per DP group.
+struct Limits {
+  std::int64_t max_seq_len = 0, max_input_tokens = 0;
+  std::int64_t max_prefill_tokens = 0, max_prefill_batch = 0, max_batch = 0;
+  std::int64_t block_tokens = 128;
+};
+
+struct Deployment {
+  std::string engine, engine_version, file;
+  Role role = Role::kHybrid;
+  Model model;
+  Quantisation quantisation;
+  Dtype dtype = Dtype::kFp16;
+  Layout layout;
+  Limits limits;
+  double memory_fraction = 0;                // of the memory the driver shows: weights, KV, activations, buffers, runtime
+  bool init_routing_cutoff = false;          // ep_level 1: rows allocated = top_k * topk_scaling_factor * tokens
+  double topk_scaling_factor = 1;
+  // ep_level 2, padded all-to-all: (tokens on the rank at least, factor), descending; empty = the engine's formula.
+  std::vector<std::pair<std::int64_t, double>> all_to_all_scale;
+};
+
+struct Workload {
+  std::int64_t input_tokens = 0, output_tokens = 0;
+  std::int64_t batch = 1;                    // requests side by side, all of the same size
+};
+
+}  // namespace ascendsim

@@ -1,0 +1,28 @@
+// Which ranks talk to which. MindIE numbers ranks with tp fastest, then cp, then dp (Ascend/MindIE-LLM
+// examples/atb_models/atb_llm/utils/mapping.py).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "hardware/link_graph.h"
+#include "sim/fold.h"
+#include "strategies/deployment.h"
+
+namespace ascendsim {
+
+enum class Group : std::uint8_t { kAttnTp, kAttnSp, kAttnDp, kAttnCp, kMoeTp, kMoeEp, kWorld };
+constexpr std::uint8_t kind(Group g) { return static_cast<std::uint8_t>(g); }
+
+// attn_tp and attn_inner_sp: contiguous blocks of tp. attn_cp: stride tp inside a DP group. attn_dp: stride cp * tp.
+// moe_tp: contiguous blocks; moe_ep: stride moe_tp. mlp_tp: the world. Indexed by Group.
+std::vector<GroupKind> mindie_groups(const Layout& layout, const Cluster& cluster);
+
+struct RankCoordinates {
+  std::int64_t dp = 0, cp = 0, tp = 0;
+  std::int64_t moe_ep = 0, moe_tp = 0;
+  [[nodiscard]] std::int64_t kv_shard(const Layout& l) const { return cp * l.sp + (l.sp > 1 ? tp : 0); }
+};
+RankCoordinates coordinates(const Layout& layout, std::int64_t rank);
+
+}  // namespace ascendsim

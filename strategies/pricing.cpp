@@ -1,0 +1,202 @@
+#include "strategies/pricing.h"
+
+#include <algorithm>
+#include <map>
+
+#include "sim/verifier.h"
+#include "workloads/kernels.h"
+
+namespace ascendsim {
+
+namespace {
+
+struct Priced {
+  Program program;
+  std::vector<Duration> ticks;
+  std::vector<Bound> bounds;                             // of local operators
+  std::vector<const CollectiveAlgorithm*> algorithms;    // of collectives
+};
+
+class ProgramPricer {
+ public:
+  ProgramPricer(const Cluster& cluster, const KernelCost& kernels, std::span<const GroupKind> groups, const Folding& folding)
+      : cluster_(cluster), kernels_(kernels), groups_(groups), folding_(folding) {}
+
+  Priced operator()(Program program, std::size_t rank_class) {
+    Priced priced{std::move(program), {}, {}, {}};
+    const std::size_t n = priced.program.operators.size();
+    priced.ticks.resize(n);
+    priced.bounds.resize(n);
+    priced.algorithms.resize(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      const OperatorView v = priced.program.view(i);
+      if (v.op().type->primitive == Primitive::kNone) {
+        const KernelTime t = kernels_.price(v.op().type->work(v));
+        priced.ticks[i] = t.total;
+        priced.bounds[i] = t.bound;
+      } else {
+        const CollectiveTime t = collective(v, rank_class);
+        priced.ticks[i] = t.time;
+        priced.algorithms[i] = t.algorithm;
+      }
+    }
+    return priced;
+  }
+
+ private:
+  struct Memo {
+    Primitive primitive;
+    int meeting;
+    Bytes bytes;
+    CollectiveTime time;
+  };
+
+  // A step has a handful of different collectives, repeated in every layer.
+  CollectiveTime collective(const OperatorView& v, std::size_t rank_class) {
+    const Primitive primitive = v.op().type->primitive;
+    const int meeting = folding_.meeting_of[rank_class][v.op().group];
+    const Bytes bytes = v.params<CollectiveParams>().bytes;
+    for (const Memo& m : memo_)
+      if (m.primitive == primitive && m.meeting == meeting && m.bytes == bytes) return m.time;
+    const auto& where = folding_.meetings[static_cast<std::size_t>(meeting)];
+    const auto& ranks = groups_[where.kind].groups[static_cast<std::size_t>(where.representative_group)];
+    const CollectiveTime time = collective_time({primitive, bytes, cluster_.span_of(ranks)}, cluster_.server());
+    memo_.push_back({primitive, meeting, bytes, time});
+    return time;
+  }
+
+  const Cluster& cluster_;
+  const KernelCost& kernels_;
+  std::span<const GroupKind> groups_;
+  const Folding& folding_;
+  std::vector<Memo> memo_;
+};
+
+class RowTable {
+ public:
+  OperatorRow& row(const Operator& op) {
+    for (OperatorRow& r : rows_)
+      if (r.category == op.category && r.label == op.label) return r;
+    rows_.push_back({.label = op.label, .category = op.category});
+    return rows_.back();
+  }
+  std::vector<OperatorRow> take() {
+    std::erase_if(rows_, [](const OperatorRow& r) { return r.time.count() == 0; });
+    std::ranges::stable_sort(rows_, [](const auto& a, const auto& b) { return a.time > b.time; });
+    return std::move(rows_);
+  }
+
+ private:
+  std::vector<OperatorRow> rows_;
+};
+
+void add_flops(MatrixFlops& sum, const Work& w) {
+  switch (w.matrix_type) {
+    case MatrixType::k16Bit: sum.bits16 += w.matrix; break;
+    case MatrixType::kInt8: sum.int8 += w.matrix; break;
+    case MatrixType::kFp32: sum.fp32 += w.matrix; break;
+    case MatrixType::kNone: break;
+  }
+}
+
+void describe(StepTime& step, const Priced& priced, std::span<const GroupKind> groups, const KernelCost& kernels) {
+  RowTable table;
+  Bytes memory{};
+  Duration matrix{};
+  const Program& program = priced.program;
+  for (std::size_t i = 0; i < program.operators.size(); ++i) {
+    const OperatorView v = program.view(i);
+    OperatorRow& row = table.row(v.op());
+    row.time += priced.ticks[i];
+    if (v.op().type->primitive == Primitive::kNone) {
+      const Work w = v.op().type->work(v);
+      if (w.launches == 0) continue;
+      row.flops += w.matrix;
+      row.bytes += w.read + w.written;
+      if (row.count++ == 0) {
+        row.limit = to_text(priced.bounds[i]);
+        row.source = "kernels: " + std::string(kKernelNames[w.family]);
+      }
+      add_flops(step.flops, w);
+      memory += w.read + w.written;
+      matrix += kernels.matrix_at_peak(w);
+      continue;
+    }
+    const auto& params = v.params<CollectiveParams>();
+    const Bytes sent = bytes_sent(v.op().type->primitive, params);
+    row.bytes += sent;
+    if (row.count++ == 0) {
+      row.limit = priced.algorithms[i]->name;
+      row.source = "collectives: " + row.limit;
+    }
+    const std::string_view primitive = to_text(v.op().type->primitive);
+    const std::string& group = groups[v.op().group].name;
+    auto known = std::ranges::find_if(step.collective_rows, [&](const CollectiveRow& r) {
+      return r.label == v.op().label && r.group == group && r.bytes == params.bytes;
+    });
+    if (known == step.collective_rows.end()) {
+      step.collective_rows.push_back({v.op().label, std::string(primitive), group, priced.algorithms[i]->name, 0, params.bytes});
+      known = step.collective_rows.end() - 1;
+    }
+    ++known->count;
+    known->sent += sent;
+    known->time += priced.ticks[i];
+  }
+  step.operator_rows = table.take();
+  step.speed_of_light = std::max(matrix, kernels.memory_at_peak(memory));
+}
+
+}  // namespace
+
+StepPricer::StepPricer(const Deployment& deployment, const KernelFacts& facts, const Cluster& cluster,
+                       const KernelCost& kernels, HostModel host)
+    : deployment_(deployment),
+      facts_(facts),
+      cluster_(cluster),
+      kernels_(kernels),
+      host_(host),
+      groups_(mindie_groups(deployment.layout, cluster)) {}
+
+StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
+  const auto ranks = static_cast<std::size_t>(deployment_.layout.world());
+  std::vector<std::uint64_t> roles(ranks);
+  for (std::size_t r = 0; r < ranks; ++r) roles[r] = role_of(deployment_, step, static_cast<std::int64_t>(r));
+  const Folding folding = fold_ranks ? fold(roles, groups_) : unfolded(ranks, groups_);
+
+  ProgramPricer pricer(cluster_, kernels_, groups_, folding);
+  std::vector<Priced> priced;
+  std::vector<const Program*> programs;
+  std::vector<std::vector<Node>> nodes;
+  for (const int rank : folding.representative)
+    priced.push_back(pricer(build_program(deployment_, step, facts_, rank), priced.size()));
+  for (const Priced& p : priced) {
+    programs.push_back(&p.program);
+    nodes.push_back(lower(p.program, p.ticks));
+  }
+  verify(programs, folding);
+  const SweepResult swept = sweep(programs, nodes, folding, host_);
+
+  // The rank that computes longest is the one to explain: the others wait for it.
+  const auto busy = [&](std::size_t c) { return swept.classes[c].finish - swept.classes[c].waiting; };
+  std::size_t slowest = 0;
+  for (std::size_t c = 1; c < swept.classes.size(); ++c)
+    if (busy(c) > busy(slowest)) slowest = c;
+  const ClassTime& t = swept.classes[slowest];
+  const auto category = [&](Category c) { return t.by_category[static_cast<std::size_t>(c)]; };
+  StepTime out{.total = swept.finish,
+               .classes = folding.classes(),
+               .operators = priced[slowest].program.operators.size(),
+               .attention = category(Category::kAttention),
+               .linear = category(Category::kLinear),
+               .moe = category(Category::kMoe),
+               .vector = category(Category::kVector),
+               .communication = t.by_category[kCommunicationCategory],
+               .exposed_communication = t.exposed_communication,
+               .waiting = t.waiting,
+               .host = t.host};
+  out.idle = out.total - out.attention - out.linear - out.moe - out.vector - out.exposed_communication - out.host;
+  describe(out, priced[slowest], groups_, kernels_);
+  return out;
+}
+
+}  // namespace ascendsim

@@ -1,0 +1,67 @@
+// Puts a step together: builds one program per rank class, prices every operator and collective, sweeps the clock.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "hardware/kernel_cost.h"
+#include "sim/clock.h"
+#include "strategies/collectives/collective_cost.h"
+#include "strategies/programs/step.h"
+
+namespace ascendsim {
+
+// Everything of one kind that the slowest rank does in a step, summed over layers.
+struct OperatorRow {
+  std::string label;
+  std::uint8_t category = 0;
+  std::int64_t count = 0;
+  Duration time{};
+  Flops flops{};                       // without tile rounding
+  Bytes bytes{};                       // device memory, read and written; sent, for a collective
+  std::string limit{};                 // "matrix", "memory", ... or the collective's algorithm
+  std::string source{};                 // which figures priced it
+};
+
+struct CollectiveRow {
+  std::string label, primitive, group, algorithm;
+  std::int64_t count = 0;
+  Bytes bytes{};                       // n of one call, as in sim/program.h
+  Bytes sent{};                        // by one rank, all calls
+  Duration time{};
+};
+
+struct MatrixFlops {
+  Flops bits16{}, int8{}, fp32{};
+  [[nodiscard]] Flops total() const { return bits16 + int8 + fp32; }
+};
+
+struct StepTime {
+  Duration total{};
+  int classes = 0;
+  std::size_t operators = 0;           // of one rank
+  // Of the slowest rank; the parts sum to `total` (communication = exposed part + what hides under compute).
+  Duration attention{}, linear{}, moe{}, vector{}, communication{}, exposed_communication{}, waiting{}, host{}, idle{};
+  Duration speed_of_light{};
+  MatrixFlops flops{};                 // of the slowest rank
+  std::vector<OperatorRow> operator_rows{};     // largest time first
+  std::vector<CollectiveRow> collective_rows{};  // in program order
+};
+
+class StepPricer {
+ public:
+  StepPricer(const Deployment& deployment, const KernelFacts& facts, const Cluster& cluster, const KernelCost& kernels,
+             HostModel host);
+  // fold: false builds every rank's program (tests, imbalance). verify: run the verifier first.
+  [[nodiscard]] StepTime price(const Step& step, bool fold = true) const;
+
+ private:
+  const Deployment& deployment_;
+  const KernelFacts& facts_;
+  const Cluster& cluster_;
+  const KernelCost& kernels_;
+  HostModel host_;
+  std::vector<GroupKind> groups_;
+};
+
+}  // namespace ascendsim

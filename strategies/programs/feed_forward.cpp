@@ -1,0 +1,150 @@
+// The feed-forward part of a layer: the dense MLP of the first layers, and the mixture of experts in MindIE's two ways.
+#include <algorithm>
+#include <cmath>
+
+#include "strategies/programs/rank_step.h"
+#include "workloads/operators/elementwise.h"
+#include "workloads/operators/linear.h"
+#include "workloads/operators/routing.h"
+
+namespace ascendsim {
+
+namespace {
+
+struct MlpLabels {
+  const char *quant, *gate_up, *swiglu, *down;
+};
+
+// gate_up, SwiGLU, down; the width split over `parts` ranks.
+Value gated_mlp(RankStep& s, Module module, const MlpLabels& labels, Value x, std::int64_t width, std::int64_t parts,
+                std::int64_t part) {
+  const Value in = s.prepared(module, labels.quant, x);
+  const Value gate_up = linear(s.p, labels.gate_up, in,
+                               s.weight(module, labels.gate_up, s.m.hidden, 2 * width, {.column_parts = parts, .column_part = part}),
+                               s.d.dtype);
+  const bool quantised = s.d.quantisation.of(module).activation != ActivationQuant::kNone;
+  const Value act = swiglu(s.p, labels.swiglu, gate_up, quantised ? Dtype::kInt8 : s.d.dtype);
+  return linear(s.p, labels.down, act, s.weight(module, labels.down, width, s.m.hidden, {.row_parts = parts, .row_part = part}),
+                s.d.dtype);
+}
+
+Value shared_expert(RankStep& s, Value x, std::int64_t parts, std::int64_t part) {
+  return gated_mlp(s, Module::kSharedExpert,
+                   {"shared_quant", "shared_gate_up", "shared_swiglu", "shared_down"}, x,
+                   s.m.expert_width * s.m.shared_experts, parts, part);
+}
+
+// MindIE multiplies the router in fp32, casting the rows up first.
+Routing route(RankStep& s, Value x) {
+  const Precision& gate = s.d.quantisation.of(Module::kGate);
+  const Value in = gate.weight == Dtype::kFp32 ? cast(s.p, "gate_cast", x, Dtype::kFp32) : x;
+  // The correction bias is one more row of the weight: it is used only for selecting.
+  const Value w = s.weight(Module::kGate, "gate", s.m.hidden + 1, s.m.experts);
+  const Value scores = linear(s.p, "gate", in, w.row_slice(0, s.m.hidden), gate.weight);
+  return grouped_top_k(s.p, "gate_top_k", scores, static_cast<int>(s.m.top_k));
+}
+
+RoutedRows routed_rows(const RankStep& s, std::int64_t tokens) {
+  return {.tokens = tokens,
+          .top_k = static_cast<std::int32_t>(s.m.top_k),
+          .experts = static_cast<std::int32_t>(s.m.experts),
+          .local_experts = static_cast<std::int32_t>(ceil_div(s.m.experts, s.l.moe_ep))};
+}
+
+// The experts of this rank over the copies that reached it; the expert width is split over moe_tp.
+Value experts(RankStep& s, Value copies, const RoutedRows& rows, std::int64_t capacity) {
+  const Value gate_up = grouped_linear(s.p, "experts_gate_up", copies,
+                                       s.expert_weight("experts_gate_up", s.m.hidden, 2 * s.m.expert_width,
+                                                       {.column_parts = s.l.moe_tp, .column_part = s.at.moe_tp}),
+                                       rows, capacity, s.d.dtype);
+  const bool quantised = s.d.quantisation.of(Module::kRoutedExpert).activation != ActivationQuant::kNone;
+  const Value act = swiglu(s.p, "experts_swiglu", gate_up, quantised ? Dtype::kInt8 : s.d.dtype, capacity);
+  return grouped_linear(s.p, "experts_down", act,
+                        s.expert_weight("experts_down", s.m.expert_width, s.m.hidden,
+                                        {.row_parts = s.l.moe_tp, .row_part = s.at.moe_tp}),
+                        rows, capacity, s.d.dtype);
+}
+
+Dtype routed_input(const RankStep& s) {
+  return s.d.quantisation.of(Module::kRoutedExpert).activation != ActivationQuant::kNone ? Dtype::kInt8 : s.d.dtype;
+}
+
+}  // namespace
+
+Value dense_mlp(RankStep& s, Value x) {
+  s.category(Category::kLinear);
+  return gated_mlp(s, Module::kDenseMlp, {"mlp_quant", "mlp_gate_up", "mlp_swiglu", "mlp_down"}, x,
+                   s.m.dense_width, s.l.tp, s.at.tp);
+}
+
+Value moe_all_gather(RankStep& s, Value gathered) {
+  s.category(Category::kMoe);
+  // Every rank sees every row; padding rows are carried but not computed.
+  const Value x = gathered.row_slice(0, std::min<std::int64_t>(gathered.rows, s.world_rows));
+  const Routing routing = route(s, x);
+  const Value shared = shared_expert(s, x, s.l.world(), s.at.moe_ep * s.l.moe_tp + s.at.moe_tp);
+
+  // init-routing allocates every copy of every (padded) row, although only this rank's experts' copies are valid.
+  const RoutedRows rows = routed_rows(s, x.rows);
+  const double copies = static_cast<double>(s.m.top_k) * (s.d.init_routing_cutoff ? s.d.topk_scaling_factor : 1);
+  const auto capacity = static_cast<std::int64_t>(copies) * gathered.rows;
+  const Value dealt = deal_out(s.p, "init_routing", x, routing, rows.expected(), capacity, routed_input(s));
+  const Value out = sum_up(s.p, "finalize_routing", experts(s, dealt, rows, capacity), routing, x.rows, gathered.rows);
+  add(s.p, "shared_add", out.row_slice(0, x.rows), shared);
+  return out;
+}
+
+std::int64_t padded_all_to_all_rows(const Deployment& d, std::int64_t rows, bool prefill) {
+  const auto ep = static_cast<double>(d.layout.moe_ep);
+  const auto factor = [&]() -> double {
+    for (const auto& [at_least, f] : d.all_to_all_scale)
+      if (rows >= at_least) return f;
+    if (prefill && rows <= 32) return 2 * ep;
+    if (prefill && static_cast<double>(rows) >= 65536 / ep) return 3;
+    // A logistic in log2: mn + (mx - mn) / (1 + exp(log2 t - log2 ep)), with exp(log2 r) = r^(1 / ln 2).
+    const double most = std::sqrt(ep), least = std::max(1.0, most / 2);
+    return least + (most - least) / (1 + std::exp(std::log2(static_cast<double>(rows)) - std::log2(ep)));
+  };
+  if (rows == 0) return 0;
+  return round_up(static_cast<std::int64_t>(static_cast<double>(d.model.top_k * rows) * factor()), d.layout.moe_ep);
+}
+
+Value moe_all_to_all(RankStep& s, Value x) {
+  s.category(Category::kMoe);
+  const std::int64_t own = std::min<std::int64_t>(x.rows, s.l.tp > 1 ? ceil_div(s.rows, s.l.tp) : s.rows);
+  const Value mine = x.row_slice(0, own);
+  const Routing routing = route(s, mine);
+  const Value shared = shared_expert(s, mine, s.l.moe_tp, s.at.moe_tp);
+  const RoutedRows rows = routed_rows(s, s.world_rows);
+  const std::int64_t sent = own * s.m.top_k;
+  const auto ep = s.group(Group::kMoeEp);
+
+  Value returned;
+  if (s.phase == Phase::kDecode) {
+    // MC2: rows are dealt out and quantised on the way, with an fp32 scale each; 16-bit rows come back. Idle groups send
+    // as many padding rows as the others.
+    const std::int64_t travelling = s.padded_world_rows / s.l.world() * s.m.top_k;
+    const std::int64_t scale = routed_input(s) == Dtype::kInt8 ? bits(Dtype::kFp32) : 0;
+    const Value received = s.p.activation(routed_input(s), rows.expected(), s.m.hidden);
+    s.p.exchange(kMoeDispatch, "moe_dispatch", mine, received, ep,
+                 Bytes(travelling * (s.m.hidden * bits(received.dtype) + scale) / 8));
+    const Value results = experts(s, received, rows, 0);
+    returned = s.p.activation(s.d.dtype, sent, s.m.hidden);
+    s.p.exchange(kMoeCombine, "moe_combine", results, returned, ep, Bytes(travelling * s.m.hidden * bits(s.d.dtype) / 8));
+  } else {
+    // Fixed-size buffers of 16-bit rows, an equal share for every peer, whatever the router said.
+    const std::int64_t buffer = padded_all_to_all_rows(s.d, s.scattered_rows, true);
+    const Value dealt = deal_out(s.p, "init_routing", mine, routing, sent, sent, s.d.dtype);
+    const Value out = copy_rows(s.p, "all_to_all_pad", dealt, buffer);
+    const Value received = s.p.all_to_all("moe_dispatch", out, ep, buffer, s.m.hidden);
+    const Value valid = received.row_slice(0, std::min<std::int64_t>(received.rows, rows.expected()));
+    const Value in = s.prepared(Module::kRoutedExpert, "experts_quant", valid);
+    const Value results = copy_rows(s.p, "all_to_all_unpad", experts(s, in, rows, buffer), buffer);
+    returned = s.p.all_to_all("moe_combine", results, ep, buffer, s.m.hidden).row_slice(0, std::min<std::int64_t>(buffer, sent));
+  }
+  const Value out = sum_up(s.p, "finalize_routing", returned, routing, own, x.rows);
+  add(s.p, "shared_add", out.row_slice(0, own), shared);
+  return out;
+}
+
+}  // namespace ascendsim

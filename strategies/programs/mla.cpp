@@ -1,0 +1,176 @@
+// Multi-head latent attention of one layer on one rank, MindIE's way (operation/latent_attention.cpp, ring_attention.cpp,
+// fa_update.cpp). Prefill expands keys and values from the latent; decode absorbs W_UK and W_UV and attends to the cached
+// latent itself. Context parallelism gathers the latent of the whole prompt once and expands it on every rank, then calls
+// the kernel block by block in ring order (documented as a ring; the code has no point-to-point transfer).
+#include "strategies/partitions.h"
+#include "strategies/programs/rank_step.h"
+#include "workloads/operators/attention.h"
+#include "workloads/operators/elementwise.h"
+#include "workloads/operators/linear.h"
+#include "workloads/operators/mla_prolog.h"
+
+namespace ascendsim {
+
+namespace {
+
+struct ProjectedQueries {
+  Value q;        // [rows, heads * (nope + rope)]
+  Value latent;   // [rows, kv_rank + rope], normed and rotated
+};
+
+RankStep::Cut by_heads(const RankStep& s) { return {.column_parts = s.l.tp, .column_part = s.at.tp}; }
+
+// Tokens of one sequence that this rank keeps in its KV shard, of `tokens` so far.
+std::int64_t cached_tokens(const RankStep& s, std::int64_t prompt, std::int64_t generated) {
+  const auto placed = place_blocks(prompt, generated, s.l.kv_shards(), s.d.limits.block_tokens);
+  return placed.tokens[static_cast<std::size_t>(s.at.kv_shard(s.l))];
+}
+
+Value kv_cache(RankStep& s, std::int64_t tokens) {
+  return s.p.state(s.d.dtype, tokens * s.load.sequences, s.m.cache_width(), {.key = "kv_cache"});
+}
+
+Value qkv_a_weight(RankStep& s) { return s.weight(Module::kAttentionA, "qkv_a", s.m.hidden, s.m.q_rank + s.m.cache_width()); }
+Value q_b_weight(RankStep& s) { return s.weight(Module::kQB, "q_b", s.m.q_rank, s.m.heads * s.m.qk_width(), by_heads(s)); }
+Value w_uk_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uk", s.m.kv_rank, s.m.heads * s.m.nope, by_heads(s)); }
+Value w_uv_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uv", s.m.kv_rank, s.m.heads * s.m.value, by_heads(s)); }
+
+// The separate operators of the projections; every TP rank computes q_a and kv_a whole.
+ProjectedQueries project(RankStep& s, Value x, Value cache_rows) {
+  s.category(Category::kVector);
+  Value h = rms_norm(s.p, "input_norm", x, s.norm_weight("input_norm", s.m.hidden), s.norm_output(Module::kAttentionA));
+  h = s.prepared(Module::kAttentionA, "input_quant", h);
+  s.category(Category::kLinear);
+  const Value a = linear(s.p, "qkv_a", h, qkv_a_weight(s), s.d.dtype);
+  s.category(Category::kVector);
+  Value q_c = rms_norm(s.p, "q_a_norm", a.column_slice(0, s.m.q_rank), s.norm_weight("q_a_norm", s.m.q_rank),
+                       s.norm_output(Module::kQB));
+  q_c = s.prepared(Module::kQB, "q_a_quant", q_c);
+  s.category(Category::kLinear);
+  const Value q = linear(s.p, "q_b", q_c, q_b_weight(s), s.d.dtype);
+  s.category(Category::kVector);
+  // The rotated columns of all heads, one after another: what the kernel touches of q.
+  rope(s.p, "q_rope", q.column_slice(0, s.heads * s.m.rope));
+  const Value latent = kv_norm_rope_cache(s.p, "kv_norm_rope_cache", a.column_slice(s.m.q_rank, s.m.cache_width()),
+                                          s.norm_weight("kv_a_norm", s.m.kv_rank), cache_rows);
+  return {q, latent};
+}
+
+// Calls of the attention kernel over the whole prompt: (query chunk i, key chunk j) in chunk order, skipping what
+// causality hides. Without context parallelism the prompt is one chunk.
+void attend_in_chunks(RankStep& s, Value q, Value k, Value v, Value out, Value lse) {
+  PrefillCore core{.heads = static_cast<std::int32_t>(s.heads),
+                   .key_width = static_cast<std::int32_t>(s.m.qk_width()),
+                   .value_width = static_cast<std::int32_t>(s.m.value),
+                   .tile = s.facts.attention_tile,
+                   .softmax_ops_per_score = s.facts.softmax_ops_per_score,
+                   .softmax_ops_per_row = s.facts.softmax_ops_per_row};
+  const bool cut = s.l.cp > 1;
+  const Zigzag z = zigzag(s.load.new_tokens, s.l.cp, s.at.cp);
+  const std::int64_t chunk = cut ? z.chunk : s.load.new_tokens;
+  // Rows lie chunk after chunk, in each chunk sequence after sequence: a call sees one chunk of queries and one of keys.
+  const std::int64_t rows = s.load.sequences * chunk;
+  std::vector<AttentionBlock> blocks;
+  for (std::int64_t first = 0; first < rows; first += chunk)
+    blocks.push_back({.q_row = static_cast<std::int32_t>(first),
+                      .q_rows = static_cast<std::int32_t>(chunk),
+                      .k_row = static_cast<std::int32_t>(first),
+                      .k_rows = static_cast<std::int32_t>(chunk)});
+  for (std::int64_t own = 0; own < (cut ? 2 : 1); ++own) {
+    const std::int64_t i = cut ? z.chunks[static_cast<std::size_t>(own)] : 0;
+    const auto queries = [&](Value x) { return x.row_slice(own * rows, rows); };
+    for (std::int64_t j = 0; j <= i; ++j) {
+      const auto keys = [&](Value x) { return x.row_slice(j * rows, rows); };
+      for (AttentionBlock& b : blocks) b.causal = i == j;
+      core.accumulate = j > 0;
+      attend(s.p, cut ? "ring_mla" : "attention", core, blocks, queries(q), keys(k), keys(v), queries(out), queries(lse));
+    }
+  }
+}
+
+}  // namespace
+
+Value mla_prefill(RankStep& s, Value residual) {
+  const Value x = residual.row_slice(0, s.rows);
+  const std::int64_t local = s.load.sequences > 0 ? cached_tokens(s, s.load.new_tokens, 0) : 0;
+  const Value cache = kv_cache(s, local);
+  auto [q, latent] = project(s, x, cache);
+
+  if (s.l.cp > 1) {
+    latent = s.p.all_gather("latent_gather", latent, s.group(Group::kAttnCp));
+    s.category(Category::kVector);
+    latent = copy_rows(s.p, "latent_reorder", latent, latent.rows);
+  }
+  const Value c = latent.column_slice(0, s.m.kv_rank), k_rope = latent.column_slice(s.m.kv_rank, s.m.rope);
+  s.category(Category::kLinear);
+  const Value k_nope = linear(s.p, "kv_b_k", c, transpose(s.p, "w_uk_transpose", w_uk_weight(s)), s.d.dtype);
+  const Value v = linear(s.p, "kv_b_v", c, transpose(s.p, "w_uv_transpose", w_uv_weight(s)), s.d.dtype);
+  s.category(Category::kVector);
+  const Value k = concat_key(s.p, "k_concat", k_nope, k_rope, static_cast<int>(s.heads));
+
+  s.category(Category::kAttention);
+  const Value out = s.p.activation(s.d.dtype, s.rows, s.heads * s.m.value);
+  const Value lse = s.p.activation(Dtype::kFp32, s.rows, s.heads);
+  attend_in_chunks(s, q, k, v, out, lse);
+  return out;
+}
+
+Value mla_decode(RankStep& s, Value residual) {
+  const Value x = residual.row_slice(0, s.rows);
+  const std::int64_t local =
+      s.load.sequences > 0 ? cached_tokens(s, s.load.prompt, s.load.context - s.load.prompt) : 0;
+  const Value cache = kv_cache(s, local);
+
+  Value q;
+  const Value new_rows = cache.row_slice(0, std::min<std::int64_t>(cache.rows, s.rows));
+  if (s.rows <= s.facts.prolog_max_tokens) {
+    s.category(Category::kLinear);
+    const MlaPrologWeights w{s.norm_weight("input_norm", s.m.hidden), qkv_a_weight(s), s.norm_weight("q_a_norm", s.m.q_rank),
+                             s.norm_weight("kv_a_norm", s.m.kv_rank), q_b_weight(s), w_uk_weight(s)};
+    q = mla_prolog(s.p, "mla_prolog", x, w, new_rows, static_cast<int>(s.heads), s.m.kv_rank, s.m.rope);
+  } else {
+    const Value projected = project(s, x, new_rows).q;
+    s.category(Category::kLinear);
+    const Value w_uk = w_uk_weight(s).reshaped(s.m.nope, s.heads * s.m.kv_rank);
+    const Value absorbed = per_head_linear(s.p, "q_absorb", projected.column_slice(0, s.heads * s.m.nope), w_uk,
+                                           static_cast<int>(s.heads));
+    s.category(Category::kVector);
+    q = concat_key(s.p, "q_concat", absorbed, projected.column_slice(0, s.m.rope), static_cast<int>(s.heads));
+  }
+
+  // Sequence parallelism: the shards hold different tokens, so every rank takes all heads and later gives their partial
+  // results back. Output and log-sum-exp travel together in the 16-bit model type (hence MindIE's FP16-only rule).
+  q = s.p.all_gather("q_gather", q, s.group(Group::kAttnSp), Axis::kColumns);
+  const std::int64_t core_heads = s.heads * s.l.sp;
+  s.category(Category::kAttention);
+  const Partial partial = attend_absorbed(s.p, "mla_decode",
+                                          {.heads = static_cast<std::int32_t>(core_heads),
+                                           .latent_width = static_cast<std::int32_t>(s.m.kv_rank),
+                                           .context = s.rows * local,
+                                           .cache_rows = s.load.sequences * local},
+                                          q, cache, Dtype::kFp32);
+  Value out = partial.out;
+  if (s.l.kv_shards() > 1) {
+    const std::int64_t width = s.m.kv_rank + 1;
+    s.category(Category::kVector);
+    Value packed = pack_partial(s.p, "out_lse_pack", partial, core_heads * width);
+    packed = s.p.all_to_all("out_lse_exchange", packed, s.group(Group::kAttnSp), s.rows * s.l.sp, s.heads * width);
+    packed = s.p.all_gather("out_lse_gather", packed, s.group(Group::kAttnCp));
+    s.category(Category::kAttention);
+    out = merge_partials(s.p, "fa_update", packed, static_cast<int>(s.l.kv_shards()), s.rows, s.heads * s.m.kv_rank);
+  }
+  s.category(Category::kLinear);
+  return per_head_linear(s.p, "v_absorb", out, w_uv_weight(s), static_cast<int>(s.heads));
+}
+
+Value output_projection(RankStep& s, Value attention_out) {
+  s.category(Category::kVector);
+  const Value x = s.prepared(Module::kOProj, "o_proj_quant", attention_out);
+  s.category(Category::kLinear);
+  const Value w = s.weight(Module::kOProj, "o_proj", s.m.heads * s.m.value, s.m.hidden, {.row_parts = s.l.tp, .row_part = s.at.tp});
+  const Value out = s.p.activation(s.d.dtype, s.padded_rows, s.m.hidden);
+  linear_into(s.p, "o_proj", x, w, out.row_slice(0, s.rows));
+  return out;
+}
+
+}  // namespace ascendsim

@@ -1,0 +1,20 @@
+#include "strategies/programs/placement.h"
+
+namespace ascendsim {
+
+Placement place_collectives(const Layout& l, bool moe_layer, bool last_layer) {
+  const std::int64_t world = l.world();
+  const std::int64_t attention = l.dp * l.cp;
+  const std::int64_t ffn = !moe_layer ? attention : l.ep_level == 2 ? world : 1;
+  const std::int64_t out = last_layer ? 1 : attention;
+  Placement p;
+  p.attention_all_reduce = l.tp > 1 && ffn == attention;
+  p.attention_reduce_scatter = l.tp > 1 && !p.attention_all_reduce;
+  p.attention_all_gather = (p.attention_reduce_scatter && world > ffn) || attention > ffn;
+  p.ffn_all_reduce = p.attention_all_reduce;
+  p.ffn_reduce_scatter = !p.ffn_all_reduce && p.attention_all_gather;
+  p.ffn_all_gather = (p.ffn_reduce_scatter ? world : ffn) > out;
+  return p;
+}
+
+}  // namespace ascendsim

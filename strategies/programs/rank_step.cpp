@@ -1,0 +1,91 @@
+#include "strategies/programs/rank_step.h"
+
+#include <algorithm>
+
+#include "strategies/partitions.h"
+#include "workloads/operators/elementwise.h"
+
+namespace ascendsim {
+
+namespace {
+
+// Rows of one attention stream: with context parallelism a prompt's padded zigzag chunks, two a rank.
+std::int64_t attention_rows(const Layout& l, Phase phase, const GroupLoad& load) {
+  if (phase == Phase::kDecode) return load.sequences;
+  if (load.sequences == 0) return 0;
+  return load.sequences * (l.cp == 1 ? load.new_tokens : 2 * zigzag(load.new_tokens, l.cp, 0).chunk);
+}
+
+}  // namespace
+
+RankStep::RankStep(const Deployment& deployment, const Step& step, const KernelFacts& kernel_facts, std::int64_t rank)
+    : d(deployment),
+      m(deployment.model),
+      l(deployment.layout),
+      facts(kernel_facts),
+      phase(step.phase),
+      at(coordinates(deployment.layout, rank)),
+      heads(deployment.model.heads / deployment.layout.tp) {
+  check(static_cast<std::int64_t>(step.load.size()) == l.dp, "a step needs a load for every DP group");
+  load = step.load[static_cast<std::size_t>(at.dp)];
+  rows = attention_rows(l, phase, load);
+  for (const GroupLoad& g : step.load) {
+    const std::int64_t r = attention_rows(l, phase, g);
+    padded_rows = std::max(padded_rows, r);
+    world_rows += r * l.cp;
+    sampled_rows += g.sequences;
+  }
+  if (place_collectives(l, true, false).attention_reduce_scatter) padded_rows = round_up(padded_rows, l.tp);
+  scattered_rows = ceil_div(padded_rows, l.tp);
+  padded_world_rows = padded_rows * l.dp * l.cp;
+}
+
+ProgramBuilder::Group RankStep::group(Group g) const {
+  const auto size = [&]() -> std::int64_t {
+    switch (g) {
+      case Group::kAttnTp: return l.tp;
+      case Group::kAttnSp: return l.sp;
+      case Group::kAttnDp: return l.dp;
+      case Group::kAttnCp: return l.cp;
+      case Group::kMoeTp: return l.moe_tp;
+      case Group::kMoeEp: return l.moe_ep;
+      case Group::kWorld: return l.world();
+    }
+    return 1;
+  };
+  return {kind(g), static_cast<int>(size())};
+}
+
+Value RankStep::weight(Module module, const char* key, std::int64_t inputs, std::int64_t outputs, Cut cut) {
+  const Precision& precision = d.quantisation.of(module);
+  const std::int64_t in = ceil_div(inputs, cut.row_parts), out = ceil_div(outputs, cut.column_parts);
+  return p.weight(precision.weight, in, out,
+                  {.key = key,
+                   .row = static_cast<std::int32_t>(in * cut.row_part),
+                   .column = static_cast<std::int32_t>(out * cut.column_part),
+                   .extra = precision.scale_per_channel * out});
+}
+
+Value RankStep::expert_weight(const char* key, std::int64_t inputs, std::int64_t outputs, Cut cut) {
+  const Precision& precision = d.quantisation.of(Module::kRoutedExpert);
+  const std::int64_t experts = ceil_div(m.experts, l.moe_ep);
+  const std::int64_t in = ceil_div(inputs, cut.row_parts), out = ceil_div(outputs, cut.column_parts);
+  return p.weight(precision.weight, in, out,
+                  {.key = key,
+                   .row = static_cast<std::int32_t>(in * cut.row_part),
+                   .column = static_cast<std::int32_t>(out * cut.column_part),
+                   .first_expert = static_cast<std::int32_t>(experts * at.moe_ep),
+                   .experts = static_cast<std::int32_t>(experts),
+                   .extra = precision.scale_per_channel * (out * experts)});
+}
+
+Value RankStep::prepared(Module module, const char* label, Value x) {
+  const bool quantised = d.quantisation.of(module).activation != ActivationQuant::kNone && x.dtype != Dtype::kInt8;
+  return quantised ? quantise(p, label, x) : x;
+}
+
+Dtype RankStep::norm_output(Module module) const {
+  return d.quantisation.of(module).activation == ActivationQuant::kStatic ? Dtype::kInt8 : d.dtype;
+}
+
+}  // namespace ascendsim

@@ -1,0 +1,64 @@
+// What the parts of a program share: the rank's place, its rows, its groups, and how weights are cut. Internal to programs/.
+#pragma once
+
+#include "strategies/programs/placement.h"
+#include "strategies/programs/step.h"
+#include "workloads/kernels.h"
+
+namespace ascendsim {
+
+struct RankStep {
+  RankStep(const Deployment& deployment, const Step& step, const KernelFacts& kernel_facts, std::int64_t rank);
+
+  const Deployment& d;
+  const Model& m;
+  const Layout& l;
+  const KernelFacts& facts;
+  Phase phase;
+  GroupLoad load;                                // of this rank's DP group
+  RankCoordinates at;
+  std::int64_t heads;                            // of this rank: N / tp
+  // Rows. Real rows are computed; padded rows only travel in collectives (an idle DP group sends nothing but padding).
+  std::int64_t rows = 0;                         // tokens of this rank in attention
+  std::int64_t padded_rows = 0;                  // the same on every rank: the largest, a multiple of tp where scattered
+  std::int64_t scattered_rows = 0;               // padded_rows / tp
+  std::int64_t world_rows = 0;                   // real rows of all attention streams together
+  std::int64_t padded_world_rows = 0;
+  std::int64_t sampled_rows = 0;                 // rows of logits over all DP groups
+  ProgramBuilder p;
+
+  [[nodiscard]] ProgramBuilder::Group group(Group g) const;
+  void category(Category c) { p.set_category(static_cast<std::uint8_t>(c)); }
+
+  // The rank's slice of a weight [inputs, outputs] of a module; position counts slices along the split dimension.
+  struct Cut {
+    std::int64_t row_parts = 1, row_part = 0, column_parts = 1, column_part = 0;
+  };
+  Value weight(Module module, const char* key, std::int64_t inputs, std::int64_t outputs, Cut cut);
+  Value weight(Module module, const char* key, std::int64_t inputs, std::int64_t outputs) {
+    return weight(module, key, inputs, outputs, Cut{});
+  }
+  Value expert_weight(const char* key, std::int64_t inputs, std::int64_t outputs, Cut cut);
+  Value norm_weight(const char* key, std::int64_t width) { return weight(Module::kNorm, key, 1, width); }
+
+  // x for a layer of that module: as it is, or quantised per token where the scheme says dynamic.
+  Value prepared(Module module, const char* label, Value x);
+  // What a norm in front of that module puts out: int8 where the scheme is static.
+  [[nodiscard]] Dtype norm_output(Module module) const;
+};
+
+// Attention of one layer: residual stream [padded_rows, hidden] -> this rank's partial sum [rows, hidden] before the
+// collective over attn_tp. `cache` is the rank's share of the layer's KV cache.
+Value mla_prefill(RankStep& s, Value residual);
+Value mla_decode(RankStep& s, Value residual);
+// o_proj -> [padded_rows, hidden]: the padding rows are what the following collective carries besides.
+Value output_projection(RankStep& s, Value attention_out);
+
+// The feed-forward part on `x` (normed rows as the placement left them) -> partial sums on the same rows.
+Value dense_mlp(RankStep& s, Value x);
+Value moe_all_gather(RankStep& s, Value x);      // ep_level 1 and pure TP: every rank sees all rows
+Value moe_all_to_all(RankStep& s, Value x);      // ep_level 2: rows travel to the experts
+// MindIE's fixed-size all-to-all of ep_level 2 prefill: rows sent to all peers together (dynamic_ep_moe.cpp).
+std::int64_t padded_all_to_all_rows(const Deployment& d, std::int64_t rows, bool prefill);
+
+}  // namespace ascendsim

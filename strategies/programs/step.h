@@ -1,0 +1,39 @@
+// One forward step of one model instance, and the program that each rank runs for it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "sim/fold.h"
+#include "sim/program.h"
+#include "strategies/deployment.h"
+#include "strategies/groups.h"
+
+namespace ascendsim {
+
+// What one DP group has to do in the step. Prefill: `sequences` prompts of `new_tokens` each. Decode: `sequences` rows of
+// one token, each attending to `context` cached tokens (its own included), of which `prompt` were prefilled.
+struct GroupLoad {
+  std::int64_t sequences = 0, new_tokens = 0, context = 0, prompt = 0;
+  bool operator==(const GroupLoad&) const = default;
+};
+struct Step {
+  Phase phase = Phase::kPrefill;
+  std::vector<GroupLoad> load;                   // one per DP group; sequences = 0: the group idles but takes part
+};
+// `sequences` requests spread over the DP groups as evenly as they go.
+Step prefill_step(const Layout& layout, std::int64_t sequences, std::int64_t tokens);
+Step decode_step(const Layout& layout, std::int64_t sequences, std::int64_t prompt, std::int64_t context);
+
+// What the engine's kernels are like, as far as programs depend on it.
+struct KernelFacts {
+  std::int32_t attention_tile = 1;
+  double softmax_ops_per_score = 0, softmax_ops_per_row = 0;
+  std::int64_t prolog_max_tokens = 0;            // fused MLA prolog up to here; 0 = the engine has none
+};
+
+// Equal for ranks whose programs are equal.
+std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64_t rank);
+Program build_program(const Deployment& deployment, const Step& step, const KernelFacts& facts, std::int64_t rank);
+
+}  // namespace ascendsim

@@ -1,0 +1,65 @@
+#include "strategies/stack.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+namespace ascendsim {
+
+namespace {
+
+struct NamedFigure {
+  const char* name;
+  enum { kDuration, kRatio, kBytes } type;
+};
+// What a stack file must say; the unit of a figure is its type.
+constexpr NamedFigure kFigures[] = {
+    {"memory_fraction", NamedFigure::kRatio}, {"group_buffer", NamedFigure::kBytes},
+    {"moe_ep_buffer", NamedFigure::kBytes},   {"moe_tp_buffer", NamedFigure::kBytes},
+    {"buffers_per_group", NamedFigure::kRatio}, {"runtime", NamedFigure::kBytes},
+    {"prolog_max_tokens", NamedFigure::kRatio}, {"step_gap", NamedFigure::kDuration},
+    {"kernel_issue", NamedFigure::kDuration}};
+
+}  // namespace
+
+StackLibrary::StackLibrary(std::string folder) : folder_(std::move(folder)) {}
+
+std::vector<std::string> StackLibrary::names() const {
+  std::vector<std::string> out;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_, ignored))
+    if (entry.path().extension() == ".yaml") out.push_back(entry.path().stem().string());
+  std::ranges::sort(out);
+  return out;
+}
+
+Stack StackLibrary::load(std::string_view name, Diagnostics& diagnostics) const {
+  Stack stack;
+  const auto document = Document::load(folder_ + "/" + std::string(name) + ".yaml", diagnostics);
+  if (!document) return stack;
+  Section root(document->root(), diagnostics);
+  stack.engine = root.required<std::string>("engine");
+  stack.version = root.required<std::string>("version");
+  stack.source = root.required<std::string>("source");
+  stack.kernels = root.required<std::string>("kernels");
+  Section figures = root.section("figures");
+  for (const NamedFigure& f : kFigures) {
+    switch (f.type) {
+      case NamedFigure::kDuration: stack.figures.add(f.name, figures.figure<Duration>(f.name)); break;
+      case NamedFigure::kRatio: stack.figures.add(f.name, figures.figure<Ratio>(f.name)); break;
+      case NamedFigure::kBytes: stack.figures.add(f.name, figures.figure<Bytes>(f.name)); break;
+    }
+  }
+  figures.finish();
+  root.finish();
+  return stack;
+}
+
+KernelFacts kernel_facts(const Stack& stack, const KernelTable& kernels) {
+  return {.attention_tile = static_cast<std::int32_t>(std::lround(kernels.shared.ratio("attention_tile").count())),
+          .softmax_ops_per_score = kernels.shared.ratio("softmax_ops_per_score").count(),
+          .softmax_ops_per_row = kernels.shared.ratio("softmax_ops_per_row").count(),
+          .prolog_max_tokens = std::lround(stack.figures.ratio("prolog_max_tokens").count())};
+}
+
+}  // namespace ascendsim

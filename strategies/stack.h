@@ -1,0 +1,32 @@
+// A software stack: engine, version and mode, with the figures that belong to it (never to a case).
+// strategies/stacks/<name>.yaml
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hardware/catalogue.h"
+#include "strategies/programs/step.h"
+
+namespace ascendsim {
+
+struct Stack {
+  std::string engine, version, source;
+  std::string kernels;                 // name of the kernel table in the catalogue
+  FigureTable figures;
+};
+
+class StackLibrary {
+ public:
+  explicit StackLibrary(std::string folder);
+  [[nodiscard]] std::vector<std::string> names() const;
+  Stack load(std::string_view name, Diagnostics&) const;
+
+ private:
+  std::string folder_;
+};
+
+KernelFacts kernel_facts(const Stack& stack, const KernelTable& kernels);
+
+}  // namespace ascendsim
