@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "sim/diagnostics.h"
 #include "sim/units.h"
 #include "workloads/model.h"
 #include "workloads/quantisation.h"
@@ -35,6 +37,18 @@ struct Limits {
   std::int64_t block_tokens = 128;
 };
 
+// What else the engine was asked to do; rules need to know it.
+struct Features {
+  std::int64_t speculative_tokens = 0;       // MTP
+  bool prefix_cache = false, splitfuse = false, kv_nz = false;
+};
+
+// Where a value of the deployment was written, or that it was not and is assumed.
+struct Origin {
+  SourceLocation where;
+  bool assumed = true;
+};
+
 struct Deployment {
   std::string engine, engine_version, file;
   Role role = Role::kHybrid;
@@ -43,11 +57,15 @@ struct Deployment {
   Dtype dtype = Dtype::kFp16;
   Layout layout;
   Limits limits;
+  Features features;
   double memory_fraction = 0;                // of the memory the driver shows: weights, KV, activations, buffers, runtime
+  std::optional<Bytes> kv_memory;            // npuMemSize: KV memory fixed by hand instead
   bool init_routing_cutoff = false;          // ep_level 1: rows allocated = top_k * topk_scaling_factor * tokens
   double topk_scaling_factor = 1;
   // ep_level 2, padded all-to-all: (tokens on the rank at least, factor), descending; empty = the engine's formula.
   std::vector<std::pair<std::int64_t, double>> all_to_all_scale;
+  std::map<std::string, Origin, std::less<>> origins;   // by the engine's own key: "tp", "maxInputTokenLen"
+  [[nodiscard]] const Origin& origin(std::string_view key) const;
 };
 
 struct Workload {

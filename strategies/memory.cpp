@@ -93,6 +93,7 @@ MemoryPerRank memory_per_rank(const Deployment& d, const Workload& w, const Stac
   memory.block = token_layer * (d.model.layers * d.limits.block_tokens);
   memory.kv_blocks_needed = sequences_per_group(d, w.batch) * blocks_of(d, w.input_tokens, w.output_tokens);
   memory.kv_cache = memory.block * memory.kv_blocks_needed;
+  if (d.kv_memory) memory.allowed = std::min(capacity, memory.fixed() + *d.kv_memory);
   memory.kv_blocks = std::max<std::int64_t>(0, (memory.allowed - memory.fixed()).count() / memory.block.count());
   if (memory.allowed < memory.fixed()) memory.kv_blocks = 0;
   memory.kv_capacity_tokens = memory.kv_blocks * d.limits.block_tokens * d.layout.kv_shards();
