@@ -1,5 +1,6 @@
-// The catalogue of dies, servers, links and kernels: data files under hardware/catalogue/, every number a sourced Figure.
-// Only the files that a question needs are read.
+// The catalogue of dies, servers, links and kernels: data files under hardware/catalogue/, every number a sourced
+// Figure. Only the files that a question needs are read. A die, link or server file may say `inherits: NAME` and give
+// only what differs.
 #pragma once
 
 #include <map>
@@ -40,14 +41,14 @@ struct LinkType {
 
 // Collective costs of one fabric as the communication library shows them; see strategies/collectives/.
 // hardware/catalogue/servers/<name>.yaml, section `collectives`: a flat map of named figures so that an algorithm asks
-// for what it needs; asking for a missing one is a diagnostic that names the file.
+// for what it needs. The type of a figure follows from its unit.
 class FigureTable {
  public:
   void add(std::string name, Figure<Duration> f) { durations_.emplace(std::move(name), std::move(f)); }
   void add(std::string name, Figure<Ratio> f) { ratios_.emplace(std::move(name), std::move(f)); }
   void add(std::string name, Figure<Bytes> f) { bytes_.emplace(std::move(name), std::move(f)); }
   void add(std::string name, Figure<BytesPerSecond> f) { rates_.emplace(std::move(name), std::move(f)); }
-  [[nodiscard]] Duration duration(std::string_view name) const;   // check()s that it exists: the loader is strict
+  [[nodiscard]] Duration duration(std::string_view name) const;   // check()s that it exists, as all four do
   [[nodiscard]] Ratio ratio(std::string_view name) const;
   [[nodiscard]] Bytes bytes(std::string_view name) const;
   [[nodiscard]] BytesPerSecond rate(std::string_view name) const;
@@ -75,9 +76,9 @@ struct Server {
   Fabric fabric = Fabric::kHccsMesh;
   int cards = 0;                                           // what users count: packages on A3, chips on A2
   int dies_per_card = 1;
-  int max_servers = 0;                                     // dies of one fabric; 48 on CloudMatrix384, 0 = no stated limit
+  int max_servers = 0;                                     // of one fabric; 48 on CloudMatrix384, 0 = no stated limit
   Die die;                                                 // the server's default unless another bin was asked for
-  LinkType die_link;                                       // A2: one HCCS mesh link; A3: the UB port of a die (all planes)
+  LinkType die_link;                                       // A2: one HCCS mesh link; A3: UB port of a die, all planes
   int die_links = 1;                                       // A2: 7 mesh links a die; A3: 7 planes
   std::optional<LinkType> package_link;                    // A3: SIO between the two dies of a package
   LinkType nic;                                            // RoCE NIC of a die
@@ -91,7 +92,7 @@ struct KernelFamily {
   std::string name;                                        // "gemm_int8", "attention_prefill", ...
   Figure<Duration> t0;                                     // from launch to the first useful cycle, per launch
   Figure<Ratio> hbm_efficiency;                            // of the die's HBM bandwidth, large transfers
-  Figure<Ratio> matrix_efficiency;                         // of the die's cube peak, large shapes
+  Figure<Ratio> matrix_efficiency;                         // of the die's cube peak, large shapes; 0 = no matrix work
   Figure<Ratio> vector_efficiency;                         // of the die's vector peak
 };
 struct KernelTable {
@@ -106,7 +107,8 @@ class Catalogue {
   // root: the folder that holds dies/, links/, servers/, kernels/. Nothing is read yet.
   explicit Catalogue(std::string root);
 
-  // Unknown names are diagnosed with the nearest known one and the whole list. `die` empty = the server's default.
+  // Unknown names are diagnosed with the nearest known one and the whole list. `die` empty = the server's default;
+  // other bins are those that its file lists. After errors what is returned is incomplete.
   Server server(std::string_view name, std::string_view die, Diagnostics&) const;
   Die die(std::string_view name, Diagnostics&) const;
   LinkType link(std::string_view name, Diagnostics&) const;

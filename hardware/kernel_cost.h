@@ -1,15 +1,23 @@
 // Work -> time on one die:  t0 + (t_mem^p + t_compute^p)^(1/p).
 //   t_mem     = (read + written) / (HBM bandwidth * hbm_efficiency)
-//   t_compute = (t_matrix'^p + t_vector^p)^(1/p)   (softmax on the vector cores beside the cube; one of them alone otherwise)
+//   t_compute = (t_matrix'^p + t_vector^p)^(1/p)   (softmax on the vector cores beside the cube)
 //   t_matrix' = max( t_matrix, t_l2 )
 //   t_matrix  = (matrix + matrix_rounding) / (cube peak of the type * matrix_efficiency) * tile rounding over the cores
-//   t_l2      = bytes that tiles pull through L2 (each A panel once per column of tiles, each B panel once per row) / L2 bandwidth
+//   t_l2      = bytes that tiles pull through L2 again (each A panel once per further column of tiles, each B panel
+//               once per further row; the first pull is the HBM traffic of t_mem) / L2 bandwidth
 //   t_vector  = vector / (fp32 vector peak * vector_efficiency)
 // p is a figure of the kernel table (1.5). Deterministic: sqrt and our own cube root only.
-// Tile rounding: output tiles of 128x256, 256x128, 128x128, 64x256, 64x128, 32x256, 16x256 ... (the best of the list is taken, m
-// rounded up to 16), ceil(tiles / cores) waves over the real core count; a GEMM whose whole output is fewer tiles than
-// cores may split k (stream-k), so its rounding never costs more than the memory time would hide - see the source.
+// Tile rounding: output tiles of 128x256 or 256x128 (they fill L0C), m padded to 16 where it is less than a tile, and
+// ceil(tiles / cores) waves over the real core count; products with fewer such tiles than cores may also use 128x64 and
+// 64x64. The fastest choice counts. Larger products choose among fewer tiles, so more rows or columns are never faster.
+// FP32 products are charged against the 16-bit peak: the efficiency of their family carries the slower mode.
+// Ignored: splitting k and its reduction, and that few tiles cannot draw the whole HBM bandwidth.
 #pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
 
 #include "hardware/catalogue.h"
 #include "sim/work.h"
@@ -25,7 +33,8 @@ struct KernelTime {
 };
 
 // Prices work without allocation or virtual calls: figures are copied into plain doubles at construction.
-// REQUIRES: family index < families.
+// REQUIRES: family index < families; matrix work only for families with a matrix efficiency; m, n, k >= 1 when
+// groups >= 1.
 class KernelCost {
  public:
   // families: the order in which Work::family indexes them.
@@ -37,8 +46,15 @@ class KernelCost {
 
  private:
   struct Terms {
-    double t0, seconds_per_byte, matrix_efficiency, seconds_per_vector_flop;
+    double t0, seconds_per_byte, inverse_matrix_efficiency, seconds_per_vector_flop;
   };
+  struct MatrixTime {
+    double seconds;
+    Bound bound;
+  };
+  // max(t_matrix, t_l2) of the best tiling; flop_seconds: t_matrix without tile rounding.
+  [[nodiscard]] MatrixTime matrix_time(const Work& work, double flop_seconds) const;
+
   std::vector<Terms> families_;
   double exponent_, seconds_per_flop_[4], seconds_per_hbm_byte_, seconds_per_l2_byte_;
   std::int64_t cores_;

@@ -31,7 +31,7 @@ struct Link {
 
 using LinkGraphStorage = boost::adjacency_list<boost::vecS, boost::vecS, boost::bidirectionalS, Vertex, Link>;
 
-// REQUIRES: servers >= 1. Die d of server s is rank s * dies + d, in that vertex order (vertices 0 .. ranks-1 are dies).
+// REQUIRES: servers >= 1. Die d of server s is rank s * dies + d and the vertex of that number.
 class Cluster {
  public:
   Cluster(Server server, int servers);
@@ -44,14 +44,16 @@ class Cluster {
   [[nodiscard]] int card_of(int rank) const { return rank / server_.dies_per_card; }
 
   // What a group of ranks can use, from the links of the graph: how many servers it spans, how many of its ranks sit in
-  // each server (equal shares or 0 = unequal), whether each rank shares its package with another one of the group, and
-  // the nominal one-direction bandwidth of a rank's ports of each kind towards the group.
+  // each server, whether each rank shares its package with another one of the group, and the nominal one-direction
+  // bandwidth of a rank's ports of each kind towards the group. Shares are unequal when
+  // ranks != servers * ranks_per_server.
+  // REQUIRES: at least one rank, none twice, all in the cluster.
   struct Span {
     int ranks = 0;
     int servers = 0;
     int ranks_per_server = 0;                              // the largest share
-    int package_peers = 0;                                 // ranks of the group in a rank's own package, 0 or 1
-    BytesPerSecond mesh_link, package_link, switched_port, nic;   // 0 where the fabric has none
+    int package_peers = 0;                                 // ranks of the group that share every rank's package: 0, 1
+    BytesPerSecond mesh_link, package_link, switched_port, nic;   // 0 where the fabric, or the group, has none
   };
   [[nodiscard]] Span span_of(std::span<const int> ranks) const;
 
