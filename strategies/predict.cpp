@@ -1,0 +1,162 @@
+#include "strategies/predict.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "workloads/kernels.h"
+
+namespace ascendsim {
+
+namespace {
+
+// Nearest-rank percentile of ascending values.
+Duration percentile(const std::vector<Duration>& sorted, int percent) {
+  const std::size_t rank = (sorted.size() * static_cast<std::size_t>(percent) + 99) / 100;
+  return sorted[std::max<std::size_t>(rank, 1) - 1];
+}
+
+Percentiles percentiles(std::vector<Duration> values) {
+  if (values.empty()) return {};
+  std::ranges::sort(values);
+  Duration sum{};
+  for (const Duration v : values) sum += v;
+  return {sum / static_cast<std::int64_t>(values.size()), percentile(values, 50), percentile(values, 90), percentile(values, 99)};
+}
+
+HostModel host_model(const Stack& stack) {
+  return {.before_step = stack.figures.duration("step_gap"), .issue = stack.figures.duration("kernel_issue")};
+}
+
+// Prompts of one prefill step over all DP groups.
+std::int64_t prefill_capacity(const Deployment& d, const Workload& w) {
+  const std::int64_t by_tokens = std::max<std::int64_t>(1, d.limits.max_prefill_tokens / w.input_tokens);
+  return d.layout.dp * std::min(d.limits.max_prefill_batch, by_tokens);
+}
+
+// Decode step times over the output, from three priced contexts.
+struct DecodeCurve {
+  std::array<std::int64_t, 3> context{};
+  std::array<Duration, 3> time{};
+
+  [[nodiscard]] Duration at(std::int64_t tokens) const {
+    const std::size_t i = tokens >= context[1] && context[2] > context[1] ? 1 : 0;
+    const std::int64_t span = context[i + 1] - context[i];
+    if (span == 0) return time[i];
+    const double part = static_cast<double>(tokens - context[i]) / static_cast<double>(span);
+    return time[i] + Duration(static_cast<std::int64_t>(part * static_cast<double>((time[i + 1] - time[i]).count())));
+  }
+};
+
+struct DecodeResult {
+  DecodeCurve curve;
+  StepTime middle;
+};
+
+DecodeResult price_decode(const Scenario& s, const Workload& w) {
+  // The first token comes from prefill; step i attends to the prompt and the i tokens generated so far.
+  const std::int64_t first = w.input_tokens + 1, last = w.input_tokens + std::max<std::int64_t>(1, w.output_tokens - 1);
+  DecodeResult r;
+  r.curve.context = {first, first + (last - first) / 2, last};
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (i > 0 && r.curve.context[i] == r.curve.context[i - 1]) {
+      r.curve.time[i] = r.curve.time[i - 1];
+      continue;
+    }
+    StepTime step = s.pricer.price(decode_step(s.deployment.layout, w.batch, w.input_tokens, r.curve.context[i]));
+    r.curve.time[i] = step.total;
+    if (i <= 1) r.middle = std::move(step);
+  }
+  return r;
+}
+
+// Families and collectives whose figures are assumed: what a prediction rests on without evidence.
+void add_assumed_figures(const Scenario& s, std::vector<std::string>& out) {
+  const auto say = [&](const std::string& what, const auto& figure) {
+    if (figure.kind == FigureKind::kAssumed) out.push_back(fmt::format("{} is an assumed figure: {}", what, figure.source));
+  };
+  for (const KernelFamily& f : s.kernels.families) {
+    if (std::ranges::find(kKernelNames, f.name) == kKernelNames.end()) continue;
+    say(fmt::format("kernel {} t0 {}", f.name, to_text(f.t0.value)), f.t0);
+  }
+  s.stack.figures.for_each([&](const std::string& name, const auto& f) { say("stack " + name, f); });
+}
+
+std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
+  const Layout& l = s.deployment.layout;
+  std::vector<std::string> out;
+  out.push_back("experts are hit uniformly; collectives without contention");
+  out.push_back(fmt::format("activations are those of a warm-up prefill of maxPrefillTokens = {} tokens on every DP group",
+                            with_commas(s.deployment.limits.max_prefill_tokens)));
+  if (w.batch % l.dp != 0)
+    out.push_back(fmt::format("{} requests on {} DP groups: idle groups take part in every collective with padded rows and compute no "
+                              "expert FLOPs for them", w.batch, l.dp));
+  if (l.cp > 1) {
+    out.push_back("decode rows are replicated over the CP ranks; the experts compute both copies");
+    out.push_back("context parallelism gathers the latent once (all-gather) and expands it on every CP rank, as the code of MindIE does; "
+                  "the documentation describes a ring");
+  }
+  add_assumed_figures(s, out);
+  return out;
+}
+
+}  // namespace
+
+Scenario::Scenario(Deployment d, Stack st, KernelTable k, Cluster c)
+    : deployment(std::move(d)),
+      stack(std::move(st)),
+      kernels(std::move(k)),
+      cluster(std::move(c)),
+      facts(kernel_facts(stack, kernels)),
+      cost(cluster.server().die, kernels, kKernelNames),
+      pricer(deployment, facts, cluster, cost, host_model(stack)) {}
+
+Prediction predict(const Scenario& s, const Workload& w) {
+  Prediction p;
+  p.memory = s.memory(w);
+
+  // Prefill steps one after another until every request has its first token.
+  const std::int64_t per_step = std::min(prefill_capacity(s.deployment, w), w.batch);
+  p.prefill = s.pricer.price(prefill_step(s.deployment.layout, per_step, w.input_tokens));
+  p.prefill_sequences = per_step;
+  std::vector<Duration> first_token;
+  Duration clock{};
+  for (std::int64_t done = 0; done < w.batch;) {
+    const std::int64_t now = std::min(per_step, w.batch - done);
+    clock += now == per_step ? p.prefill.total
+                             : s.pricer.price(prefill_step(s.deployment.layout, now, w.input_tokens)).total;
+    first_token.insert(first_token.end(), static_cast<std::size_t>(now), clock);
+    done += now;
+  }
+  p.ttft = percentiles(first_token);
+
+  const DecodeResult decode = price_decode(s, w);
+  p.decode = decode.middle;
+  p.decode_context = decode.curve.context[1];
+  std::vector<Duration> gaps;
+  Duration generated{};
+  for (std::int64_t i = 1; i < w.output_tokens; ++i) {
+    gaps.push_back(decode.curve.at(w.input_tokens + i));
+    generated += gaps.back();
+  }
+  // Prefills go first, so decoding starts for all when the last prompt is done: earlier requests wait in between.
+  const Duration end = clock + generated;
+  std::vector<Duration> per_token, whole(first_token.size(), end);
+  if (w.output_tokens > 1)
+    for (const Duration t : first_token) per_token.push_back((end - t) / (w.output_tokens - 1));
+  p.tpot = percentiles(per_token);
+  std::vector<Duration> all_gaps;
+  for (const Duration t : first_token) {
+    all_gaps.insert(all_gaps.end(), gaps.begin(), gaps.end());
+    if (!gaps.empty()) all_gaps[all_gaps.size() - gaps.size()] += clock - t;
+  }
+  p.itl = percentiles(std::move(all_gaps));
+  p.e2el = percentiles(whole);
+  p.output_tokens_per_second = static_cast<double>(w.batch * w.output_tokens) / seconds(end);
+  p.requests_per_second = static_cast<double>(w.batch) / seconds(end);
+  p.assumptions = assumptions(s, w);
+  return p;
+}
+
+}  // namespace ascendsim

@@ -1,0 +1,53 @@
+// The whole answer for one deployment, workload and hardware: TTFT, TPOT, memory per rank, and why.
+//   TTFT of a request = its place in the queue of prefill steps (prefills go first, maxPrefillBatchSize prompts a step and
+//   DP group) ends + nothing else: client, tokeniser and network are not modelled.
+//   TPOT = (last token - first token) / (output - 1), as vllm bench serve and AISBench define it. ITL = gap between tokens.
+//   The decode step is priced at the first, middle and last context; between them it is linear in the context.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "strategies/memory.h"
+#include "strategies/pricing.h"
+
+namespace ascendsim {
+
+struct Percentiles {
+  Duration mean{}, p50{}, p90{}, p99{};
+};
+
+struct Prediction {
+  Percentiles ttft, tpot, itl, e2el;
+  double output_tokens_per_second = 0, requests_per_second = 0;
+  double tokens_per_step = 1;
+  StepTime prefill, decode;            // one step each; decode at the middle context
+  std::int64_t prefill_sequences = 0;  // in the priced prefill step, all DP groups together
+  std::int64_t decode_context = 0;     // tokens that the priced decode step attends to
+  MemoryPerRank memory;
+  std::vector<std::string> assumptions;
+};
+
+// Everything a question needs, loaded and checked. Non-copyable: the parts point at each other.
+struct Scenario {
+  Scenario(Deployment deployment, Stack stack, KernelTable kernels, Cluster cluster);
+  Scenario(const Scenario&) = delete;
+  Scenario& operator=(const Scenario&) = delete;
+
+  Deployment deployment;
+  Stack stack;
+  KernelTable kernels;
+  Cluster cluster;
+  KernelFacts facts;
+  KernelCost cost;
+  StepPricer pricer;
+
+  [[nodiscard]] Bytes capacity() const { return cluster.server().die.hbm_visible.value; }
+  [[nodiscard]] MemoryPerRank memory(const Workload& w) const {
+    return memory_per_rank(deployment, w, stack, facts, capacity());
+  }
+};
+
+Prediction predict(const Scenario& scenario, const Workload& workload);
+
+}  // namespace ascendsim
