@@ -89,6 +89,8 @@ std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
   out.push_back("experts are hit uniformly; collectives without contention");
   out.push_back(fmt::format("activations are those of a warm-up prefill of maxPrefillTokens = {} tokens on every DP group",
                             with_commas(s.deployment.limits.max_prefill_tokens)));
+  if (s.cluster.server().fabric == Fabric::kUnifiedBus)
+    out.push_back("HCCL_OP_EXPANSION_MODE=AIV: small collectives run on vector cores, large ones on copy engines");
   if (w.batch % l.dp != 0)
     out.push_back(fmt::format("{} requests on {} DP groups: idle groups take part in every collective with padded rows and compute no "
                               "expert FLOPs for them", w.batch, l.dp));
