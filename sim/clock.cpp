@@ -8,6 +8,53 @@ namespace ascendsim {
 
 namespace {
 
+struct Interval {
+  std::int64_t start = 0, end = 0;
+};
+
+// The intervals of one kind of stream (compute or communication) of a rank, from both lanes.
+class Timeline {
+ public:
+  void add(int lane, std::int64_t start, std::int64_t end) {
+    if (end == start) return;
+    if (!busy_.empty() && lane == last_lane_ && busy_.back().end == start) {
+      busy_.back().end = end;
+      return;
+    }
+    sorted_ = sorted_ && (busy_.empty() || lane == last_lane_);
+    last_lane_ = lane;
+    busy_.push_back({start, end});
+  }
+  // Ascending by start; one lane alone is in order already.
+  std::span<const Interval> intervals() {
+    if (!sorted_) std::ranges::sort(busy_, {}, &Interval::start);
+    return busy_;
+  }
+
+ private:
+  std::vector<Interval> busy_;
+  int last_lane_ = 0;
+  bool sorted_ = true;
+};
+
+// How long something communicates while nothing computes. Both ascend by start and may overlap among themselves.
+std::int64_t exposed(std::span<const Interval> communication, std::span<const Interval> compute) {
+  std::int64_t sum = 0, done = 0;   // everything before `done` is accounted for
+  std::size_t next = 0;
+  for (const Interval& c : communication) {
+    done = std::max(done, c.start);
+    while (next < compute.size() && compute[next].start < c.end) {
+      sum += std::max<std::int64_t>(0, compute[next].start - done);
+      done = std::max(done, compute[next].end);
+      if (done >= c.end) break;       // it may reach into the next collective
+      ++next;
+    }
+    sum += std::max<std::int64_t>(0, c.end - done);
+    done = std::max(done, c.end);
+  }
+  return sum;
+}
+
 class Clock {
  public:
   Clock(std::span<const std::vector<Node>> nodes, HostModel host) : host_(host), state_(nodes.size()) {
@@ -37,9 +84,6 @@ class Clock {
     for (const Arrival& a : arrivals) {
       State& s = state_[static_cast<std::size_t>(a.rank_class)];
       s.result.waiting += Duration(start - s.ready);
-      // Communication is exposed from when the rank's own compute has run dry.
-      const std::int64_t dry = std::max({start, s.stream_free[0], s.stream_free[2]});
-      s.result.exposed_communication += Duration(std::max<std::int64_t>(0, start + ticks - dry));
       run(s, a.op, start, start + ticks);
     }
   }
@@ -48,6 +92,7 @@ class Clock {
     SweepResult r;
     for (State& s : state_) {
       s.result.finish = Duration(std::ranges::max(s.stream_free));
+      s.result.exposed_communication = Duration(exposed(s.communication.intervals(), s.compute.intervals()));
       r.finish = std::max(r.finish, s.result.finish);
       r.classes.push_back(std::move(s.result));
     }
@@ -60,6 +105,7 @@ class Clock {
     std::vector<std::int64_t> end;
     std::array<std::int64_t, kMaxStreams> stream_free{};
     std::int64_t issued = 0, ready = 0;
+    Timeline compute, communication;
     ClassTime result;
   };
 
@@ -78,6 +124,7 @@ class Clock {
   static void run(State& s, std::size_t i, std::int64_t start, std::int64_t end) {
     const Node& n = s.nodes[i];
     s.stream_free[n.stream] = s.end[i] = end;
+    (n.stream % 2 == kComputeStream ? s.compute : s.communication).add(n.stream / 2, start, end);
     s.result.by_category[n.category] += Duration(end - start);
   }
 
