@@ -15,6 +15,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "sim/diagnostics.h"
@@ -36,7 +37,7 @@ class ConfigNode {
   [[nodiscard]] bool is_sequence() const { return kind() == Kind::kSequence; }
   [[nodiscard]] bool is_scalar() const { return kind() == Kind::kScalar; }
   [[nodiscard]] bool is_quoted() const;                    // "8" is a string even where it looks like a number
-  [[nodiscard]] std::string_view text() const;             // of a scalar; empty otherwise
+  [[nodiscard]] std::string_view text() const;             // of a scalar or a written null / ~; empty otherwise
   [[nodiscard]] std::string_view key() const;              // the key under which it stands in its map; empty otherwise
   [[nodiscard]] std::size_t size() const;                  // of a sequence or map
   [[nodiscard]] ConfigNode at(std::size_t index) const;    // child of a sequence or map, in file order
@@ -105,7 +106,7 @@ class Section {
   template <class T>
   T required(std::string_view key);                        // reports a missing key; T{} when absent or wrong
   template <class T>
-  std::optional<T> optional(std::string_view key);
+  std::optional<T> optional(std::string_view key);         // `key: null` is absent; `key:` with nothing is reported
   template <class T>
   T optional(std::string_view key, T fallback) { return optional<T>(key).value_or(std::move(fallback)); }
   template <class Q>
@@ -118,6 +119,8 @@ class Section {
   void finish();                                           // unknown keys, with did-you-mean
 
  private:
+  explicit Section(Diagnostics& diagnostics) : diagnostics_(&diagnostics) {}   // empty; what is missing was reported
+  ConfigNode required_node(std::string_view key);
   ConfigNode node_;
   Diagnostics* diagnostics_;
   std::vector<std::string> asked_;

@@ -10,13 +10,14 @@
 
 namespace ascendsim {
 
-// A place in a text the user can open. line and column count from 1; 0 = the file as a whole (or no file at all).
+// A place in a text the user can open. line and column count from 1, columns in characters and not in bytes; 0 = the
+// file as a whole (or no file at all).
 struct SourceLocation {
-  std::string file;
+  std::string file{};
   int line = 0;
   int column = 0;
-  std::string key_path;   // "BackendConfig.ModelDeployConfig.ModelConfig[0].sp", empty when not about a key
-  std::string excerpt;    // the source line itself, for the caret display; empty when not known
+  std::string key_path{};   // "BackendConfig.ModelDeployConfig.ModelConfig[0].sp", empty when not about a key
+  std::string excerpt{};    // the source line itself, for the caret display; empty when not known
 };
 
 enum class Severity : unsigned char { kError, kWarning, kNote };
@@ -25,18 +26,19 @@ enum class Severity : unsigned char { kError, kWarning, kNote };
 // help: what to do. message has no trailing full stop, rule and help may be empty.
 struct Diagnostic {
   Severity severity = Severity::kError;
-  std::string code;
-  std::string message;
-  SourceLocation where;
-  std::string rule;
-  std::string help;
+  std::string code{};
+  std::string message{};
+  SourceLocation where{};
+  std::string rule{};
+  std::string help{};
 };
 
 class Diagnostics {
  public:
   void add(Diagnostic d) { all_.push_back(std::move(d)); }
   void error(std::string code, SourceLocation where, std::string message, std::string rule = {}, std::string help = {});
-  void warning(std::string code, SourceLocation where, std::string message, std::string rule = {}, std::string help = {});
+  void warning(std::string code, SourceLocation where, std::string message, std::string rule = {},
+               std::string help = {});
   void note(std::string code, SourceLocation where, std::string message, std::string rule = {}, std::string help = {});
 
   [[nodiscard]] std::span<const Diagnostic> all() const { return all_; }
