@@ -84,13 +84,13 @@ MemoryPerRank memory_per_rank(const Deployment& d, const Workload& w, const Stac
   memory.activation_peak = activation_peak(warm_up);
   const std::int64_t decode_rows = std::min(d.limits.max_batch, sequences_per_group(d, w.batch)) * d.layout.dp;
   const std::int64_t context = w.input_tokens + std::max<std::int64_t>(w.output_tokens, 1);
-  const ActivationPeak decode = activation_peak(build_program(d, decode_step(d.layout, decode_rows, w.input_tokens, context), facts, 0));
+  const ActivationPeak decode = activation_peak(build_program(d, decode_step(d.layout, decode_rows, w.input_tokens, context, 1 + d.features.speculative_tokens), facts, 0));
   if (decode.bytes > memory.activation_peak.bytes) memory.activation_peak = decode;
   memory.activations = memory.activation_peak.bytes;
 
   const Bytes token_layer(d.model.cache_width() * bits(d.dtype) / 8);
-  memory.kv_bytes_per_token = token_layer * d.model.layers / d.layout.kv_shards();
-  memory.block = token_layer * (d.model.layers * d.limits.block_tokens);
+  memory.kv_bytes_per_token = token_layer * d.cached_layers() / d.layout.kv_shards();
+  memory.block = token_layer * (d.cached_layers() * d.limits.block_tokens);
   memory.kv_blocks_needed = sequences_per_group(d, w.batch) * blocks_of(d, w.input_tokens, w.output_tokens);
   memory.kv_cache = memory.block * memory.kv_blocks_needed;
   if (d.kv_memory) memory.allowed = std::min(capacity, memory.fixed() + *d.kv_memory);

@@ -1,9 +1,11 @@
 #include "strategies/predict.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "workloads/kernels.h"
 
@@ -25,13 +27,14 @@ Percentiles percentiles(std::vector<Duration> values) {
   return {sum / static_cast<std::int64_t>(values.size()), percentile(values, 50), percentile(values, 90), percentile(values, 99)};
 }
 
-HostModel host_model(const Stack& stack) {
-  return {.before_step = stack.figures.duration("step_gap"), .issue = stack.figures.duration("kernel_issue")};
+HostModel host_model(const Deployment& d, const Stack& stack) {
+  return {.before_step = stack.figures.duration(d.features.async_scheduling ? "async_step_gap" : "step_gap"),
+          .issue = stack.figures.duration("kernel_issue")};
 }
 
 // Prompts of one prefill step over all DP groups.
 std::int64_t prefill_capacity(const Deployment& d, const Workload& w) {
-  const std::int64_t by_tokens = std::max<std::int64_t>(1, d.limits.max_prefill_tokens / w.input_tokens);
+  const std::int64_t by_tokens = std::max<std::int64_t>(1, d.limits.max_prefill_tokens / (w.input_tokens - w.prefix_hit));
   return d.layout.dp * std::min(d.limits.max_prefill_batch, by_tokens);
 }
 
@@ -64,7 +67,8 @@ DecodeResult price_decode(const Scenario& s, const Workload& w) {
       r.curve.time[i] = r.curve.time[i - 1];
       continue;
     }
-    StepTime step = s.pricer.price(decode_step(s.deployment.layout, w.batch, w.input_tokens, r.curve.context[i]));
+    StepTime step = s.pricer.price(decode_step(s.deployment.layout, w.batch, w.input_tokens, r.curve.context[i],
+                                               1 + s.deployment.features.speculative_tokens));
     r.curve.time[i] = step.total;
     if (i <= 1) r.middle = std::move(step);
   }
@@ -89,6 +93,8 @@ std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
   out.push_back("experts are hit uniformly; collectives without contention");
   out.push_back(fmt::format("activations are those of a warm-up prefill of maxPrefillTokens = {} tokens on every DP group",
                             with_commas(s.deployment.limits.max_prefill_tokens)));
+  if (s.cluster.server().fabric == Fabric::kUnifiedBus)
+    out.push_back("HCCL_OP_EXPANSION_MODE=AIV: small collectives run on vector cores, large ones on copy engines");
   if (w.batch % l.dp != 0)
     out.push_back(fmt::format("{} requests on {} DP groups: idle groups take part in every collective with padded rows and compute no "
                               "expert FLOPs for them", w.batch, l.dp));
@@ -97,6 +103,9 @@ std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
     out.push_back("context parallelism gathers the latent once (all-gather) and expands it on every CP rank, as the code of MindIE does; "
                   "the documentation describes a ring");
   }
+  if (!w.acceptance.empty())
+    out.push_back(fmt::format("MTP acceptance by draft position {:.2f}: {:.3f} tokens a step", fmt::join(w.acceptance, ", "), w.tokens_per_step()));
+  if (w.prefix_hit > 0) out.push_back(fmt::format("{} tokens of every prompt lie in the prefix cache", with_commas(w.prefix_hit)));
   add_assumed_figures(s, out);
   return out;
 }
@@ -110,7 +119,7 @@ Scenario::Scenario(Deployment d, Stack st, KernelTable k, Cluster c)
       cluster(std::move(c)),
       facts(kernel_facts(stack, kernels)),
       cost(cluster.server().die, kernels, kKernelNames),
-      pricer(deployment, facts, cluster, cost, host_model(stack)) {}
+      pricer(deployment, facts, cluster, cost, host_model(deployment, stack)) {}
 
 Prediction predict(const Scenario& s, const Workload& w) {
   Prediction p;
@@ -118,14 +127,14 @@ Prediction predict(const Scenario& s, const Workload& w) {
 
   // Prefill steps one after another until every request has its first token.
   const std::int64_t per_step = std::min(prefill_capacity(s.deployment, w), w.batch);
-  p.prefill = s.pricer.price(prefill_step(s.deployment.layout, per_step, w.input_tokens));
+  p.prefill = s.pricer.price(prefill_step(s.deployment.layout, per_step, w.input_tokens, w.prefix_hit));
   p.prefill_sequences = per_step;
   std::vector<Duration> first_token;
   Duration clock{};
   for (std::int64_t done = 0; done < w.batch;) {
     const std::int64_t now = std::min(per_step, w.batch - done);
     clock += now == per_step ? p.prefill.total
-                             : s.pricer.price(prefill_step(s.deployment.layout, now, w.input_tokens)).total;
+                             : s.pricer.price(prefill_step(s.deployment.layout, now, w.input_tokens, w.prefix_hit)).total;
     first_token.insert(first_token.end(), static_cast<std::size_t>(now), clock);
     done += now;
   }
@@ -134,11 +143,20 @@ Prediction predict(const Scenario& s, const Workload& w) {
   const DecodeResult decode = price_decode(s, w);
   p.decode = decode.middle;
   p.decode_context = decode.curve.context[1];
+  // One gap a step; the step that reaches the end of the output may yield less than its tokens.
+  p.tokens_per_step = w.tokens_per_step();
+  const double tokens_to_go = static_cast<double>(std::max<std::int64_t>(0, w.output_tokens - 1));
+  const auto steps = static_cast<std::int64_t>(std::ceil(tokens_to_go / p.tokens_per_step - 1e-9));
   std::vector<Duration> gaps;
   Duration generated{};
-  for (std::int64_t i = 1; i < w.output_tokens; ++i) {
-    gaps.push_back(decode.curve.at(w.input_tokens + i));
+  for (std::int64_t i = 0; i < steps; ++i) {
+    gaps.push_back(decode.curve.at(w.input_tokens + 1 + static_cast<std::int64_t>(static_cast<double>(i) * p.tokens_per_step)));
     generated += gaps.back();
+  }
+  if (steps > 0) {
+    p.decode_step = generated / steps;
+    // The expected length, not the whole number of steps: the last step is shared with what would come after.
+    generated = Duration(std::llround(static_cast<double>(p.decode_step.count()) * tokens_to_go / p.tokens_per_step));
   }
   // Prefills go first, so decoding starts for all when the last prompt is done: earlier requests wait in between.
   const Duration end = clock + generated;

@@ -3,6 +3,7 @@
 //   DP group) ends + nothing else: client, tokeniser and network are not modelled.
 //   TPOT = (last token - first token) / (output - 1), as vllm bench serve and AISBench define it. ITL = gap between tokens.
 //   The decode step is priced at the first, middle and last context; between them it is linear in the context.
+//   With MTP a step yields tokens_per_step tokens at once: ITL is the gap between such chunks, TPOT counts tokens.
 #pragma once
 
 #include <string>
@@ -19,6 +20,7 @@ struct Percentiles {
 
 struct Prediction {
   Percentiles ttft, tpot, itl, e2el;
+  Duration decode_step{};              // mean over the output; TPOT = decode_step / tokens_per_step
   double output_tokens_per_second = 0, requests_per_second = 0;
   double tokens_per_step = 1;
   StepTime prefill, decode;            // one step each; decode at the middle context

@@ -52,7 +52,7 @@ class StepPricer {
  public:
   StepPricer(const Deployment& deployment, const KernelFacts& facts, const Cluster& cluster, const KernelCost& kernels,
              HostModel host);
-  // fold: false builds every rank's program (tests, imbalance). verify: run the verifier first.
+  // fold = false builds every rank's program.
   [[nodiscard]] StepTime price(const Step& step, bool fold = true) const;
 
  private:

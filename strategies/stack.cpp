@@ -18,7 +18,8 @@ constexpr NamedFigure kFigures[] = {
     {"moe_ep_buffer", NamedFigure::kBytes},   {"moe_tp_buffer", NamedFigure::kBytes},
     {"buffers_per_group", NamedFigure::kRatio}, {"runtime", NamedFigure::kBytes},
     {"prolog_max_tokens", NamedFigure::kRatio}, {"step_gap", NamedFigure::kDuration},
-    {"kernel_issue", NamedFigure::kDuration}};
+    {"kernel_issue", NamedFigure::kDuration}, {"async_step_gap", NamedFigure::kDuration},
+    {"mtp_acceptance", NamedFigure::kRatio}};
 
 }  // namespace
 

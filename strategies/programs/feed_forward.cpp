@@ -57,7 +57,7 @@ Value experts(RankStep& s, Value copies, const RoutedRows& rows, std::int64_t ca
                                        s.expert_weight("experts_gate_up", s.m.hidden, 2 * s.m.expert_width,
                                                        {.column_parts = s.l.moe_tp, .column_part = s.at.moe_tp}),
                                        rows, capacity, s.d.dtype);
-  const bool quantised = s.d.quantisation.of(Module::kRoutedExpert).activation != ActivationQuant::kNone;
+  const bool quantised = s.routed_precision().activation != ActivationQuant::kNone;
   const Value act = swiglu(s.p, "experts_swiglu", gate_up, quantised ? Dtype::kInt8 : s.d.dtype, capacity);
   return grouped_linear(s.p, "experts_down", act,
                         s.expert_weight("experts_down", s.m.expert_width, s.m.hidden,
@@ -66,7 +66,7 @@ Value experts(RankStep& s, Value copies, const RoutedRows& rows, std::int64_t ca
 }
 
 Dtype routed_input(const RankStep& s) {
-  return s.d.quantisation.of(Module::kRoutedExpert).activation != ActivationQuant::kNone ? Dtype::kInt8 : s.d.dtype;
+  return s.routed_precision().activation != ActivationQuant::kNone ? Dtype::kInt8 : s.d.dtype;
 }
 
 }  // namespace

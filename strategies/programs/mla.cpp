@@ -2,6 +2,9 @@
 // fa_update.cpp). Prefill expands keys and values from the latent; decode absorbs W_UK and W_UV and attends to the cached
 // latent itself. Context parallelism gathers the latent of the whole prompt once and expands it on every rank, then calls
 // the kernel block by block in ring order (documented as a ring; the code has no point-to-point transfer).
+#include <algorithm>
+#include <vector>
+
 #include "strategies/partitions.h"
 #include "strategies/programs/rank_step.h"
 #include "workloads/operators/attention.h"
@@ -56,15 +59,58 @@ ProjectedQueries project(RankStep& s, Value x, Value cache_rows) {
   return {q, latent};
 }
 
-// Calls of the attention kernel over the whole prompt: (query chunk i, key chunk j) in chunk order, skipping what
+struct Expanded {
+  Value k, v;     // [rows, heads * (nope + rope)], [rows, heads * value]
+};
+
+// Keys and values of this rank's heads from latent rows; MindIE transposes W_UK and W_UV each time.
+Expanded expand(RankStep& s, Value latent, const char* label_k, const char* label_v) {
+  const Value c = latent.column_slice(0, s.m.kv_rank), k_rope = latent.column_slice(s.m.kv_rank, s.m.rope);
+  s.category(Category::kLinear);
+  const Value k_nope = linear(s.p, label_k, c, transpose(s.p, "w_uk_transpose", w_uk_weight(s)), s.d.dtype);
+  const Value v = linear(s.p, label_v, c, transpose(s.p, "w_uv_transpose", w_uv_weight(s)), s.d.dtype);
+  s.category(Category::kVector);
+  return {concat_key(s.p, "k_concat", k_nope, k_rope, static_cast<int>(s.heads)), v};
+}
+
+PrefillCore prefill_core(const RankStep& s) {
+  return {.heads = static_cast<std::int32_t>(s.heads),
+          .key_width = static_cast<std::int32_t>(s.m.qk_width()),
+          .value_width = static_cast<std::int32_t>(s.m.value),
+          .tile = s.facts.attention_tile,
+          .softmax_ops_per_score = s.facts.softmax_ops_per_score,
+          .softmax_ops_per_row = s.facts.softmax_ops_per_row};
+}
+
+// The cached prefix: its shards are gathered, padded to the longest, and expanded whole on every rank; every new token
+// attends to all of it without a mask.
+void attend_history(RankStep& s, Value q, Value out, Value lse, Value cache) {
+  const std::int64_t shards = s.l.kv_shards(), block = s.d.limits.block_tokens;
+  const std::int64_t longest = ceil_div(s.load.history, block * shards) * block;
+  const std::int64_t local_rows = s.load.sequences * (shards > 1 ? longest : s.load.history);
+  s.category(Category::kVector);
+  const Value local = copy_rows(s.p, "history_load", cache.row_slice(0, std::min<std::int64_t>(cache.rows, local_rows)), local_rows);
+  Value latent = s.p.all_gather("history_gather", local, s.group(Group::kKvShards));
+  const std::int64_t rows = s.load.sequences * s.load.history;
+  if (shards > 1) latent = copy_rows(s.p, "history_reorder", latent.row_slice(0, std::min<std::int64_t>(latent.rows, rows)), rows);
+  const Expanded kv = expand(s, latent, "history_kv_b_k", "history_kv_b_v");
+
+  // Queries lie chunk after chunk, in each chunk sequence after sequence.
+  std::vector<AttentionBlock> blocks;
+  const std::int64_t chunk = s.rows / s.load.sequences / (s.l.cp > 1 ? 2 : 1);
+  for (std::int64_t first = 0; first < s.rows; first += chunk)
+    blocks.push_back({.q_row = static_cast<std::int32_t>(first),
+                      .q_rows = static_cast<std::int32_t>(chunk),
+                      .k_row = static_cast<std::int32_t>(first / chunk % s.load.sequences * s.load.history),
+                      .k_rows = static_cast<std::int32_t>(s.load.history)});
+  s.category(Category::kAttention);
+  attend(s.p, "history_attention", prefill_core(s), blocks, q, kv.k, kv.v, out, lse);
+}
+
+// Calls of the attention kernel over the new tokens: (query chunk i, key chunk j) in chunk order, skipping what
 // causality hides. Without context parallelism the prompt is one chunk.
-void attend_in_chunks(RankStep& s, Value q, Value k, Value v, Value out, Value lse) {
-  PrefillCore core{.heads = static_cast<std::int32_t>(s.heads),
-                   .key_width = static_cast<std::int32_t>(s.m.qk_width()),
-                   .value_width = static_cast<std::int32_t>(s.m.value),
-                   .tile = s.facts.attention_tile,
-                   .softmax_ops_per_score = s.facts.softmax_ops_per_score,
-                   .softmax_ops_per_row = s.facts.softmax_ops_per_row};
+void attend_in_chunks(RankStep& s, Value q, Value k, Value v, Value out, Value lse, bool after_history) {
+  PrefillCore core = prefill_core(s);
   const bool cut = s.l.cp > 1;
   const Zigzag z = zigzag(s.load.new_tokens, s.l.cp, s.at.cp);
   const std::int64_t chunk = cut ? z.chunk : s.load.new_tokens;
@@ -82,7 +128,7 @@ void attend_in_chunks(RankStep& s, Value q, Value k, Value v, Value out, Value l
     for (std::int64_t j = 0; j <= i; ++j) {
       const auto keys = [&](Value x) { return x.row_slice(j * rows, rows); };
       for (AttentionBlock& b : blocks) b.causal = i == j;
-      core.accumulate = j > 0;
+      core.accumulate = after_history || j > 0;
       attend(s.p, cut ? "ring_mla" : "attention", core, blocks, queries(q), keys(k), keys(v), queries(out), queries(lse));
     }
   }
@@ -92,33 +138,29 @@ void attend_in_chunks(RankStep& s, Value q, Value k, Value v, Value out, Value l
 
 Value mla_prefill(RankStep& s, Value residual) {
   const Value x = residual.row_slice(0, s.rows);
-  const std::int64_t local = s.load.sequences > 0 ? cached_tokens(s, s.load.new_tokens, 0) : 0;
+  const std::int64_t local = s.load.sequences > 0 ? cached_tokens(s, s.load.history + s.load.new_tokens, 0) : 0;
   const Value cache = kv_cache(s, local);
   auto [q, latent] = project(s, x, cache);
+  const Value out = s.p.activation(s.d.dtype, s.rows, s.heads * s.m.value);
+  const Value lse = s.p.activation(Dtype::kFp32, s.rows, s.heads);
+  const bool history = s.load.history > 0 && s.load.sequences > 0;
+  if (history) attend_history(s, q, out, lse, cache);
 
   if (s.l.cp > 1) {
     latent = s.p.all_gather("latent_gather", latent, s.group(Group::kAttnCp));
     s.category(Category::kVector);
     latent = copy_rows(s.p, "latent_reorder", latent, latent.rows);
   }
-  const Value c = latent.column_slice(0, s.m.kv_rank), k_rope = latent.column_slice(s.m.kv_rank, s.m.rope);
-  s.category(Category::kLinear);
-  const Value k_nope = linear(s.p, "kv_b_k", c, transpose(s.p, "w_uk_transpose", w_uk_weight(s)), s.d.dtype);
-  const Value v = linear(s.p, "kv_b_v", c, transpose(s.p, "w_uv_transpose", w_uv_weight(s)), s.d.dtype);
-  s.category(Category::kVector);
-  const Value k = concat_key(s.p, "k_concat", k_nope, k_rope, static_cast<int>(s.heads));
-
+  const Expanded kv = expand(s, latent, "kv_b_k", "kv_b_v");
   s.category(Category::kAttention);
-  const Value out = s.p.activation(s.d.dtype, s.rows, s.heads * s.m.value);
-  const Value lse = s.p.activation(Dtype::kFp32, s.rows, s.heads);
-  attend_in_chunks(s, q, k, v, out, lse);
+  attend_in_chunks(s, q, kv.k, kv.v, out, lse, history);
   return out;
 }
 
 Value mla_decode(RankStep& s, Value residual) {
   const Value x = residual.row_slice(0, s.rows);
   const std::int64_t local =
-      s.load.sequences > 0 ? cached_tokens(s, s.load.prompt, s.load.context - s.load.prompt) : 0;
+      s.load.sequences > 0 ? cached_tokens(s, s.load.prompt, std::max<std::int64_t>(0, s.load.context - s.load.prompt)) : 0;
   const Value cache = kv_cache(s, local);
 
   Value q;
@@ -163,7 +205,22 @@ Value mla_decode(RankStep& s, Value residual) {
   return per_head_linear(s.p, "v_absorb", out, w_uv_weight(s), static_cast<int>(s.heads));
 }
 
+// Local tensor parallelism of o_proj (MindIE o_proj_local_tp, with tp = 1): the group's ranks exchange tokens for heads, each
+// multiplies its heads' part for all of them, and the sums are scattered back to the tokens' owners.
+Value local_output_projection(RankStep& s, Value attention_out) {
+  const std::int64_t parts = s.l.o_proj_parts(), width = s.m.heads * s.m.value;
+  s.category(Category::kVector);
+  const Value padded = copy_rows(s.p, "o_proj_pad", attention_out, s.padded_rows);
+  const Value exchanged = s.p.all_to_all("o_proj_exchange", padded, s.group(Group::kOProjTp), s.padded_rows * parts, width / parts);
+  s.category(Category::kVector);
+  const Value x = s.prepared(Module::kOProj, "o_proj_quant", exchanged);
+  s.category(Category::kLinear);
+  const Value w = s.weight(Module::kOProj, "o_proj", width, s.m.hidden, {.row_parts = parts, .row_part = s.rank % parts});
+  return s.p.reduce_scatter("o_proj_reduce_scatter", linear(s.p, "o_proj", x, w, s.d.dtype), s.group(Group::kOProjTp));
+}
+
 Value output_projection(RankStep& s, Value attention_out) {
+  if (s.l.o_proj_parts() > 1) return local_output_projection(s, attention_out);
   s.category(Category::kVector);
   const Value x = s.prepared(Module::kOProj, "o_proj_quant", attention_out);
   s.category(Category::kLinear);

@@ -8,14 +8,18 @@
 namespace ascendsim {
 
 struct RankStep {
-  RankStep(const Deployment& deployment, const Step& step, const KernelFacts& kernel_facts, std::int64_t rank);
+  RankStep(const Deployment& deployment, const Step& step, const KernelFacts& kernel_facts, std::int64_t own_rank);
+  // Draft passes run on fewer rows a sequence than the step they belong to.
+  void set_loads(std::vector<GroupLoad> loads);
 
   const Deployment& d;
   const Model& m;
   const Layout& l;
   const KernelFacts& facts;
   Phase phase;
-  GroupLoad load;                                // of this rank's DP group
+  std::vector<GroupLoad> loads;                  // of every DP group
+  GroupLoad load;                                // of this rank's
+  std::int64_t rank;
   RankCoordinates at;
   std::int64_t heads;                            // of this rank: N / tp
   // Rows. Real rows are computed; padded rows only travel in collectives (an idle DP group sends nothing but padding).
@@ -24,7 +28,10 @@ struct RankStep {
   std::int64_t scattered_rows = 0;               // padded_rows / tp
   std::int64_t world_rows = 0;                   // real rows of all attention streams together
   std::int64_t padded_world_rows = 0;
-  std::int64_t sampled_rows = 0;                 // rows of logits over all DP groups
+  std::int64_t sampled_rows = 0;                 // rows of logits of this rank's DP group
+  std::int64_t world_sampled_rows = 0;           // of all DP groups
+  std::int64_t padded_sampled_rows = 0;          // of the busiest one
+  bool drafting = false;                         // inside the MTP layer
   ProgramBuilder p;
 
   [[nodiscard]] ProgramBuilder::Group group(Group g) const;
@@ -40,6 +47,8 @@ struct RankStep {
   }
   Value expert_weight(const char* key, std::int64_t inputs, std::int64_t outputs, Cut cut);
   Value norm_weight(const char* key, std::int64_t width) { return weight(Module::kNorm, key, 1, width); }
+
+  [[nodiscard]] const Precision& routed_precision() const;
 
   // x for a layer of that module: as it is, or quantised per token where the scheme says dynamic.
   Value prepared(Module module, const char* label, Value x);
