@@ -47,7 +47,13 @@ Stack StackLibrary::load(std::string_view name, Diagnostics& diagnostics) const 
   for (const NamedFigure& f : kFigures) {
     switch (f.type) {
       case NamedFigure::kDuration: stack.figures.add(f.name, figures.figure<Duration>(f.name)); break;
-      case NamedFigure::kRatio: stack.figures.add(f.name, figures.figure<Ratio>(f.name)); break;
+      case NamedFigure::kRatio: {
+        Figure<Ratio> figure = figures.figure<Ratio>(f.name);
+        if (figure.range && std::string_view(f.name) == "memory_fraction")
+          stack.highest_memory_fraction = figure.range->second.count();
+        stack.figures.add(f.name, std::move(figure));
+        break;
+      }
       case NamedFigure::kBytes: stack.figures.add(f.name, figures.figure<Bytes>(f.name)); break;
     }
   }

@@ -23,14 +23,8 @@ struct ProjectedQueries {
 
 RankStep::Cut by_heads(const RankStep& s) { return {.column_parts = s.l.tp, .column_part = s.at.tp}; }
 
-// Tokens of one sequence that this rank keeps in its KV shard, of `tokens` so far.
-std::int64_t cached_tokens(const RankStep& s, std::int64_t prompt, std::int64_t generated) {
-  const auto placed = place_blocks(prompt, generated, s.l.kv_shards(), s.d.limits.block_tokens);
-  return placed.tokens[static_cast<std::size_t>(s.at.kv_shard(s.l))];
-}
-
-Value kv_cache(RankStep& s, std::int64_t tokens) {
-  return s.p.state(s.d.dtype, tokens * s.load.sequences, s.m.cache_width(), {.key = "kv_cache"});
+Value kv_cache(RankStep& s) {
+  return s.p.state(s.d.dtype, s.cached_tokens * s.load.sequences, s.m.cache_width(), {.key = "kv_cache"});
 }
 
 Value qkv_a_weight(RankStep& s) { return s.weight(Module::kAttentionA, "qkv_a", s.m.hidden, s.m.q_rank + s.m.cache_width()); }
@@ -138,8 +132,7 @@ void attend_in_chunks(RankStep& s, Value q, Value k, Value v, Value out, Value l
 
 Value mla_prefill(RankStep& s, Value residual) {
   const Value x = residual.row_slice(0, s.rows);
-  const std::int64_t local = s.load.sequences > 0 ? cached_tokens(s, s.load.history + s.load.new_tokens, 0) : 0;
-  const Value cache = kv_cache(s, local);
+  const Value cache = kv_cache(s);
   auto [q, latent] = project(s, x, cache);
   const Value out = s.p.activation(s.d.dtype, s.rows, s.heads * s.m.value);
   const Value lse = s.p.activation(Dtype::kFp32, s.rows, s.heads);
@@ -159,9 +152,7 @@ Value mla_prefill(RankStep& s, Value residual) {
 
 Value mla_decode(RankStep& s, Value residual) {
   const Value x = residual.row_slice(0, s.rows);
-  const std::int64_t local =
-      s.load.sequences > 0 ? cached_tokens(s, s.load.prompt, std::max<std::int64_t>(0, s.load.context - s.load.prompt)) : 0;
-  const Value cache = kv_cache(s, local);
+  const Value cache = kv_cache(s);
 
   Value q;
   const Value new_rows = cache.row_slice(0, std::min<std::int64_t>(cache.rows, s.rows));
@@ -188,8 +179,8 @@ Value mla_decode(RankStep& s, Value residual) {
   const Partial partial = attend_absorbed(s.p, "mla_decode",
                                           {.heads = static_cast<std::int32_t>(core_heads),
                                            .latent_width = static_cast<std::int32_t>(s.m.kv_rank),
-                                           .context = s.rows * local,
-                                           .cache_rows = s.load.sequences * local},
+                                           .context = s.rows * s.cached_tokens,
+                                           .cache_rows = s.load.sequences * s.cached_tokens},
                                           q, cache, Dtype::kFp32);
   Value out = partial.out;
   if (s.l.kv_shards() > 1) {

@@ -45,6 +45,12 @@ void RankStep::set_loads(std::vector<GroupLoad> now) {
     padded_sampled_rows = std::max(padded_sampled_rows, sampled(g));
   }
   sampled_rows = sampled(load);
+  cached_tokens = 0;
+  if (load.sequences > 0) {
+    const std::int64_t generated = std::max<std::int64_t>(0, load.context - load.prompt);
+    const auto placed = place_blocks(load.prompt, generated, l.kv_shards(), d.limits.block_tokens);
+    cached_tokens = placed.tokens[static_cast<std::size_t>(at.kv_shard(l))];
+  }
   if (place_collectives(l, true, false).attention_reduce_scatter) padded_rows = round_up(padded_rows, l.tp);
   scattered_rows = ceil_div(padded_rows, l.tp);
   padded_world_rows = padded_rows * l.dp * l.cp;

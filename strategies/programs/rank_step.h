@@ -31,6 +31,7 @@ struct RankStep {
   std::int64_t sampled_rows = 0;                 // rows of logits of this rank's DP group
   std::int64_t world_sampled_rows = 0;           // of all DP groups
   std::int64_t padded_sampled_rows = 0;          // of the busiest one
+  std::int64_t cached_tokens = 0;                // of one sequence, in this rank's KV shard
   bool drafting = false;                         // inside the MTP layer
   ProgramBuilder p;
 
