@@ -125,13 +125,20 @@ Prediction predict(const Scenario& s, const Workload& w) {
   Prediction p;
   p.memory = s.memory(w);
 
+  // One side of a disaggregated pair does one phase: prompts arrive prefilled at the decode side, leave the prefill side.
+  const bool prefills = s.deployment.role != Role::kDecode, decodes = s.deployment.role != Role::kPrefill;
+
   // Prefill steps one after another until every request has its first token.
   const std::int64_t per_step = std::min(prefill_capacity(s.deployment, w), w.batch);
-  p.prefill = s.pricer.price(prefill_step(s.deployment.layout, per_step, w.input_tokens, w.prefix_hit));
-  p.prefill_sequences = per_step;
   std::vector<Duration> first_token;
+  if (prefills) {
+    p.prefill = s.pricer.price(prefill_step(s.deployment.layout, per_step, w.input_tokens, w.prefix_hit));
+    p.prefill_sequences = per_step;
+  } else {
+    first_token.assign(static_cast<std::size_t>(w.batch), Duration(0));
+  }
   Duration clock{};
-  for (std::int64_t done = 0; done < w.batch;) {
+  for (std::int64_t done = 0; prefills && done < w.batch;) {
     const std::int64_t now = std::min(per_step, w.batch - done);
     clock += now == per_step ? p.prefill.total
                              : s.pricer.price(prefill_step(s.deployment.layout, now, w.input_tokens, w.prefix_hit)).total;
@@ -140,12 +147,12 @@ Prediction predict(const Scenario& s, const Workload& w) {
   }
   p.ttft = percentiles(first_token);
 
-  const DecodeResult decode = price_decode(s, w);
+  const DecodeResult decode = decodes ? price_decode(s, w) : DecodeResult{};
   p.decode = decode.middle;
   p.decode_context = decode.curve.context[1];
   // One gap a step; the step that reaches the end of the output may yield less than its tokens.
   p.tokens_per_step = w.tokens_per_step();
-  const double tokens_to_go = static_cast<double>(std::max<std::int64_t>(0, w.output_tokens - 1));
+  const double tokens_to_go = decodes ? static_cast<double>(std::max<std::int64_t>(0, w.output_tokens - 1)) : 0;
   const auto steps = static_cast<std::int64_t>(std::ceil(tokens_to_go / p.tokens_per_step - 1e-9));
   std::vector<Duration> gaps;
   Duration generated{};
@@ -161,7 +168,7 @@ Prediction predict(const Scenario& s, const Workload& w) {
   // Prefills go first, so decoding starts for all when the last prompt is done: earlier requests wait in between.
   const Duration end = clock + generated;
   std::vector<Duration> per_token, whole(first_token.size(), end);
-  if (w.output_tokens > 1)
+  if (w.output_tokens > 1 && decodes)
     for (const Duration t : first_token) per_token.push_back((end - t) / (w.output_tokens - 1));
   p.tpot = percentiles(per_token);
   std::vector<Duration> all_gaps;

@@ -60,8 +60,8 @@ void Rules::degrees() {
 }
 
 void Rules::world() {
-  const std::int64_t ranks = import.declared_world;
-  if (ranks == 0) return;
+  // With multiNodesInferEnabled worldSize is not valid: the ranks are those of the layout.
+  const std::int64_t ranks = import.declared_world == 0 ? l.world() : import.declared_world;
   if (l.world() != ranks)
     error("E0305", "worldSize", fmt::format("dp x cp x tp must be worldSize: {} x {} x {} = {}, worldSize is {}", l.dp, l.cp, l.tp, l.world(), ranks),
           fmt::format("{}: tp * cp * dp == world_size", kMapping),
@@ -122,7 +122,7 @@ void Rules::sequence_and_context() {
   const std::string& scheme = d.quantisation.name;
   const bool r1 = model == "DeepSeek-R1", v3 = model == "DeepSeek-V3" || model == "DeepSeek-V3.1";
   const bool named = (r1 && (scheme == "W8A8" || scheme == "W4A8")) || (v3 && scheme == "W4A8");
-  if (!named)
+  if (!named && !model.empty())   // an unknown model was reported as such
     warn("W0312", splitting_key(), fmt::format("{} with {} {} is not among the combinations that the page names", splitting_key(), model, scheme),
          fmt::format("{}: only W8A8 of DeepSeek-R1 and W4A8 of DeepSeek-R1, DeepSeek-V3 and DeepSeek-V3.1; the MindIE DeepSeek tuning "
                      "guide names W8A8 of V3, R1 and V3.1 as well", splitting_page()),
