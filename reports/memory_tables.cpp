@@ -37,7 +37,7 @@ Shortage shortage_of(const Subject& subject, const MemoryPerRank& m, const Libra
 }
 
 Table memory_table(const MemoryPerRank& m) {
-  Table t{"Memory per rank", "memory_per_rank", Table::Shape::kGrid, {{"component", "component"}, {"size", "bytes", true}, {"share", "share_percent", true}}, {}};
+  Table t{"Memory per rank", "memory_per_rank", Table::Shape::kGrid, {{"component", "component"}, {"size", "bytes", true}, {"of capacity", "share_of_capacity_percent", true}}, {}};
   const auto add = [&](const char* name, Bytes bytes) {
     t.rows.push_back({name, bytes_cell(bytes), share_cell(Duration(bytes.count()), Duration(m.capacity.count()))});
   };

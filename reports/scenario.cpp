@@ -12,6 +12,7 @@ namespace ascendsim {
 namespace {
 
 constexpr std::string_view kStack = "mindie";
+constexpr std::string_view kUsualServer = "atlas-800i-a3";   // for commands that can do without --hardware
 constexpr std::int64_t kMostServers = 4096;
 
 std::string data_root() {
@@ -63,7 +64,9 @@ Platform load_platform(const Libraries& libraries, const Options& options, Diagn
   Diagnostics found;
   p.stack = libraries.stacks.load(kStack, found);
   if (!found.has_errors()) p.kernels = libraries.catalogue.kernels(p.stack.kernels, found);
-  p.server = libraries.catalogue.server(options.hardware, options.die, found);
+  if (options.hardware.empty())
+    found.note("A0108", {}, fmt::format("--hardware is not set: {} assumed", kUsualServer));
+  p.server = libraries.catalogue.server(options.hardware.empty() ? kUsualServer : options.hardware, options.die, found);
   p.usable = !found.has_errors();
   diagnostics.append(found);
   return p;

@@ -12,7 +12,7 @@ constexpr Command kCommands[] = {
      "ascendsim run config.json --hardware atlas-800i-a3 --input 64K --output 1K --env NPU_MEMORY_FRACTION=0.92",
      "times, memory and breakdown on stdout; exit 0, 1 when it does not fit, 2 on wrong input", answer_run},
     {"check", "is it legal for the engine, what will be ignored, and does it fit at its own limits", "CONFIG...", kConfigHelp, 1,
-     SIZE_MAX, kDeploymentOptions | kDiagnosticFormats, "--hardware", "ascendsim check config.json --hardware atlas-800i-a2",
+     SIZE_MAX, kDeploymentOptions | kDiagnosticFormats, "", "ascendsim check config.json --hardware atlas-800i-a2",
      "findings, a table of all keys and a verdict on stdout; exit 0 when legal, 2 when a rule is broken", answer_check},
     {"mem", "memory per rank by component, and the contexts and concurrency that fit", "CONFIG", kConfigHelp, 1, 1,
      kDeploymentOptions | kWorkloadOptions, "--hardware",

@@ -13,8 +13,9 @@ namespace ascendsim {
 namespace {
 
 std::string with_spread(const Percentiles& p) {
-  if (p.p50 == p.p99 && p.mean == p.p50) return to_text(p.mean);
-  return fmt::format("{} mean, {} p50, {} p90, {} p99", to_text(p.mean), to_text(p.p50), to_text(p.p90), to_text(p.p99));
+  const std::string mean = to_text(p.mean), median = to_text(p.p50), p90 = to_text(p.p90), p99 = to_text(p.p99);
+  if (mean == median && median == p99) return mean;
+  return fmt::format("{} mean, {} p50, {} p90, {} p99", mean, median, p90, p99);
 }
 
 std::string throughput(const Subject& s, const Prediction& p) {
