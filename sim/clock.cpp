@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sim/account.h"
 #include "sim/drive.h"
 
 namespace ascendsim {
@@ -10,49 +11,38 @@ namespace {
 
 class Clock {
  public:
-  Clock(std::span<const std::vector<Node>> nodes, HostModel host) : host_(host), state_(nodes.size()) {
+  Clock(std::span<const std::vector<Node>> nodes, HostModel host, Timeline* timeline)
+      : host_(host), state_(nodes.size()), accounts_(open_accounts(nodes, host, timeline)) {
     for (std::size_t c = 0; c < nodes.size(); ++c) {
       state_[c].nodes = nodes[c].data();
       state_[c].end.resize(nodes[c].size());
       state_[c].stream_free.fill(host.before_step.count());
       state_[c].issued = host.before_step.count();
-      state_[c].result.host = host.before_step;
     }
   }
 
   void local(int rank_class, std::size_t i) {
-    State& s = state_[static_cast<std::size_t>(rank_class)];
-    const std::int64_t ready = ready_at(s, i);
-    run(s, i, ready, ready + s.nodes[i].ticks);
+    const auto c = static_cast<std::size_t>(rank_class);
+    const std::int64_t ready = ready_at(c, i);
+    run(c, i, false, ready, ready + state_[c].nodes[i].ticks);
   }
 
   void exchange(const Folding::Meeting&, std::span<const Arrival> arrivals) {
     std::int64_t start = 0, ticks = 0;
     for (const Arrival& a : arrivals) {
-      State& s = state_[static_cast<std::size_t>(a.rank_class)];
-      s.ready = ready_at(s, a.op);
-      start = std::max(start, s.ready);
-      ticks = std::max(ticks, s.nodes[a.op].ticks);
+      const auto c = static_cast<std::size_t>(a.rank_class);
+      state_[c].ready = ready_at(c, a.op);
+      start = std::max(start, state_[c].ready);
+      ticks = std::max(ticks, state_[c].nodes[a.op].ticks);
     }
     for (const Arrival& a : arrivals) {
-      State& s = state_[static_cast<std::size_t>(a.rank_class)];
-      s.result.waiting += Duration(start - s.ready);
-      // Communication is exposed from when the rank's own compute has run dry.
-      const std::int64_t dry = std::max({start, s.stream_free[0], s.stream_free[2]});
-      s.result.exposed_communication += Duration(std::max<std::int64_t>(0, start + ticks - dry));
-      run(s, a.op, start, start + ticks);
+      const auto c = static_cast<std::size_t>(a.rank_class);
+      accounts_[c].waited(start - state_[c].ready);
+      run(c, a.op, true, start, start + ticks);
     }
   }
 
-  SweepResult result() {
-    SweepResult r;
-    for (State& s : state_) {
-      s.result.finish = Duration(std::ranges::max(s.stream_free));
-      r.finish = std::max(r.finish, s.result.finish);
-      r.classes.push_back(std::move(s.result));
-    }
-    return r;
-  }
+  SweepResult result() { return close(accounts_); }
 
  private:
   struct State {
@@ -60,29 +50,31 @@ class Clock {
     std::vector<std::int64_t> end;
     std::array<std::int64_t, kMaxStreams> stream_free{};
     std::int64_t issued = 0, ready = 0;
-    ClassTime result;
   };
 
-  std::int64_t ready_at(State& s, std::size_t i) const {
+  std::int64_t ready_at(std::size_t c, std::size_t i) {
+    State& s = state_[c];
     const Node& n = s.nodes[i];
     std::int64_t ready = s.stream_free[n.stream];
     if (n.wait != kNoWait) ready = std::max(ready, s.end[n.wait]);
     s.issued += host_.issue.count() * n.launches;
     if (s.issued > ready) {
-      s.result.host += Duration(s.issued - ready);
+      accounts_[c].starved(s.issued - ready);
       ready = s.issued;
     }
     return ready;
   }
 
-  static void run(State& s, std::size_t i, std::int64_t start, std::int64_t end) {
+  void run(std::size_t c, std::size_t i, bool collective, std::int64_t start, std::int64_t end) {
+    State& s = state_[c];
     const Node& n = s.nodes[i];
     s.stream_free[n.stream] = s.end[i] = end;
-    s.result.by_category[n.category] += Duration(end - start);
+    accounts_[c].ran(i, n, collective, start, end);
   }
 
   HostModel host_;
   std::vector<State> state_;
+  std::vector<Account> accounts_;
 };
 
 }  // namespace
@@ -99,8 +91,8 @@ std::vector<Node> lower(const Program& program, std::span<const Duration> ticks)
 }
 
 SweepResult sweep(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes, const Folding& folding,
-                  HostModel host) {
-  Clock clock(nodes, host);
+                  HostModel host, Timeline* timeline) {
+  Clock clock(nodes, host, timeline);
   drive(programs, folding, clock);
   return clock.result();
 }

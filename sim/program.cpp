@@ -180,7 +180,7 @@ void ProgramBuilder::push(const OperatorType& type, const char* label, std::uint
 Value ProgramBuilder::collective(const OperatorType& type, const char* label, Value in, Value out, Group group, Bytes bytes,
                                  Axis axis) {
   const CollectiveParams params{bytes, group.ranks, axis};
-  push(type, label, store(params), {&in, 1}, {&out, 1}, static_cast<StreamId>(lane_ + kCommunicationStream),
+  push(type, label, store(params), {&in, 1}, {&out, 1}, static_cast<StreamId>(lane_ + communication_offset_),
        kCommunicationCategory, group.kind);
   return out;
 }

@@ -161,6 +161,8 @@ class ProgramBuilder {
   // What follows belongs to this layer, category and lane until the next call.
   void set_layer(int layer) { layer_ = static_cast<std::int16_t>(layer); }
   void set_category(std::uint8_t category) { category_ = category; }
+  // Collectives go to the lane's compute stream, as in engines that launch everything on one stream.
+  void serialise_communication() { communication_offset_ = kComputeStream; }
   void set_lane(int lane) {
     lane_ = static_cast<StreamId>(2 * lane);
     streams_ = std::max<StreamId>(streams_, static_cast<StreamId>(lane_ + 2));
@@ -230,6 +232,7 @@ class ProgramBuilder {
   std::int16_t layer_ = -1;
   std::uint8_t category_ = 0;
   StreamId lane_ = 0;
+  StreamId communication_offset_ = kCommunicationStream;
   StreamId streams_ = 2;               // in use: none above needs looking at
 };
 

@@ -34,6 +34,12 @@ struct Layout {
   [[nodiscard]] std::int64_t lm_head_parts() const { return local_head() ? lm_head_local_tp : 1; }
 };
 
+// How experts are placed and reached, beyond what the layout says. The defaults are MindIE's.
+struct ExpertOptions {
+  std::int64_t redundant = 0;                // replicas of experts over all moe_ep ranks together
+  bool exact_all_to_all = false;             // ep_level 2 prefill: int8 rows and real counts instead of padded 16-bit buffers
+};
+
 // Limits of the engine's scheduler; counts are per DP group.
 struct Limits {
   std::int64_t max_seq_len = 0, max_input_tokens = 0;
@@ -61,6 +67,11 @@ struct Deployment {
   Quantisation quantisation;
   Dtype dtype = Dtype::kFp16;
   Layout layout;
+  ExpertOptions experts;
+  // Prefill "SP-TP-SP" of cann-recipes: outside attention every TP rank keeps its own tokens and whole o_proj weights.
+  bool token_split_prefill = false;
+  bool kv_int8 = false;                      // "C8": int8 latent and 16-bit rope columns in the cache
+  std::int64_t micro_batches = 1;            // 1 or 2: halves of the batch that overlap on two lanes of streams
   Limits limits;
   Features features;
   double memory_fraction = 0;                // of the memory the driver shows: weights, KV, activations, buffers, runtime
@@ -71,6 +82,11 @@ struct Deployment {
   std::vector<std::pair<std::int64_t, double>> all_to_all_scale;
   std::map<std::string, Origin, std::less<>> origins;   // by the engine's own key: "tp", "maxInputTokenLen"
   // Layers with a KV cache: one more for MTP, however many tokens it drafts (MindIE kvcache_settings.py).
+  [[nodiscard]] std::int64_t physical_experts() const { return model.experts + experts.redundant; }
+  // One token in one layer's KV cache: the latent and the rope key.
+  [[nodiscard]] Bytes cached_token_layer() const {
+    return kv_int8 ? Bytes(model.kv_rank + model.rope * bits(dtype) / 8) : Bytes(model.cache_width() * bits(dtype) / 8);
+  }
   [[nodiscard]] std::int64_t cached_layers() const { return model.layers + (features.speculative_tokens > 0 ? 1 : 0); }
   [[nodiscard]] const Origin& origin(std::string_view key) const;
 };

@@ -88,7 +88,7 @@ MemoryPerRank memory_per_rank(const Deployment& d, const Workload& w, const Stac
   if (decode.bytes > memory.activation_peak.bytes) memory.activation_peak = decode;
   memory.activations = memory.activation_peak.bytes;
 
-  const Bytes token_layer(d.model.cache_width() * bits(d.dtype) / 8);
+  const Bytes token_layer = d.cached_token_layer();
   memory.kv_bytes_per_token = token_layer * d.cached_layers() / d.layout.kv_shards();
   memory.block = token_layer * (d.cached_layers() * d.limits.block_tokens);
   memory.kv_blocks_needed = sequences_per_group(d, w.batch) * blocks_of(d, w.input_tokens, w.output_tokens);

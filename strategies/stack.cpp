@@ -43,6 +43,7 @@ Stack StackLibrary::load(std::string_view name, Diagnostics& diagnostics) const 
   stack.version = root.required<std::string>("version");
   stack.source = root.required<std::string>("source");
   stack.kernels = root.required<std::string>("kernels");
+  stack.communication_stream = root.required<bool>("communication_stream");
   Section figures = root.section("figures");
   for (const NamedFigure& f : kFigures) {
     switch (f.type) {
@@ -66,7 +67,8 @@ KernelFacts kernel_facts(const Stack& stack, const KernelTable& kernels) {
   return {.attention_tile = static_cast<std::int32_t>(std::lround(kernels.shared.ratio("attention_tile").count())),
           .softmax_ops_per_score = kernels.shared.ratio("softmax_ops_per_score").count(),
           .softmax_ops_per_row = kernels.shared.ratio("softmax_ops_per_row").count(),
-          .prolog_max_tokens = std::lround(stack.figures.ratio("prolog_max_tokens").count())};
+          .prolog_max_tokens = std::lround(stack.figures.ratio("prolog_max_tokens").count()),
+          .communication_stream = stack.communication_stream};
 }
 
 }  // namespace ascendsim

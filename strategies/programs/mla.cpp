@@ -24,7 +24,9 @@ struct ProjectedQueries {
 RankStep::Cut by_heads(const RankStep& s) { return {.column_parts = s.l.tp, .column_part = s.at.tp}; }
 
 Value kv_cache(RankStep& s) {
-  return s.p.state(s.d.dtype, s.cached_tokens * s.load.sequences, s.m.cache_width(), {.key = "kv_cache"});
+  const std::int64_t rows = s.cached_tokens * s.load.sequences;
+  return s.d.kv_int8 ? s.p.state(Dtype::kInt8, rows, s.d.cached_token_layer().count(), {.key = "kv_cache"})
+                     : s.p.state(s.d.dtype, rows, s.m.cache_width(), {.key = "kv_cache"});
 }
 
 Value qkv_a_weight(RankStep& s) { return s.weight(Module::kAttentionA, "qkv_a", s.m.hidden, s.m.q_rank + s.m.cache_width()); }
@@ -178,6 +180,7 @@ Value mla_decode(RankStep& s, Value residual) {
   s.category(Category::kAttention);
   const Partial partial = attend_absorbed(s.p, "mla_decode",
                                           {.heads = static_cast<std::int32_t>(core_heads),
+                                           .key_width = static_cast<std::int32_t>(s.m.cache_width()),
                                            .latent_width = static_cast<std::int32_t>(s.m.kv_rank),
                                            .context = s.rows * s.cached_tokens,
                                            .cache_rows = s.load.sequences * s.cached_tokens},

@@ -27,6 +27,7 @@ RankStep::RankStep(const Deployment& deployment, const Step& step, const KernelF
       rank(own_rank),
       at(coordinates(deployment.layout, own_rank)),
       heads(deployment.model.heads / deployment.layout.tp) {
+  if (!facts.communication_stream) p.serialise_communication();
   set_loads(step.load);
 }
 
@@ -87,7 +88,7 @@ Value RankStep::weight(Module module, const char* key, std::int64_t inputs, std:
 
 Value RankStep::expert_weight(const char* key, std::int64_t inputs, std::int64_t outputs, Cut cut) {
   const Precision& precision = routed_precision();
-  const std::int64_t experts = ceil_div(m.experts, l.moe_ep);
+  const std::int64_t experts = ceil_div(d.physical_experts(), l.moe_ep);
   const std::int64_t in = ceil_div(inputs, cut.row_parts), out = ceil_div(outputs, cut.column_parts);
   return p.weight(precision.weight, in, out,
                   {.key = key,
