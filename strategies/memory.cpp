@@ -19,7 +19,10 @@ Step warm_up_step(const Deployment& d) {
   return prefill_step(d.layout, d.layout.dp, std::max<std::int64_t>(d.limits.max_prefill_tokens, d.limits.max_input_tokens));
 }
 
-void add_weights(MemoryPerRank& memory, const Program& program) {
+void add_program(MemoryPerRank& memory, const Program& program) {
+  if (ActivationPeak peak = activation_peak(program); peak.bytes > memory.activation_peak.bytes)
+    memory.activation_peak = std::move(peak);
+  if (memory.weights.count() > 0) return;
   for (const TensorBytes& t : tensors(program, BufferKind::kWeight)) {
     memory.weights_without_scales += t.elements;
     memory.weights += t.elements + t.extra;
@@ -78,20 +81,22 @@ MemoryPerRank memory_per_rank(const Deployment& d, const Workload& w, const Stac
   memory.runtime = stack.figures.bytes("runtime");
   add_communication(memory, d, stack);
 
-  // Prefill and decode use the same weights, so one of the programs lists them all.
-  const Program warm_up = build_program(d, warm_up_step(d), facts, 0);
-  add_weights(memory, warm_up);
-  memory.activation_peak = activation_peak(warm_up);
-  const std::int64_t decode_rows = std::min(d.limits.max_batch, sequences_per_group(d, w.batch)) * d.layout.dp;
-  const std::int64_t context = w.input_tokens + std::max<std::int64_t>(w.output_tokens, 1);
-  const ActivationPeak decode = activation_peak(build_program(d, decode_step(d.layout, decode_rows, w.input_tokens, context, 1 + d.features.speculative_tokens), facts, 0));
-  if (decode.bytes > memory.activation_peak.bytes) memory.activation_peak = decode;
+  // Prefill and decode use the same weights: either program lists them all.
+  if (d.role != Role::kPrefill) {
+    const std::int64_t sequences = std::min(d.limits.max_batch, sequences_per_group(d, w.batch)) * d.layout.dp;
+    const std::int64_t context = w.input_tokens + std::max<std::int64_t>(w.output_tokens, 1);
+    const Step step = decode_step(d.layout, sequences, w.input_tokens, context, 1 + d.features.speculative_tokens);
+    add_program(memory, build_program(d, step, facts, 0));
+  }
+  if (d.role != Role::kDecode) add_program(memory, build_program(d, warm_up_step(d), facts, 0));
   memory.activations = memory.activation_peak.bytes;
 
   const Bytes token_layer = d.cached_token_layer();
   memory.kv_bytes_per_token = token_layer * d.cached_layers() / d.layout.kv_shards();
   memory.block = token_layer * (d.cached_layers() * d.limits.block_tokens);
-  memory.kv_blocks_needed = sequences_per_group(d, w.batch) * blocks_of(d, w.input_tokens, w.output_tokens);
+  // A prefill node keeps a prompt's blocks only until they are transferred.
+  memory.kv_blocks_needed = sequences_per_group(d, w.batch) *
+                            blocks_of(d, w.input_tokens, d.role == Role::kPrefill ? 0 : w.output_tokens);
   memory.kv_cache = memory.block * memory.kv_blocks_needed;
   if (d.kv_memory) memory.allowed = std::min(capacity, memory.fixed() + *d.kv_memory);
   memory.kv_blocks = std::max<std::int64_t>(0, (memory.allowed - memory.fixed()).count() / memory.block.count());

@@ -19,7 +19,8 @@ Value embedding(RankStep& s) {
   // Split over hidden columns; each rank looks up its part of every row.
   const Value table = s.weight(Module::kEmbedding, "embedding", s.m.vocabulary, s.m.hidden,
                                {.column_parts = s.l.tp, .column_part = s.at.tp});
-  return s.p.all_gather("embedding_gather", embed(s.p, "embedding", ids, table), s.group(Group::kAttnTp), Axis::kColumns);
+  const Value rows = s.p.all_gather("embedding_gather", embed(s.p, "embedding", ids, table), s.group(Group::kAttnTp), Axis::kColumns);
+  return s.token_split() ? rows.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows) : rows;
 }
 
 // MindIE adds the residual while norming; the sum stays in `residual`.
@@ -36,10 +37,12 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
   s.p.set_layer(static_cast<int>(layer));
   const bool moe = layer >= s.m.dense_layers;
   const bool last = layer + 1 >= s.m.layers;
-  const Placement place = place_collectives(s.l, moe, last);
+  Placement place = s.token_split() ? Placement{} : place_collectives(s.l, moe, last);
+  if (s.token_split()) place.ffn_all_gather = last;
 
-  const Value core = s.phase == Phase::kPrefill ? mla_prefill(s, residual) : mla_decode(s, residual);
-  Value x = output_projection(s, core);
+  Value x = s.token_split()               ? mla_prefill_token_split(s, residual)
+            : s.phase == Phase::kPrefill ? output_projection(s, mla_prefill(s, residual))
+                                         : output_projection(s, mla_decode(s, residual));
   if (place.attention_all_reduce) x = s.p.all_reduce("attention_all_reduce", x, s.group(Group::kAttnTp));
   if (place.attention_reduce_scatter) {
     x = s.p.reduce_scatter("attention_reduce_scatter", x, s.group(Group::kAttnTp));
@@ -57,7 +60,7 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
   add(s.p, "residual_add", residual, x);
   if (place.ffn_all_gather)
     residual = s.p.all_gather(last ? "head_all_gather" : "layer_all_gather", residual,
-                              s.group(last ? Group::kWorld : Group::kAttnTp));
+                              s.group(last && !s.l.local_head() ? Group::kWorld : Group::kAttnTp));
   return residual;
 }
 
@@ -83,8 +86,9 @@ void head(RankStep& s, Value residual, const char* norm) {
 
 // The rows of this rank's attention stream in what a last layer returned.
 Value own_stream(const RankStep& s, Value residual) {
-  if (residual.rows == s.padded_rows) return residual;
-  return residual.row_slice((s.at.dp * s.l.cp + s.at.cp) * s.padded_rows, s.padded_rows);
+  if (residual.rows == s.stream_rows()) return residual;
+  const std::int64_t stream = s.l.local_head() ? 0 : (s.at.dp * s.l.cp + s.at.cp) * s.padded_rows;
+  return residual.row_slice(stream + (s.token_split() ? s.at.tp * s.scattered_rows : 0), s.stream_rows());
 }
 
 // One pass of the next-token-prediction layer (MTP): embedding of the tokens just sampled and the hidden state, normed,
@@ -160,13 +164,52 @@ std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64
   return role;
 }
 
+namespace {
+
+// Both halves of every DP group's requests; empty when a group has too few to split.
+std::vector<Step> halves(const Step& step) {
+  std::vector<Step> out(2, step);
+  for (std::size_t g = 0; g < step.load.size(); ++g) {
+    const std::int64_t sequences = step.load[g].sequences;
+    if (sequences < 2) return {};
+    out[0].load[g].sequences = (sequences + 1) / 2;
+    out[1].load[g].sequences = sequences / 2;
+  }
+  return out;
+}
+
+}  // namespace
+
+bool splits_into_micro_batches(const Deployment& deployment, const Step& step) {
+  return deployment.micro_batches == 2 && !halves(step).empty();
+}
+
 Program build_program(const Deployment& deployment, const Step& step, const KernelFacts& facts, std::int64_t rank) {
-  RankStep s(deployment, step, facts, rank);
-  Value residual = embedding(s);
-  for (std::int64_t layer = 0; layer < s.m.layers; ++layer) residual = decoder_layer(s, residual, layer);
-  head(s, residual, "final_norm");
-  if (s.d.features.speculative_tokens > 0) draft(s, own_stream(s, residual));
-  return s.p.take();
+  ProgramBuilder builder;
+  std::vector<Step> parts = deployment.micro_batches == 2 ? halves(step) : std::vector<Step>{};
+  if (parts.empty()) parts.push_back(step);
+  std::vector<RankStep> lanes;
+  for (std::size_t lane = 0; lane < parts.size(); ++lane)
+    lanes.emplace_back(builder, deployment, parts[lane], facts, rank, static_cast<int>(lane));
+  // Layer by layer in turn: one micro-batch communicates while the other computes.
+  std::vector<Value> residual;
+  for (RankStep& s : lanes) {
+    builder.set_lane(s.lane);
+    residual.push_back(embedding(s));
+  }
+  for (std::int64_t layer = 0; layer < deployment.model.layers; ++layer)
+    for (RankStep& s : lanes) {
+      builder.set_lane(s.lane);
+      Value& stream = residual[static_cast<std::size_t>(s.lane)];
+      stream = decoder_layer(s, stream, layer);
+    }
+  for (RankStep& s : lanes) {
+    builder.set_lane(s.lane);
+    const Value last = residual[static_cast<std::size_t>(s.lane)];
+    head(s, last, "final_norm");
+    if (deployment.features.speculative_tokens > 0) draft(s, own_stream(s, last));
+  }
+  return builder.take();
 }
 
 }  // namespace ascendsim

@@ -75,7 +75,7 @@ Dtype routed_input(const RankStep& s) {
 Value dense_mlp(RankStep& s, Value x) {
   s.category(Category::kLinear);
   return gated_mlp(s, Module::kDenseMlp, {"mlp_quant", "mlp_gate_up", "mlp_swiglu", "mlp_down"}, x,
-                   s.m.dense_width, s.l.tp, s.at.tp);
+                   s.m.dense_width, s.token_split() ? 1 : s.l.tp, s.token_split() ? 0 : s.at.tp);
 }
 
 Value moe_all_gather(RankStep& s, Value gathered) {

@@ -34,8 +34,13 @@ Value q_b_weight(RankStep& s) { return s.weight(Module::kQB, "q_b", s.m.q_rank, 
 Value w_uk_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uk", s.m.kv_rank, s.m.heads * s.m.nope, by_heads(s)); }
 Value w_uv_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uv", s.m.kv_rank, s.m.heads * s.m.value, by_heads(s)); }
 
+struct Compressed {
+  Value q_c;      // [rows, q_rank], ready for q_b
+  Value latent;   // [rows, kv_rank + rope], normed and rotated
+};
+
 // The separate operators of the projections; every TP rank computes q_a and kv_a whole.
-ProjectedQueries project(RankStep& s, Value x, Value cache_rows) {
+Compressed compress(RankStep& s, Value x, Value cache_rows) {
   s.category(Category::kVector);
   Value h = rms_norm(s.p, "input_norm", x, s.norm_weight("input_norm", s.m.hidden), s.norm_output(Module::kAttentionA));
   h = s.prepared(Module::kAttentionA, "input_quant", h);
@@ -45,14 +50,23 @@ ProjectedQueries project(RankStep& s, Value x, Value cache_rows) {
   Value q_c = rms_norm(s.p, "q_a_norm", a.column_slice(0, s.m.q_rank), s.norm_weight("q_a_norm", s.m.q_rank),
                        s.norm_output(Module::kQB));
   q_c = s.prepared(Module::kQB, "q_a_quant", q_c);
+  const Value latent = kv_norm_rope_cache(s.p, "kv_norm_rope_cache", a.column_slice(s.m.q_rank, s.m.cache_width()),
+                                          s.norm_weight("kv_a_norm", s.m.kv_rank), cache_rows);
+  return {q_c, latent};
+}
+
+Value queries_of_heads(RankStep& s, Value q_c) {
   s.category(Category::kLinear);
   const Value q = linear(s.p, "q_b", q_c, q_b_weight(s), s.d.dtype);
   s.category(Category::kVector);
   // The rotated columns of all heads, one after another: what the kernel touches of q.
   rope(s.p, "q_rope", q.column_slice(0, s.heads * s.m.rope));
-  const Value latent = kv_norm_rope_cache(s.p, "kv_norm_rope_cache", a.column_slice(s.m.q_rank, s.m.cache_width()),
-                                          s.norm_weight("kv_a_norm", s.m.kv_rank), cache_rows);
-  return {q, latent};
+  return q;
+}
+
+ProjectedQueries project(RankStep& s, Value x, Value cache_rows) {
+  const Compressed c = compress(s, x, cache_rows);
+  return {queries_of_heads(s, c.q_c), c.latent};
 }
 
 struct Expanded {
@@ -150,6 +164,29 @@ Value mla_prefill(RankStep& s, Value residual) {
   s.category(Category::kAttention);
   attend_in_chunks(s, q, kv.k, kv.v, out, lse, history);
   return out;
+}
+
+// Tokens are split for the projections and o_proj, heads for attention: compressed queries and latent are gathered over the
+// TP group, attention outputs exchanged back. o_proj is whole on every rank.
+Value mla_prefill_token_split(RankStep& s, Value residual) {
+  const Value cache = kv_cache(s);
+  Compressed c = compress(s, residual, cache.row_slice(0, std::min<std::int64_t>(cache.rows, residual.rows)));
+  c.q_c = s.p.all_gather("q_c_gather", c.q_c, s.group(Group::kAttnTp)).row_slice(0, s.rows);
+  c.latent = s.p.all_gather("latent_gather", c.latent, s.group(Group::kAttnTp)).row_slice(0, s.rows);
+  const Value q = queries_of_heads(s, c.q_c);
+  const Value out = s.p.activation(s.d.dtype, s.padded_rows, s.heads * s.m.value);
+  const Value lse = s.p.activation(Dtype::kFp32, s.rows, s.heads);
+  const bool history = s.load.history > 0 && s.load.sequences > 0;
+  if (history) attend_history(s, q, out.row_slice(0, s.rows), lse, cache);
+  const Expanded kv = expand(s, c.latent, "kv_b_k", "kv_b_v");
+  s.category(Category::kAttention);
+  attend_in_chunks(s, q, kv.k, kv.v, out.row_slice(0, s.rows), lse, history);
+  const std::int64_t width = s.m.heads * s.m.value;
+  const Value own = s.p.all_to_all("attention_exchange", out, s.group(Group::kAttnTp), s.scattered_rows, width);
+  s.category(Category::kVector);
+  const Value x = s.prepared(Module::kOProj, "o_proj_quant", own);
+  s.category(Category::kLinear);
+  return linear(s.p, "o_proj", x, s.weight(Module::kOProj, "o_proj", width, s.m.hidden), s.d.dtype);
 }
 
 Value mla_decode(RankStep& s, Value residual) {

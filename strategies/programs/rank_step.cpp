@@ -18,13 +18,16 @@ std::int64_t attention_rows(const Layout& l, Phase phase, const GroupLoad& load)
 
 }  // namespace
 
-RankStep::RankStep(const Deployment& deployment, const Step& step, const KernelFacts& kernel_facts, std::int64_t own_rank)
-    : d(deployment),
+RankStep::RankStep(ProgramBuilder& builder, const Deployment& deployment, const Step& step,
+                   const KernelFacts& kernel_facts, std::int64_t own_rank, int own_lane)
+    : p(builder),
+      d(deployment),
       m(deployment.model),
       l(deployment.layout),
       facts(kernel_facts),
       phase(step.phase),
       rank(own_rank),
+      lane(own_lane),
       at(coordinates(deployment.layout, own_rank)),
       heads(deployment.model.heads / deployment.layout.tp) {
   if (!facts.communication_stream) p.serialise_communication();
@@ -52,7 +55,7 @@ void RankStep::set_loads(std::vector<GroupLoad> now) {
     const auto placed = place_blocks(load.prompt, generated, l.kv_shards(), d.limits.block_tokens);
     cached_tokens = placed.tokens[static_cast<std::size_t>(at.kv_shard(l))];
   }
-  if (place_collectives(l, true, false).attention_reduce_scatter) padded_rows = round_up(padded_rows, l.tp);
+  if (place_collectives(l, true, false).attention_reduce_scatter || token_split()) padded_rows = round_up(padded_rows, l.tp);
   scattered_rows = ceil_div(padded_rows, l.tp);
   padded_world_rows = padded_rows * l.dp * l.cp;
 }

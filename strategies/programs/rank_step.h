@@ -8,10 +8,12 @@
 namespace ascendsim {
 
 struct RankStep {
-  RankStep(const Deployment& deployment, const Step& step, const KernelFacts& kernel_facts, std::int64_t own_rank);
+  RankStep(ProgramBuilder& builder, const Deployment& deployment, const Step& step, const KernelFacts& kernel_facts,
+           std::int64_t own_rank, int own_lane = 0);
   // Draft passes run on fewer rows a sequence than the step they belong to.
   void set_loads(std::vector<GroupLoad> loads);
 
+  ProgramBuilder& p;
   const Deployment& d;
   const Model& m;
   const Layout& l;
@@ -20,6 +22,7 @@ struct RankStep {
   std::vector<GroupLoad> loads;                  // of every DP group
   GroupLoad load;                                // of this rank's
   std::int64_t rank;
+  int lane;                                      // of streams: one a micro-batch
   RankCoordinates at;
   std::int64_t heads;                            // of this rank: N / tp
   // Rows. Real rows are computed; padded rows only travel in collectives (an idle DP group sends nothing but padding).
@@ -33,8 +36,11 @@ struct RankStep {
   std::int64_t padded_sampled_rows = 0;          // of the busiest one
   std::int64_t cached_tokens = 0;                // of one sequence, in this rank's KV shard
   bool drafting = false;                         // inside the MTP layer
-  ProgramBuilder p;
 
+  // Every rank of the TP group keeps its own tokens outside attention (cann-recipes "SP-TP-SP").
+  [[nodiscard]] bool token_split() const { return d.token_split_prefill && phase == Phase::kPrefill && l.tp > 1; }
+  // Rows of the residual stream that this rank keeps.
+  [[nodiscard]] std::int64_t stream_rows() const { return token_split() ? scattered_rows : padded_rows; }
   [[nodiscard]] ProgramBuilder::Group group(Group g) const;
   void category(Category c) { p.set_category(static_cast<std::uint8_t>(c)); }
 
@@ -60,6 +66,7 @@ struct RankStep {
 // Attention of one layer: residual stream [padded_rows, hidden] -> this rank's partial sum [rows, hidden] before the
 // collective over attn_tp. `cache` is the rank's share of the layer's KV cache.
 Value mla_prefill(RankStep& s, Value residual);
+Value mla_prefill_token_split(RankStep& s, Value residual);
 Value mla_decode(RankStep& s, Value residual);
 // o_proj -> [padded_rows, hidden]: the padding rows are what the following collective carries besides.
 Value output_projection(RankStep& s, Value attention_out);

@@ -37,6 +37,8 @@ struct KernelFacts {
 
 // Equal for ranks whose programs are equal.
 std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64_t rank);
+// True when the step runs as two micro-batches on two lanes.
+bool splits_into_micro_batches(const Deployment& deployment, const Step& step);
 Program build_program(const Deployment& deployment, const Step& step, const KernelFacts& facts, std::int64_t rank);
 
 }  // namespace ascendsim
