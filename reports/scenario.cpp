@@ -62,7 +62,7 @@ Libraries::Libraries()
 Platform load_platform(const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
   Platform p;
   Diagnostics found;
-  p.stack = libraries.stacks.load(kStack, found);
+  p.stack = libraries.stacks.load(kStack, "", found);
   if (!found.has_errors()) p.kernels = libraries.catalogue.kernels(p.stack.kernels, found);
   if (options.hardware.empty())
     found.note("A0108", {}, fmt::format("--hardware is not set: {} assumed", kUsualServer));

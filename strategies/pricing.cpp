@@ -19,8 +19,9 @@ struct Priced {
 
 class ProgramPricer {
  public:
-  ProgramPricer(const Cluster& cluster, const KernelCost& kernels, std::span<const GroupKind> groups, const Folding& folding)
-      : cluster_(cluster), kernels_(kernels), groups_(groups), folding_(folding) {}
+  ProgramPricer(const Cluster& cluster, const KernelCost& kernels, Duration kernel_gap, std::span<const GroupKind> groups,
+                const Folding& folding)
+      : cluster_(cluster), kernels_(kernels), kernel_gap_(kernel_gap), groups_(groups), folding_(folding) {}
 
   Priced operator()(Program program, std::size_t rank_class) {
     Priced priced{std::move(program), {}, {}, {}};
@@ -32,7 +33,7 @@ class ProgramPricer {
       const OperatorView v = priced.program.view(i);
       if (v.op().type->primitive == Primitive::kNone) {
         const KernelTime t = kernels_.price(v.op().type->work(v));
-        priced.ticks[i] = t.total;
+        priced.ticks[i] = t.total.count() > 0 ? t.total + kernel_gap_ : t.total;
         priced.bounds[i] = t.bound;
       } else {
         const CollectiveTime t = collective(v, rank_class);
@@ -67,6 +68,7 @@ class ProgramPricer {
 
   const Cluster& cluster_;
   const KernelCost& kernels_;
+  Duration kernel_gap_;
   std::span<const GroupKind> groups_;
   const Folding& folding_;
   std::vector<Memo> memo_;
@@ -163,7 +165,7 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
   for (std::size_t r = 0; r < ranks; ++r) roles[r] = role_of(deployment_, step, static_cast<std::int64_t>(r));
   const Folding folding = fold_ranks ? fold(roles, groups_) : unfolded(ranks, groups_);
 
-  ProgramPricer pricer(cluster_, kernels_, groups_, folding);
+  ProgramPricer pricer(cluster_, kernels_, facts_.kernel_gap, groups_, folding);
   std::vector<Priced> priced;
   std::vector<const Program*> programs;
   std::vector<std::vector<Node>> nodes;

@@ -1,5 +1,8 @@
 #include "strategies/stack.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -19,7 +22,8 @@ constexpr NamedFigure kFigures[] = {
     {"buffers_per_group", NamedFigure::kRatio}, {"runtime", NamedFigure::kBytes},
     {"prolog_max_tokens", NamedFigure::kRatio}, {"step_gap", NamedFigure::kDuration},
     {"kernel_issue", NamedFigure::kDuration}, {"async_step_gap", NamedFigure::kDuration},
-    {"mtp_acceptance", NamedFigure::kRatio}};
+    {"mtp_acceptance", NamedFigure::kRatio}, {"kernel_gap", NamedFigure::kDuration},
+    {"lane_share_attention", NamedFigure::kRatio}, {"lane_share_moe", NamedFigure::kRatio}};
 
 }  // namespace
 
@@ -34,9 +38,30 @@ std::vector<std::string> StackLibrary::names() const {
   return out;
 }
 
-Stack StackLibrary::load(std::string_view name, Diagnostics& diagnostics) const {
+std::string StackLibrary::find(std::string_view engine, std::string_view version, Diagnostics& diagnostics) const {
+  const std::vector<std::string> known = names();
+  std::string newest;
+  for (const std::string& name : known) {
+    if (name == engine && version.empty()) return name;
+    if (!name.starts_with(engine) || name[engine.size()] != '-') continue;
+    if (name.substr(engine.size() + 1) == version) return name;
+    newest = name;   // names ascend
+  }
+  if (!newest.empty() && version.empty()) return newest;
+  std::vector<std::string_view> views(known.begin(), known.end());
+  const std::string asked = version.empty() ? std::string(engine) : fmt::format("{}-{}", engine, version);
+  const std::string_view near = nearest(asked, views);
+  diagnostics.error("E0211", {}, fmt::format("unknown software stack '{}'", asked),
+                    fmt::format("known stacks: {}", fmt::join(known, ", ")),
+                    near.empty() ? "name one of them" : fmt::format("did you mean '{}'?", near));
+  return {};
+}
+
+Stack StackLibrary::load(std::string_view engine, std::string_view version, Diagnostics& diagnostics) const {
   Stack stack;
-  const auto document = Document::load(folder_ + "/" + std::string(name) + ".yaml", diagnostics);
+  const std::string name = find(engine, version, diagnostics);
+  if (name.empty()) return stack;
+  const auto document = Document::load(folder_ + "/" + name + ".yaml", diagnostics);
   if (!document) return stack;
   Section root(document->root(), diagnostics);
   stack.engine = root.required<std::string>("engine");
@@ -68,6 +93,7 @@ KernelFacts kernel_facts(const Stack& stack, const KernelTable& kernels) {
           .softmax_ops_per_score = kernels.shared.ratio("softmax_ops_per_score").count(),
           .softmax_ops_per_row = kernels.shared.ratio("softmax_ops_per_row").count(),
           .prolog_max_tokens = std::lround(stack.figures.ratio("prolog_max_tokens").count()),
+          .kernel_gap = stack.figures.duration("kernel_gap"),
           .communication_stream = stack.communication_stream};
 }
 

@@ -1,5 +1,5 @@
 // A software stack: engine, version and mode, with the figures that belong to it (never to a case).
-// strategies/stacks/<name>.yaml
+// strategies/stacks/<engine>-<version>.yaml
 #pragma once
 
 #include <string>
@@ -23,9 +23,11 @@ class StackLibrary {
  public:
   explicit StackLibrary(std::string folder);
   [[nodiscard]] std::vector<std::string> names() const;
-  Stack load(std::string_view name, Diagnostics&) const;
+  // The newest version of an engine, or the one asked for. `engine` may also be a whole name ("mindie-2026-04").
+  Stack load(std::string_view engine, std::string_view version, Diagnostics&) const;
 
  private:
+  [[nodiscard]] std::string find(std::string_view engine, std::string_view version, Diagnostics&) const;
   std::string folder_;
 };
 

@@ -115,7 +115,7 @@ Table model_table(const ModelLibrary& models, const std::string& only, Diagnosti
 Table engine_table(const StackLibrary& stacks, Diagnostics& diagnostics) {
   Table t{"Engines", "engines", Table::Shape::kGrid, {{"name", "name"}, {"engine", "engine"}, {"version", "version"}, {"kernels", "kernels"}, {"source", "source"}}, {}};
   for (const std::string& name : stacks.names()) {
-    const Stack s = stacks.load(name, diagnostics);
+    const Stack s = stacks.load(name, "", diagnostics);
     t.rows.push_back({name, s.engine, s.version, s.kernels, s.source});
   }
   return t;
@@ -142,7 +142,7 @@ Table named_engine(const StackLibrary& stacks, const std::string& name, Diagnost
     diagnostics.error("E0009", {}, fmt::format("unknown engine '{}'", name), {}, fmt::format("known: {}", fmt::join(known, ", ")));
     diagnostics.throw_if_errors();
   }
-  const Stack stack = stacks.load(name, diagnostics);
+  const Stack stack = stacks.load(name, "", diagnostics);
   diagnostics.throw_if_errors();
   FigureRows rows;
   stack.figures.for_each([&](const std::string& figure, const auto& f) { rows.add("stack", figure, f); });

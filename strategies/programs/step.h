@@ -32,6 +32,7 @@ struct KernelFacts {
   std::int32_t attention_tile = 1;
   double softmax_ops_per_score = 0, softmax_ops_per_row = 0;
   std::int64_t prolog_max_tokens = 0;            // fused MLA prolog up to here; 0 = the engine has none
+  Duration kernel_gap{};                         // after every kernel: replayed graphs
   bool communication_stream = true;              // collectives on a stream of their own, beside compute
 };
 

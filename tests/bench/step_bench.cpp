@@ -21,7 +21,7 @@ std::unique_ptr<Scenario> load_scenario() {
   const std::string root = ASCENDSIM_SOURCE_ROOT;
   Diagnostics diagnostics;
   const Catalogue catalogue(root + "/hardware/catalogue");
-  Stack stack = StackLibrary(root + "/strategies/stacks").load("mindie", diagnostics);
+  Stack stack = StackLibrary(root + "/strategies/stacks").load("mindie", "", diagnostics);
   ImportOptions options;
   options.memory_fraction = "0.92";
   Import import = import_mindie(root + "/examples/mindie-context-parallel/config.json", options, stack,
