@@ -18,7 +18,8 @@ constexpr NamedFigure kFigures[] = {
     {"moe_ep_buffer", NamedFigure::kBytes},   {"moe_tp_buffer", NamedFigure::kBytes},
     {"buffers_per_group", NamedFigure::kRatio}, {"runtime", NamedFigure::kBytes},
     {"prolog_max_tokens", NamedFigure::kRatio}, {"step_gap", NamedFigure::kDuration},
-    {"kernel_issue", NamedFigure::kDuration}};
+    {"kernel_issue", NamedFigure::kDuration}, {"async_step_gap", NamedFigure::kDuration},
+    {"mtp_acceptance", NamedFigure::kRatio}};
 
 }  // namespace
 
@@ -42,11 +43,18 @@ Stack StackLibrary::load(std::string_view name, Diagnostics& diagnostics) const 
   stack.version = root.required<std::string>("version");
   stack.source = root.required<std::string>("source");
   stack.kernels = root.required<std::string>("kernels");
+  stack.communication_stream = root.required<bool>("communication_stream");
   Section figures = root.section("figures");
   for (const NamedFigure& f : kFigures) {
     switch (f.type) {
       case NamedFigure::kDuration: stack.figures.add(f.name, figures.figure<Duration>(f.name)); break;
-      case NamedFigure::kRatio: stack.figures.add(f.name, figures.figure<Ratio>(f.name)); break;
+      case NamedFigure::kRatio: {
+        Figure<Ratio> figure = figures.figure<Ratio>(f.name);
+        if (figure.range && std::string_view(f.name) == "memory_fraction")
+          stack.highest_memory_fraction = figure.range->second.count();
+        stack.figures.add(f.name, std::move(figure));
+        break;
+      }
       case NamedFigure::kBytes: stack.figures.add(f.name, figures.figure<Bytes>(f.name)); break;
     }
   }
@@ -59,7 +67,8 @@ KernelFacts kernel_facts(const Stack& stack, const KernelTable& kernels) {
   return {.attention_tile = static_cast<std::int32_t>(std::lround(kernels.shared.ratio("attention_tile").count())),
           .softmax_ops_per_score = kernels.shared.ratio("softmax_ops_per_score").count(),
           .softmax_ops_per_row = kernels.shared.ratio("softmax_ops_per_row").count(),
-          .prolog_max_tokens = std::lround(stack.figures.ratio("prolog_max_tokens").count())};
+          .prolog_max_tokens = std::lround(stack.figures.ratio("prolog_max_tokens").count()),
+          .communication_stream = stack.communication_stream};
 }
 
 }  // namespace ascendsim

@@ -15,6 +15,8 @@ struct Stack {
   std::string engine, version, source;
   std::string kernels;                 // name of the kernel table in the catalogue
   FigureTable figures;
+  bool communication_stream = true;    // collectives beside compute, not in line with it
+  double highest_memory_fraction = 1;  // the upper end of the figure's range
 };
 
 class StackLibrary {

@@ -129,17 +129,23 @@ Flops PrefillFlops::total() const {
   return attention_core + attention_linear + kv_b + dense + routed + shared + gate + head;
 }
 
-Model read_model(const std::string& path, Diagnostics& diagnostics) {
+namespace {
+
+// R1 and V3.1 have the shapes of V3 under another name. One step only, so that files cannot name each other in a circle.
+Model read_model(const std::string& path, bool is_base, Diagnostics& diagnostics) {
   Model model;
   model.origin = path;
   const auto document = Document::load(path, diagnostics);
   if (!document) return model;
   ConfigNode root = document->root();
   if (const ConfigNode same = root.find("same_shape_as")) {
-    // R1 and V3.1 have the shapes of V3 under another name.
+    if (is_base) {
+      diagnostics.error("E0227", same.where(), "same_shape_as must name a file that has shapes of its own");
+      return model;
+    }
     const auto base = same.as_string(diagnostics);
     if (!base) return model;
-    model = read_model((std::filesystem::path(path).parent_path() / (*base + ".yaml")).string(), diagnostics);
+    model = read_model((std::filesystem::path(path).parent_path() / (*base + ".yaml")).string(), true, diagnostics);
   } else {
     const std::size_t before = diagnostics.all().size();
     for (const Field& field : kFields) read_field(root, field, model, diagnostics);
@@ -150,6 +156,10 @@ Model read_model(const std::string& path, Diagnostics& diagnostics) {
   if (model.name.empty()) model.name = std::filesystem::path(path).parent_path().filename().string();
   return model;
 }
+
+}  // namespace
+
+Model read_model(const std::string& path, Diagnostics& diagnostics) { return read_model(path, false, diagnostics); }
 
 ModelLibrary::ModelLibrary(std::string folder) : folder_(std::move(folder)) {}
 

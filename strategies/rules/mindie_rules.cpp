@@ -60,8 +60,8 @@ void Rules::degrees() {
 }
 
 void Rules::world() {
-  const std::int64_t ranks = import.declared_world;
-  if (ranks == 0) return;
+  // With multiNodesInferEnabled worldSize is not valid: the ranks are those of the layout.
+  const std::int64_t ranks = import.declared_world == 0 ? l.world() : import.declared_world;
   if (l.world() != ranks)
     error("E0305", "worldSize", fmt::format("dp x cp x tp must be worldSize: {} x {} x {} = {}, worldSize is {}", l.dp, l.cp, l.tp, l.world(), ranks),
           fmt::format("{}: tp * cp * dp == world_size", kMapping),
@@ -119,6 +119,7 @@ void Rules::sequence_and_context() {
           fmt::format("{}: this feature supports only FP16 and does not support BF16", splitting_page()),
           "set \"torch_dtype\": \"float16\" in the config.json of the weight folder");
   const std::string& model = d.model.name;
+  if (model.empty()) return;   // unknown, and said so
   const std::string& scheme = d.quantisation.name;
   const bool r1 = model == "DeepSeek-R1", v3 = model == "DeepSeek-V3" || model == "DeepSeek-V3.1";
   const bool named = (r1 && (scheme == "W8A8" || scheme == "W4A8")) || (v3 && scheme == "W4A8");
