@@ -273,6 +273,9 @@ class Application {
     try {
       app_.parse(std::vector<std::string>(args_.rbegin(), args_.rend()));
       return {};
+    } catch (const CLI::ArgumentMismatch& e) {
+      const std::string_view what = e.what();
+      return fmt::format("{} needs a value", what.substr(0, what.find(':')));
     } catch (const CLI::ParseError& e) {
       return e.what();
     }

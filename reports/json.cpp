@@ -163,7 +163,7 @@ std::string run_json(const Subject& s, const Prediction& p, const std::vector<Re
   out["output_throughput_per_card_tok_s"] = number_or_null(p.output_tokens_per_second / static_cast<double>(s.cards()), decodes);
   out["request_throughput_req_s"] = number_or_null(p.requests_per_second, true);
   out["prefill_step_ms"] = number_or_null(milliseconds(p.prefill.total), prefills);
-  out["decode_step_ms"] = number_or_null(milliseconds(p.decode.total), decodes);
+  out["decode_step_ms"] = number_or_null(milliseconds(several ? p.decode_step : p.decode.total), decodes);
   out["prefill_sequences"] = p.prefill_sequences;
   out["decode_context_tokens"] = p.decode_context;
   out["tokens_per_step"] = p.tokens_per_step;
