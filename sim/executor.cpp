@@ -27,8 +27,8 @@ std::int64_t scale_up(std::int64_t value, std::int64_t numerator, std::int64_t d
   return static_cast<std::int64_t>(scaled);
 }
 
-// The earliest of a fixed number of slots, each with one due time: a tournament tree. Replacing a time costs one walk to
-// the root, where a heap would remove and insert.
+// The earliest of a fixed number of slots, each with one due time: a tournament tree. Replacing a time costs one walk
+// to the root, where a heap would remove and insert.
 class Agenda {
  public:
   explicit Agenda(std::size_t slots) : leaves_(std::bit_ceil(std::max<std::size_t>(slots, 2))), tree_(2 * leaves_) {
@@ -85,7 +85,8 @@ struct Rank {
 class Executor {
  public:
   Executor(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes,
-           std::span<const std::vector<std::int64_t>> shared, const Folding& folding, HostModel host, Timeline* timeline);
+           std::span<const std::vector<std::int64_t>> shared, const Folding& folding, HostModel host,
+           Timeline* timeline);
 
   void run();
   SweepResult result() { return close(accounts_); }
@@ -172,8 +173,8 @@ void Executor::run() {
       if (s.state != State::kFinished) report();
 }
 
-// Each stream reads past the operators of the others once in all: cheaper than lists per stream, and the launches before
-// an operator, hence the time at which the host issues it, come with it.
+// Each stream reads past the operators of the others once in all: cheaper than lists per stream, and the launches
+// before an operator, hence the time at which the host issues it, come with it.
 void Executor::seek(Rank& rank, StreamId id, std::uint32_t from) {
   Stream& s = rank.streams[id];
   std::uint32_t launches = s.launches;

@@ -1,5 +1,5 @@
-// A program of 2,000 operators on 16 ranks, unfolded: two lanes, a collective every tenth operator, a wait every fourth.
-// The sweep, the executor without sharing, and with it.
+// A program of 2,000 operators on 16 ranks, unfolded: two lanes, a collective every tenth operator, a wait every
+// fourth. The sweep, the executor without sharing, and with it.
 #include "sim/executor.h"
 
 #include <benchmark/benchmark.h>
@@ -81,5 +81,3 @@ BENCHMARK(BM_ExecutorWithSharing)->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace ascendsim
-
-BENCHMARK_MAIN();

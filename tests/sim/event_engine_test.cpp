@@ -100,9 +100,10 @@ class Begetter final : public EventHandler {
       state = state * 6364136223846793005u + 1442695040888963407u;
       const auto later = static_cast<std::int64_t>(state >> 61);
       const std::uint64_t child = state >> 40;
-      const auto wanted = static_cast<Phase>(child & 3);
-      engine.schedule(engine.now() + Duration(later), later > 0 ? wanted : std::max(phase, wanted), *this,
-                      later > 0 ? child : (child & ~std::uint64_t{3}) | static_cast<std::uint64_t>(std::max(phase, wanted)));
+      auto child_phase = static_cast<Phase>(child & 3);
+      if (later == 0) child_phase = std::max(child_phase, phase);
+      engine.schedule(engine.now() + Duration(later), child_phase, *this,
+                      (child & ~std::uint64_t{3}) | static_cast<std::uint64_t>(child_phase));
     }
   }
   std::vector<std::pair<Duration, Phase>> handled;
@@ -143,7 +144,8 @@ TEST(EventEngine, HoldsAThousandPendingForAHundredThousandEvents) {
     void on_event(EventEngine& engine, std::uint64_t payload) override {
       if (++handled > 100'000) return;
       state = state * 6364136223846793005u + 1442695040888963407u;
-      engine.schedule(engine.now() + Duration(static_cast<std::int64_t>(state >> 40) + 1), Phase::kComplete, *this, payload);
+      const Duration distance(static_cast<std::int64_t>(state >> 40) + 1);
+      engine.schedule(engine.now() + distance, Phase::kComplete, *this, payload);
       most_pending = std::max(most_pending, engine.pending());
     }
     std::uint64_t state = 1;

@@ -7,10 +7,11 @@
 #include <numeric>
 #include <optional>
 
+#include "tests/sim/small_programs.h"
+
 namespace ascendsim {
 
-bool operator==(const Interval& a, const Interval& b) { return a.start == b.start && a.end == b.end; }
-void PrintTo(const Interval& i, std::ostream* out) { *out << "[" << i.start << ", " << i.end << ")"; }
+static void PrintTo(const Interval& i, std::ostream* out) { *out << "[" << i.start << ", " << i.end << ")"; }
 
 namespace {
 
@@ -44,9 +45,9 @@ struct Job {
     std::vector<Duration> ticks;
     shared.emplace_back();
     for (const Op& op : ops) {
+      const std::uint8_t category = op.type == &kLocal ? op.stream : kCommunicationCategory;
       p.operators.push_back({.type = op.type, .label = op.label, .wait = op.wait, .inputs = 1, .stream = op.stream,
-                             .category = static_cast<std::uint8_t>(op.type == &kLocal ? op.stream : kCommunicationCategory),
-                             .group = op.group});
+                             .category = category, .group = op.group});
       ticks.emplace_back(op.ticks);
       shared.back().push_back(op.shared == 0 ? op.ticks : op.shared);
     }
@@ -116,7 +117,7 @@ Job two_ranks(const std::vector<Op>& first, const std::vector<Op>& second) {
   job.add_role(first);
   job.add_role(second);
   job.roles = {0, 1};
-  job.kinds = {{.name = "pair", .groups = {{0, 1}}, .signature = {}}};
+  job.kinds = {group_kind("pair", {{0, 1}})};
   return job;
 }
 
@@ -146,8 +147,8 @@ TEST(Executor, AnOperatorSlowsDownWhenItIsJoined) {
 // lane 1  |bbbbbbbbbbbbbbb|
 //         0        20    50 60
 TEST(Executor, OneOperatorAfterAnotherIsNoChange) {
-  const Played p = play(
-      one_rank({{"a", kCompute0, 10, 20}, {"b", kCompute1, 25, 50}, {"c", kCompute0, 15, 30}, {"d", kCompute0, 10, 20}}));
+  const Played p = play(one_rank({{"a", kCompute0, 10, 20}, {"b", kCompute1, 25, 50},
+                                  {"c", kCompute0, 15, 30}, {"d", kCompute0, 10, 20}}));
   EXPECT_EQ(p.timeline[0], (std::vector<Interval>{{0, 20}, {0, 50}, {20, 50}, {50, 60}}));
   EXPECT_EQ(p.speed_changes, 3u);   // a, b and c begin below full speed; d begins at it
 }
@@ -210,7 +211,8 @@ TEST(Executor, ACollectiveIsNotSlowed) {
 // rank 1  lane 0  |aaaaaaaaaaaaa|XXXXXX|
 //                 0 20           70   100
 TEST(Executor, ARankThatWaitsInOneLaneGoesOnInTheOther) {
-  const Played p = play(two_ranks({{"a", kCompute0, 10, 20}, {"X", kTalk0, 30, 0, 0, &kGather}, {"b", kCompute1, 50, 100}},
+  const Played p = play(two_ranks({{"a", kCompute0, 10, 20}, {"X", kTalk0, 30, 0, 0, &kGather},
+                                   {"b", kCompute1, 50, 100}},
                                   {{"a", kCompute0, 70, 99}, {"X", kTalk0, 20, 0, 0, &kGather}}));
   EXPECT_EQ(p.timeline[0], (std::vector<Interval>{{0, 20}, {70, 100}, {0, 60}}));
   EXPECT_EQ(p.timeline[1], (std::vector<Interval>{{0, 70}, {70, 100}}));
@@ -265,7 +267,8 @@ TEST(Executor, AnEmptyProgramTakesWhatTheHostTakes) {
 // talk       |XXXXXXXX|            exposed 40 of 80
 //         0  20   60  100 110
 TEST(Sweep, ExposedCommunicationIsWhatComputeDoesNotCover) {
-  const Job job = two_ranks({{"a", kCompute0, 20}, {"X", kTalk0, 80, 0, 0, &kGather}, {"b", kCompute0, 40}, {"c", kCompute0, 10, 0, 1}},
+  const Job job = two_ranks({{"a", kCompute0, 20}, {"X", kTalk0, 80, 0, 0, &kGather}, {"b", kCompute0, 40},
+                             {"c", kCompute0, 10, 0, 1}},
                             {{"a", kCompute0, 20}, {"X", kTalk0, 80, 0, 0, &kGather}});
   const Played p = play_swept(job, every_rank(job));
   EXPECT_EQ(p.timeline[0], (std::vector<Interval>{{0, 20}, {20, 100}, {20, 60}, {100, 110}}));
@@ -274,17 +277,12 @@ TEST(Sweep, ExposedCommunicationIsWhatComputeDoesNotCover) {
 }
 
 std::string message_of(const Job& job) {
-  try {
-    play(job);
-  } catch (const InternalError& e) {
-    const std::string text = e.what();
-    return text.substr(text.find(": ") + 2);   // without the place in the source
-  }
-  return "no error";
+  return internal_error([&] { play(job); });
 }
 
 TEST(Executor, NamesWhoWaitsForAPeerThatHasFinished) {
-  EXPECT_EQ(message_of(two_ranks({{"X", kTalk0, 1, 0, kNoWait, &kGather}, {"b", kCompute0, 5, 0, 0}}, {{"a", kCompute0, 5}})),
+  EXPECT_EQ(message_of(two_ranks({{"X", kTalk0, 1, 0, kNoWait, &kGather}, {"b", kCompute0, 5, 0, 0}},
+                                 {{"a", kCompute0, 5}})),
             "the programs of the ranks do not match: rank 0 waits in 'b' (operator 1, layer -1); rank 0 waits in 'X' "
             "(operator 0, layer -1); rank 1 has finished; ");
 }
@@ -297,7 +295,7 @@ TEST(Executor, NamesCollectivesThatDoNotMatch) {
 
 TEST(Executor, RefusesAGroupThatTheRankIsNotIn) {
   Job job = one_rank({{"X", kTalk0, 1, 0, kNoWait, &kGather}});
-  job.kinds = {{.name = "pair", .groups = {}, .signature = {}}};
+  job.kinds = {group_kind("pair", {})};
   EXPECT_EQ(message_of(job), "a collective names a group kind that its rank is not in");
 }
 
@@ -306,7 +304,7 @@ TEST(Executor, RefusesToBeFasterWhenShared) {
   EXPECT_EQ(message_of(one_rank({{"a", kCompute0, 0, 9}})), "sharing a processor cannot make an operator faster");
 }
 
-// ---- random programs --------------------------------------------------------------------------------------------------
+// ---- random programs ----
 
 class Random {
  public:
@@ -328,7 +326,7 @@ GroupKind random_groups(Random& random, int ranks) {
     for (std::size_t i = order.size(); i > 1; --i)
       std::swap(order[i - 1], order[static_cast<std::size_t>(random.below(static_cast<std::int64_t>(i)))]);
   const auto size = static_cast<std::size_t>(1 << random.below(4));
-  GroupKind kind{.name = "group", .groups = {}, .signature = {}};
+  GroupKind kind = group_kind("group", {});
   for (std::size_t i = 0; i < order.size(); ++i) {
     if (i % size == 0) kind.groups.emplace_back();
     kind.groups.back().push_back(order[i]);
