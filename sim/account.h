@@ -1,4 +1,5 @@
-// The account of one rank's time, kept by the machines that play a program (clock.h, executor.h). Ticks are picoseconds.
+// The account of one rank's time, kept by the machines that play a program (clock.h, executor.h). Ticks are
+// picoseconds.
 #pragma once
 
 #include <algorithm>

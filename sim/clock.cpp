@@ -90,8 +90,8 @@ std::vector<Node> lower(const Program& program, std::span<const Duration> ticks)
   return nodes;
 }
 
-SweepResult sweep(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes, const Folding& folding,
-                  HostModel host, Timeline* timeline) {
+SweepResult sweep(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes,
+                  const Folding& folding, HostModel host, Timeline* timeline) {
   Clock clock(nodes, host, timeline);
   drive(programs, folding, clock);
   return clock.result();

@@ -44,6 +44,7 @@ struct SweepResult {
 // When an operator ran, in ticks; a collective from when its last member was ready.
 struct Interval {
   std::int64_t start = 0, end = 0;
+  bool operator==(const Interval&) const = default;
 };
 using Timeline = std::vector<std::vector<Interval>>;   // [class][operator]
 
@@ -52,7 +53,7 @@ constexpr bool is_compute(StreamId stream) { return stream % 2 == kComputeStream
 std::vector<Node> lower(const Program& program, std::span<const Duration> ticks);
 
 // nodes: one vector per class, as lower() makes them from programs[c]. timeline: filled when given.
-SweepResult sweep(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes, const Folding& folding,
-                  HostModel host, Timeline* timeline = nullptr);
+SweepResult sweep(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes,
+                  const Folding& folding, HostModel host, Timeline* timeline = nullptr);
 
 }  // namespace ascendsim

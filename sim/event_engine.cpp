@@ -15,7 +15,8 @@ std::size_t parent(std::size_t i) { return (i - 1) / kChildren; }
 
 void EventEngine::schedule(Duration when, Phase phase, EventHandler& handler, std::uint64_t payload) {
   check(when > now_ || (when == now_ && phase >= phase_), "an event is scheduled before the present one");
-  const Event event{when, std::uint64_t{static_cast<std::uint8_t>(phase)} << kPhaseShift | inserted_++, &handler, payload};
+  const std::uint64_t order = std::uint64_t{static_cast<std::uint8_t>(phase)} << kPhaseShift | inserted_++;
+  const Event event{when, order, &handler, payload};
   std::size_t hole = heap_.size();
   heap_.push_back(event);
   for (; hole > 0 && event.before(heap_[parent(hole)]); hole = parent(hole)) heap_[hole] = heap_[parent(hole)];

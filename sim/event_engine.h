@@ -1,10 +1,11 @@
 // The event engine: what happens at which instant, for simulations whose course is not known in advance (arrivals,
-// schedulers, transfers). An event is a plain struct for a handler that already exists; scheduling allocates nothing once
-// the queue has grown to its working size. Fixed graphs do not need it (clock.h), nor do streams that share a processor
-// (executor.h).
+// schedulers, transfers). An event is a plain struct for a handler that already exists; scheduling allocates nothing
+// once the queue has grown to its working size. Fixed graphs do not need it (clock.h), nor do streams that share a
+// processor (executor.h).
 //
-// Events happen in the order of (time, phase, insertion), a total order: equal input gives equal output. Time is what has
-// passed since the start. An event cannot be taken back: a handler for which it has become void ignores it.
+// Events happen in the order of (time, phase, insertion), a total order: equal input gives equal output. Time is what
+// has passed since the start. An event cannot be taken back: a handler for which it has become void ignores it.
+//
 // Errors: scheduling before the event that is being handled is our bug (InternalError).
 #pragma once
 

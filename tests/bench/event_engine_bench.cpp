@@ -1,5 +1,5 @@
-// The hold model: as many events pending all the while, each one handled schedules another one at a random distance. The
-// engine beside std::priority_queue of the same struct with the same handlers.
+// The hold model: as many events pending all the while, each one handled schedules another one at a random distance.
+// The engine beside std::priority_queue of the same struct with the same handlers.
 #include "sim/event_engine.h"
 
 #include <benchmark/benchmark.h>
@@ -32,6 +32,10 @@ class Holder final : public EventHandler {
   Distances distances;
 };
 
+benchmark::Counter per_event(std::uint64_t events) {
+  return {static_cast<double>(events), benchmark::Counter::kIsRate | benchmark::Counter::kInvert};
+}
+
 // End points far enough apart to hide the cost of run_until().
 constexpr Duration kStride{std::int64_t{1} << 22};
 
@@ -41,8 +45,7 @@ void BM_EventEngine(benchmark::State& state) {
   Holder holder;
   for (std::size_t i = 0; i < pending; ++i) engine.schedule(holder.distances.next(), Phase::kComplete, holder, i);
   for (auto _ : state) engine.run_until(engine.now() + kStride);
-  state.counters["time_per_event"] =
-      benchmark::Counter(static_cast<double>(engine.handled()), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["time_per_event"] = per_event(engine.handled());
 }
 BENCHMARK(BM_EventEngine)->Arg(1'000)->Arg(100'000);
 
@@ -77,12 +80,9 @@ void BM_PriorityQueue(benchmark::State& state) {
       event.handler->on_event(unused, event.payload);
     }
   }
-  state.counters["time_per_event"] =
-      benchmark::Counter(static_cast<double>(handled), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["time_per_event"] = per_event(handled);
 }
 BENCHMARK(BM_PriorityQueue)->Arg(1'000)->Arg(100'000);
 
 }  // namespace
 }  // namespace ascendsim
-
-BENCHMARK_MAIN();
