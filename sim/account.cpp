@@ -25,6 +25,9 @@ ClassTime Account::close() {
       covered += std::min(i->end, c.end) - std::max(i->start, c.start);
     exposed += c.end - c.start - covered;
   }
+  std::int64_t computing = 0;
+  for (const Interval& i : compute) computing += i.end - i.start;
+  time_.computing = Duration(computing);
   time_.exposed_communication = Duration(exposed);
   time_.finish = Duration(finish_);
   return time_;

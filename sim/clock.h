@@ -31,6 +31,7 @@ struct HostModel {
 struct ClassTime {
   Duration finish{};
   std::array<Duration, 256> by_category{};   // busy time; collectives under kCommunicationCategory
+  Duration computing{};                // any compute stream busy with something other than a collective
   Duration exposed_communication{};    // collectives running while no compute stream of the rank was busy
   Duration waiting{};                  // at collectives for peers that arrive later
   Duration host{};                     // before_step, and the device starved by a slow issue

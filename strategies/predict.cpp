@@ -115,7 +115,9 @@ Scenario::Scenario(Deployment d, Stack st, KernelTable k, Cluster c)
       cluster(std::move(c)),
       facts(kernel_facts(stack, kernels)),
       cost(cluster.server().die, kernels, kKernelNames),
-      pricer(deployment, facts, cluster, cost, host_model(deployment, stack)) {}
+      shared_attention(cluster.server().die, kernels, kKernelNames, stack.figures.ratio("lane_share_attention").count()),
+      shared_experts(cluster.server().die, kernels, kKernelNames, stack.figures.ratio("lane_share_moe").count()),
+      pricer(deployment, facts, cluster, cost, {shared_attention, shared_experts}, host_model(deployment, stack)) {}
 
 PrefillRun run_prefill(const Scenario& s, const Workload& w) {
   PrefillRun run;
