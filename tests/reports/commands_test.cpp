@@ -115,6 +115,14 @@ TEST_F(Commands, OneOutputTokenHasNoTpot) {
   EXPECT_TRUE(Json::parse(out).at("tpot_ms").at("p99").is_null());
 }
 
+TEST_F(Commands, AMillionRequestsAreAnAnswerToo) {
+  std::string text = context_parallel_fragment();
+  text.replace(text.find("\"maxPrefillBatchSize\""), 0, "\"maxBatchSize\": 819200, ");
+  write("many.json", text);
+  EXPECT_EQ(run({"run", "many.json", "--hardware", "atlas-800i-a3", "--input", "64", "--output", "1K", "--batch", "800000"}), kAnswerIsNo);
+  EXPECT_TRUE(contains(out, "  largest         KV cache\n")) << err;
+}
+
 TEST_F(Commands, CsvAndMarkdownOfRun) {
   EXPECT_EQ(run_fragment({"--env", "NPU_MEMORY_FRACTION=0.92", "--format", "csv"}), kDone);
   EXPECT_TRUE(contains(out, "# breakdown\npart,prefill_ms,prefill_share_percent,decode_ms,decode_share_percent\n"));
