@@ -19,9 +19,9 @@ int main(int argc, char** argv) {
   std::string out, err;
   int code = ascendsim::run_application(args, out, err);
   std::fwrite(err.data(), 1, err.size(), stderr);
-  std::fwrite(out.data(), 1, out.size(), stdout);
+  const bool written = std::fwrite(out.data(), 1, out.size(), stdout) == out.size() && std::fflush(stdout) == 0;
   // A reader that has seen enough is no failure; a full disk is.
-  if (std::fflush(stdout) != 0 && errno != EPIPE) {
+  if (!written && errno != EPIPE) {
     std::perror("ascendsim: cannot write to standard output");
     code = ascendsim::kWrongInput;
   }
