@@ -10,7 +10,8 @@
 #include "reports/cli.h"
 
 int main(int argc, char** argv) {
-  // Programs of a few MB are built and dropped several times: giving the pages back in between costs a fifth of the run.
+  // Programs of a few MB are built and dropped several times: giving the pages back in between costs a fifth of the
+  // run.
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 4 << 20);
