@@ -28,23 +28,30 @@ struct Written {
 
 // group 0: options of every command.
 struct OptionSpec {
-  const char* names;                   // as CLI11 reads them; the first long one is the option's name
-  const char* value;                   // "" for a flag
+  const char* names;  // as CLI11 reads them; the first long one is the option's name
+  const char* value;  // "" for a flag
   std::string Written::*text;
   bool Written::*flag;
   std::uint32_t group;
   const char* help;
 };
 constexpr OptionSpec kOptions[] = {
-    {"--hardware", "NAME", &Written::hardware, nullptr, kDeploymentOptions, "server type, as `ascendsim list hardware` names it"},
-    {"--input,--isl", "N", &Written::input, nullptr, kWorkloadOptions, "prompt tokens of a request: 65536, 64K (1024), 64k (1000)"},
+    {"--hardware", "NAME", &Written::hardware, nullptr, kDeploymentOptions,
+     "server type, as `ascendsim list hardware` names it"},
+    {"--input,--isl", "N", &Written::input, nullptr, kWorkloadOptions,
+     "prompt tokens of a request: 65536, 64K (1024), 64k (1000)"},
     {"--output,--osl", "N", &Written::output, nullptr, kWorkloadOptions, "tokens that a request generates"},
-    {"--batch", "N", &Written::batch, nullptr, kWorkloadOptions, "requests side by side, all DP groups together [default: 1]"},
-    {"--servers", "N", &Written::servers, nullptr, kDeploymentOptions, "number of servers [default: as many as the ranks need]"},
+    {"--batch", "N", &Written::batch, nullptr, kWorkloadOptions,
+     "requests side by side, all DP groups together [default: 1]"},
+    {"--servers", "N", &Written::servers, nullptr, kDeploymentOptions,
+     "number of servers [default: as many as the ranks need]"},
     {"--die", "NAME", &Written::die, nullptr, kDeploymentOptions, "bin of the die [default: the server's own]"},
-    {"--model", "NAME|PATH", &Written::model, nullptr, kDeploymentOptions, "model, or a HuggingFace config.json [default: from modelName]"},
-    {"--quantisation", "NAME", &Written::quantisation, nullptr, kDeploymentOptions, "scheme of the weights [default: from modelName]"},
-    {"--role", "ROLE", &Written::role, nullptr, kDeploymentOptions, "hybrid, prefill or decode [default: from inferMode]"},
+    {"--model", "NAME|PATH", &Written::model, nullptr, kDeploymentOptions,
+     "model, or a HuggingFace config.json [default: from modelName]"},
+    {"--quantisation", "NAME", &Written::quantisation, nullptr, kDeploymentOptions,
+     "scheme of the weights [default: from modelName]"},
+    {"--role", "ROLE", &Written::role, nullptr, kDeploymentOptions,
+     "hybrid, prefill or decode [default: from inferMode]"},
     {"--top", "N", &Written::top, nullptr, kTopOption, "operators shown per phase [default: 10]"},
     {"--strict", "", nullptr, &Written::strict, kDeploymentOptions, "warnings count as errors"},
     {"--format", "FORMAT", &Written::format, nullptr, 0, "table, json, md or csv [default: table]"},
@@ -61,7 +68,9 @@ std::string_view long_name(std::string_view names) {
   return names.substr(at, names.find(',', at) - at);
 }
 
-bool offers(const Command& command, const OptionSpec& option) { return option.group == 0 || (command.options & option.group) != 0; }
+bool offers(const Command& command, const OptionSpec& option) {
+  return option.group == 0 || (command.options & option.group) != 0;
+}
 
 bool is_required(const Command& command, std::string_view name) {
   const std::string_view required = command.required;
@@ -92,9 +101,13 @@ std::string usage_line(const Command& c) {
 }
 
 std::string top_help() {
-  std::string text = "Predicts how a deployment of DeepSeek-R1 or V3 performs on Ascend hardware, and why.\n\nUsage: ascendsim COMMAND [options]\n\nCommands:\n";
+  std::string text =
+      "Predicts how a deployment of DeepSeek-R1 or V3 performs on Ascend hardware, and why.\n\nUsage: ascendsim "
+      "COMMAND [options]\n\nCommands:\n";
   for (const Command& c : builtin_commands()) text += fmt::format("  {:8} {}\n", c.name, c.summary);
-  return text + "\nOptional arguments:\n  -h, --help      show this text, or that of a command\n  -V, --version   show the version\n\nExamples:\n  " +
+  return text +
+         "\nOptional arguments:\n  -h, --help      show this text, or that of a command\n  -V, --version   show the "
+         "version\n\nExamples:\n  " +
          builtin_commands()[0].example + "\n";
 }
 
@@ -102,7 +115,9 @@ std::string command_help(const Command& c) {
   std::string required = fmt::format("  {:26} {}\n", c.words, c.words_help), optional;
   const auto add = [&](std::string_view names, std::string_view value, std::string_view help) {
     const std::string_view name = long_name(names);
-    const std::string left = fmt::format("{}{}{}{}", names.starts_with("--") ? "" : fmt::format("{}, ", names.substr(0, 2)), name, value.empty() ? "" : " ", value);
+    const std::string left =
+        fmt::format("{}{}{}{}", names.starts_with("--") ? "" : fmt::format("{}, ", names.substr(0, 2)), name,
+                    value.empty() ? "" : " ", value);
     (is_required(c, name) ? required : optional) += fmt::format("  {:26} {}\n", left, help);
   };
   for (const OptionSpec& o : kOptions) {
@@ -111,8 +126,9 @@ std::string command_help(const Command& c) {
     add(o.names, o.value, more_formats ? "table, json, md, csv, short or github [default: table]" : o.help);
   }
   if (c.options & kDeploymentOptions) add(kEnvNames, "KEY=VALUE", kEnvHelp);
-  return fmt::format("{}.\n\n{}\n{}:\n{}\nOptional arguments:\n{}\nExamples:\n  {}\n\nOutput: {}\n", c.summary, usage_line(c),
-                     c.least_words > 0 ? "Required arguments" : "Arguments", required, optional, c.example, c.output);
+  return fmt::format("{}.\n\n{}\n{}:\n{}\nOptional arguments:\n{}\nExamples:\n  {}\n\nOutput: {}\n", c.summary,
+                     usage_line(c), c.least_words > 0 ? "Required arguments" : "Arguments", required, optional,
+                     c.example, c.output);
 }
 
 // Turns what was written into Options; every mistake is a diagnostic, the first is not the last.
@@ -131,7 +147,8 @@ class Reader {
     o.strict = written_.strict;
     o.verbose = written_.verbose;
     o.quantisation = written_.quantisation;
-    std::ranges::transform(o.quantisation, o.quantisation.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    std::ranges::transform(o.quantisation, o.quantisation.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
     o.input = count("--input", written_.input, kMostTokens, "65536, 64K, 64k");
     o.output = count("--output", written_.output, kMostTokens, "1024, 1K, 1k");
     o.batch = count("--batch", written_.batch, kMostRequests, "16");
@@ -145,13 +162,17 @@ class Reader {
   }
 
  private:
-  void wrong(std::string message, std::string help) { diagnostics_.error("E0004", {}, std::move(message), {}, std::move(help)); }
+  void wrong(std::string message, std::string help) {
+    diagnostics_.error("E0004", {}, std::move(message), {}, std::move(help));
+  }
 
-  std::optional<std::int64_t> count(const char* name, const std::string& text, std::int64_t most, const char* examples) {
+  std::optional<std::int64_t> count(const char* name, const std::string& text, std::int64_t most,
+                                    const char* examples) {
     if (text.empty()) return std::nullopt;
     const auto value = parse_token_count(text);
     if (value && *value >= 1 && *value <= most) return value;
-    wrong(fmt::format("{} must be a whole number from 1 to {}, got '{}'", name, with_commas(most), text), fmt::format("for example {}", examples));
+    wrong(fmt::format("{} must be a whole number from 1 to {}, got '{}'", name, with_commas(most), text),
+          fmt::format("for example {}", examples));
     return std::nullopt;
   }
 
@@ -169,7 +190,8 @@ class Reader {
   }
 
   void read_role(Options& o) {
-    static constexpr std::pair<std::string_view, Role> kRoles[] = {{"hybrid", Role::kHybrid}, {"prefill", Role::kPrefill}, {"decode", Role::kDecode}};
+    static constexpr std::pair<std::string_view, Role> kRoles[] = {
+        {"hybrid", Role::kHybrid}, {"prefill", Role::kPrefill}, {"decode", Role::kDecode}};
     if (!written_.role.empty()) o.role = choice("--role", written_.role, kRoles);
   }
 
@@ -199,7 +221,8 @@ class Reader {
       } else {
         const std::string_view near = nearest(name, kEnvironment);
         diagnostics_.warning("W0006", {}, fmt::format("environment variable {} has no effect here", name), {},
-                             near.empty() ? fmt::format("known: {}", fmt::join(kEnvironment, ", ")) : fmt::format("did you mean {}?", near));
+                             near.empty() ? fmt::format("known: {}", fmt::join(kEnvironment, ", "))
+                                          : fmt::format("did you mean {}?", near));
       }
     }
   }
@@ -212,8 +235,9 @@ class Reader {
     if (words < command_.least_words)
       diagnostics_.error("E0003", {}, fmt::format("{} is missing", command_.words), {}, command_.words_help);
     if (words > command_.most_words)
-      diagnostics_.error("E0003", {}, fmt::format("{} takes {} {}, got {}: {}", command_.name, command_.most_words, command_.words, words,
-                                                  fmt::join(written_.words, " ")));
+      diagnostics_.error("E0003", {},
+                         fmt::format("{} takes {} {}, got {}: {}", command_.name, command_.most_words, command_.words,
+                                     words, fmt::join(written_.words, " ")));
   }
 
   const Command& command_;
@@ -224,7 +248,8 @@ class Reader {
 // One command line: CLI11 splits it, nothing in it decides what is right (2.1.2 swallows unknown options as words).
 class Application {
  public:
-  Application(std::span<const std::string> args, std::string& out, std::string& err) : args_(args), out_(out), err_(err) {
+  Application(std::span<const std::string> args, std::string& out, std::string& err)
+      : args_(args), out_(out), err_(err) {
     app_.set_help_flag();
     app_.require_subcommand(0, 1);
     app_.allow_extras();
@@ -243,7 +268,8 @@ class Application {
     report_unknown(command, diagnostics);
     if (command == nullptr && !diagnostics.has_errors()) {
       err_ += top_help();
-      diagnostics.error("E0001", {}, "a command is missing", {}, fmt::format("one of: {}", fmt::join(command_names(builtin_commands()), ", ")));
+      diagnostics.error("E0001", {}, "a command is missing", {},
+                        fmt::format("one of: {}", fmt::join(command_names(builtin_commands()), ", ")));
     }
     if (diagnostics.has_errors()) return refuse(diagnostics, command);
     const Options options = Reader(*command, written_, diagnostics).read();
@@ -298,7 +324,8 @@ class Application {
       if (!is_option && command != nullptr) continue;
       const std::string name = s.substr(0, s.find('='));
       const std::string_view near = is_option ? nearest(name, names) : nearest(name, commands);
-      diagnostics.error(is_option ? "E0002" : "E0001", {}, fmt::format("unknown {} '{}'", is_option ? "option" : "command", name), {},
+      diagnostics.error(is_option ? "E0002" : "E0001", {},
+                        fmt::format("unknown {} '{}'", is_option ? "option" : "command", name), {},
                         !near.empty() ? fmt::format("did you mean '{}'?", near)
                         : is_option   ? std::string("ascendsim --help lists the options of a command")
                                       : fmt::format("one of: {}", fmt::join(commands, ", ")));
@@ -334,8 +361,10 @@ class Application {
     }
     err_ += reply.err;
     if (options.output_file.empty()) return say(reply.exit_code, reply.out);
-    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(options.output_file.c_str(), "wb"), &std::fclose);
-    if (file && std::fwrite(reply.out.data(), 1, reply.out.size(), file.get()) == reply.out.size() && std::fflush(file.get()) == 0)
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(options.output_file.c_str(), "wb"),
+                                                               &std::fclose);
+    if (file && std::fwrite(reply.out.data(), 1, reply.out.size(), file.get()) == reply.out.size() &&
+        std::fflush(file.get()) == 0)
       return reply.exit_code;
     diagnostics.error("E0005", {}, fmt::format("cannot write '{}'", options.output_file), {}, "choose another -o FILE");
     return refuse(diagnostics, nullptr);

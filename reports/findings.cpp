@@ -22,7 +22,9 @@ std::string github_escaped(std::string_view text, bool property) {
 }
 
 std::string github_line(const Diagnostic& d) {
-  const char* const level = d.severity == Severity::kError ? "error" : d.severity == Severity::kWarning ? "warning" : "notice";
+  const char* const level = d.severity == Severity::kError     ? "error"
+                            : d.severity == Severity::kWarning ? "warning"
+                                                               : "notice";
   std::string properties;
   if (!d.where.file.empty()) properties += fmt::format("file={},", github_escaped(d.where.file, true));
   if (d.where.line > 0) properties += fmt::format("line={},col={},", d.where.line, d.where.column);
@@ -39,9 +41,12 @@ std::string plural(std::ptrdiff_t n, const char* what) { return fmt::format("{} 
 
 std::string_view to_text(Severity severity) {
   switch (severity) {
-    case Severity::kError: return "error";
-    case Severity::kWarning: return "warning";
-    default: return "note";
+    case Severity::kError:
+      return "error";
+    case Severity::kWarning:
+      return "warning";
+    default:
+      return "note";
   }
 }
 
@@ -62,7 +67,8 @@ std::string warnings_text(const Diagnostics& diagnostics) {
 
 std::string findings_lines(const Diagnostics& diagnostics, Format format) {
   std::string out;
-  for (const Diagnostic& d : diagnostics.all()) out += format == Format::kGithub ? github_line(d) : render_short(d) + "\n";
+  for (const Diagnostic& d : diagnostics.all())
+    out += format == Format::kGithub ? github_line(d) : render_short(d) + "\n";
   return out;
 }
 

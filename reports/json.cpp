@@ -25,13 +25,26 @@ Json percentiles(const Percentiles& p, bool known) {
 Json findings(const Diagnostics& diagnostics) {
   Json out = Json::array();
   for (const Diagnostic& d : diagnostics.all())
-    out.push_back({{"code", d.code}, {"severity", to_text(d.severity)}, {"message", d.message}, {"file", d.where.file},
-                   {"line", d.where.line}, {"column", d.where.column}, {"key", d.where.key_path}, {"rule", d.rule}, {"help", d.help}});
+    out.push_back({{"code", d.code},
+                   {"severity", to_text(d.severity)},
+                   {"message", d.message},
+                   {"file", d.where.file},
+                   {"line", d.where.line},
+                   {"column", d.where.column},
+                   {"key", d.where.key_path},
+                   {"rule", d.rule},
+                   {"help", d.help}});
   return out;
 }
 
 Json layout_json(const Layout& l) {
-  return {{"dp", l.dp}, {"cp", l.cp}, {"sp", l.sp}, {"tp", l.tp}, {"moe_ep", l.moe_ep}, {"moe_tp", l.moe_tp}, {"ep_level", l.ep_level}};
+  return {{"dp", l.dp},
+          {"cp", l.cp},
+          {"sp", l.sp},
+          {"tp", l.tp},
+          {"moe_ep", l.moe_ep},
+          {"moe_tp", l.moe_tp},
+          {"ep_level", l.ep_level}};
 }
 
 Json deployment_json(const Subject& s) {
@@ -40,10 +53,20 @@ Json deployment_json(const Subject& s) {
   Json phases = Json::object();
   if (d.role != Role::kDecode) phases["prefill"] = layout_json(d.layout);
   if (d.role != Role::kPrefill) phases["decode"] = layout_json(d.layout);
-  return {{"engine", d.engine}, {"engine_version", d.engine_version}, {"file", s.file}, {"model", d.model.name},
-          {"quantisation", d.quantisation.name}, {"dtype", to_text(d.dtype)}, {"role", to_text(d.role)}, {"hardware", server.name},
-          {"die", server.die.name}, {"servers", s.servers}, {"cards", s.cards()}, {"dies", s.dies()},
-          {"memory_fraction", d.memory_fraction}, {"phases", phases}};
+  return {{"engine", d.engine},
+          {"engine_version", d.engine_version},
+          {"file", s.file},
+          {"model", d.model.name},
+          {"quantisation", d.quantisation.name},
+          {"dtype", to_text(d.dtype)},
+          {"role", to_text(d.role)},
+          {"hardware", server.name},
+          {"die", server.die.name},
+          {"servers", s.servers},
+          {"cards", s.cards()},
+          {"dies", s.dies()},
+          {"memory_fraction", d.memory_fraction},
+          {"phases", phases}};
 }
 
 Json workload_json(const Workload& w) {
@@ -51,22 +74,31 @@ Json workload_json(const Workload& w) {
 }
 
 Json memory_json(const MemoryPerRank& m) {
-  return {{"weights", m.weights.count()}, {"weights_without_scales", m.weights_without_scales.count()}, {"kv_cache", m.kv_cache.count()},
-          {"activations", m.activations.count()}, {"communication", m.communication.count()}, {"runtime", m.runtime.count()},
-          {"peak", m.peak().count()}, {"capacity", m.capacity.count()}, {"allowed", m.allowed.count()}};
+  return {{"weights", m.weights.count()},
+          {"weights_without_scales", m.weights_without_scales.count()},
+          {"kv_cache", m.kv_cache.count()},
+          {"activations", m.activations.count()},
+          {"communication", m.communication.count()},
+          {"runtime", m.runtime.count()},
+          {"peak", m.peak().count()},
+          {"capacity", m.capacity.count()},
+          {"allowed", m.allowed.count()}};
 }
 
 Json components_json(const MemoryPerRank& m) {
   Json weights = Json::array(), activations = Json::array(), communication = Json::array();
-  for (const auto& c : m.weight_components) weights.push_back({{"module", c.name}, {"bytes", c.bytes.count()}, {"scales_bytes", c.scales.count()}});
+  for (const auto& c : m.weight_components)
+    weights.push_back({{"module", c.name}, {"bytes", c.bytes.count()}, {"scales_bytes", c.scales.count()}});
   for (const auto& l : m.activation_peak.live) activations.push_back({{"buffer", l.label}, {"bytes", l.bytes.count()}});
-  for (const auto& c : m.communication_components) communication.push_back({{"group", c.name}, {"bytes", c.bytes.count()}});
+  for (const auto& c : m.communication_components)
+    communication.push_back({{"group", c.name}, {"bytes", c.bytes.count()}});
   return {{"weights", weights}, {"activations", activations}, {"communication", communication}};
 }
 
 Json remedies_json(const std::vector<Remedy>& remedies) {
   Json out = Json::array();
-  for (const Remedy& r : remedies) out.push_back({{"change", r.change}, {"peak_bytes", r.peak.count()}, {"allowed_bytes", r.allowed.count()}});
+  for (const Remedy& r : remedies)
+    out.push_back({{"change", r.change}, {"peak_bytes", r.peak.count()}, {"allowed_bytes", r.allowed.count()}});
   return out;
 }
 
@@ -89,14 +121,17 @@ void add_memory(Json& out, const Subject& s, const MemoryPerRank& m, const std::
   out["smallest_memory_fraction"] = number_or_null(m.smallest_fraction(), m.smallest_fraction() <= 1);
   out["memory_components"] = components_json(m);
   if (m.fits()) return;
-  out["shortage"] = {{"need_bytes", m.peak().count()}, {"have_bytes", m.allowed.count()}, {"largest", m.largest()},
+  out["shortage"] = {{"need_bytes", m.peak().count()},
+                     {"have_bytes", m.allowed.count()},
+                     {"largest", m.largest()},
                      {"remedies", remedies_json(remedies)}};
 }
 
 Json breakdown_json(const StepTime& step) {
   Json out = Json::object();
   for (const Part& part : parts_of(step)) {
-    if (std::string_view(part.key) == "exposed_communication_ms") out["communication_ms"] = milliseconds(step.communication);
+    if (std::string_view(part.key) == "exposed_communication_ms")
+      out["communication_ms"] = milliseconds(step.communication);
     out[part.key] = milliseconds(part.time);
   }
   return out;
@@ -105,16 +140,28 @@ Json breakdown_json(const StepTime& step) {
 Json operators_json(const StepTime& step) {
   Json out = Json::array();
   for (const OperatorRow& r : step.operator_rows)
-    out.push_back({{"operator", r.label}, {"category", category_name(r.category)}, {"count", r.count}, {"time_ms", milliseconds(r.time)},
-                   {"flops", r.flops.count()}, {"bytes", r.bytes.count()}, {"limit", r.limit}, {"source", r.source}});
+    out.push_back({{"operator", r.label},
+                   {"category", category_name(r.category)},
+                   {"count", r.count},
+                   {"time_ms", milliseconds(r.time)},
+                   {"flops", r.flops.count()},
+                   {"bytes", r.bytes.count()},
+                   {"limit", r.limit},
+                   {"source", r.source}});
   return out;
 }
 
 Json collectives_json(const StepTime& step) {
   Json out = Json::array();
   for (const CollectiveRow& r : step.collective_rows)
-    out.push_back({{"collective", r.label}, {"primitive", r.primitive}, {"group", r.group}, {"algorithm", r.algorithm}, {"count", r.count},
-                   {"bytes", r.bytes.count()}, {"sent_bytes_per_rank", r.sent.count()}, {"time_ms", milliseconds(r.time)}});
+    out.push_back({{"collective", r.label},
+                   {"primitive", r.primitive},
+                   {"group", r.group},
+                   {"algorithm", r.algorithm},
+                   {"count", r.count},
+                   {"bytes", r.bytes.count()},
+                   {"sent_bytes_per_rank", r.sent.count()},
+                   {"time_ms", milliseconds(r.time)}});
   return out;
 }
 
@@ -151,7 +198,8 @@ Json cell_json(const Cell& cell) {
 
 }  // namespace
 
-std::string run_json(const Subject& s, const Prediction& p, const std::vector<Remedy>& remedies, const Diagnostics& diagnostics) {
+std::string run_json(const Subject& s, const Prediction& p, const std::vector<Remedy>& remedies,
+                     const Diagnostics& diagnostics) {
   const Role role = s.deployment().role;
   const bool prefills = role != Role::kDecode, decodes = role != Role::kPrefill, several = s.workload.output_tokens > 1;
   Json out = {{"schema_version", 1}, {"deployment", deployment_json(s)}, {"workload", workload_json(s.workload)}};
@@ -160,7 +208,8 @@ std::string run_json(const Subject& s, const Prediction& p, const std::vector<Re
   out["itl_ms"] = percentiles(p.itl, decodes && several);
   out["e2el_ms"] = percentiles(p.e2el, prefills && decodes);
   out["output_throughput_tok_s"] = number_or_null(p.output_tokens_per_second, decodes);
-  out["output_throughput_per_card_tok_s"] = number_or_null(p.output_tokens_per_second / static_cast<double>(s.cards()), decodes);
+  out["output_throughput_per_card_tok_s"] =
+      number_or_null(p.output_tokens_per_second / static_cast<double>(s.cards()), decodes);
   out["request_throughput_req_s"] = number_or_null(p.requests_per_second, true);
   out["prefill_step_ms"] = number_or_null(milliseconds(p.prefill.total), prefills);
   out["decode_step_ms"] = number_or_null(milliseconds(several ? p.decode_step : p.decode.total), decodes);
@@ -180,7 +229,8 @@ std::string mem_json(const Subject& s, const MemoryPerRank& m, const std::vector
   out["longest_context_tokens"] = longest_context(m, s.deployment());
   out["concurrency"] = Json::array();
   for (const Concurrency& c : concurrency)
-    out["concurrency"].push_back({{"context_tokens", c.context}, {"sequences_per_dp_group", c.per_dp_group}, {"sequences", c.instance}});
+    out["concurrency"].push_back(
+        {{"context_tokens", c.context}, {"sequences_per_dp_group", c.per_dp_group}, {"sequences", c.instance}});
   add_findings(out, {}, diagnostics);
   return finish(out);
 }

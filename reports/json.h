@@ -19,7 +19,7 @@ std::string mem_json(const Subject& subject, const MemoryPerRank& memory, const 
 struct CheckedFile {
   Subject subject;
   bool legal = false;
-  std::optional<MemoryPerRank> memory;           // at the file's own limits; empty when there is no such load
+  std::optional<MemoryPerRank> memory;  // at the file's own limits; empty when there is no such load
 };
 std::string check_json(std::span<const CheckedFile> files, const Diagnostics& diagnostics);
 

@@ -18,7 +18,8 @@ std::string starting_fraction(const MemoryPerRank& m) {
 }  // namespace
 
 std::string fit_in_words(const MemoryPerRank& m, const Deployment& d) {
-  const std::string have = d.kv_memory ? "npuMemSize beside the rest" : fmt::format("{:.4g} of {}", d.memory_fraction, precise_gib(m.capacity));
+  const std::string have = d.kv_memory ? "npuMemSize beside the rest"
+                                       : fmt::format("{:.4g} of {}", d.memory_fraction, precise_gib(m.capacity));
   return fmt::format("{} of {} ({}): {}", precise_gib(m.peak()), precise_gib(m.allowed), have,
                      m.fits() ? fmt::format("fits, {} free", precise_gib(m.allowed - m.peak()))
                               : fmt::format("DOES NOT FIT, {} too much", precise_gib(m.peak() - m.allowed)));
@@ -27,17 +28,28 @@ std::string fit_in_words(const MemoryPerRank& m, const Deployment& d) {
 Shortage shortage_of(const Subject& subject, const MemoryPerRank& m, const Libraries& libraries) {
   if (m.fits()) return {};
   const Scenario& s = *subject.scenario;
-  Shortage out{facts("It does not fit", "shortage"), remedies(s.deployment, subject.workload, s.stack, s.facts, s.capacity(), libraries.schemes), {}};
+  Shortage out{facts("It does not fit", "shortage"),
+               remedies(s.deployment, subject.workload, s.stack, s.facts, s.capacity(), libraries.schemes),
+               {}};
   out.need.rows = {{"need", precise_gib(m.peak())}, {"have", precise_gib(m.allowed)}, {"largest", m.largest()}};
-  out.remedy_table = {"What would fit", "remedies", Table::Shape::kGrid,
-                      {{"change", "change"}, {"need", "need_bytes", true}, {"have", "have_bytes", true}}, {}};
-  for (const Remedy& r : out.remedies) out.remedy_table.rows.push_back({r.change, bytes_cell(r.peak), bytes_cell(r.allowed)});
-  if (out.remedies.empty()) out.need.rows.push_back({"what would fit", "nothing that was tried: use more servers or a smaller load"});
+  out.remedy_table = {"What would fit",
+                      "remedies",
+                      Table::Shape::kGrid,
+                      {{"change", "change"}, {"need", "need_bytes", true}, {"have", "have_bytes", true}},
+                      {}};
+  for (const Remedy& r : out.remedies)
+    out.remedy_table.rows.push_back({r.change, bytes_cell(r.peak), bytes_cell(r.allowed)});
+  if (out.remedies.empty())
+    out.need.rows.push_back({"what would fit", "nothing that was tried: use more servers or a smaller load"});
   return out;
 }
 
 Table memory_table(const MemoryPerRank& m) {
-  Table t{"Memory per rank", "memory_per_rank", Table::Shape::kGrid, {{"component", "component"}, {"size", "bytes", true}, {"of capacity", "share_of_capacity_percent", true}}, {}};
+  Table t{"Memory per rank",
+          "memory_per_rank",
+          Table::Shape::kGrid,
+          {{"component", "component"}, {"size", "bytes", true}, {"of capacity", "share_of_capacity_percent", true}},
+          {}};
   const auto add = [&](const char* name, Bytes bytes) {
     t.rows.push_back({name, bytes_cell(bytes), share_cell(Duration(bytes.count()), Duration(m.capacity.count()))});
   };
@@ -53,7 +65,11 @@ Table memory_table(const MemoryPerRank& m) {
 }
 
 Table weight_table(const MemoryPerRank& m) {
-  Table t{"Weights per rank by module", "weights", Table::Shape::kGrid, {{"module", "module"}, {"weights", "weights_bytes", true}, {"scales", "scales_bytes", true}}, {}};
+  Table t{"Weights per rank by module",
+          "weights",
+          Table::Shape::kGrid,
+          {{"module", "module"}, {"weights", "weights_bytes", true}, {"scales", "scales_bytes", true}},
+          {}};
   for (const auto& c : m.weight_components) t.rows.push_back({c.name, bytes_cell(c.bytes), bytes_cell(c.scales)});
   t.rows.push_back({"all", bytes_cell(m.weights_without_scales), bytes_cell(m.weights - m.weights_without_scales)});
   return t;
@@ -61,7 +77,11 @@ Table weight_table(const MemoryPerRank& m) {
 
 Table activation_table(const MemoryPerRank& m) {
   constexpr std::size_t kShown = 8;
-  Table t{"Activations alive at the peak", "activations", Table::Shape::kGrid, {{"written by", "buffer"}, {"size", "bytes", true}}, {}};
+  Table t{"Activations alive at the peak",
+          "activations",
+          Table::Shape::kGrid,
+          {{"written by", "buffer"}, {"size", "bytes", true}},
+          {}};
   Bytes rest{};
   for (std::size_t i = 0; i < m.activation_peak.live.size(); ++i) {
     const auto& live = m.activation_peak.live[i];
@@ -75,7 +95,11 @@ Table activation_table(const MemoryPerRank& m) {
 }
 
 Table communication_table(const MemoryPerRank& m) {
-  Table t{"Communication buffers by group", "communication_buffers", Table::Shape::kGrid, {{"group", "group"}, {"size", "bytes", true}}, {}};
+  Table t{"Communication buffers by group",
+          "communication_buffers",
+          Table::Shape::kGrid,
+          {{"group", "group"}, {"size", "bytes", true}},
+          {}};
   for (const auto& c : m.communication_components) t.rows.push_back({c.name, bytes_cell(c.bytes)});
   return t;
 }
@@ -105,10 +129,16 @@ std::vector<Concurrency> concurrency_of(const MemoryPerRank& m, const Deployment
 }
 
 Table concurrency_table(const std::vector<Concurrency>& rows, const Deployment& d) {
-  Table t{fmt::format("Sequences that fit side by side (the scheduler takes up to maxBatchSize {})", d.limits.max_batch), "concurrency",
-          Table::Shape::kGrid,
-          {{"context", "context_tokens", true}, {"per DP group", "sequences_per_dp_group", true}, {"instance", "sequences", true}}, {}};
-  for (const Concurrency& r : rows) t.rows.push_back({count_cell(r.context), count_cell(r.per_dp_group), count_cell(r.instance)});
+  Table t{
+      fmt::format("Sequences that fit side by side (the scheduler takes up to maxBatchSize {})", d.limits.max_batch),
+      "concurrency",
+      Table::Shape::kGrid,
+      {{"context", "context_tokens", true},
+       {"per DP group", "sequences_per_dp_group", true},
+       {"instance", "sequences", true}},
+      {}};
+  for (const Concurrency& r : rows)
+    t.rows.push_back({count_cell(r.context), count_cell(r.per_dp_group), count_cell(r.instance)});
   return t;
 }
 

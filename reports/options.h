@@ -12,7 +12,7 @@
 namespace ascendsim {
 
 struct Options {
-  std::vector<std::string> words;            // without a dash: files, or what to list
+  std::vector<std::string> words;  // without a dash: files, or what to list
   std::string hardware, die, model, quantisation, memory_fraction, output_file;
   std::optional<Role> role;
   std::optional<std::int64_t> input, output, batch, servers;

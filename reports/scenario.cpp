@@ -12,7 +12,7 @@ namespace ascendsim {
 namespace {
 
 constexpr std::string_view kStack = "mindie";
-constexpr std::string_view kUsualServer = "atlas-800i-a3";   // for commands that can do without --hardware
+constexpr std::string_view kUsualServer = "atlas-800i-a3";  // for commands that can do without --hardware
 constexpr std::int64_t kMostServers = 4096;
 
 std::string data_root() {
@@ -23,9 +23,16 @@ std::string data_root() {
 // As many servers as the ranks need when nobody says, never more than there can be: the rules name what is missing.
 int server_count(const Options& options, const Server& server, std::int64_t ranks, Diagnostics& diagnostics) {
   const std::int64_t most = server.max_servers > 0 ? server.max_servers : kMostServers;
-  const std::int64_t wanted = options.servers.value_or(ceil_div(ranks, server.dies()));
+  const std::int64_t needed = ceil_div(ranks, server.dies());
+  const std::int64_t wanted = options.servers.value_or(needed);
   if (options.servers && wanted > most)
-    diagnostics.error("E0007", {}, fmt::format("--servers must be at most {} for {}, got {}", most, server.product, wanted));
+    diagnostics.error("E0007", {},
+                      fmt::format("--servers must be at most {} for {}, got {}", most, server.product, wanted));
+  if (wanted > needed)
+    diagnostics.warning("W0010", {},
+                        fmt::format("{} ranks fill {} of {} servers here; the engine would spread them over all", ranks,
+                                    needed, wanted),
+                        {}, fmt::format("--servers {} is what is simulated", needed));
   return static_cast<int>(std::clamp<std::int64_t>(wanted, 1, most));
 }
 
@@ -40,7 +47,8 @@ Workload workload_of(Load load, const Options& options, const Deployment& d) {
   Workload w = load == Load::kAsked ? Workload{} : at_limits(d);
   if (options.input) {
     w.input_tokens = *options.input;
-    if (load != Load::kAsked) w.output_tokens = std::max<std::int64_t>(1, std::min(w.output_tokens, d.limits.max_seq_len - w.input_tokens));
+    if (load != Load::kAsked)
+      w.output_tokens = std::max<std::int64_t>(1, std::min(w.output_tokens, d.limits.max_seq_len - w.input_tokens));
   }
   w.output_tokens = options.output.value_or(w.output_tokens);
   if (options.output && !options.input && load != Load::kAsked)
@@ -64,8 +72,7 @@ Platform load_platform(const Libraries& libraries, const Options& options, Diagn
   Diagnostics found;
   p.stack = libraries.stacks.load(kStack, "", found);
   if (!found.has_errors()) p.kernels = libraries.catalogue.kernels(p.stack.kernels, found);
-  if (options.hardware.empty())
-    found.note("A0108", {}, fmt::format("--hardware is not set: {} assumed", kUsualServer));
+  if (options.hardware.empty()) found.note("A0108", {}, fmt::format("--hardware is not set: {} assumed", kUsualServer));
   p.server = libraries.catalogue.server(options.hardware.empty() ? kUsualServer : options.hardware, options.die, found);
   p.usable = !found.has_errors();
   diagnostics.append(found);
@@ -91,10 +98,12 @@ Subject load_subject(const std::string& file, Load load, const Libraries& librar
   }
   if (readable) {
     subject.workload = workload_of(load, options, import.deployment);
-    if (load != Load::kLimitsIfAny || possible(subject.workload)) check_workload(import.deployment, subject.workload, found);
+    if (load != Load::kLimitsIfAny || possible(subject.workload))
+      check_workload(import.deployment, subject.workload, found);
     if (!possible(subject.workload) && load == Load::kLimits)
-      found.error("E0008", import.deployment.origin("maxSeqLen").where, "this deployment leaves no room for a prompt and an output token",
-                  {}, "raise maxSeqLen, or lower --output");
+      found.error("E0008", import.deployment.origin("maxSeqLen").where,
+                  "this deployment leaves no room for a prompt and an output token", {},
+                  "raise maxSeqLen, or lower --output");
   }
   const bool legal = !found.has_errors();
   diagnostics.append(found);
@@ -113,8 +122,9 @@ Subject load_single(Load load, const Libraries& libraries, const Options& option
 }
 
 bool refused(const Diagnostics& diagnostics, bool strict) {
-  return diagnostics.has_errors() ||
-         (strict && std::ranges::any_of(diagnostics.all(), [](const Diagnostic& d) { return d.severity == Severity::kWarning; }));
+  return diagnostics.has_errors() || (strict && std::ranges::any_of(diagnostics.all(), [](const Diagnostic& d) {
+                                        return d.severity == Severity::kWarning;
+                                      }));
 }
 
 }  // namespace ascendsim

@@ -1,5 +1,5 @@
-// From options to everything that a question needs: data files, servers, the engine's file, its rules and the load. Each
-// step says all it finds; nothing is built from a layout that the engine would refuse.
+// From options to everything that a question needs: data files, servers, the engine's file, its rules and the load.
+// Each step says all it finds; nothing is built from a layout that the engine would refuse.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,7 @@
 namespace ascendsim {
 
 struct Libraries {
-  Libraries();                               // below ASCENDSIM_ROOT, or the tree that the program was built from
+  Libraries();  // below ASCENDSIM_ROOT, or the tree that the program was built from
   Catalogue catalogue;
   ModelLibrary models;
   QuantisationLibrary schemes;
@@ -25,7 +25,7 @@ struct Platform {
   Stack stack;
   KernelTable kernels;
   Server server;
-  bool usable = false;                       // read without errors
+  bool usable = false;  // read without errors
 };
 Platform load_platform(const Libraries& libraries, const Options& options, Diagnostics& diagnostics);
 
@@ -44,9 +44,9 @@ struct Subject {
 
 // Which load a command asks about when options leave it open.
 enum class Load : std::uint8_t {
-  kAsked,                                    // as the options say
-  kLimits,                                   // what the file allows at most, one request
-  kLimitsIfAny,                              // the same, and no complaint when the file allows none
+  kAsked,        // as the options say
+  kLimits,       // what the file allows at most, one request
+  kLimitsIfAny,  // the same, and no complaint when the file allows none
 };
 Subject load_subject(const std::string& file, Load load, const Libraries& libraries, const Platform& platform,
                      const Options& options, Diagnostics& diagnostics);
@@ -54,6 +54,6 @@ Subject load_subject(const std::string& file, Load load, const Libraries& librar
 // A single subject for commands that need one. Throws ConfigError.
 Subject load_single(Load load, const Libraries& libraries, const Options& options, Diagnostics& diagnostics);
 
-bool refused(const Diagnostics& diagnostics, bool strict);   // an error, or a warning where those count as errors
+bool refused(const Diagnostics& diagnostics, bool strict);  // an error, or a warning where those count as errors
 
 }  // namespace ascendsim

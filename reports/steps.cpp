@@ -36,19 +36,26 @@ std::vector<PhaseStep> phases_of(Role role, const Prediction& p) {
 
 std::string_view to_text(Role role) {
   switch (role) {
-    case Role::kPrefill: return "prefill";
-    case Role::kDecode: return "decode";
-    default: return "hybrid";
+    case Role::kPrefill:
+      return "prefill";
+    case Role::kDecode:
+      return "decode";
+    default:
+      return "hybrid";
   }
 }
 
 std::string_view category_name(std::uint8_t category) {
   if (category == kCommunicationCategory) return "communication";
   switch (static_cast<Category>(category)) {
-    case Category::kAttention: return "attention";
-    case Category::kLinear: return "linear";
-    case Category::kMoe: return "moe";
-    default: return "vector";
+    case Category::kAttention:
+      return "attention";
+    case Category::kLinear:
+      return "linear";
+    case Category::kMoe:
+      return "moe";
+    default:
+      return "vector";
   }
 }
 
@@ -67,15 +74,19 @@ std::string bottleneck(const StepTime& step) {
   const Part& first = *std::ranges::max_element(parts, {}, &Part::time);
   std::string text = fmt::format("{}, {:.0f} % of the step", first.name, percent(first.time, step.total));
   // Rows come with the largest time first.
-  const auto row = std::ranges::find_if(step.operator_rows, [&](const OperatorRow& r) { return r.category == first.category; });
+  const auto row =
+      std::ranges::find_if(step.operator_rows, [&](const OperatorRow& r) { return r.category == first.category; });
   if (row != step.operator_rows.end())
     return fmt::format("{}; most of it {} ({}), {}", text, row->label, to_text(row->time), limit_in_words(*row));
-  return text + (std::string_view(first.name) == "host" ? "; between steps, and issuing kernels" : "; waiting for other ranks or streams");
+  return text + (std::string_view(first.name) == "host" ? "; between steps, and issuing kernels"
+                                                        : "; waiting for other ranks or streams");
 }
 
 std::string distance_to_light(const StepTime& step) {
-  return fmt::format("{} at the die's peaks; {} is {:.1f} times that", to_text(step.speed_of_light), to_text(step.total),
-                     static_cast<double>(step.total.count()) / static_cast<double>(std::max<std::int64_t>(1, step.speed_of_light.count())));
+  return fmt::format("{} at the die's peaks; {} is {:.1f} times that", to_text(step.speed_of_light),
+                     to_text(step.total),
+                     static_cast<double>(step.total.count()) /
+                         static_cast<double>(std::max<std::int64_t>(1, step.speed_of_light.count())));
 }
 
 Table breakdown_table(const std::vector<PhaseStep>& phases) {
@@ -110,22 +121,41 @@ Table operator_table(const PhaseStep& phase, std::int64_t top) {
   const auto& rows = phase.step->operator_rows;
   const auto shown = std::min(static_cast<std::size_t>(top), rows.size());
   Table t{fmt::format("Operators of a {} step ({} of {}, largest first)", phase.name, shown, rows.size()),
-          fmt::format("{}_operators", phase.name), Table::Shape::kGrid,
-          {{"operator", "operator"}, {"category", "category"}, {"count", "count", true}, {"time ms", "time_ms", true},
-           {"share", "share_percent", true}, {"FLOP", "flop", true}, {"bytes", "bytes", true}, {"limit", "limit"}, {"source", "source"}}, {}};
+          fmt::format("{}_operators", phase.name),
+          Table::Shape::kGrid,
+          {{"operator", "operator"},
+           {"category", "category"},
+           {"count", "count", true},
+           {"time ms", "time_ms", true},
+           {"share", "share_percent", true},
+           {"FLOP", "flop", true},
+           {"bytes", "bytes", true},
+           {"limit", "limit"},
+           {"source", "source"}},
+          {}};
   for (const OperatorRow& r : std::span(rows).first(shown))
     t.rows.push_back({r.label, category_name(r.category), count_cell(r.count), milliseconds_cell(r.time),
-                      share_cell(r.time, phase.step->total), flops_cell(r.flops), bytes_cell(r.bytes), r.limit, r.source});
+                      share_cell(r.time, phase.step->total), flops_cell(r.flops), bytes_cell(r.bytes), r.limit,
+                      r.source});
   return t;
 }
 
 Table collective_table(const PhaseStep& phase) {
-  Table t{fmt::format("Collectives of a {} step", phase.name), fmt::format("{}_collectives", phase.name), Table::Shape::kGrid,
-          {{"collective", "collective"}, {"primitive", "primitive"}, {"group", "group"}, {"algorithm", "algorithm"}, {"count", "count", true},
-           {"bytes of one", "bytes", true}, {"sent per rank", "sent_bytes", true}, {"time ms", "time_ms", true}}, {}};
+  Table t{fmt::format("Collectives of a {} step", phase.name),
+          fmt::format("{}_collectives", phase.name),
+          Table::Shape::kGrid,
+          {{"collective", "collective"},
+           {"primitive", "primitive"},
+           {"group", "group"},
+           {"algorithm", "algorithm"},
+           {"count", "count", true},
+           {"bytes of one", "bytes", true},
+           {"sent per rank", "sent_bytes", true},
+           {"time ms", "time_ms", true}},
+          {}};
   for (const CollectiveRow& r : phase.step->collective_rows)
-    t.rows.push_back({r.label, r.primitive, r.group, r.algorithm, count_cell(r.count), bytes_cell(r.bytes), bytes_cell(r.sent),
-                      milliseconds_cell(r.time)});
+    t.rows.push_back({r.label, r.primitive, r.group, r.algorithm, count_cell(r.count), bytes_cell(r.bytes),
+                      bytes_cell(r.sent), milliseconds_cell(r.time)});
   return t;
 }
 

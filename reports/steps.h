@@ -12,7 +12,7 @@ namespace ascendsim {
 
 // The phases that a deployment of this role runs, in order, with the step that was priced for each.
 struct PhaseStep {
-  const char* name;                    // "prefill"
+  const char* name;  // "prefill"
   const StepTime* step;
 };
 std::vector<PhaseStep> phases_of(Role role, const Prediction& prediction);
@@ -23,9 +23,9 @@ std::string_view category_name(std::uint8_t category);
 // The parts of a step's time; they sum to its total.
 struct Part {
   const char* name;
-  const char* key;                     // of JSON and CSV
+  const char* key;  // of JSON and CSV
   Duration time;
-  int category;                        // of the operators behind it; -1 when there are none
+  int category;  // of the operators behind it; -1 when there are none
 };
 std::array<Part, 7> parts_of(const StepTime& step);
 

@@ -15,9 +15,9 @@ namespace ascendsim {
 namespace {
 
 // First and last code points that terminals draw two columns wide (Unicode TR 11, the blocks that occur in practice).
-constexpr std::pair<char32_t, char32_t> kWide[] = {{0x1100, 0x115F},   {0x2E80, 0xA4CF},   {0xAC00, 0xD7A3}, {0xF900, 0xFAFF},
-                                                   {0xFE30, 0xFE6F},   {0xFF00, 0xFF60},   {0xFFE0, 0xFFE6}, {0x1F300, 0x1F64F},
-                                                   {0x1F900, 0x1F9FF}, {0x20000, 0x3FFFD}};
+constexpr std::pair<char32_t, char32_t> kWide[] = {
+    {0x1100, 0x115F}, {0x2E80, 0xA4CF}, {0xAC00, 0xD7A3},   {0xF900, 0xFAFF},   {0xFE30, 0xFE6F},
+    {0xFF00, 0xFF60}, {0xFFE0, 0xFFE6}, {0x1F300, 0x1F64F}, {0x1F900, 0x1F9FF}, {0x20000, 0x3FFFD}};
 constexpr std::pair<char32_t, char32_t> kNoWidth[] = {{0x0300, 0x036F}, {0x200B, 0x200F}, {0xFE00, 0xFE0F}};
 
 bool is_in(char32_t c, std::span<const std::pair<char32_t, char32_t>> ranges) {
@@ -27,7 +27,8 @@ bool is_in(char32_t c, std::span<const std::pair<char32_t, char32_t>> ranges) {
 // Input files reach the terminal through cells: no escape sequences, no line breaks.
 std::string printable(std::string_view text) {
   std::string out(text);
-  std::ranges::replace_if(out, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+  std::ranges::replace_if(
+      out, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
   return out;
 }
 
@@ -59,9 +60,12 @@ class Writer {
     if (t.rows.empty()) return;
     if (buffer_.size() > 0) put("\n");
     switch (format_) {
-      case Format::kMarkdown: return markdown(t);
-      case Format::kCsv: return csv(t);
-      default: return terminal(t);
+      case Format::kMarkdown:
+        return markdown(t);
+      case Format::kCsv:
+        return csv(t);
+      default:
+        return terminal(t);
     }
   }
   [[nodiscard]] std::string take() const { return fmt::to_string(buffer_); }
@@ -138,7 +142,9 @@ class Writer {
 Cell count_cell(std::int64_t n) { return {with_commas(n), fmt::to_string(n)}; }
 Cell milliseconds_cell(Duration d) { return {fmt::format("{:.3f}", milliseconds(d)), fmt::to_string(milliseconds(d))}; }
 Cell bytes_cell(Bytes b) { return {to_text(b), fmt::to_string(b.count())}; }
-Cell flops_cell(Flops f) { return {f.count() == 0 ? "" : scaled_text(static_cast<double>(f.count()), "FLOP"), fmt::to_string(f.count())}; }
+Cell flops_cell(Flops f) {
+  return {f.count() == 0 ? "" : scaled_text(static_cast<double>(f.count()), "FLOP"), fmt::to_string(f.count())};
+}
 Cell share_cell(Duration part, Duration whole) {
   if (whole.count() == 0) return {"", "0"};
   const double percent = 100.0 * static_cast<double>(part.count()) / static_cast<double>(whole.count());

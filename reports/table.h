@@ -1,5 +1,5 @@
-// What a command answers with, before it has a format: facts, tables and lists with named columns. Every cell has the text
-// that people read and the value that machines read.
+// What a command answers with, before it has a format: facts, tables and lists with named columns. Every cell has the
+// text that people read and the value that machines read.
 #pragma once
 
 #include <cstdint>
@@ -22,14 +22,14 @@ struct Cell {
   [[nodiscard]] const std::string& value() const { return raw.empty() ? text : raw; }
 
   std::string text;
-  std::string raw;                     // full precision, in the unit that the column's key names
+  std::string raw;  // full precision, in the unit that the column's key names
   bool is_number = false;
 };
 Cell count_cell(std::int64_t n);
 Cell milliseconds_cell(Duration d);
 Cell bytes_cell(Bytes b);
 Cell flops_cell(Flops f);
-Cell share_cell(Duration part, Duration whole);              // percent
+Cell share_cell(Duration part, Duration whole);  // percent
 Cell number_cell(double value, int decimals);
 
 // key: snake_case with its unit ("time_ms"), the column of CSV and the member of JSON.

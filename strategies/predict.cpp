@@ -13,18 +13,37 @@ namespace ascendsim {
 
 namespace {
 
+// Requests of one size share most of their gaps: a value and how often it occurs, instead of one entry per token.
+struct Repeated {
+  Duration value{};
+  std::int64_t times = 1;
+};
+
 // Nearest-rank percentile of ascending values.
-Duration percentile(const std::vector<Duration>& sorted, int percent) {
-  const std::size_t rank = (sorted.size() * static_cast<std::size_t>(percent) + 99) / 100;
-  return sorted[std::max<std::size_t>(rank, 1) - 1];
+Duration percentile(const std::vector<Repeated>& sorted, std::int64_t total, int percent) {
+  std::int64_t rank = std::max<std::int64_t>(1, ceil_div(total * percent, 100));
+  for (const Repeated& r : sorted)
+    if ((rank -= r.times) <= 0) return r.value;
+  return sorted.back().value;
 }
 
-Percentiles percentiles(std::vector<Duration> values) {
+Percentiles percentiles(std::vector<Repeated> values) {
   if (values.empty()) return {};
-  std::ranges::sort(values);
-  Duration sum{};
-  for (const Duration v : values) sum += v;
-  return {sum / static_cast<std::int64_t>(values.size()), percentile(values, 50), percentile(values, 90), percentile(values, 99)};
+  std::ranges::sort(values, {}, &Repeated::value);
+  std::int64_t total = 0;
+  __int128 sum = 0;   // a million requests of thousands of tokens exceed 64 bits of picoseconds
+  for (const Repeated& r : values) {
+    total += r.times;
+    sum += static_cast<__int128>(r.value.count()) * r.times;
+  }
+  return {Duration(static_cast<std::int64_t>(sum / total)), percentile(values, total, 50), percentile(values, total, 90),
+          percentile(values, total, 99)};
+}
+
+Percentiles percentiles(const std::vector<Duration>& values) {
+  std::vector<Repeated> once;
+  for (const Duration v : values) once.push_back({v});
+  return percentiles(std::move(once));
 }
 
 HostModel host_model(const Deployment& d, const Stack& stack) {
@@ -157,7 +176,8 @@ DecodeRun run_decode(const Scenario& s, const Workload& w) {
 
 void add_requests(Prediction& p, const PrefillRun& prefill, const DecodeRun& decode, const Workload& w, Duration before_decode,
                   bool wait_for_all) {
-  std::vector<Duration> per_token, whole, gaps;
+  std::vector<Duration> per_token, whole;
+  std::vector<Repeated> gaps;
   Duration end{};
   for (const Duration first : prefill.first_token) {
     const Duration pause = before_decode + (wait_for_all ? prefill.end - first : Duration{});
@@ -165,13 +185,14 @@ void add_requests(Prediction& p, const PrefillRun& prefill, const DecodeRun& dec
     end = std::max(end, last);
     whole.push_back(last);
     if (w.output_tokens > 1) per_token.push_back((last - first) / (w.output_tokens - 1));
-    gaps.insert(gaps.end(), decode.gaps.begin(), decode.gaps.end());
-    if (!decode.gaps.empty()) gaps[gaps.size() - decode.gaps.size()] += pause;
+    if (!decode.gaps.empty()) gaps.push_back({decode.gaps[0] + pause});
   }
+  for (std::size_t i = 1; i < decode.gaps.size(); ++i)
+    gaps.push_back({decode.gaps[i], static_cast<std::int64_t>(prefill.first_token.size())});
   p.ttft = percentiles(prefill.first_token);
-  p.tpot = percentiles(std::move(per_token));
+  p.tpot = percentiles(per_token);
   p.itl = percentiles(std::move(gaps));
-  p.e2el = percentiles(std::move(whole));
+  p.e2el = percentiles(whole);
   p.tokens_per_step = decode.tokens_per_step;
   p.decode_step = decode.mean_step;
   if (end.count() == 0) return;

@@ -11,7 +11,11 @@ namespace ascendsim {
 namespace {
 
 Table key_table(const Subject& s) {
-  Table t{fmt::format("Keys of {}", s.file), "keys", Table::Shape::kGrid, {{"path", "path"}, {"value", "value"}, {"use", "use"}, {"remark", "remark"}}, {}};
+  Table t{fmt::format("Keys of {}", s.file),
+          "keys",
+          Table::Shape::kGrid,
+          {{"path", "path"}, {"value", "value"}, {"use", "use"}, {"remark", "remark"}},
+          {}};
   for (const KeyReport& k : s.keys) t.rows.push_back({k.path, k.value, to_text(k.use), k.remark});
   return t;
 }
@@ -22,16 +26,19 @@ std::string verdict_on(const CheckedFile& f, const Diagnostics& found) {
   std::string text = count.empty() ? "legal" : fmt::format("legal, {}", count);
   if (!f.memory) return text;
   const Workload& w = f.subject.workload;
-  return fmt::format("{}; memory per rank at its own limits ({} tokens in, {} out, one request): {}", text, with_commas(w.input_tokens),
-                     with_commas(w.output_tokens), fit_in_words(*f.memory, f.subject.deployment()));
+  return fmt::format("{}; memory per rank at its own limits ({} tokens in, {} out, one request): {}", text,
+                     with_commas(w.input_tokens), with_commas(w.output_tokens),
+                     fit_in_words(*f.memory, f.subject.deployment()));
 }
 
-CheckedFile check_file(const std::string& file, const Libraries& libraries, const Platform& platform, const Options& options, Diagnostics& found) {
+CheckedFile check_file(const std::string& file, const Libraries& libraries, const Platform& platform,
+                       const Options& options, Diagnostics& found) {
   CheckedFile checked;
   checked.subject = load_subject(file, Load::kLimitsIfAny, libraries, platform, options, found);
   checked.legal = platform.usable && !refused(found, options.strict);
   const Workload& w = checked.subject.workload;
-  if (checked.subject.scenario && w.input_tokens >= 1 && w.output_tokens >= 1) checked.memory = checked.subject.scenario->memory(w);
+  if (checked.subject.scenario && w.input_tokens >= 1 && w.output_tokens >= 1)
+    checked.memory = checked.subject.scenario->memory(w);
   return checked;
 }
 
@@ -55,9 +62,13 @@ Reply answer_check(const Options& options, Diagnostics& diagnostics) {
   Reply reply;
   reply.exit_code = refused(diagnostics, options.strict) ? kWrongInput : kDone;
   switch (options.format) {
-    case Format::kJson: reply.out = check_json(files, diagnostics); break;
+    case Format::kJson:
+      reply.out = check_json(files, diagnostics);
+      break;
     case Format::kShort:
-    case Format::kGithub: reply.out = findings_lines(diagnostics, options.format); break;
+    case Format::kGithub:
+      reply.out = findings_lines(diagnostics, options.format);
+      break;
     case Format::kTable: {
       const std::string said = findings_text(diagnostics, options.verbose);
       reply.out = said + (said.empty() ? "" : "\n") + render(tables, options.format);

@@ -32,19 +32,30 @@ Shown show(Count c) { return {fmt::to_string(c.count()), static_cast<double>(c.c
 class FigureRows {
  public:
   FigureRows()
-      : table_{"", "figures", Table::Shape::kGrid,
-               {{"part", "part"}, {"figure", "figure"}, {"value", "value", true}, {"unit", "unit"}, {"kind", "kind"}, {"range", "range"}, {"source", "source"}}, {}} {}
+      : table_{"",
+               "figures",
+               Table::Shape::kGrid,
+               {{"part", "part"},
+                {"figure", "figure"},
+                {"value", "value", true},
+                {"unit", "unit"},
+                {"kind", "kind"},
+                {"range", "range"},
+                {"source", "source"}},
+               {}} {}
 
   template <class Q>
   void add(const std::string& part, const std::string& name, const Figure<Q>& f) {
     const Shown shown = show(f.value);
     const std::size_t space = std::min(shown.text.find(' '), shown.text.size());
     const std::string unit = space < shown.text.size() ? shown.text.substr(space + 1) : "";
-    const std::string range = f.range ? fmt::format("{} to {}", show(f.range->first).text, show(f.range->second).text) : "";
+    const std::string range =
+        f.range ? fmt::format("{} to {}", show(f.range->first).text, show(f.range->second).text) : "";
     // CSV and JSON carry base units, so the unit beside them is the base unit there.
     Cell unit_cell(unit);
     unit_cell.raw = shown.unit;
-    table_.rows.push_back({part, name, Cell(shown.text.substr(0, space), fmt::to_string(shown.value)), std::move(unit_cell), to_text(f.kind), range, f.source});
+    table_.rows.push_back({part, name, Cell(shown.text.substr(0, space), fmt::to_string(shown.value)),
+                           std::move(unit_cell), to_text(f.kind), range, f.source});
   }
   Table take(std::string title) {
     table_.title = std::move(title);
@@ -58,7 +69,8 @@ class FigureRows {
 void add_die(FigureRows& rows, const Die& d) {
   const std::string part = "die " + d.name;
   const auto add = [&](const auto& f) { rows.add(part, f.name, f); };
-  add(d.cube_cores), add(d.vector_cores), add(d.clock), add(d.matrix_16bit), add(d.matrix_int8), add(d.vector_fp16), add(d.vector_fp32);
+  add(d.cube_cores), add(d.vector_cores), add(d.clock), add(d.matrix_16bit), add(d.matrix_int8), add(d.vector_fp16),
+      add(d.vector_fp32);
   add(d.hbm_capacity), add(d.hbm_visible), add(d.hbm_bandwidth), add(d.l2_capacity), add(d.l2_bandwidth), add(d.power);
   for (const auto& f : d.core_memories) add(f);
 }
@@ -82,38 +94,67 @@ Table server_figures(const Server& s) {
 }
 
 Table hardware_table(const Catalogue& catalogue, Diagnostics& diagnostics) {
-  Table t{"Hardware (--hardware NAME)", "hardware", Table::Shape::kGrid,
-          {{"name", "name"}, {"product", "product"}, {"cards", "cards", true}, {"dies", "dies", true}, {"die", "die"}, {"HBM a die", "hbm_visible_bytes", true},
-           {"HBM bandwidth", "hbm_bandwidth_bytes_per_second", true}, {"16-bit peak", "matrix_16bit_flops_per_second", true},
-           {"INT8 peak", "matrix_int8_flops_per_second", true}, {"alias of", "alias_of"}}, {}};
+  Table t{"Hardware (--hardware NAME)",
+          "hardware",
+          Table::Shape::kGrid,
+          {{"name", "name"},
+           {"product", "product"},
+           {"cards", "cards", true},
+           {"dies", "dies", true},
+           {"die", "die"},
+           {"HBM a die", "hbm_visible_bytes", true},
+           {"HBM bandwidth", "hbm_bandwidth_bytes_per_second", true},
+           {"16-bit peak", "matrix_16bit_flops_per_second", true},
+           {"INT8 peak", "matrix_int8_flops_per_second", true},
+           {"alias of", "alias_of"}},
+          {}};
   const auto rate = [](const Shown& s) { return Cell(s.text, fmt::to_string(s.value)); };
   for (const std::string& name : catalogue.server_names()) {
     const Server s = catalogue.server(name, "", diagnostics);
-    t.rows.push_back({s.name, s.product, count_cell(s.cards), count_cell(s.dies()), s.die.name, bytes_cell(s.die.hbm_visible.value),
-                      rate(show(s.die.hbm_bandwidth.value)), rate(show(s.die.matrix_16bit.value)), rate(show(s.die.matrix_int8.value)), s.alias_of});
+    t.rows.push_back({s.name, s.product, count_cell(s.cards), count_cell(s.dies()), s.die.name,
+                      bytes_cell(s.die.hbm_visible.value), rate(show(s.die.hbm_bandwidth.value)),
+                      rate(show(s.die.matrix_16bit.value)), rate(show(s.die.matrix_int8.value)), s.alias_of});
   }
   return t;
 }
 
 // only: a model's name in any spelling, empty for all.
 Table model_table(const ModelLibrary& models, const std::string& only, Diagnostics& diagnostics) {
-  Table t{"Models (--model NAME)", "models", Table::Shape::kGrid,
-          {{"name", "name"}, {"layers", "layers", true}, {"hidden", "hidden", true}, {"heads", "heads", true}, {"experts", "experts", true},
-           {"top-k", "top_k", true}, {"parameters", "parameters", true}, {"active", "active_parameters", true}, {"positions", "max_positions", true}}, {}};
+  Table t{"Models (--model NAME)",
+          "models",
+          Table::Shape::kGrid,
+          {{"name", "name"},
+           {"layers", "layers", true},
+           {"hidden", "hidden", true},
+           {"heads", "heads", true},
+           {"experts", "experts", true},
+           {"top-k", "top_k", true},
+           {"parameters", "parameters", true},
+           {"active", "active_parameters", true},
+           {"positions", "max_positions", true}},
+          {}};
   const std::vector<std::string> names = only.empty() ? models.names() : std::vector<std::string>{only};
   for (const std::string& name : names) {
     const Model m = models.load(name, {}, diagnostics);
-    if (m.layers == 0) continue;   // unknown, and said so
+    if (m.layers == 0) continue;  // unknown, and said so
     const ParameterCounts counts = count_parameters(m);
-    const auto parameters = [](std::int64_t n) { return Cell(scaled_text(static_cast<double>(n), ""), fmt::to_string(n)); };
-    t.rows.push_back({m.name, count_cell(m.layers), count_cell(m.hidden), count_cell(m.heads), count_cell(m.experts), count_cell(m.top_k),
-                      parameters(counts.main), parameters(counts.active), count_cell(m.max_positions)});
+    const auto parameters = [](std::int64_t n) {
+      return Cell(scaled_text(static_cast<double>(n), ""), fmt::to_string(n));
+    };
+    t.rows.push_back({m.name, count_cell(m.layers), count_cell(m.hidden), count_cell(m.heads), count_cell(m.experts),
+                      count_cell(m.top_k), parameters(counts.main), parameters(counts.active),
+                      count_cell(m.max_positions)});
   }
   return t;
 }
 
 Table engine_table(const StackLibrary& stacks, Diagnostics& diagnostics) {
-  Table t{"Engines", "engines", Table::Shape::kGrid, {{"name", "name"}, {"engine", "engine"}, {"version", "version"}, {"kernels", "kernels"}, {"source", "source"}}, {}};
+  Table t{
+      "Engines",
+      "engines",
+      Table::Shape::kGrid,
+      {{"name", "name"}, {"engine", "engine"}, {"version", "version"}, {"kernels", "kernels"}, {"source", "source"}},
+      {}};
   for (const std::string& name : stacks.names()) {
     const Stack s = stacks.load(name, "", diagnostics);
     t.rows.push_back({name, s.engine, s.version, s.kernels, s.source});
@@ -139,7 +180,8 @@ Table named_hardware(const Catalogue& catalogue, const std::string& name, Diagno
 Table named_engine(const StackLibrary& stacks, const std::string& name, Diagnostics& diagnostics) {
   const auto known = stacks.names();
   if (std::ranges::find(known, name) == known.end()) {
-    diagnostics.error("E0009", {}, fmt::format("unknown engine '{}'", name), {}, fmt::format("known: {}", fmt::join(known, ", ")));
+    diagnostics.error("E0009", {}, fmt::format("unknown engine '{}'", name), {},
+                      fmt::format("known: {}", fmt::join(known, ", ")));
     diagnostics.throw_if_errors();
   }
   const Stack stack = stacks.load(name, "", diagnostics);
@@ -152,8 +194,9 @@ Table named_engine(const StackLibrary& stacks, const std::string& name, Diagnost
 void refuse_unknown_topic(const std::string& topic, Diagnostics& diagnostics) {
   if (std::ranges::find(kTopics, topic) != std::end(kTopics)) return;
   const std::string_view near = nearest(topic, kTopics);
-  diagnostics.error("E0009", {}, fmt::format("there is no list of '{}'", topic), {},
-                    near.empty() ? fmt::format("one of: {}", fmt::join(kTopics, ", ")) : fmt::format("did you mean '{}'?", near));
+  diagnostics.error(
+      "E0009", {}, fmt::format("there is no list of '{}'", topic), {},
+      near.empty() ? fmt::format("one of: {}", fmt::join(kTopics, ", ")) : fmt::format("did you mean '{}'?", near));
   diagnostics.throw_if_errors();
 }
 
@@ -171,11 +214,14 @@ Reply answer_list(const Options& options, Diagnostics& diagnostics) {
     tables.push_back(named_engine(libraries.stacks, options.words[1], diagnostics));
   } else {
     if (topic.empty() || topic == "hardware") tables.push_back(hardware_table(libraries.catalogue, diagnostics));
-    if (topic.empty() || topic == "models") tables.push_back(model_table(libraries.models, named ? options.words[1] : "", diagnostics));
+    if (topic.empty() || topic == "models")
+      tables.push_back(model_table(libraries.models, named ? options.words[1] : "", diagnostics));
     if (topic.empty() || topic == "engines") tables.push_back(engine_table(libraries.stacks, diagnostics));
   }
   diagnostics.throw_if_errors();
-  return {.out = options.format == Format::kJson ? tables_json(tables) : render(tables, options.format), .err = {}, .exit_code = 0};
+  return {.out = options.format == Format::kJson ? tables_json(tables) : render(tables, options.format),
+          .err = {},
+          .exit_code = 0};
 }
 
 }  // namespace ascendsim

@@ -22,9 +22,17 @@ Reply answer_mem(const Options& options, Diagnostics& diagnostics) {
   }
   Table verdict = facts("", "verdict");
   verdict.rows.push_back({"memory per rank", fit_in_words(memory, d)});
-  const Table tables[] = {heading(subject), std::move(verdict), std::move(shortage.need), std::move(shortage.remedy_table), memory_table(memory),
-                          weight_table(memory), activation_table(memory), communication_table(memory), kv_table(memory, d),
-                          concurrency_table(concurrency, d), list_of("Notes on the input", "notes", notes(diagnostics))};
+  const Table tables[] = {heading(subject),
+                          std::move(verdict),
+                          std::move(shortage.need),
+                          std::move(shortage.remedy_table),
+                          memory_table(memory),
+                          weight_table(memory),
+                          activation_table(memory),
+                          communication_table(memory),
+                          kv_table(memory, d),
+                          concurrency_table(concurrency, d),
+                          list_of("Notes on the input", "notes", notes(diagnostics))};
   reply.out = render(tables, options.format);
   reply.err = warnings_text(diagnostics);
   return reply;

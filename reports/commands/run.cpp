@@ -25,7 +25,8 @@ std::string throughput(const Subject& s, const Prediction& p) {
 
 Table results(const Subject& s, const Prediction& p) {
   const Deployment& d = s.deployment();
-  const bool prefills = d.role != Role::kDecode, decodes = d.role != Role::kPrefill, several = s.workload.output_tokens > 1;
+  const bool prefills = d.role != Role::kDecode, decodes = d.role != Role::kPrefill,
+             several = s.workload.output_tokens > 1;
   const std::string mark = p.memory.fits() ? "" : "   (does not fit: if there were memory enough)";
   Table t = facts("", "results");
   if (prefills) t.rows.push_back({"TTFT", with_spread(p.ttft) + mark});
@@ -35,7 +36,8 @@ Table results(const Subject& s, const Prediction& p) {
   }
   if (decodes && p.output_tokens_per_second < 1e12) t.rows.push_back({"throughput", throughput(s, p) + mark});
   t.rows.push_back({"memory per rank", fit_in_words(p.memory, d)});
-  t.rows.push_back({"KV capacity", fmt::format("{} tokens per DP group, {} bytes per token and rank", with_commas(p.memory.kv_capacity_tokens),
+  t.rows.push_back({"KV capacity", fmt::format("{} tokens per DP group, {} bytes per token and rank",
+                                               with_commas(p.memory.kv_capacity_tokens),
                                                with_commas(p.memory.kv_bytes_per_token.count()))});
   return t;
 }
@@ -44,16 +46,19 @@ Table reasons(const std::vector<PhaseStep>& phases, const Prediction& p) {
   Table t = facts("", "reasons");
   for (const auto& [name, step] : phases) {
     const bool prefill = step == &p.prefill;
-    t.rows.push_back({fmt::format("{} step", name),
-                      prefill ? fmt::format("{} for {} prompt{}", to_text(step->total), p.prefill_sequences, p.prefill_sequences == 1 ? "" : "s")
-                              : fmt::format("{} at a context of {} tokens", to_text(step->total), with_commas(p.decode_context))});
+    t.rows.push_back(
+        {fmt::format("{} step", name),
+         prefill ? fmt::format("{} for {} prompt{}", to_text(step->total), p.prefill_sequences,
+                               p.prefill_sequences == 1 ? "" : "s")
+                 : fmt::format("{} at a context of {} tokens", to_text(step->total), with_commas(p.decode_context))});
     t.rows.push_back({fmt::format("{} bottleneck", name), bottleneck(*step)});
     t.rows.push_back({fmt::format("{} speed of light", name), distance_to_light(*step)});
   }
   return t;
 }
 
-std::vector<Table> tables_of(const Subject& s, const Prediction& p, Shortage shortage, const Options& options, const Diagnostics& diagnostics) {
+std::vector<Table> tables_of(const Subject& s, const Prediction& p, Shortage shortage, const Options& options,
+                             const Diagnostics& diagnostics) {
   const auto phases = phases_of(s.deployment().role, p);
   std::vector<Table> tables{heading(s), results(s, p)};
   tables.push_back(std::move(shortage.need));

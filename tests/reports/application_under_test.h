@@ -32,10 +32,12 @@ inline std::string context_parallel_fragment(const std::string& sp = "8", const 
             "trustRemoteCode" : false,
             "dp": 1,
             "cp": 2,
-            "sp": )" + sp + R"(,
+            "sp": )" +
+         sp + R"(,
             "tp": 8,
             "moe_ep": 16,
-)" + extra_key + R"(            "moe_tp": 1
+)" + extra_key +
+         R"(            "moe_tp": 1
         }
     ]
 },
@@ -47,10 +49,11 @@ class ApplicationTest : public testing::Test {
  protected:
   void SetUp() override {
     const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::temp_directory_path() / ("ascendsim_" + std::string(test->name()) + "_" + std::to_string(getpid()));
+    folder_ = std::filesystem::temp_directory_path() /
+              ("ascendsim_" + std::string(test->name()) + "_" + std::to_string(getpid()));
     std::filesystem::create_directories(folder_);
     before_ = std::filesystem::current_path();
-    std::filesystem::current_path(folder_);   // so that messages name files without their folder
+    std::filesystem::current_path(folder_);  // so that messages name files without their folder
   }
   void TearDown() override {
     std::filesystem::current_path(before_);

@@ -36,7 +36,8 @@ TEST_F(CommandLine, UnknownCommand) {
 TEST_F(CommandLine, UnknownOptionsAreNotSwallowedAsWords) {
   EXPECT_EQ(run({"run", "--hardwar=x", "--tpp", "8", "cp.json"}), kWrongInput);
   EXPECT_EQ(err, std::string("error[E0002]: unknown option '--hardwar'\n  = help: did you mean '--hardware'?\n"
-                             "error[E0002]: unknown option '--tpp'\n  = help: did you mean '--top'?\n") + kRunUsage);
+                             "error[E0002]: unknown option '--tpp'\n  = help: did you mean '--top'?\n") +
+                     kRunUsage);
 }
 
 TEST_F(CommandLine, EverythingMissingIsSaidAtOnce) {
@@ -48,7 +49,8 @@ TEST_F(CommandLine, EverythingMissingIsSaidAtOnce) {
                              "error[E0003]: --output N is missing\n"
                              "  = help: tokens that a request generates\n"
                              "error[E0003]: CONFIG is missing\n"
-                             "  = help: config.json of MindIE Server, or a part of it; - reads standard input\n") + kRunUsage);
+                             "  = help: config.json of MindIE Server, or a part of it; - reads standard input\n") +
+                     kRunUsage);
   EXPECT_EQ(run({"run", "a", "b", "--hardware", "x", "--input", "1", "--output", "1"}), kWrongInput);
   EXPECT_EQ(err, std::string("error[E0003]: run takes 1 CONFIG, got 2: a b\n") + kRunUsage);
   EXPECT_EQ(run({"run", "cp.json", "--input"}), kWrongInput);
@@ -57,35 +59,43 @@ TEST_F(CommandLine, EverythingMissingIsSaidAtOnce) {
 
 TEST_F(CommandLine, WrongValues) {
   EXPECT_EQ(run({"run", "cp.json", "--hardware", "x", "--input", "abc", "--output", "0", "--batch", "-5", "--servers",
-                 "9223372036854775808", "--role", "prefil", "--format", "jsn", "--env", "FOO"}), kWrongInput);
-  EXPECT_EQ(err, std::string("error[E0004]: --input must be a whole number from 1 to 16,777,216, got 'abc'\n"
-                             "  = help: for example 65536, 64K, 64k\n"
-                             "error[E0004]: --output must be a whole number from 1 to 16,777,216, got '0'\n"
-                             "  = help: for example 1024, 1K, 1k\n"
-                             "error[E0004]: --batch must be a whole number from 1 to 1,048,576, got '-5'\n"
-                             "  = help: for example 16\n"
-                             "error[E0004]: --servers must be a whole number from 1 to 4,096, got '9223372036854775808'\n"
-                             "  = help: for example 2\n"
-                             "error[E0004]: unknown --role 'prefil'\n  = help: did you mean 'prefill'?\n"
-                             "error[E0004]: unknown --format 'jsn'\n  = help: did you mean 'json'?\n"
-                             "error[E0004]: --env needs KEY=VALUE, got 'FOO'\n"
-                             "  = help: --env NPU_MEMORY_FRACTION=0.92\n") + kRunUsage);
+                 "9223372036854775808", "--role", "prefil", "--format", "jsn", "--env", "FOO"}),
+            kWrongInput);
+  EXPECT_EQ(err,
+            std::string("error[E0004]: --input must be a whole number from 1 to 16,777,216, got 'abc'\n"
+                        "  = help: for example 65536, 64K, 64k\n"
+                        "error[E0004]: --output must be a whole number from 1 to 16,777,216, got '0'\n"
+                        "  = help: for example 1024, 1K, 1k\n"
+                        "error[E0004]: --batch must be a whole number from 1 to 1,048,576, got '-5'\n"
+                        "  = help: for example 16\n"
+                        "error[E0004]: --servers must be a whole number from 1 to 4,096, got '9223372036854775808'\n"
+                        "  = help: for example 2\n"
+                        "error[E0004]: unknown --role 'prefil'\n  = help: did you mean 'prefill'?\n"
+                        "error[E0004]: unknown --format 'jsn'\n  = help: did you mean 'json'?\n"
+                        "error[E0004]: --env needs KEY=VALUE, got 'FOO'\n"
+                        "  = help: --env NPU_MEMORY_FRACTION=0.92\n") +
+                kRunUsage);
 }
 
 TEST_F(CommandLine, ErrorsInJsonModeAreJsonOnStdoutToo) {
   EXPECT_EQ(run({"run", "--json", "--bad"}), kWrongInput);
   EXPECT_EQ(out,
-            "{\n  \"schema_version\": 1,\n  \"diagnostics\": [\n    {\n      \"code\": \"E0002\",\n      \"severity\": \"error\",\n"
-            "      \"message\": \"unknown option '--bad'\",\n      \"file\": \"\",\n      \"line\": 0,\n      \"column\": 0,\n"
-            "      \"key\": \"\",\n      \"rule\": \"\",\n      \"help\": \"ascendsim --help lists the options of a command\"\n    }\n  ]\n}\n");
-  EXPECT_EQ(run({"run", "no.json", "--hardware", "atlas-800i-a3", "--input", "1", "--output", "1", "--format", "json"}), kWrongInput);
+            "{\n  \"schema_version\": 1,\n  \"diagnostics\": [\n    {\n      \"code\": \"E0002\",\n      \"severity\": "
+            "\"error\",\n"
+            "      \"message\": \"unknown option '--bad'\",\n      \"file\": \"\",\n      \"line\": 0,\n      "
+            "\"column\": 0,\n"
+            "      \"key\": \"\",\n      \"rule\": \"\",\n      \"help\": \"ascendsim --help lists the options of a "
+            "command\"\n    }\n  ]\n}\n");
+  EXPECT_EQ(run({"run", "no.json", "--hardware", "atlas-800i-a3", "--input", "1", "--output", "1", "--format", "json"}),
+            kWrongInput);
   EXPECT_NE(out.find("\"code\": \"E0101\""), std::string::npos);
 }
 
 TEST_F(CommandLine, UnknownHardwareIsNamedTogetherWithTheFilesOwnMistakes) {
   write("cp.json", context_parallel_fragment("8", "            \"moe-tp\": 1,\n"));
   EXPECT_EQ(run({"run", "cp.json", "--hardware", "atlas-800i-a4", "--input", "64K", "--output", "1K"}), kWrongInput);
-  EXPECT_TRUE(err.starts_with("error[E0201]: unknown server 'atlas-800i-a4'\n  = help: did you mean 'atlas-800i-a2'?")) << err;
+  EXPECT_TRUE(err.starts_with("error[E0201]: unknown server 'atlas-800i-a4'\n  = help: did you mean 'atlas-800i-a2'?"))
+      << err;
   EXPECT_NE(err.find("warning[W0330]: unknown key \"moe-tp\""), std::string::npos);
   EXPECT_TRUE(err.ends_with("1 error, 1 warning\n"));
 }

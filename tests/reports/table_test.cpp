@@ -8,8 +8,13 @@ namespace {
 std::vector<Table> sample() {
   Table named = facts("", "head");
   named.rows = {{"model", "DeepSeek-R1"}, {"bytes per token", count_cell(70272)}};
-  Table grid{"Parts", "parts", Table::Shape::kGrid, {{"part", "part"}, {"time ms", "time_ms", true}, {"remark", "remark"}}, {}};
-  grid.rows = {{"attention", milliseconds_cell(Duration(1'234'567'890)), "a|b, \"c\""}, {"上下文", milliseconds_cell(Duration(2'000'000'000)), ""}};
+  Table grid{"Parts",
+             "parts",
+             Table::Shape::kGrid,
+             {{"part", "part"}, {"time ms", "time_ms", true}, {"remark", "remark"}},
+             {}};
+  grid.rows = {{"attention", milliseconds_cell(Duration(1'234'567'890)), "a|b, \"c\""},
+               {"上下文", milliseconds_cell(Duration(2'000'000'000)), ""}};
   return {named, facts("nothing", "nothing"), grid, list_of("Assumptions", "assumptions", {"one", "two\x1b[31m"})};
 }
 
@@ -70,7 +75,7 @@ TEST(Table, DisplayWidth) {
   EXPECT_EQ(display_width(""), 0u);
   EXPECT_EQ(display_width("abc"), 3u);
   EXPECT_EQ(display_width("é"), 1u);
-  EXPECT_EQ(display_width("e\xCC\x81"), 1u);   // combining accent
+  EXPECT_EQ(display_width("e\xCC\x81"), 1u);  // combining accent
   EXPECT_EQ(display_width("推理"), 4u);
 }
 
