@@ -49,8 +49,10 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
     residual = residual.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows);
   }
   x = normed_for_ffn(s, x, residual, moe);
+  // With tp = 1 the streams are the ranks of the DP group, or of the CP group: then that is the world.
   if (place.attention_all_gather)
-    x = s.p.all_gather("ffn_all_gather", x, s.group(place.attention_reduce_scatter ? Group::kWorld : Group::kAttnDp));
+    x = s.p.all_gather("ffn_all_gather", x,
+                       s.group(place.attention_reduce_scatter || s.l.cp > 1 ? Group::kWorld : Group::kAttnDp));
 
   x = !moe ? dense_mlp(s, x) : s.l.ep_level == 2 && s.l.moe_ep > 1 ? moe_all_to_all(s, x) : moe_all_gather(s, x);
 
