@@ -2,6 +2,8 @@
 #pragma once
 
 #include <fmt/format.h>
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -37,7 +39,7 @@ inline std::string replaced(std::string text, const std::string& from, const std
 // A file that exists for one test; messages are compared with its name put back to "config.json".
 class TemporaryConfig {
  public:
-  explicit TemporaryConfig(const std::string& content) : path_(testing::TempDir() + "ascendsim_strategies_config.json") {
+  explicit TemporaryConfig(const std::string& content) : path_(testing::TempDir() + "ascendsim_strategies_" + std::to_string(::getpid()) + "_config.json") {
     std::ofstream(path_, std::ios::binary) << content;
   }
   ~TemporaryConfig() { std::remove(path_.c_str()); }

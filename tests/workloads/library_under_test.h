@@ -1,9 +1,12 @@
 // The models and schemes of the source tree, and files that exist for one test.
 #pragma once
 
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -30,10 +33,20 @@ inline Model shipped_model(std::string_view name) {
 
 class TemporaryFile {
  public:
-  TemporaryFile(const std::string& name, const std::string& content) : path_(testing::TempDir() + name) {
+  // Tests run side by side: each process has files of its own.
+  TemporaryFile(const std::string& name, const std::string& content) : path_(folder() + name) {
     std::ofstream(path_, std::ios::binary) << content;
   }
-  ~TemporaryFile() { std::remove(path_.c_str()); }
+  static std::string folder() {
+    const std::string own = testing::TempDir() + "ascendsim_" + std::to_string(::getpid()) + "/";
+    std::filesystem::create_directories(own);
+    return own;
+  }
+  ~TemporaryFile() {
+    std::filesystem::remove(path_);
+    std::error_code not_empty;
+    std::filesystem::remove(folder(), not_empty);
+  }
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
   [[nodiscard]] const std::string& path() const { return path_; }

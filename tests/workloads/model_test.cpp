@@ -256,7 +256,7 @@ TEST(SameShapeAs, TakesTheShapesOfAnotherFileUnderItsOwnName) {
 
 TEST(SameShapeAs, NamesAMissingBase) {
   EXPECT_EQ(read("same_shape_as: ascendsim_no_such_base\n").said,
-            "error[E0101]: no such file\n --> " + testing::TempDir() + "ascendsim_no_such_base.yaml\n");
+            "error[E0101]: no such file\n --> " + TemporaryFile::folder() + "ascendsim_no_such_base.yaml\n");
 }
 
 // A file that names itself, or two that name each other, must end with a message.

@@ -84,7 +84,7 @@ TEST(QuantisationLibrary, ListsItsSchemes) {
 }
 
 TEST(QuantisationLibrary, NamesAnUnknownWord) {
-  const std::string folder = testing::TempDir();
+  const std::string folder = TemporaryFile::folder();
   std::string text = "name: X\nsource: test\nmodules:\n";
   for (const std::string_view m : kModuleNames)
     text += "  " + std::string(m) + ": {weight: " + (m == "q_b" ? "int7" : "int8") + ", activation: none}\n";
