@@ -103,7 +103,8 @@ TEST(PlaceCollectives, DenseLayersAllReduceInsideTheirStream) {
     EXPECT_EQ(placed(l, false), "AR - - | AR - -");
 }
 
-// RS over tp, AG over the world, experts on all tokens, RS over the world, AG over tp; the last layer gathers the world.
+// RS over tp, AG over the world, experts on all tokens, RS over the world, AG over tp; the last layer gathers the
+// world.
 TEST(PlaceCollectives, LevelOneScattersGathersAndBack) {
   for (const Layout& l : {kDataLevel1, kContextLevel1})
     for (const bool last : {false, true}) EXPECT_EQ(placed(l, true, last), "- RS AG | - RS AG");
