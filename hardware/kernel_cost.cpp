@@ -86,21 +86,21 @@ double combine(double a, double b, double p) {
   return inverse_power(power(a, p) + power(b, p), p);
 }
 
-KernelCost::KernelCost(const Die& die, const KernelTable& table, std::span<const std::string_view> families)
+KernelCost::KernelCost(const Die& die, const KernelTable& table, std::span<const std::string_view> families, double share)
     : exponent_(table.combine_exponent.value.count()),
       // The cube has no FP32 peak of its own here: the efficiency of the FP32 family carries its slower mode.
-      seconds_per_flop_{kNever, 1.0 / die.matrix_16bit.value.count(), 1.0 / die.matrix_int8.value.count(),
-                        1.0 / die.matrix_16bit.value.count()},
-      seconds_per_hbm_byte_(1.0 / die.hbm_bandwidth.value.count()),
-      seconds_per_l2_byte_(1.0 / die.l2_bandwidth.value.count()),
-      cores_(die.cube_cores.value.count()) {
+      seconds_per_flop_{kNever, 1.0 / (share * die.matrix_16bit.value.count()), 1.0 / (share * die.matrix_int8.value.count()),
+                        1.0 / (share * die.matrix_16bit.value.count())},
+      seconds_per_hbm_byte_(1.0 / (share * die.hbm_bandwidth.value.count())),
+      seconds_per_l2_byte_(1.0 / (share * die.l2_bandwidth.value.count())),
+      cores_(std::llround(share * static_cast<double>(die.cube_cores.value.count()))) {
   check(exponent_ == 1.0 || exponent_ == 1.5 || exponent_ == 2.0, "combine exponent of the kernel table");
   check(cores_ > 0, "a die has matrix cores");
   for (const std::string_view name : families) {
     const KernelFamily& family = table.family(name);
     families_.push_back({seconds(family.t0.value), seconds_per_hbm_byte_ / family.hbm_efficiency.value.count(),
                          1.0 / family.matrix_efficiency.value.count(),
-                         1.0 / (die.vector_fp32.value.count() * family.vector_efficiency.value.count())});
+                         1.0 / (share * die.vector_fp32.value.count() * family.vector_efficiency.value.count())});
   }
 }
 

@@ -38,7 +38,8 @@ struct KernelTime {
 class KernelCost {
  public:
   // families: the order in which Work::family indexes them.
-  KernelCost(const Die& die, const KernelTable& table, std::span<const std::string_view> families);
+  // share: of the die's cores, its HBM and its L2 bandwidth, when kernels of another lane have the rest.
+  KernelCost(const Die& die, const KernelTable& table, std::span<const std::string_view> families, double share = 1);
   [[nodiscard]] KernelTime price(const Work& work) const;
   // Nothing but the die's peaks: matrix / peak per type; bytes / HBM bandwidth. For the speed of light.
   [[nodiscard]] Duration matrix_at_peak(const Work& work) const;

@@ -1,6 +1,6 @@
 // The clock: plays priced programs over streams. In each stream operators run in program order; an operator starts when its
 // stream is free, its wait has finished and the host has issued it; a collective starts when its last member is ready.
-// One topological sweep, exact where nothing shares a link (design: the event-driven executor covers the rest).
+// One topological sweep, exact where operators that overlap do not slow each other down; executor.h covers the rest.
 #pragma once
 
 #include <array>
@@ -31,6 +31,7 @@ struct HostModel {
 struct ClassTime {
   Duration finish{};
   std::array<Duration, 256> by_category{};   // busy time; collectives under kCommunicationCategory
+  Duration computing{};                // any compute stream busy with something other than a collective
   Duration exposed_communication{};    // collectives running while no compute stream of the rank was busy
   Duration waiting{};                  // at collectives for peers that arrive later
   Duration host{};                     // before_step, and the device starved by a slow issue
@@ -41,10 +42,19 @@ struct SweepResult {
   std::vector<ClassTime> classes;
 };
 
+// When an operator ran, in ticks; a collective from when its last member was ready.
+struct Interval {
+  std::int64_t start = 0, end = 0;
+  bool operator==(const Interval&) const = default;
+};
+using Timeline = std::vector<std::vector<Interval>>;   // [class][operator]
+
+constexpr bool is_compute(StreamId stream) { return stream % 2 == kComputeStream; }
+
 std::vector<Node> lower(const Program& program, std::span<const Duration> ticks);
 
-// nodes: one vector per class, as lower() makes them from programs[c].
-SweepResult sweep(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes, const Folding& folding,
-                  HostModel host);
+// nodes: one vector per class, as lower() makes them from programs[c]. timeline: filled when given.
+SweepResult sweep(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes,
+                  const Folding& folding, HostModel host, Timeline* timeline = nullptr);
 
 }  // namespace ascendsim

@@ -20,8 +20,9 @@ struct Arrival {
   std::size_t op = 0;
 };
 
+// waiting: what cannot go on, in class order; a class without an entry has finished.
 [[noreturn]] void report_stuck(std::span<const Program* const> programs, const Folding& folding,
-                               std::span<const std::size_t> positions);
+                               std::span<const Arrival> waiting);
 
 // programs: one per class, in class order.
 template <class Machine>
@@ -60,7 +61,12 @@ void drive(std::span<const Program* const> programs, const Folding& folding, Mac
       }
       if (at == operators.size() && !blocked[c]) ++finished;
     }
-    if (!progress && finished < classes) report_stuck(programs, folding, position);
+    if (!progress && finished < classes) {
+      std::vector<Arrival> stuck;
+      for (std::size_t c = 0; c < classes; ++c)
+        if (position[c] < programs[c]->operators.size()) stuck.push_back({static_cast<int>(c), position[c]});
+      report_stuck(programs, folding, stuck);
+    }
   }
 }
 

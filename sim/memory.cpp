@@ -1,13 +1,21 @@
 #include "sim/memory.h"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
+#include <tuple>
 
 namespace ascendsim {
 
 std::vector<TensorBytes> tensors(const Program& program, BufferKind kind) {
+  using Identity = std::tuple<std::string_view, std::int32_t, std::int32_t, std::int32_t, std::int32_t>;
+  std::set<Identity> seen;   // operators of one program may name the same slice more than once
   std::vector<TensorBytes> out;
-  for (const Buffer& b : program.buffers)
-    if (b.kind == kind) out.push_back({program.slices[b.slice], b.allocated(), program.slices[b.slice].extra});
+  for (const Buffer& b : program.buffers) {
+    if (b.kind != kind) continue;
+    const TensorSlice& s = program.slices[b.slice];
+    if (seen.emplace(s.key, s.layer, s.row, s.column, s.first_expert).second) out.push_back({s, b.allocated(), s.extra});
+  }
   return out;
 }
 

@@ -13,7 +13,7 @@ struct TensorBytes {
   TensorSlice slice;
   Bytes elements{}, extra{};
 };
-// Every weight buffer (or every state buffer) of the program, in order of first use.
+// Every tensor slice that weight (or state) buffers of the program hold, once each, in order of first use.
 std::vector<TensorBytes> tensors(const Program& program, BufferKind kind);
 
 struct ActivationPeak {

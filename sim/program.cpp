@@ -149,14 +149,16 @@ void ProgramBuilder::push(const OperatorType& type, const char* label, std::uint
                           std::span<const Value> out, StreamId stream, std::uint8_t category, std::uint8_t group) {
   // Streams run in order, so per other stream only the latest access matters.
   std::array<std::uint32_t, kMaxStreams> need{};
-  for (const Value& v : in)
-    for (int s = 0; s < kMaxStreams; ++s) need[s] = std::max(need[s], access_[v.buffer].write[s]);
-  for (const Value& v : out)
-    for (int s = 0; s < kMaxStreams; ++s)
-      need[s] = std::max({need[s], access_[v.buffer].write[s], access_[v.buffer].read[s]});
+  const auto after_writer = [&](const Access& a) { need[a.write_stream] = std::max(need[a.write_stream], a.write); };
+  for (const Value& v : in) after_writer(access_[v.buffer]);
+  for (const Value& v : out) {
+    const Access& a = access_[v.buffer];
+    after_writer(a);
+    for (StreamId s = 0; s < streams_; ++s) need[s] = std::max(need[s], a.read[s]);
+  }
 
   std::uint32_t wait = kNoWait;
-  for (int s = 0; s < kMaxStreams; ++s) {
+  for (StreamId s = 0; s < streams_; ++s) {
     if (s == stream || need[s] <= waited_[stream][s]) continue;
     waited_[stream][s] = need[s];
     if (wait != kNoWait) fence(stream, wait);
@@ -167,18 +169,18 @@ void ProgramBuilder::push(const OperatorType& type, const char* label, std::uint
               .inputs = static_cast<std::uint8_t>(in.size()), .outputs = static_cast<std::uint8_t>(out.size()),
               .stream = stream, .category = category, .group = group};
   op.operands = static_cast<std::uint32_t>(program_.values.size());
-  program_.values.insert(program_.values.end(), in.begin(), in.end());
-  program_.values.insert(program_.values.end(), out.begin(), out.end());
+  for (const Value& v : in) program_.values.push_back(v);
+  for (const Value& v : out) program_.values.push_back(v);
   program_.operators.push_back(op);
   const auto index = static_cast<std::uint32_t>(program_.operators.size());
   for (const Value& v : in) access_[v.buffer].read[stream] = index;
-  for (const Value& v : out) access_[v.buffer].write[stream] = index;
+  for (const Value& v : out) access_[v.buffer] = {index, stream, {}};
 }
 
 Value ProgramBuilder::collective(const OperatorType& type, const char* label, Value in, Value out, Group group, Bytes bytes,
                                  Axis axis) {
   const CollectiveParams params{bytes, group.ranks, axis};
-  push(type, label, store(params), {&in, 1}, {&out, 1}, static_cast<StreamId>(lane_ + kCommunicationStream),
+  push(type, label, store(params), {&in, 1}, {&out, 1}, static_cast<StreamId>(lane_ + communication_offset_),
        kCommunicationCategory, group.kind);
   return out;
 }

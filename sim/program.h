@@ -7,6 +7,7 @@
 // is the business of whoever carries the program out, so ranks with the same part to play have equal programs.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -160,7 +161,12 @@ class ProgramBuilder {
   // What follows belongs to this layer, category and lane until the next call.
   void set_layer(int layer) { layer_ = static_cast<std::int16_t>(layer); }
   void set_category(std::uint8_t category) { category_ = category; }
-  void set_lane(int lane) { lane_ = static_cast<StreamId>(2 * lane); }
+  // Collectives go to the lane's compute stream, as in engines that launch everything on one stream.
+  void serialise_communication() { communication_offset_ = kComputeStream; }
+  void set_lane(int lane) {
+    lane_ = static_cast<StreamId>(2 * lane);
+    streams_ = std::max<StreamId>(streams_, static_cast<StreamId>(lane_ + 2));
+  }
 
   Value input(Dtype dtype, std::int64_t rows, std::int64_t columns);
   // capacity: rows allocated, when more than are expected (routed tokens, padding).
@@ -198,13 +204,19 @@ class ProgramBuilder {
   Program take();
 
  private:
-  struct Access {                      // the last operator of each stream that wrote or read a buffer, +1; 0 = none
-    std::array<std::uint32_t, kMaxStreams> write{}, read{};
+  // Operators by number + 1; 0 = none. A writer waits for whoever touched the buffer before, so the last writer and the
+  // readers since then (one per stream: streams run in order) are all that later operators need to know.
+  struct Access {
+    std::uint32_t write = 0;
+    StreamId write_stream = 0;
+    std::array<std::uint32_t, kMaxStreams> read{};
   };
   template <class P>
   std::uint32_t store(const P& params) {
     const auto at = static_cast<std::uint32_t>(program_.params.size());
-    append_words(&params, sizeof(P));
+    std::array<std::uint64_t, OperatorView::words<P>()> words{};
+    std::memcpy(words.data(), &params, sizeof(P));
+    for (const std::uint64_t word : words) program_.params.push_back(word);
     return at;
   }
   void append_words(const void* data, std::size_t bytes);
@@ -220,6 +232,8 @@ class ProgramBuilder {
   std::int16_t layer_ = -1;
   std::uint8_t category_ = 0;
   StreamId lane_ = 0;
+  StreamId communication_offset_ = kCommunicationStream;
+  StreamId streams_ = 2;               // in use: none above needs looking at
 };
 
 // Category that the builder gives to every collective.

@@ -28,6 +28,16 @@ struct Layout {
   std::int64_t lm_head_local_tp = -1, o_proj_local_tp = -1;
   [[nodiscard]] std::int64_t world() const { return dp * cp * tp; }
   [[nodiscard]] std::int64_t kv_shards() const { return cp * sp; }
+  // Ranks over which o_proj is cut besides tp, and the LM head when it is not cut over the world.
+  [[nodiscard]] std::int64_t o_proj_parts() const { return o_proj_local_tp > 0 ? o_proj_local_tp : 1; }
+  [[nodiscard]] bool local_head() const { return lm_head_local_tp > 0; }
+  [[nodiscard]] std::int64_t lm_head_parts() const { return local_head() ? lm_head_local_tp : 1; }
+};
+
+// How experts are placed and reached, beyond what the layout says. The defaults are MindIE's.
+struct ExpertOptions {
+  std::int64_t redundant = 0;                // replicas of experts over all moe_ep ranks together
+  bool exact_all_to_all = false;             // ep_level 2 prefill: int8 rows and real counts instead of padded 16-bit buffers
 };
 
 // Limits of the engine's scheduler; counts are per DP group.
@@ -40,6 +50,7 @@ struct Limits {
 // What else the engine was asked to do; rules need to know it.
 struct Features {
   std::int64_t speculative_tokens = 0;       // MTP
+  bool async_scheduling = false;             // the next step is scheduled while one runs
   bool prefix_cache = false, splitfuse = false, kv_nz = false;
 };
 
@@ -56,6 +67,11 @@ struct Deployment {
   Quantisation quantisation;
   Dtype dtype = Dtype::kFp16;
   Layout layout;
+  ExpertOptions experts;
+  // Prefill "SP-TP-SP" of cann-recipes: outside attention every TP rank keeps its own tokens and whole o_proj weights.
+  bool token_split_prefill = false;
+  bool kv_int8 = false;                      // "C8": int8 latent and 16-bit rope columns in the cache
+  std::int64_t micro_batches = 1;            // 1 or 2: halves of the batch that overlap on two lanes of streams
   Limits limits;
   Features features;
   double memory_fraction = 0;                // of the memory the driver shows: weights, KV, activations, buffers, runtime
@@ -65,12 +81,23 @@ struct Deployment {
   // ep_level 2, padded all-to-all: (tokens on the rank at least, factor), descending; empty = the engine's formula.
   std::vector<std::pair<std::int64_t, double>> all_to_all_scale;
   std::map<std::string, Origin, std::less<>> origins;   // by the engine's own key: "tp", "maxInputTokenLen"
+  // Layers with a KV cache: one more for MTP, however many tokens it drafts (MindIE kvcache_settings.py).
+  [[nodiscard]] std::int64_t physical_experts() const { return model.experts + experts.redundant; }
+  // One token in one layer's KV cache: the latent and the rope key.
+  [[nodiscard]] Bytes cached_token_layer() const {
+    return kv_int8 ? Bytes(model.kv_rank + model.rope * bits(dtype) / 8) : Bytes(model.cache_width() * bits(dtype) / 8);
+  }
+  [[nodiscard]] std::int64_t cached_layers() const { return model.layers + (features.speculative_tokens > 0 ? 1 : 0); }
   [[nodiscard]] const Origin& origin(std::string_view key) const;
 };
 
 struct Workload {
   std::int64_t input_tokens = 0, output_tokens = 0;
   std::int64_t batch = 1;                    // requests side by side, all of the same size
+  std::int64_t prefix_hit = 0;               // tokens of every prompt that lie in the prefix cache
+  std::vector<double> acceptance{};          // MTP: of draft i, given that the ones before it were accepted
+  // Tokens that one decode step yields on average: 1 + sum_i prod_{j<=i} a_j.
+  [[nodiscard]] double tokens_per_step() const;
 };
 
 }  // namespace ascendsim

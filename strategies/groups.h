@@ -11,11 +11,13 @@
 
 namespace ascendsim {
 
-enum class Group : std::uint8_t { kAttnTp, kAttnSp, kAttnDp, kAttnCp, kMoeTp, kMoeEp, kWorld };
+enum class Group : std::uint8_t { kAttnTp, kAttnSp, kAttnDp, kAttnCp, kMoeTp, kMoeEp, kWorld, kKvShards, kOProjTp, kLmHeadTp };
 constexpr std::uint8_t kind(Group g) { return static_cast<std::uint8_t>(g); }
 
 // attn_tp and attn_inner_sp: contiguous blocks of tp. attn_cp: stride tp inside a DP group. attn_dp: stride cp * tp.
-// moe_tp: contiguous blocks; moe_ep: stride moe_tp. mlp_tp: the world. Indexed by Group.
+// moe_tp: contiguous blocks; moe_ep: stride moe_tp. mlp_tp: the world. attn_prefix_cache_cp: the ranks that hold the shards
+// of one sequence's KV cache. o_proj_tp and lm_head_tp: contiguous blocks of the local degrees. Indexed by Group.
+
 std::vector<GroupKind> mindie_groups(const Layout& layout, const Cluster& cluster);
 
 struct RankCoordinates {

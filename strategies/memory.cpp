@@ -19,7 +19,10 @@ Step warm_up_step(const Deployment& d) {
   return prefill_step(d.layout, d.layout.dp, std::max<std::int64_t>(d.limits.max_prefill_tokens, d.limits.max_input_tokens));
 }
 
-void add_weights(MemoryPerRank& memory, const Program& program) {
+void add_program(MemoryPerRank& memory, const Program& program) {
+  if (ActivationPeak peak = activation_peak(program); peak.bytes > memory.activation_peak.bytes)
+    memory.activation_peak = std::move(peak);
+  if (memory.weights.count() > 0) return;
   for (const TensorBytes& t : tensors(program, BufferKind::kWeight)) {
     memory.weights_without_scales += t.elements;
     memory.weights += t.elements + t.extra;
@@ -78,20 +81,22 @@ MemoryPerRank memory_per_rank(const Deployment& d, const Workload& w, const Stac
   memory.runtime = stack.figures.bytes("runtime");
   add_communication(memory, d, stack);
 
-  // Prefill and decode use the same weights, so one of the programs lists them all.
-  const Program warm_up = build_program(d, warm_up_step(d), facts, 0);
-  add_weights(memory, warm_up);
-  memory.activation_peak = activation_peak(warm_up);
-  const std::int64_t decode_rows = std::min(d.limits.max_batch, sequences_per_group(d, w.batch)) * d.layout.dp;
-  const std::int64_t context = w.input_tokens + std::max<std::int64_t>(w.output_tokens, 1);
-  const ActivationPeak decode = activation_peak(build_program(d, decode_step(d.layout, decode_rows, w.input_tokens, context), facts, 0));
-  if (decode.bytes > memory.activation_peak.bytes) memory.activation_peak = decode;
+  // Prefill and decode use the same weights: either program lists them all.
+  if (d.role != Role::kPrefill) {
+    const std::int64_t sequences = std::min(d.limits.max_batch, sequences_per_group(d, w.batch)) * d.layout.dp;
+    const std::int64_t context = w.input_tokens + std::max<std::int64_t>(w.output_tokens, 1);
+    const Step step = decode_step(d.layout, sequences, w.input_tokens, context, 1 + d.features.speculative_tokens);
+    add_program(memory, build_program(d, step, facts, 0));
+  }
+  if (d.role != Role::kDecode) add_program(memory, build_program(d, warm_up_step(d), facts, 0));
   memory.activations = memory.activation_peak.bytes;
 
-  const Bytes token_layer(d.model.cache_width() * bits(d.dtype) / 8);
-  memory.kv_bytes_per_token = token_layer * d.model.layers / d.layout.kv_shards();
-  memory.block = token_layer * (d.model.layers * d.limits.block_tokens);
-  memory.kv_blocks_needed = sequences_per_group(d, w.batch) * blocks_of(d, w.input_tokens, w.output_tokens);
+  const Bytes token_layer = d.cached_token_layer();
+  memory.kv_bytes_per_token = token_layer * d.cached_layers() / d.layout.kv_shards();
+  memory.block = token_layer * (d.cached_layers() * d.limits.block_tokens);
+  // A prefill node keeps a prompt's blocks only until they are transferred.
+  memory.kv_blocks_needed = sequences_per_group(d, w.batch) *
+                            blocks_of(d, w.input_tokens, d.role == Role::kPrefill ? 0 : w.output_tokens);
   memory.kv_cache = memory.block * memory.kv_blocks_needed;
   if (d.kv_memory) memory.allowed = std::min(capacity, memory.fixed() + *d.kv_memory);
   memory.kv_blocks = std::max<std::int64_t>(0, (memory.allowed - memory.fixed()).count() / memory.block.count());
@@ -114,57 +119,100 @@ std::int64_t sequences_of(const MemoryPerRank& memory, const Deployment& d, std:
   return memory.kv_blocks / blocks_of(d, tokens, 0);
 }
 
-std::vector<Remedy> remedies(const Deployment& d, const Workload& w, const Stack& stack, const KernelFacts& facts,
-                             Bytes capacity, const QuantisationLibrary& schemes) {
-  std::vector<Remedy> out;
-  const auto consider = [&](std::string change, const Deployment& changed, const Workload& workload) {
-    const MemoryPerRank m = memory_per_rank(changed, workload, stack, facts, capacity);
-    if (m.fits()) out.push_back({std::move(change), m.peak(), m.allowed});
-  };
-  const MemoryPerRank now = memory_per_rank(d, w, stack, facts, capacity);
-  const double highest = 0.96;   // the highest value that Huawei's FAQ names
-  if (now.smallest_fraction() <= highest && now.smallest_fraction() > d.memory_fraction) {
-    Deployment more = d;
-    more.memory_fraction = now.smallest_fraction();
-    consider(fmt::format("NPU_MEMORY_FRACTION={:.2f}", more.memory_fraction), more, w);
+namespace {
+
+class RemedySearch {
+ public:
+  RemedySearch(const Deployment& d, const Workload& w, const Stack& stack, const KernelFacts& facts, Bytes capacity)
+      : now_(d), workload_(w), stack_(stack), facts_(facts), capacity_(capacity) {}
+
+  // Keeps the change if it fits, alone or with a memory fraction that the engine's vendor still names.
+  bool consider(std::string change, Deployment changed) {
+    Workload w = workload_;
+    w.input_tokens = std::min(w.input_tokens, changed.limits.max_input_tokens);
+    MemoryPerRank m = memory_per_rank(changed, w, stack_, facts_, capacity_);
+    if (!m.fits() && m.smallest_fraction() <= highest_fraction()) {
+      changed.memory_fraction = m.smallest_fraction();
+      change += fmt::format("{}NPU_MEMORY_FRACTION={:.2f}", change.empty() ? "" : " and ", changed.memory_fraction);
+      m = memory_per_rank(changed, w, stack_, facts_, capacity_);
+    }
+    if (m.fits()) found.push_back({std::move(change), m.peak(), m.allowed});
+    return m.fits();
   }
-  const bool all_gather_experts = d.layout.ep_level == 1 && d.layout.moe_ep > 1;
-  if (all_gather_experts && !d.init_routing_cutoff) {
+
+  void init_routing() {
+    if (now_.layout.ep_level != 1 || now_.init_routing_cutoff) return;
     for (const double factor : {0.5, 0.25}) {
-      Deployment cut = d;
+      Deployment cut = now_;
       cut.init_routing_cutoff = true;
       cut.topk_scaling_factor = factor;
-      const std::size_t before = out.size();
-      consider(fmt::format("models.deepseekv2: \"enable_init_routing_cutoff\": true, \"topk_scaling_factor\": {}", factor), cut, w);
-      if (out.size() > before) break;
+      if (consider(fmt::format("enable_init_routing_cutoff true with topk_scaling_factor {}", factor), cut)) return;
     }
   }
-  for (std::int64_t tokens = d.limits.max_prefill_tokens / 2; tokens >= 2048; tokens /= 2) {
-    Deployment shorter = d;
-    shorter.limits.max_prefill_tokens = shorter.limits.max_input_tokens = tokens;
-    Workload cut = w;
-    cut.input_tokens = std::min(w.input_tokens, tokens);
-    const std::size_t before = out.size();
-    consider(fmt::format("maxPrefillTokens and maxInputTokenLen {} (prompts up to {} tokens)", tokens, with_commas(tokens)), shorter, cut);
-    if (out.size() > before) break;
+
+  void shorter_prefill() {
+    constexpr std::int64_t kShortest = 2048;   // MindIE's default maxInputTokenLen: below it weights are what does not fit
+    for (std::int64_t tokens = now_.limits.max_prefill_tokens / 2; tokens >= kShortest; tokens /= 2) {
+      Deployment shorter = now_;
+      shorter.limits.max_prefill_tokens = tokens;
+      shorter.limits.max_input_tokens = std::min(shorter.limits.max_input_tokens, tokens);
+      if (consider(fmt::format("maxPrefillTokens {} (prompts up to {} tokens)", tokens, with_commas(shorter.limits.max_input_tokens)), shorter))
+        return;
+    }
   }
-  if (d.quantisation.name != "W4A8") {
-    Diagnostics ignored;
-    Deployment lighter = d;
-    lighter.quantisation = schemes.load("w4a8", d.dtype, ignored);
-    consider("W4A8 weights", lighter, w);
+
+  void lighter_weights(const QuantisationLibrary& schemes) {
+    if (now_.quantisation.name == "W4A8") return;
+    Diagnostics broken;
+    Deployment lighter = now_;
+    lighter.quantisation = schemes.load("w4a8", now_.dtype, broken);
+    broken.throw_if_errors();
+    consider("W4A8 weights", lighter);
   }
-  for (const std::int64_t factor : {2, 4}) {
-    Deployment wider = d;
-    wider.layout.dp *= d.layout.cp > 1 ? 1 : factor;
-    if (d.layout.cp > 1) wider.layout.sp = wider.layout.tp *= factor;
-    wider.layout.moe_ep *= factor;
-    if (d.model.experts % wider.layout.moe_ep != 0 || d.model.heads % wider.layout.tp != 0) continue;
-    const std::size_t before = out.size();
-    consider(fmt::format("worldSize {} (dp {}, tp {}, moe_ep {})", wider.layout.world(), wider.layout.dp, wider.layout.tp, wider.layout.moe_ep), wider, w);
-    if (out.size() > before) break;
+
+  void more_ranks() {
+    for (const std::int64_t factor : {2, 4}) {
+      Deployment wider = now_;
+      Layout& l = wider.layout;
+      if (l.cp > 1)
+        l.sp = l.tp *= factor;
+      else
+        l.dp *= factor;
+      l.moe_ep *= factor;
+      if (wider.model.experts % l.moe_ep != 0 || wider.model.heads % l.tp != 0) continue;
+      const std::string change = fmt::format("worldSize {} (dp {}, cp {}, tp {}, moe_ep {}, moe_tp {})", l.world(), l.dp, l.cp,
+                                             l.tp, l.moe_ep, l.moe_tp);
+      if (consider(change, wider)) return;
+      // More DP groups gather more rows: a prefill step of one longest prompt each may be what is left to give.
+      if (wider.limits.max_prefill_tokens <= wider.limits.max_input_tokens) continue;
+      wider.limits.max_prefill_tokens = wider.limits.max_input_tokens;
+      if (consider(fmt::format("{} with maxPrefillTokens {}", change, wider.limits.max_prefill_tokens), wider)) return;
+    }
   }
-  return out;
+
+  std::vector<Remedy> found;
+
+ private:
+  [[nodiscard]] double highest_fraction() const { return stack_.highest_memory_fraction; }
+
+  const Deployment& now_;
+  const Workload& workload_;
+  const Stack& stack_;
+  const KernelFacts& facts_;
+  Bytes capacity_;
+};
+
+}  // namespace
+
+std::vector<Remedy> remedies(const Deployment& d, const Workload& w, const Stack& stack, const KernelFacts& facts,
+                             Bytes capacity, const QuantisationLibrary& schemes) {
+  RemedySearch search(d, w, stack, facts, capacity);
+  search.consider("", d);
+  search.init_routing();
+  search.shorter_prefill();
+  search.lighter_weights(schemes);
+  search.more_ranks();
+  return std::move(search.found);
 }
 
 }  // namespace ascendsim

@@ -1,9 +1,11 @@
 #include "strategies/predict.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "workloads/kernels.h"
 
@@ -11,27 +13,47 @@ namespace ascendsim {
 
 namespace {
 
+// Requests of one size share most of their gaps: a value and how often it occurs, instead of one entry per token.
+struct Repeated {
+  Duration value{};
+  std::int64_t times = 1;
+};
+
 // Nearest-rank percentile of ascending values.
-Duration percentile(const std::vector<Duration>& sorted, int percent) {
-  const std::size_t rank = (sorted.size() * static_cast<std::size_t>(percent) + 99) / 100;
-  return sorted[std::max<std::size_t>(rank, 1) - 1];
+Duration percentile(const std::vector<Repeated>& sorted, std::int64_t total, int percent) {
+  std::int64_t rank = std::max<std::int64_t>(1, ceil_div(total * percent, 100));
+  for (const Repeated& r : sorted)
+    if ((rank -= r.times) <= 0) return r.value;
+  return sorted.back().value;
 }
 
-Percentiles percentiles(std::vector<Duration> values) {
+Percentiles percentiles(std::vector<Repeated> values) {
   if (values.empty()) return {};
-  std::ranges::sort(values);
-  Duration sum{};
-  for (const Duration v : values) sum += v;
-  return {sum / static_cast<std::int64_t>(values.size()), percentile(values, 50), percentile(values, 90), percentile(values, 99)};
+  std::ranges::sort(values, {}, &Repeated::value);
+  std::int64_t total = 0;
+  __int128 sum = 0;   // a million requests of thousands of tokens exceed 64 bits of picoseconds
+  for (const Repeated& r : values) {
+    total += r.times;
+    sum += static_cast<__int128>(r.value.count()) * r.times;
+  }
+  return {Duration(static_cast<std::int64_t>(sum / total)), percentile(values, total, 50), percentile(values, total, 90),
+          percentile(values, total, 99)};
 }
 
-HostModel host_model(const Stack& stack) {
-  return {.before_step = stack.figures.duration("step_gap"), .issue = stack.figures.duration("kernel_issue")};
+Percentiles percentiles(const std::vector<Duration>& values) {
+  std::vector<Repeated> once;
+  for (const Duration v : values) once.push_back({v});
+  return percentiles(std::move(once));
+}
+
+HostModel host_model(const Deployment& d, const Stack& stack) {
+  return {.before_step = stack.figures.duration(d.features.async_scheduling ? "async_step_gap" : "step_gap"),
+          .issue = stack.figures.duration("kernel_issue")};
 }
 
 // Prompts of one prefill step over all DP groups.
 std::int64_t prefill_capacity(const Deployment& d, const Workload& w) {
-  const std::int64_t by_tokens = std::max<std::int64_t>(1, d.limits.max_prefill_tokens / w.input_tokens);
+  const std::int64_t by_tokens = std::max<std::int64_t>(1, d.limits.max_prefill_tokens / (w.input_tokens - w.prefix_hit));
   return d.layout.dp * std::min(d.limits.max_prefill_batch, by_tokens);
 }
 
@@ -49,26 +71,23 @@ struct DecodeCurve {
   }
 };
 
-struct DecodeResult {
-  DecodeCurve curve;
-  StepTime middle;
-};
-
-DecodeResult price_decode(const Scenario& s, const Workload& w) {
+// `middle`: the step at the middle context, with all its parts.
+DecodeCurve price_decode(const Scenario& s, const Workload& w, StepTime& middle) {
   // The first token comes from prefill; step i attends to the prompt and the i tokens generated so far.
   const std::int64_t first = w.input_tokens + 1, last = w.input_tokens + std::max<std::int64_t>(1, w.output_tokens - 1);
-  DecodeResult r;
-  r.curve.context = {first, first + (last - first) / 2, last};
+  const std::int64_t rows = 1 + s.deployment.features.speculative_tokens;
+  DecodeCurve curve;
+  curve.context = {first, first + (last - first) / 2, last};
   for (std::size_t i = 0; i < 3; ++i) {
-    if (i > 0 && r.curve.context[i] == r.curve.context[i - 1]) {
-      r.curve.time[i] = r.curve.time[i - 1];
+    if (i > 0 && curve.context[i] == curve.context[i - 1]) {
+      curve.time[i] = curve.time[i - 1];
       continue;
     }
-    StepTime step = s.pricer.price(decode_step(s.deployment.layout, w.batch, w.input_tokens, r.curve.context[i]));
-    r.curve.time[i] = step.total;
-    if (i <= 1) r.middle = std::move(step);
+    StepTime step = s.pricer.price(decode_step(s.deployment.layout, w.batch, w.input_tokens, curve.context[i], rows));
+    curve.time[i] = step.total;
+    if (i <= 1) middle = std::move(step);
   }
-  return r;
+  return curve;
 }
 
 // Families and collectives whose figures are assumed: what a prediction rests on without evidence.
@@ -83,12 +102,16 @@ void add_assumed_figures(const Scenario& s, std::vector<std::string>& out) {
   s.stack.figures.for_each([&](const std::string& name, const auto& f) { say("stack " + name, f); });
 }
 
+}  // namespace
+
 std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
   const Layout& l = s.deployment.layout;
   std::vector<std::string> out;
   out.push_back("experts are hit uniformly; collectives without contention");
   out.push_back(fmt::format("activations are those of a warm-up prefill of maxPrefillTokens = {} tokens on every DP group",
                             with_commas(s.deployment.limits.max_prefill_tokens)));
+  if (s.cluster.server().fabric == Fabric::kUnifiedBus)
+    out.push_back("HCCL_OP_EXPANSION_MODE=AIV: small collectives run on vector cores, large ones on copy engines");
   if (w.batch % l.dp != 0)
     out.push_back(fmt::format("{} requests on {} DP groups: idle groups take part in every collective with padded rows and compute no "
                               "expert FLOPs for them", w.batch, l.dp));
@@ -97,11 +120,12 @@ std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
     out.push_back("context parallelism gathers the latent once (all-gather) and expands it on every CP rank, as the code of MindIE does; "
                   "the documentation describes a ring");
   }
+  if (!w.acceptance.empty())
+    out.push_back(fmt::format("MTP acceptance by draft position {:.2f}: {:.3f} tokens a step", fmt::join(w.acceptance, ", "), w.tokens_per_step()));
+  if (w.prefix_hit > 0) out.push_back(fmt::format("{} tokens of every prompt lie in the prefix cache", with_commas(w.prefix_hit)));
   add_assumed_figures(s, out);
   return out;
 }
-
-}  // namespace
 
 Scenario::Scenario(Deployment d, Stack st, KernelTable k, Cluster c)
     : deployment(std::move(d)),
@@ -110,51 +134,88 @@ Scenario::Scenario(Deployment d, Stack st, KernelTable k, Cluster c)
       cluster(std::move(c)),
       facts(kernel_facts(stack, kernels)),
       cost(cluster.server().die, kernels, kKernelNames),
-      pricer(deployment, facts, cluster, cost, host_model(stack)) {}
+      shared_attention(cluster.server().die, kernels, kKernelNames, stack.figures.ratio("lane_share_attention").count()),
+      shared_experts(cluster.server().die, kernels, kKernelNames, stack.figures.ratio("lane_share_moe").count()),
+      pricer(deployment, facts, cluster, cost, {shared_attention, shared_experts}, host_model(deployment, stack)) {}
+
+PrefillRun run_prefill(const Scenario& s, const Workload& w) {
+  PrefillRun run;
+  run.sequences = std::min(prefill_capacity(s.deployment, w), w.batch);
+  const auto price = [&](std::int64_t sequences) {
+    return s.pricer.price(prefill_step(s.deployment.layout, sequences, w.input_tokens, w.prefix_hit));
+  };
+  run.step = price(run.sequences);
+  // Prefill steps one after another until every request has its first token.
+  for (std::int64_t done = 0; done < w.batch;) {
+    const std::int64_t now = std::min(run.sequences, w.batch - done);
+    run.end += now == run.sequences ? run.step.total : price(now).total;
+    run.first_token.insert(run.first_token.end(), static_cast<std::size_t>(now), run.end);
+    done += now;
+  }
+  return run;
+}
+
+DecodeRun run_decode(const Scenario& s, const Workload& w) {
+  DecodeRun run;
+  const DecodeCurve curve = price_decode(s, w, run.step);
+  run.context = curve.context[1];
+  run.tokens_per_step = w.tokens_per_step();
+  const double tokens_to_go = static_cast<double>(std::max<std::int64_t>(0, w.output_tokens - 1));
+  const auto steps = static_cast<std::int64_t>(std::ceil(tokens_to_go / run.tokens_per_step - 1e-9));
+  if (steps == 0) return run;
+  for (std::int64_t i = 0; i < steps; ++i) {
+    const auto yielded = static_cast<std::int64_t>(static_cast<double>(i) * run.tokens_per_step);
+    run.gaps.push_back(curve.at(w.input_tokens + 1 + yielded));
+    run.duration += run.gaps.back();
+  }
+  run.mean_step = run.duration / steps;
+  // The expected length, not the whole number of steps: the last step is shared with what would come after.
+  run.duration = Duration(std::llround(static_cast<double>(run.mean_step.count()) * tokens_to_go / run.tokens_per_step));
+  return run;
+}
+
+void add_requests(Prediction& p, const PrefillRun& prefill, const DecodeRun& decode, const Workload& w, Duration before_decode,
+                  bool wait_for_all) {
+  std::vector<Duration> per_token, whole;
+  std::vector<Repeated> gaps;
+  Duration end{};
+  for (const Duration first : prefill.first_token) {
+    const Duration pause = before_decode + (wait_for_all ? prefill.end - first : Duration{});
+    const Duration last = first + pause + decode.duration;
+    end = std::max(end, last);
+    whole.push_back(last);
+    if (w.output_tokens > 1) per_token.push_back((last - first) / (w.output_tokens - 1));
+    if (!decode.gaps.empty()) gaps.push_back({decode.gaps[0] + pause});
+  }
+  for (std::size_t i = 1; i < decode.gaps.size(); ++i)
+    gaps.push_back({decode.gaps[i], static_cast<std::int64_t>(prefill.first_token.size())});
+  p.ttft = percentiles(prefill.first_token);
+  p.tpot = percentiles(per_token);
+  p.itl = percentiles(std::move(gaps));
+  p.e2el = percentiles(whole);
+  p.tokens_per_step = decode.tokens_per_step;
+  p.decode_step = decode.mean_step;
+  if (end.count() == 0) return;
+  p.output_tokens_per_second = static_cast<double>(w.batch * w.output_tokens) / seconds(end);
+  p.requests_per_second = static_cast<double>(w.batch) / seconds(end);
+}
 
 Prediction predict(const Scenario& s, const Workload& w) {
   Prediction p;
   p.memory = s.memory(w);
-
-  // Prefill steps one after another until every request has its first token.
-  const std::int64_t per_step = std::min(prefill_capacity(s.deployment, w), w.batch);
-  p.prefill = s.pricer.price(prefill_step(s.deployment.layout, per_step, w.input_tokens));
-  p.prefill_sequences = per_step;
-  std::vector<Duration> first_token;
-  Duration clock{};
-  for (std::int64_t done = 0; done < w.batch;) {
-    const std::int64_t now = std::min(per_step, w.batch - done);
-    clock += now == per_step ? p.prefill.total
-                             : s.pricer.price(prefill_step(s.deployment.layout, now, w.input_tokens)).total;
-    first_token.insert(first_token.end(), static_cast<std::size_t>(now), clock);
-    done += now;
-  }
-  p.ttft = percentiles(first_token);
-
-  const DecodeResult decode = price_decode(s, w);
-  p.decode = decode.middle;
-  p.decode_context = decode.curve.context[1];
-  std::vector<Duration> gaps;
-  Duration generated{};
-  for (std::int64_t i = 1; i < w.output_tokens; ++i) {
-    gaps.push_back(decode.curve.at(w.input_tokens + i));
-    generated += gaps.back();
-  }
+  PrefillRun prefill;
+  DecodeRun decode;
+  if (s.deployment.role != Role::kDecode)
+    prefill = run_prefill(s, w);
+  else
+    prefill.first_token.assign(static_cast<std::size_t>(w.batch), Duration{});   // came from the prefill side
+  if (s.deployment.role != Role::kPrefill) decode = run_decode(s, w);
   // Prefills go first, so decoding starts for all when the last prompt is done: earlier requests wait in between.
-  const Duration end = clock + generated;
-  std::vector<Duration> per_token, whole(first_token.size(), end);
-  if (w.output_tokens > 1)
-    for (const Duration t : first_token) per_token.push_back((end - t) / (w.output_tokens - 1));
-  p.tpot = percentiles(per_token);
-  std::vector<Duration> all_gaps;
-  for (const Duration t : first_token) {
-    all_gaps.insert(all_gaps.end(), gaps.begin(), gaps.end());
-    if (!gaps.empty()) all_gaps[all_gaps.size() - gaps.size()] += clock - t;
-  }
-  p.itl = percentiles(std::move(all_gaps));
-  p.e2el = percentiles(whole);
-  p.output_tokens_per_second = static_cast<double>(w.batch * w.output_tokens) / seconds(end);
-  p.requests_per_second = static_cast<double>(w.batch) / seconds(end);
+  add_requests(p, prefill, decode, w, Duration{}, true);
+  p.prefill_sequences = prefill.sequences;
+  p.decode_context = decode.context;
+  p.prefill = std::move(prefill.step);
+  p.decode = std::move(decode.step);
   p.assumptions = assumptions(s, w);
   return p;
 }

@@ -3,6 +3,7 @@
 //   DP group) ends + nothing else: client, tokeniser and network are not modelled.
 //   TPOT = (last token - first token) / (output - 1), as vllm bench serve and AISBench define it. ITL = gap between tokens.
 //   The decode step is priced at the first, middle and last context; between them it is linear in the context.
+//   With MTP a step yields tokens_per_step tokens at once: ITL is the gap between such chunks, TPOT counts tokens.
 #pragma once
 
 #include <string>
@@ -19,6 +20,7 @@ struct Percentiles {
 
 struct Prediction {
   Percentiles ttft, tpot, itl, e2el;
+  Duration decode_step{};              // mean over the output; TPOT = decode_step / tokens_per_step
   double output_tokens_per_second = 0, requests_per_second = 0;
   double tokens_per_step = 1;
   StepTime prefill, decode;            // one step each; decode at the middle context
@@ -39,7 +41,7 @@ struct Scenario {
   KernelTable kernels;
   Cluster cluster;
   KernelFacts facts;
-  KernelCost cost;
+  KernelCost cost, shared_attention, shared_experts;
   StepPricer pricer;
 
   [[nodiscard]] Bytes capacity() const { return cluster.server().die.hbm_visible.value; }
@@ -48,6 +50,29 @@ struct Scenario {
   }
 };
 
+// By the deployment's role: a prefill side has no decode step, and the other way round.
 Prediction predict(const Scenario& scenario, const Workload& workload);
+
+// The parts, for those who put them together differently (prefill-decode disaggregation).
+struct PrefillRun {
+  StepTime step;
+  std::int64_t sequences = 0;          // prompts of one step, all DP groups together
+  std::vector<Duration> first_token;   // of every request, from the moment all have arrived
+  Duration end{};
+};
+struct DecodeRun {
+  StepTime step;                       // at the middle context
+  std::int64_t context = 0;
+  double tokens_per_step = 1;
+  std::vector<Duration> gaps;          // one a step
+  Duration mean_step{}, duration{};    // duration: the expected time for all tokens but the first
+};
+PrefillRun run_prefill(const Scenario& scenario, const Workload& workload);
+DecodeRun run_decode(const Scenario& scenario, const Workload& workload);
+// TTFT, TPOT, ITL and throughput of all requests. before_decode: between a request's first token and its decoding;
+// wait_for_all: decoding starts when the last prefill is done.
+void add_requests(Prediction& prediction, const PrefillRun& prefill, const DecodeRun& decode, const Workload& workload,
+                  Duration before_decode, bool wait_for_all);
+std::vector<std::string> assumptions(const Scenario& scenario, const Workload& workload);
 
 }  // namespace ascendsim

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "sim/executor.h"
 #include "sim/verifier.h"
 #include "workloads/kernels.h"
 
@@ -19,8 +20,9 @@ struct Priced {
 
 class ProgramPricer {
  public:
-  ProgramPricer(const Cluster& cluster, const KernelCost& kernels, std::span<const GroupKind> groups, const Folding& folding)
-      : cluster_(cluster), kernels_(kernels), groups_(groups), folding_(folding) {}
+  ProgramPricer(const Cluster& cluster, const KernelCost& kernels, Duration kernel_gap, std::span<const GroupKind> groups,
+                const Folding& folding)
+      : cluster_(cluster), kernels_(kernels), kernel_gap_(kernel_gap), groups_(groups), folding_(folding) {}
 
   Priced operator()(Program program, std::size_t rank_class) {
     Priced priced{std::move(program), {}, {}, {}};
@@ -32,7 +34,7 @@ class ProgramPricer {
       const OperatorView v = priced.program.view(i);
       if (v.op().type->primitive == Primitive::kNone) {
         const KernelTime t = kernels_.price(v.op().type->work(v));
-        priced.ticks[i] = t.total;
+        priced.ticks[i] = t.total.count() > 0 ? t.total + kernel_gap_ : t.total;
         priced.bounds[i] = t.bound;
       } else {
         const CollectiveTime t = collective(v, rank_class);
@@ -67,10 +69,25 @@ class ProgramPricer {
 
   const Cluster& cluster_;
   const KernelCost& kernels_;
+  Duration kernel_gap_;
   std::span<const GroupKind> groups_;
   const Folding& folding_;
   std::vector<Memo> memo_;
 };
+
+// How long compute takes while the other lane's part of the die is busy too; never faster than alone.
+std::vector<std::int64_t> shared_ticks(const Priced& priced, SharedKernels kernels, Duration kernel_gap) {
+  std::vector<std::int64_t> out(priced.ticks.size(), 0);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const OperatorView v = priced.program.view(i);
+    out[i] = priced.ticks[i].count();
+    if (v.op().type->primitive != Primitive::kNone || out[i] == 0) continue;
+    const bool experts = v.op().category == static_cast<std::uint8_t>(Category::kMoe);
+    const KernelTime t = (experts ? kernels.experts : kernels.attention).price(v.op().type->work(v));
+    out[i] = std::max(out[i], (t.total + kernel_gap).count());
+  }
+  return out;
+}
 
 class RowTable {
  public:
@@ -149,11 +166,12 @@ void describe(StepTime& step, const Priced& priced, std::span<const GroupKind> g
 }  // namespace
 
 StepPricer::StepPricer(const Deployment& deployment, const KernelFacts& facts, const Cluster& cluster,
-                       const KernelCost& kernels, HostModel host)
+                       const KernelCost& kernels, SharedKernels shared, HostModel host)
     : deployment_(deployment),
       facts_(facts),
       cluster_(cluster),
       kernels_(kernels),
+      shared_(shared),
       host_(host),
       groups_(mindie_groups(deployment.layout, cluster)) {}
 
@@ -163,7 +181,7 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
   for (std::size_t r = 0; r < ranks; ++r) roles[r] = role_of(deployment_, step, static_cast<std::int64_t>(r));
   const Folding folding = fold_ranks ? fold(roles, groups_) : unfolded(ranks, groups_);
 
-  ProgramPricer pricer(cluster_, kernels_, groups_, folding);
+  ProgramPricer pricer(cluster_, kernels_, facts_.kernel_gap, groups_, folding);
   std::vector<Priced> priced;
   std::vector<const Program*> programs;
   std::vector<std::vector<Node>> nodes;
@@ -174,7 +192,14 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
     nodes.push_back(lower(p.program, p.ticks));
   }
   verify(programs, folding);
-  const SweepResult swept = sweep(programs, nodes, folding, host_);
+  SweepResult swept;
+  if (splits_into_micro_batches(deployment_, step)) {
+    std::vector<std::vector<std::int64_t>> shared;
+    for (const Priced& p : priced) shared.push_back(shared_ticks(p, shared_, facts_.kernel_gap));
+    swept = execute(programs, nodes, shared, folding, host_);
+  } else {
+    swept = sweep(programs, nodes, folding, host_);
+  }
 
   // The rank that computes longest is the one to explain: the others wait for it.
   const auto busy = [&](std::size_t c) { return swept.classes[c].finish - swept.classes[c].waiting; };
@@ -194,7 +219,8 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
                .exposed_communication = t.exposed_communication,
                .waiting = t.waiting,
                .host = t.host};
-  out.idle = out.total - out.attention - out.linear - out.moe - out.vector - out.exposed_communication - out.host;
+  out.computing = t.computing;
+  out.idle = std::max(Duration{}, out.total - t.computing - out.exposed_communication - out.host);
   describe(out, priced[slowest], groups_, kernels_);
   return out;
 }

@@ -40,19 +40,27 @@ struct StepTime {
   Duration total{};
   int classes = 0;
   std::size_t operators = 0;           // of one rank
-  // Of the slowest rank; the parts sum to `total` (communication = exposed part + what hides under compute).
-  Duration attention{}, linear{}, moe{}, vector{}, communication{}, exposed_communication{}, waiting{}, host{}, idle{};
+  // Of the slowest rank: total = computing + exposed communication + host + idle. attention .. vector are busy times; they
+  // sum to `computing` unless two lanes compute at once.
+  Duration computing{}, attention{}, linear{}, moe{}, vector{}, communication{}, exposed_communication{}, waiting{}, host{}, idle{};
   Duration speed_of_light{};
   MatrixFlops flops{};                 // of the slowest rank
   std::vector<OperatorRow> operator_rows{};     // largest time first
   std::vector<CollectiveRow> collective_rows{};  // in program order
 };
 
+// Kernels while the other lane has its part of the die: attention and everything else beside experts, and experts.
+struct SharedKernels {
+  const KernelCost& attention;
+  const KernelCost& experts;
+};
+
+// One sweep where streams are in order; the event-driven executor where two micro-batches share the die.
 class StepPricer {
  public:
   StepPricer(const Deployment& deployment, const KernelFacts& facts, const Cluster& cluster, const KernelCost& kernels,
-             HostModel host);
-  // fold: false builds every rank's program (tests, imbalance). verify: run the verifier first.
+             SharedKernels shared, HostModel host);
+  // fold = false builds every rank's program.
   [[nodiscard]] StepTime price(const Step& step, bool fold = true) const;
 
  private:
@@ -60,6 +68,7 @@ class StepPricer {
   const KernelFacts& facts_;
   const Cluster& cluster_;
   const KernelCost& kernels_;
+  SharedKernels shared_;
   HostModel host_;
   std::vector<GroupKind> groups_;
 };

@@ -1,5 +1,8 @@
 #include "strategies/stack.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -18,7 +21,9 @@ constexpr NamedFigure kFigures[] = {
     {"moe_ep_buffer", NamedFigure::kBytes},   {"moe_tp_buffer", NamedFigure::kBytes},
     {"buffers_per_group", NamedFigure::kRatio}, {"runtime", NamedFigure::kBytes},
     {"prolog_max_tokens", NamedFigure::kRatio}, {"step_gap", NamedFigure::kDuration},
-    {"kernel_issue", NamedFigure::kDuration}};
+    {"kernel_issue", NamedFigure::kDuration}, {"async_step_gap", NamedFigure::kDuration},
+    {"mtp_acceptance", NamedFigure::kRatio}, {"kernel_gap", NamedFigure::kDuration},
+    {"lane_share_attention", NamedFigure::kRatio}, {"lane_share_moe", NamedFigure::kRatio}};
 
 }  // namespace
 
@@ -33,20 +38,48 @@ std::vector<std::string> StackLibrary::names() const {
   return out;
 }
 
-Stack StackLibrary::load(std::string_view name, Diagnostics& diagnostics) const {
+std::string StackLibrary::find(std::string_view engine, std::string_view version, Diagnostics& diagnostics) const {
+  const std::vector<std::string> known = names();
+  std::string newest;
+  for (const std::string& name : known) {
+    if (name == engine && version.empty()) return name;
+    if (!name.starts_with(engine) || name[engine.size()] != '-') continue;
+    if (name.substr(engine.size() + 1) == version) return name;
+    newest = name;   // names ascend
+  }
+  if (!newest.empty() && version.empty()) return newest;
+  std::vector<std::string_view> views(known.begin(), known.end());
+  const std::string asked = version.empty() ? std::string(engine) : fmt::format("{}-{}", engine, version);
+  const std::string_view near = nearest(asked, views);
+  diagnostics.error("E0211", {}, fmt::format("unknown software stack '{}'", asked),
+                    fmt::format("known stacks: {}", fmt::join(known, ", ")),
+                    near.empty() ? "name one of them" : fmt::format("did you mean '{}'?", near));
+  return {};
+}
+
+Stack StackLibrary::load(std::string_view engine, std::string_view version, Diagnostics& diagnostics) const {
   Stack stack;
-  const auto document = Document::load(folder_ + "/" + std::string(name) + ".yaml", diagnostics);
+  const std::string name = find(engine, version, diagnostics);
+  if (name.empty()) return stack;
+  const auto document = Document::load(folder_ + "/" + name + ".yaml", diagnostics);
   if (!document) return stack;
   Section root(document->root(), diagnostics);
   stack.engine = root.required<std::string>("engine");
   stack.version = root.required<std::string>("version");
   stack.source = root.required<std::string>("source");
   stack.kernels = root.required<std::string>("kernels");
+  stack.communication_stream = root.required<bool>("communication_stream");
   Section figures = root.section("figures");
   for (const NamedFigure& f : kFigures) {
     switch (f.type) {
       case NamedFigure::kDuration: stack.figures.add(f.name, figures.figure<Duration>(f.name)); break;
-      case NamedFigure::kRatio: stack.figures.add(f.name, figures.figure<Ratio>(f.name)); break;
+      case NamedFigure::kRatio: {
+        Figure<Ratio> figure = figures.figure<Ratio>(f.name);
+        if (figure.range && std::string_view(f.name) == "memory_fraction")
+          stack.highest_memory_fraction = figure.range->second.count();
+        stack.figures.add(f.name, std::move(figure));
+        break;
+      }
       case NamedFigure::kBytes: stack.figures.add(f.name, figures.figure<Bytes>(f.name)); break;
     }
   }
@@ -59,7 +92,9 @@ KernelFacts kernel_facts(const Stack& stack, const KernelTable& kernels) {
   return {.attention_tile = static_cast<std::int32_t>(std::lround(kernels.shared.ratio("attention_tile").count())),
           .softmax_ops_per_score = kernels.shared.ratio("softmax_ops_per_score").count(),
           .softmax_ops_per_row = kernels.shared.ratio("softmax_ops_per_row").count(),
-          .prolog_max_tokens = std::lround(stack.figures.ratio("prolog_max_tokens").count())};
+          .prolog_max_tokens = std::lround(stack.figures.ratio("prolog_max_tokens").count()),
+          .kernel_gap = stack.figures.duration("kernel_gap"),
+          .communication_stream = stack.communication_stream};
 }
 
 }  // namespace ascendsim

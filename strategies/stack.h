@@ -1,5 +1,5 @@
 // A software stack: engine, version and mode, with the figures that belong to it (never to a case).
-// strategies/stacks/<name>.yaml
+// strategies/stacks/<engine>-<version>.yaml
 #pragma once
 
 #include <string>
@@ -15,15 +15,19 @@ struct Stack {
   std::string engine, version, source;
   std::string kernels;                 // name of the kernel table in the catalogue
   FigureTable figures;
+  bool communication_stream = true;    // collectives beside compute, not in line with it
+  double highest_memory_fraction = 1;  // the upper end of the figure's range
 };
 
 class StackLibrary {
  public:
   explicit StackLibrary(std::string folder);
   [[nodiscard]] std::vector<std::string> names() const;
-  Stack load(std::string_view name, Diagnostics&) const;
+  // The newest version of an engine, or the one asked for. `engine` may also be a whole name ("mindie-2026-04").
+  Stack load(std::string_view engine, std::string_view version, Diagnostics&) const;
 
  private:
+  [[nodiscard]] std::string find(std::string_view engine, std::string_view version, Diagnostics&) const;
   std::string folder_;
 };
 

@@ -1,6 +1,8 @@
 // A whole forward step of a DeepSeek-V3-like decoder on one rank: embedding, layers with the collectives that the
 // placement rule puts between their parts, head. The residual stream is whole on every rank of a TP group at the start of
 // a layer and, where the placement scatters it, cut by rows between attention and the end of the feed-forward part.
+#include <algorithm>
+
 #include "strategies/partitions.h"
 #include "strategies/programs/rank_step.h"
 #include "workloads/operators/elementwise.h"
@@ -17,7 +19,8 @@ Value embedding(RankStep& s) {
   // Split over hidden columns; each rank looks up its part of every row.
   const Value table = s.weight(Module::kEmbedding, "embedding", s.m.vocabulary, s.m.hidden,
                                {.column_parts = s.l.tp, .column_part = s.at.tp});
-  return s.p.all_gather("embedding_gather", embed(s.p, "embedding", ids, table), s.group(Group::kAttnTp), Axis::kColumns);
+  const Value rows = s.p.all_gather("embedding_gather", embed(s.p, "embedding", ids, table), s.group(Group::kAttnTp), Axis::kColumns);
+  return s.token_split() ? rows.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows) : rows;
 }
 
 // MindIE adds the residual while norming; the sum stays in `residual`.
@@ -33,11 +36,13 @@ Value normed_for_ffn(RankStep& s, Value attention_out, Value residual, bool moe)
 Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
   s.p.set_layer(static_cast<int>(layer));
   const bool moe = layer >= s.m.dense_layers;
-  const bool last = layer + 1 == s.m.layers;
-  const Placement place = place_collectives(s.l, moe, last);
+  const bool last = layer + 1 >= s.m.layers;
+  Placement place = s.token_split() ? Placement{} : place_collectives(s.l, moe, last);
+  if (s.token_split()) place.ffn_all_gather = last;
 
-  const Value core = s.phase == Phase::kPrefill ? mla_prefill(s, residual) : mla_decode(s, residual);
-  Value x = output_projection(s, core);
+  Value x = s.token_split()               ? mla_prefill_token_split(s, residual)
+            : s.phase == Phase::kPrefill ? output_projection(s, mla_prefill(s, residual))
+                                         : output_projection(s, mla_decode(s, residual));
   if (place.attention_all_reduce) x = s.p.all_reduce("attention_all_reduce", x, s.group(Group::kAttnTp));
   if (place.attention_reduce_scatter) {
     x = s.p.reduce_scatter("attention_reduce_scatter", x, s.group(Group::kAttnTp));
@@ -57,23 +62,71 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
   add(s.p, "residual_add", residual, x);
   if (place.ffn_all_gather)
     residual = s.p.all_gather(last ? "head_all_gather" : "layer_all_gather", residual,
-                              s.group(last ? Group::kWorld : Group::kAttnTp));
+                              s.group(last && !s.l.local_head() ? Group::kWorld : Group::kAttnTp));
   return residual;
 }
 
-// Rows that are sampled are picked before the norm; the vocabulary is split over the world, the logits gathered.
-void head(RankStep& s, Value residual) {
+// Rows that are sampled are picked before the norm. The vocabulary is cut over the world and the logits gathered; or over a
+// local group (lm_head_local_tp), which gathers its hidden rows and exchanges vocabulary parts for rows of its own.
+void head(RankStep& s, Value residual, const char* norm) {
   s.p.set_layer(-1);
   s.category(Category::kVector);
-  const Value rows = copy_rows(s.p, "last_rows", residual, s.sampled_rows);
-  const Value x = rms_norm(s.p, "final_norm", rows, s.norm_weight("final_norm", s.m.hidden), s.d.dtype);
+  const bool local = s.l.local_head();
+  Value x = copy_rows(s.p, "last_rows", residual, local ? s.padded_sampled_rows : s.world_sampled_rows);
+  x = rms_norm(s.p, norm, x, s.norm_weight(norm, s.m.hidden), s.d.dtype);
+  const auto group = s.group(local ? Group::kLmHeadTp : Group::kWorld);
+  if (local) x = s.p.all_gather("head_rows_gather", x, group);
   s.category(Category::kLinear);
-  const std::int64_t world = s.l.world();
-  const std::int64_t rank = s.at.moe_ep * s.l.moe_tp + s.at.moe_tp;
-  const Value w = s.weight(Module::kLmHead, "lm_head", s.m.hidden, s.m.vocabulary, {.column_parts = world, .column_part = rank});
-  const Value logits = s.p.all_gather("logits_gather", linear(s.p, "lm_head", x, w, s.d.dtype), s.group(Group::kWorld), Axis::kColumns);
+  const Value w = s.weight(Module::kLmHead, "lm_head", s.m.hidden, s.m.vocabulary,
+                           {.column_parts = group.ranks, .column_part = s.rank % group.ranks});
+  const Value part = linear(s.p, "lm_head", x, w, s.d.dtype);
+  const Value logits = local ? s.p.all_to_all("logits_exchange", part, group, s.padded_sampled_rows, s.m.vocabulary)
+                             : s.p.all_gather("logits_gather", part, group, Axis::kColumns);
   s.category(Category::kVector);
   sample(s.p, "sampling", logits);
+}
+
+// The rows of this rank's attention stream in what a last layer returned.
+Value own_stream(const RankStep& s, Value residual) {
+  if (residual.rows == s.stream_rows()) return residual;
+  const std::int64_t stream = s.l.local_head() ? 0 : (s.at.dp * s.l.cp + s.at.cp) * s.padded_rows;
+  return residual.row_slice(stream + (s.token_split() ? s.at.tp * s.scattered_rows : 0), s.stream_rows());
+}
+
+// One pass of the next-token-prediction layer (MTP): embedding of the tokens just sampled and the hidden state, normed,
+// joined and projected; one MoE layer with a KV cache of its own; the main model's embedding and head.
+Value draft_pass(RankStep& s, Value hidden) {
+  const Value next = embedding(s);
+  s.p.set_layer(static_cast<int>(s.m.layers));
+  s.category(Category::kVector);
+  const Value e = rms_norm(s.p, "mtp_enorm", next, s.norm_weight("mtp_enorm", s.m.hidden), s.d.dtype);
+  const Value h = rms_norm(s.p, "mtp_hnorm", hidden, s.norm_weight("mtp_hnorm", s.m.hidden), s.d.dtype);
+  const Value joined = concat_key(s.p, "mtp_concat", e, h, 1);
+  s.category(Category::kLinear);
+  // Stays in 16 bit in the quantised checkpoints, as the head does.
+  const Value w = s.weight(Module::kLmHead, "eh_proj", 2 * s.m.hidden, s.m.hidden);
+  s.drafting = true;
+  const Value out = decoder_layer(s, linear(s.p, "eh_proj", joined, w, s.d.dtype), s.m.layers);
+  s.drafting = false;
+  head(s, out, "mtp_head_norm");
+  return own_stream(s, out);
+}
+
+// Prefill fills the draft layer's cache with every prompt token. Decode drafts k tokens one after another: the first pass
+// covers all rows that the main model has just verified, the others one row a sequence.
+void draft(RankStep& s, Value hidden) {
+  hidden = draft_pass(s, hidden);
+  if (s.phase == Phase::kPrefill) return;
+  for (std::int64_t i = 1; i < s.d.features.speculative_tokens; ++i) {
+    if (i == 1) {
+      std::vector<GroupLoad> single = s.loads;
+      for (GroupLoad& g : single) g.new_tokens = std::min<std::int64_t>(g.new_tokens, 1);
+      s.set_loads(std::move(single));
+      s.category(Category::kVector);
+      hidden = copy_rows(s.p, "mtp_last_hidden", hidden, s.padded_rows);
+    }
+    hidden = draft_pass(s, hidden);
+  }
 }
 
 Step spread(Phase phase, const Layout& layout, std::int64_t sequences, GroupLoad each) {
@@ -88,12 +141,14 @@ Step spread(Phase phase, const Layout& layout, std::int64_t sequences, GroupLoad
 
 }  // namespace
 
-Step prefill_step(const Layout& layout, std::int64_t sequences, std::int64_t tokens) {
-  return spread(Phase::kPrefill, layout, sequences, {.new_tokens = tokens, .prompt = tokens});
+Step prefill_step(const Layout& layout, std::int64_t sequences, std::int64_t tokens, std::int64_t history) {
+  return spread(Phase::kPrefill, layout, sequences,
+                {.new_tokens = tokens - history, .context = tokens, .prompt = tokens, .history = history});
 }
 
-Step decode_step(const Layout& layout, std::int64_t sequences, std::int64_t prompt, std::int64_t context) {
-  return spread(Phase::kDecode, layout, sequences, {.new_tokens = 1, .context = context, .prompt = prompt});
+Step decode_step(const Layout& layout, std::int64_t sequences, std::int64_t prompt, std::int64_t context,
+                 std::int64_t rows_per_sequence) {
+  return spread(Phase::kDecode, layout, sequences, {.new_tokens = rows_per_sequence, .context = context, .prompt = prompt});
 }
 
 std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64_t rank) {
@@ -111,12 +166,52 @@ std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64
   return role;
 }
 
+namespace {
+
+// Both halves of every DP group's requests; empty when a group has too few to split.
+std::vector<Step> halves(const Step& step) {
+  std::vector<Step> out(2, step);
+  for (std::size_t g = 0; g < step.load.size(); ++g) {
+    const std::int64_t sequences = step.load[g].sequences;
+    if (sequences < 2) return {};
+    out[0].load[g].sequences = (sequences + 1) / 2;
+    out[1].load[g].sequences = sequences / 2;
+  }
+  return out;
+}
+
+}  // namespace
+
+bool splits_into_micro_batches(const Deployment& deployment, const Step& step) {
+  return deployment.micro_batches == 2 && !halves(step).empty();
+}
+
 Program build_program(const Deployment& deployment, const Step& step, const KernelFacts& facts, std::int64_t rank) {
-  RankStep s(deployment, step, facts, rank);
-  Value residual = embedding(s);
-  for (std::int64_t layer = 0; layer < s.m.layers; ++layer) residual = decoder_layer(s, residual, layer);
-  head(s, residual);
-  return s.p.take();
+  ProgramBuilder builder;
+  std::vector<Step> parts = deployment.micro_batches == 2 ? halves(step) : std::vector<Step>{};
+  if (parts.empty()) parts.push_back(step);
+  std::vector<RankStep> lanes;
+  for (std::size_t lane = 0; lane < parts.size(); ++lane)
+    lanes.emplace_back(builder, deployment, parts[lane], facts, rank, static_cast<int>(lane));
+  // Layer by layer in turn: one micro-batch communicates while the other computes.
+  std::vector<Value> residual;
+  for (RankStep& s : lanes) {
+    builder.set_lane(s.lane);
+    residual.push_back(embedding(s));
+  }
+  for (std::int64_t layer = 0; layer < deployment.model.layers; ++layer)
+    for (RankStep& s : lanes) {
+      builder.set_lane(s.lane);
+      Value& stream = residual[static_cast<std::size_t>(s.lane)];
+      stream = decoder_layer(s, stream, layer);
+    }
+  for (RankStep& s : lanes) {
+    builder.set_lane(s.lane);
+    const Value last = residual[static_cast<std::size_t>(s.lane)];
+    head(s, last, "final_norm");
+    if (deployment.features.speculative_tokens > 0) draft(s, own_stream(s, last));
+  }
+  return builder.take();
 }
 
 }  // namespace ascendsim

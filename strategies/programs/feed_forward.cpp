@@ -47,8 +47,9 @@ Routing route(RankStep& s, Value x) {
 RoutedRows routed_rows(const RankStep& s, std::int64_t tokens) {
   return {.tokens = tokens,
           .top_k = static_cast<std::int32_t>(s.m.top_k),
-          .experts = static_cast<std::int32_t>(s.m.experts),
-          .local_experts = static_cast<std::int32_t>(ceil_div(s.m.experts, s.l.moe_ep))};
+          // Replicas share their expert's copies evenly.
+          .experts = static_cast<std::int32_t>(s.d.physical_experts()),
+          .local_experts = static_cast<std::int32_t>(ceil_div(s.d.physical_experts(), s.l.moe_ep))};
 }
 
 // The experts of this rank over the copies that reached it; the expert width is split over moe_tp.
@@ -57,7 +58,7 @@ Value experts(RankStep& s, Value copies, const RoutedRows& rows, std::int64_t ca
                                        s.expert_weight("experts_gate_up", s.m.hidden, 2 * s.m.expert_width,
                                                        {.column_parts = s.l.moe_tp, .column_part = s.at.moe_tp}),
                                        rows, capacity, s.d.dtype);
-  const bool quantised = s.d.quantisation.of(Module::kRoutedExpert).activation != ActivationQuant::kNone;
+  const bool quantised = s.routed_precision().activation != ActivationQuant::kNone;
   const Value act = swiglu(s.p, "experts_swiglu", gate_up, quantised ? Dtype::kInt8 : s.d.dtype, capacity);
   return grouped_linear(s.p, "experts_down", act,
                         s.expert_weight("experts_down", s.m.expert_width, s.m.hidden,
@@ -66,7 +67,7 @@ Value experts(RankStep& s, Value copies, const RoutedRows& rows, std::int64_t ca
 }
 
 Dtype routed_input(const RankStep& s) {
-  return s.d.quantisation.of(Module::kRoutedExpert).activation != ActivationQuant::kNone ? Dtype::kInt8 : s.d.dtype;
+  return s.routed_precision().activation != ActivationQuant::kNone ? Dtype::kInt8 : s.d.dtype;
 }
 
 }  // namespace
@@ -74,7 +75,7 @@ Dtype routed_input(const RankStep& s) {
 Value dense_mlp(RankStep& s, Value x) {
   s.category(Category::kLinear);
   return gated_mlp(s, Module::kDenseMlp, {"mlp_quant", "mlp_gate_up", "mlp_swiglu", "mlp_down"}, x,
-                   s.m.dense_width, s.l.tp, s.at.tp);
+                   s.m.dense_width, s.token_split() ? 1 : s.l.tp, s.token_split() ? 0 : s.at.tp);
 }
 
 Value moe_all_gather(RankStep& s, Value gathered) {
@@ -82,7 +83,7 @@ Value moe_all_gather(RankStep& s, Value gathered) {
   // Every rank sees every row; padding rows are carried but not computed.
   const Value x = gathered.row_slice(0, std::min<std::int64_t>(gathered.rows, s.world_rows));
   const Routing routing = route(s, x);
-  const Value shared = shared_expert(s, x, s.l.world(), s.at.moe_ep * s.l.moe_tp + s.at.moe_tp);
+  const Value shared = shared_expert(s, x, s.l.world(), s.rank);
 
   // init-routing allocates every copy of every (padded) row, although only this rank's experts' copies are valid.
   const RoutedRows rows = routed_rows(s, x.rows);
@@ -109,40 +110,73 @@ std::int64_t padded_all_to_all_rows(const Deployment& d, std::int64_t rows, bool
   return round_up(static_cast<std::int64_t>(static_cast<double>(d.model.top_k * rows) * factor()), d.layout.moe_ep);
 }
 
+namespace {
+
+// One rank's side of an all-to-all over the expert-parallel group.
+struct Exchange {
+  Value rows;                          // of this rank, normed
+  Routing routing{};
+  RoutedRows expected;                 // what comes in
+  std::int64_t copies = 0;             // what goes out
+  ProgramBuilder::Group group;
+};
+
+// Bytes of the rows that travel, with an fp32 scale each where they are int8. Idle groups send as many padding rows as
+// the others.
+Bytes travelling(const RankStep& s, Dtype dtype) {
+  const std::int64_t rows = s.padded_world_rows / s.l.world() * s.m.top_k;
+  return Bytes(rows * (s.m.hidden * bits(dtype) + (dtype == Dtype::kInt8 ? bits(Dtype::kFp32) : 0)) / 8);
+}
+
+// MC2: fused kernels deal rows out and quantise them on the way; 16-bit rows come back.
+Value exchange_fused(RankStep& s, const Exchange& e) {
+  const Value received = s.p.activation(routed_input(s), e.expected.expected(), s.m.hidden);
+  s.p.exchange(kMoeDispatch, "moe_dispatch", e.rows, received, e.group, travelling(s, received.dtype));
+  const Value results = experts(s, received, e.expected, 0);
+  const Value returned = s.p.activation(s.d.dtype, e.copies, s.m.hidden);
+  s.p.exchange(kMoeCombine, "moe_combine", results, returned, e.group, travelling(s, s.d.dtype));
+  return returned;
+}
+
+// MindIE's prefill: fixed-size buffers of 16-bit rows, an equal share for every peer, whatever the router said.
+Value exchange_padded(RankStep& s, const Exchange& e) {
+  const std::int64_t buffer = padded_all_to_all_rows(s.d, s.scattered_rows, true);
+  const Value dealt = deal_out(s.p, "init_routing", e.rows, e.routing, e.copies, e.copies, s.d.dtype);
+  const Value received = s.p.all_to_all("moe_dispatch", copy_rows(s.p, "all_to_all_pad", dealt, buffer), e.group, buffer, s.m.hidden);
+  const Value valid = received.row_slice(0, std::min<std::int64_t>(received.rows, e.expected.expected()));
+  const Value in = s.prepared(Module::kRoutedExpert, "experts_quant", valid);
+  const Value results = copy_rows(s.p, "all_to_all_unpad", experts(s, in, e.expected, buffer), buffer);
+  const Value returned = s.p.all_to_all("moe_combine", results, e.group, buffer, s.m.hidden);
+  return returned.row_slice(0, std::min<std::int64_t>(buffer, e.copies));
+}
+
+// All-to-all-v: rows quantised before they leave, real counts, 16-bit rows back (cann-recipes, vLLM-Ascend).
+Value exchange_exact(RankStep& s, const Exchange& e) {
+  const Value dealt = deal_out(s.p, "init_routing", e.rows, e.routing, e.copies, e.copies, routed_input(s));
+  const Value received = s.p.activation(routed_input(s), e.expected.expected(), s.m.hidden);
+  s.p.exchange(kAllToAllRows, "moe_dispatch", dealt, received, e.group, travelling(s, received.dtype));
+  const Value results = experts(s, received, e.expected, 0);
+  const Value returned = s.p.activation(s.d.dtype, e.copies, s.m.hidden);
+  s.p.exchange(kAllToAllRows, "moe_combine", results, returned, e.group, travelling(s, s.d.dtype));
+  return returned;
+}
+
+}  // namespace
+
 Value moe_all_to_all(RankStep& s, Value x) {
   s.category(Category::kMoe);
-  const std::int64_t own = std::min<std::int64_t>(x.rows, s.l.tp > 1 ? ceil_div(s.rows, s.l.tp) : s.rows);
-  const Value mine = x.row_slice(0, own);
-  const Routing routing = route(s, mine);
-  const Value shared = shared_expert(s, mine, s.l.moe_tp, s.at.moe_tp);
-  const RoutedRows rows = routed_rows(s, s.world_rows);
-  const std::int64_t sent = own * s.m.top_k;
-  const auto ep = s.group(Group::kMoeEp);
-
-  Value returned;
-  if (s.phase == Phase::kDecode) {
-    // MC2: rows are dealt out and quantised on the way, with an fp32 scale each; 16-bit rows come back. Idle groups send
-    // as many padding rows as the others.
-    const std::int64_t travelling = s.padded_world_rows / s.l.world() * s.m.top_k;
-    const std::int64_t scale = routed_input(s) == Dtype::kInt8 ? bits(Dtype::kFp32) : 0;
-    const Value received = s.p.activation(routed_input(s), rows.expected(), s.m.hidden);
-    s.p.exchange(kMoeDispatch, "moe_dispatch", mine, received, ep,
-                 Bytes(travelling * (s.m.hidden * bits(received.dtype) + scale) / 8));
-    const Value results = experts(s, received, rows, 0);
-    returned = s.p.activation(s.d.dtype, sent, s.m.hidden);
-    s.p.exchange(kMoeCombine, "moe_combine", results, returned, ep, Bytes(travelling * s.m.hidden * bits(s.d.dtype) / 8));
-  } else {
-    // Fixed-size buffers of 16-bit rows, an equal share for every peer, whatever the router said.
-    const std::int64_t buffer = padded_all_to_all_rows(s.d, s.scattered_rows, true);
-    const Value dealt = deal_out(s.p, "init_routing", mine, routing, sent, sent, s.d.dtype);
-    const Value out = copy_rows(s.p, "all_to_all_pad", dealt, buffer);
-    const Value received = s.p.all_to_all("moe_dispatch", out, ep, buffer, s.m.hidden);
-    const Value valid = received.row_slice(0, std::min<std::int64_t>(received.rows, rows.expected()));
-    const Value in = s.prepared(Module::kRoutedExpert, "experts_quant", valid);
-    const Value results = copy_rows(s.p, "all_to_all_unpad", experts(s, in, rows, buffer), buffer);
-    returned = s.p.all_to_all("moe_combine", results, ep, buffer, s.m.hidden).row_slice(0, std::min<std::int64_t>(buffer, sent));
-  }
-  const Value out = sum_up(s.p, "finalize_routing", returned, routing, own, x.rows);
+  const bool scattered = s.scattered_rows < s.padded_rows;
+  const std::int64_t own = std::min<std::int64_t>(x.rows, scattered ? ceil_div(s.rows, s.l.tp) : s.rows);
+  Exchange e{.rows = x.row_slice(0, own),
+             .expected = routed_rows(s, s.world_rows),
+             .copies = own * s.m.top_k,
+             .group = s.group(Group::kMoeEp)};
+  e.routing = route(s, e.rows);
+  const Value shared = shared_expert(s, e.rows, s.l.moe_tp, s.at.moe_tp);
+  const Value returned = s.phase == Phase::kDecode        ? exchange_fused(s, e)
+                         : s.d.experts.exact_all_to_all ? exchange_exact(s, e)
+                                                        : exchange_padded(s, e);
+  const Value out = sum_up(s.p, "finalize_routing", returned, e.routing, own, x.rows);
   add(s.p, "shared_add", out.row_slice(0, own), shared);
   return out;
 }

@@ -2,6 +2,9 @@
 // fa_update.cpp). Prefill expands keys and values from the latent; decode absorbs W_UK and W_UV and attends to the cached
 // latent itself. Context parallelism gathers the latent of the whole prompt once and expands it on every rank, then calls
 // the kernel block by block in ring order (documented as a ring; the code has no point-to-point transfer).
+#include <algorithm>
+#include <vector>
+
 #include "strategies/partitions.h"
 #include "strategies/programs/rank_step.h"
 #include "workloads/operators/attention.h"
@@ -20,14 +23,10 @@ struct ProjectedQueries {
 
 RankStep::Cut by_heads(const RankStep& s) { return {.column_parts = s.l.tp, .column_part = s.at.tp}; }
 
-// Tokens of one sequence that this rank keeps in its KV shard, of `tokens` so far.
-std::int64_t cached_tokens(const RankStep& s, std::int64_t prompt, std::int64_t generated) {
-  const auto placed = place_blocks(prompt, generated, s.l.kv_shards(), s.d.limits.block_tokens);
-  return placed.tokens[static_cast<std::size_t>(s.at.kv_shard(s.l))];
-}
-
-Value kv_cache(RankStep& s, std::int64_t tokens) {
-  return s.p.state(s.d.dtype, tokens * s.load.sequences, s.m.cache_width(), {.key = "kv_cache"});
+Value kv_cache(RankStep& s) {
+  const std::int64_t rows = s.cached_tokens * s.load.sequences;
+  return s.d.kv_int8 ? s.p.state(Dtype::kInt8, rows, s.d.cached_token_layer().count(), {.key = "kv_cache"})
+                     : s.p.state(s.d.dtype, rows, s.m.cache_width(), {.key = "kv_cache"});
 }
 
 Value qkv_a_weight(RankStep& s) { return s.weight(Module::kAttentionA, "qkv_a", s.m.hidden, s.m.q_rank + s.m.cache_width()); }
@@ -35,8 +34,13 @@ Value q_b_weight(RankStep& s) { return s.weight(Module::kQB, "q_b", s.m.q_rank, 
 Value w_uk_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uk", s.m.kv_rank, s.m.heads * s.m.nope, by_heads(s)); }
 Value w_uv_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uv", s.m.kv_rank, s.m.heads * s.m.value, by_heads(s)); }
 
+struct Compressed {
+  Value q_c;      // [rows, q_rank], ready for q_b
+  Value latent;   // [rows, kv_rank + rope], normed and rotated
+};
+
 // The separate operators of the projections; every TP rank computes q_a and kv_a whole.
-ProjectedQueries project(RankStep& s, Value x, Value cache_rows) {
+Compressed compress(RankStep& s, Value x, Value cache_rows) {
   s.category(Category::kVector);
   Value h = rms_norm(s.p, "input_norm", x, s.norm_weight("input_norm", s.m.hidden), s.norm_output(Module::kAttentionA));
   h = s.prepared(Module::kAttentionA, "input_quant", h);
@@ -46,25 +50,77 @@ ProjectedQueries project(RankStep& s, Value x, Value cache_rows) {
   Value q_c = rms_norm(s.p, "q_a_norm", a.column_slice(0, s.m.q_rank), s.norm_weight("q_a_norm", s.m.q_rank),
                        s.norm_output(Module::kQB));
   q_c = s.prepared(Module::kQB, "q_a_quant", q_c);
+  const Value latent = kv_norm_rope_cache(s.p, "kv_norm_rope_cache", a.column_slice(s.m.q_rank, s.m.cache_width()),
+                                          s.norm_weight("kv_a_norm", s.m.kv_rank), cache_rows);
+  return {q_c, latent};
+}
+
+Value queries_of_heads(RankStep& s, Value q_c) {
   s.category(Category::kLinear);
   const Value q = linear(s.p, "q_b", q_c, q_b_weight(s), s.d.dtype);
   s.category(Category::kVector);
   // The rotated columns of all heads, one after another: what the kernel touches of q.
   rope(s.p, "q_rope", q.column_slice(0, s.heads * s.m.rope));
-  const Value latent = kv_norm_rope_cache(s.p, "kv_norm_rope_cache", a.column_slice(s.m.q_rank, s.m.cache_width()),
-                                          s.norm_weight("kv_a_norm", s.m.kv_rank), cache_rows);
-  return {q, latent};
+  return q;
 }
 
-// Calls of the attention kernel over the whole prompt: (query chunk i, key chunk j) in chunk order, skipping what
+ProjectedQueries project(RankStep& s, Value x, Value cache_rows) {
+  const Compressed c = compress(s, x, cache_rows);
+  return {queries_of_heads(s, c.q_c), c.latent};
+}
+
+struct Expanded {
+  Value k, v;     // [rows, heads * (nope + rope)], [rows, heads * value]
+};
+
+// Keys and values of this rank's heads from latent rows; MindIE transposes W_UK and W_UV each time.
+Expanded expand(RankStep& s, Value latent, const char* label_k, const char* label_v) {
+  const Value c = latent.column_slice(0, s.m.kv_rank), k_rope = latent.column_slice(s.m.kv_rank, s.m.rope);
+  s.category(Category::kLinear);
+  const Value k_nope = linear(s.p, label_k, c, transpose(s.p, "w_uk_transpose", w_uk_weight(s)), s.d.dtype);
+  const Value v = linear(s.p, label_v, c, transpose(s.p, "w_uv_transpose", w_uv_weight(s)), s.d.dtype);
+  s.category(Category::kVector);
+  return {concat_key(s.p, "k_concat", k_nope, k_rope, static_cast<int>(s.heads)), v};
+}
+
+PrefillCore prefill_core(const RankStep& s) {
+  return {.heads = static_cast<std::int32_t>(s.heads),
+          .key_width = static_cast<std::int32_t>(s.m.qk_width()),
+          .value_width = static_cast<std::int32_t>(s.m.value),
+          .tile = s.facts.attention_tile,
+          .softmax_ops_per_score = s.facts.softmax_ops_per_score,
+          .softmax_ops_per_row = s.facts.softmax_ops_per_row};
+}
+
+// The cached prefix: its shards are gathered, padded to the longest, and expanded whole on every rank; every new token
+// attends to all of it without a mask.
+void attend_history(RankStep& s, Value q, Value out, Value lse, Value cache) {
+  const std::int64_t shards = s.l.kv_shards(), block = s.d.limits.block_tokens;
+  const std::int64_t longest = ceil_div(s.load.history, block * shards) * block;
+  const std::int64_t local_rows = s.load.sequences * (shards > 1 ? longest : s.load.history);
+  s.category(Category::kVector);
+  const Value local = copy_rows(s.p, "history_load", cache.row_slice(0, std::min<std::int64_t>(cache.rows, local_rows)), local_rows);
+  Value latent = s.p.all_gather("history_gather", local, s.group(Group::kKvShards));
+  const std::int64_t rows = s.load.sequences * s.load.history;
+  if (shards > 1) latent = copy_rows(s.p, "history_reorder", latent.row_slice(0, std::min<std::int64_t>(latent.rows, rows)), rows);
+  const Expanded kv = expand(s, latent, "history_kv_b_k", "history_kv_b_v");
+
+  // Queries lie chunk after chunk, in each chunk sequence after sequence.
+  std::vector<AttentionBlock> blocks;
+  const std::int64_t chunk = s.rows / s.load.sequences / (s.l.cp > 1 ? 2 : 1);
+  for (std::int64_t first = 0; first < s.rows; first += chunk)
+    blocks.push_back({.q_row = static_cast<std::int32_t>(first),
+                      .q_rows = static_cast<std::int32_t>(chunk),
+                      .k_row = static_cast<std::int32_t>(first / chunk % s.load.sequences * s.load.history),
+                      .k_rows = static_cast<std::int32_t>(s.load.history)});
+  s.category(Category::kAttention);
+  attend(s.p, "history_attention", prefill_core(s), blocks, q, kv.k, kv.v, out, lse);
+}
+
+// Calls of the attention kernel over the new tokens: (query chunk i, key chunk j) in chunk order, skipping what
 // causality hides. Without context parallelism the prompt is one chunk.
-void attend_in_chunks(RankStep& s, Value q, Value k, Value v, Value out, Value lse) {
-  PrefillCore core{.heads = static_cast<std::int32_t>(s.heads),
-                   .key_width = static_cast<std::int32_t>(s.m.qk_width()),
-                   .value_width = static_cast<std::int32_t>(s.m.value),
-                   .tile = s.facts.attention_tile,
-                   .softmax_ops_per_score = s.facts.softmax_ops_per_score,
-                   .softmax_ops_per_row = s.facts.softmax_ops_per_row};
+void attend_in_chunks(RankStep& s, Value q, Value k, Value v, Value out, Value lse, bool after_history) {
+  PrefillCore core = prefill_core(s);
   const bool cut = s.l.cp > 1;
   const Zigzag z = zigzag(s.load.new_tokens, s.l.cp, s.at.cp);
   const std::int64_t chunk = cut ? z.chunk : s.load.new_tokens;
@@ -82,7 +138,7 @@ void attend_in_chunks(RankStep& s, Value q, Value k, Value v, Value out, Value l
     for (std::int64_t j = 0; j <= i; ++j) {
       const auto keys = [&](Value x) { return x.row_slice(j * rows, rows); };
       for (AttentionBlock& b : blocks) b.causal = i == j;
-      core.accumulate = j > 0;
+      core.accumulate = after_history || j > 0;
       attend(s.p, cut ? "ring_mla" : "attention", core, blocks, queries(q), keys(k), keys(v), queries(out), queries(lse));
     }
   }
@@ -92,34 +148,50 @@ void attend_in_chunks(RankStep& s, Value q, Value k, Value v, Value out, Value l
 
 Value mla_prefill(RankStep& s, Value residual) {
   const Value x = residual.row_slice(0, s.rows);
-  const std::int64_t local = s.load.sequences > 0 ? cached_tokens(s, s.load.new_tokens, 0) : 0;
-  const Value cache = kv_cache(s, local);
+  const Value cache = kv_cache(s);
   auto [q, latent] = project(s, x, cache);
+  const Value out = s.p.activation(s.d.dtype, s.rows, s.heads * s.m.value);
+  const Value lse = s.p.activation(Dtype::kFp32, s.rows, s.heads);
+  const bool history = s.load.history > 0 && s.load.sequences > 0;
+  if (history) attend_history(s, q, out, lse, cache);
 
   if (s.l.cp > 1) {
     latent = s.p.all_gather("latent_gather", latent, s.group(Group::kAttnCp));
     s.category(Category::kVector);
     latent = copy_rows(s.p, "latent_reorder", latent, latent.rows);
   }
-  const Value c = latent.column_slice(0, s.m.kv_rank), k_rope = latent.column_slice(s.m.kv_rank, s.m.rope);
-  s.category(Category::kLinear);
-  const Value k_nope = linear(s.p, "kv_b_k", c, transpose(s.p, "w_uk_transpose", w_uk_weight(s)), s.d.dtype);
-  const Value v = linear(s.p, "kv_b_v", c, transpose(s.p, "w_uv_transpose", w_uv_weight(s)), s.d.dtype);
-  s.category(Category::kVector);
-  const Value k = concat_key(s.p, "k_concat", k_nope, k_rope, static_cast<int>(s.heads));
-
+  const Expanded kv = expand(s, latent, "kv_b_k", "kv_b_v");
   s.category(Category::kAttention);
-  const Value out = s.p.activation(s.d.dtype, s.rows, s.heads * s.m.value);
-  const Value lse = s.p.activation(Dtype::kFp32, s.rows, s.heads);
-  attend_in_chunks(s, q, k, v, out, lse);
+  attend_in_chunks(s, q, kv.k, kv.v, out, lse, history);
   return out;
+}
+
+// Tokens are split for the projections and o_proj, heads for attention: compressed queries and latent are gathered over the
+// TP group, attention outputs exchanged back. o_proj is whole on every rank.
+Value mla_prefill_token_split(RankStep& s, Value residual) {
+  const Value cache = kv_cache(s);
+  Compressed c = compress(s, residual, cache.row_slice(0, std::min<std::int64_t>(cache.rows, residual.rows)));
+  c.q_c = s.p.all_gather("q_c_gather", c.q_c, s.group(Group::kAttnTp)).row_slice(0, s.rows);
+  c.latent = s.p.all_gather("latent_gather", c.latent, s.group(Group::kAttnTp)).row_slice(0, s.rows);
+  const Value q = queries_of_heads(s, c.q_c);
+  const Value out = s.p.activation(s.d.dtype, s.padded_rows, s.heads * s.m.value);
+  const Value lse = s.p.activation(Dtype::kFp32, s.rows, s.heads);
+  const bool history = s.load.history > 0 && s.load.sequences > 0;
+  if (history) attend_history(s, q, out.row_slice(0, s.rows), lse, cache);
+  const Expanded kv = expand(s, c.latent, "kv_b_k", "kv_b_v");
+  s.category(Category::kAttention);
+  attend_in_chunks(s, q, kv.k, kv.v, out.row_slice(0, s.rows), lse, history);
+  const std::int64_t width = s.m.heads * s.m.value;
+  const Value own = s.p.all_to_all("attention_exchange", out, s.group(Group::kAttnTp), s.scattered_rows, width);
+  s.category(Category::kVector);
+  const Value x = s.prepared(Module::kOProj, "o_proj_quant", own);
+  s.category(Category::kLinear);
+  return linear(s.p, "o_proj", x, s.weight(Module::kOProj, "o_proj", width, s.m.hidden), s.d.dtype);
 }
 
 Value mla_decode(RankStep& s, Value residual) {
   const Value x = residual.row_slice(0, s.rows);
-  const std::int64_t local =
-      s.load.sequences > 0 ? cached_tokens(s, s.load.prompt, s.load.context - s.load.prompt) : 0;
-  const Value cache = kv_cache(s, local);
+  const Value cache = kv_cache(s);
 
   Value q;
   const Value new_rows = cache.row_slice(0, std::min<std::int64_t>(cache.rows, s.rows));
@@ -145,9 +217,10 @@ Value mla_decode(RankStep& s, Value residual) {
   s.category(Category::kAttention);
   const Partial partial = attend_absorbed(s.p, "mla_decode",
                                           {.heads = static_cast<std::int32_t>(core_heads),
+                                           .key_width = static_cast<std::int32_t>(s.m.cache_width()),
                                            .latent_width = static_cast<std::int32_t>(s.m.kv_rank),
-                                           .context = s.rows * local,
-                                           .cache_rows = s.load.sequences * local},
+                                           .context = s.rows * s.cached_tokens,
+                                           .cache_rows = s.load.sequences * s.cached_tokens},
                                           q, cache, Dtype::kFp32);
   Value out = partial.out;
   if (s.l.kv_shards() > 1) {
@@ -163,7 +236,22 @@ Value mla_decode(RankStep& s, Value residual) {
   return per_head_linear(s.p, "v_absorb", out, w_uv_weight(s), static_cast<int>(s.heads));
 }
 
+// Local tensor parallelism of o_proj (MindIE o_proj_local_tp, with tp = 1): the group's ranks exchange tokens for heads, each
+// multiplies its heads' part for all of them, and the sums are scattered back to the tokens' owners.
+Value local_output_projection(RankStep& s, Value attention_out) {
+  const std::int64_t parts = s.l.o_proj_parts(), width = s.m.heads * s.m.value;
+  s.category(Category::kVector);
+  const Value padded = copy_rows(s.p, "o_proj_pad", attention_out, s.padded_rows);
+  const Value exchanged = s.p.all_to_all("o_proj_exchange", padded, s.group(Group::kOProjTp), s.padded_rows * parts, width / parts);
+  s.category(Category::kVector);
+  const Value x = s.prepared(Module::kOProj, "o_proj_quant", exchanged);
+  s.category(Category::kLinear);
+  const Value w = s.weight(Module::kOProj, "o_proj", width, s.m.hidden, {.row_parts = parts, .row_part = s.rank % parts});
+  return s.p.reduce_scatter("o_proj_reduce_scatter", linear(s.p, "o_proj", x, w, s.d.dtype), s.group(Group::kOProjTp));
+}
+
 Value output_projection(RankStep& s, Value attention_out) {
+  if (s.l.o_proj_parts() > 1) return local_output_projection(s, attention_out);
   s.category(Category::kVector);
   const Value x = s.prepared(Module::kOProj, "o_proj_quant", attention_out);
   s.category(Category::kLinear);

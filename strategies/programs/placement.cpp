@@ -6,7 +6,8 @@ Placement place_collectives(const Layout& l, bool moe_layer, bool last_layer) {
   const std::int64_t world = l.world();
   const std::int64_t attention = l.dp * l.cp;
   const std::int64_t ffn = !moe_layer ? attention : l.ep_level == 2 ? world : 1;
-  const std::int64_t out = last_layer ? 1 : attention;
+  // The head is cut over the world and needs every row there, unless it has a local group of its own.
+  const std::int64_t out = last_layer && !l.local_head() ? 1 : attention;
   Placement p;
   p.attention_all_reduce = l.tp > 1 && ffn == attention;
   p.attention_reduce_scatter = l.tp > 1 && !p.attention_all_reduce;

@@ -11,31 +11,51 @@ namespace {
 
 // Rows of one attention stream: with context parallelism a prompt's padded zigzag chunks, two a rank.
 std::int64_t attention_rows(const Layout& l, Phase phase, const GroupLoad& load) {
-  if (phase == Phase::kDecode) return load.sequences;
+  if (phase == Phase::kDecode) return load.sequences * load.new_tokens;
   if (load.sequences == 0) return 0;
   return load.sequences * (l.cp == 1 ? load.new_tokens : 2 * zigzag(load.new_tokens, l.cp, 0).chunk);
 }
 
 }  // namespace
 
-RankStep::RankStep(const Deployment& deployment, const Step& step, const KernelFacts& kernel_facts, std::int64_t rank)
-    : d(deployment),
+RankStep::RankStep(ProgramBuilder& builder, const Deployment& deployment, const Step& step,
+                   const KernelFacts& kernel_facts, std::int64_t own_rank, int own_lane)
+    : p(builder),
+      d(deployment),
       m(deployment.model),
       l(deployment.layout),
       facts(kernel_facts),
       phase(step.phase),
-      at(coordinates(deployment.layout, rank)),
+      rank(own_rank),
+      lane(own_lane),
+      at(coordinates(deployment.layout, own_rank)),
       heads(deployment.model.heads / deployment.layout.tp) {
-  check(static_cast<std::int64_t>(step.load.size()) == l.dp, "a step needs a load for every DP group");
-  load = step.load[static_cast<std::size_t>(at.dp)];
+  if (!facts.communication_stream) p.serialise_communication();
+  set_loads(step.load);
+}
+
+void RankStep::set_loads(std::vector<GroupLoad> now) {
+  check(static_cast<std::int64_t>(now.size()) == l.dp, "a step needs a load for every DP group");
+  loads = std::move(now);
+  load = loads[static_cast<std::size_t>(at.dp)];
   rows = attention_rows(l, phase, load);
-  for (const GroupLoad& g : step.load) {
+  padded_rows = world_rows = world_sampled_rows = padded_sampled_rows = 0;
+  const auto sampled = [&](const GroupLoad& g) { return phase == Phase::kDecode ? g.sequences * g.new_tokens : g.sequences; };
+  for (const GroupLoad& g : loads) {
     const std::int64_t r = attention_rows(l, phase, g);
     padded_rows = std::max(padded_rows, r);
     world_rows += r * l.cp;
-    sampled_rows += g.sequences;
+    world_sampled_rows += sampled(g);
+    padded_sampled_rows = std::max(padded_sampled_rows, sampled(g));
   }
-  if (place_collectives(l, true, false).attention_reduce_scatter) padded_rows = round_up(padded_rows, l.tp);
+  sampled_rows = sampled(load);
+  cached_tokens = 0;
+  if (load.sequences > 0) {
+    const std::int64_t generated = std::max<std::int64_t>(0, load.context - load.prompt);
+    const auto placed = place_blocks(load.prompt, generated, l.kv_shards(), d.limits.block_tokens);
+    cached_tokens = placed.tokens[static_cast<std::size_t>(at.kv_shard(l))];
+  }
+  if (place_collectives(l, true, false).attention_reduce_scatter || token_split()) padded_rows = round_up(padded_rows, l.tp);
   scattered_rows = ceil_div(padded_rows, l.tp);
   padded_world_rows = padded_rows * l.dp * l.cp;
 }
@@ -50,6 +70,9 @@ ProgramBuilder::Group RankStep::group(Group g) const {
       case Group::kMoeTp: return l.moe_tp;
       case Group::kMoeEp: return l.moe_ep;
       case Group::kWorld: return l.world();
+      case Group::kKvShards: return l.kv_shards();
+      case Group::kOProjTp: return l.o_proj_parts();
+      case Group::kLmHeadTp: return l.lm_head_parts();
     }
     return 1;
   };
@@ -67,8 +90,8 @@ Value RankStep::weight(Module module, const char* key, std::int64_t inputs, std:
 }
 
 Value RankStep::expert_weight(const char* key, std::int64_t inputs, std::int64_t outputs, Cut cut) {
-  const Precision& precision = d.quantisation.of(Module::kRoutedExpert);
-  const std::int64_t experts = ceil_div(m.experts, l.moe_ep);
+  const Precision& precision = routed_precision();
+  const std::int64_t experts = ceil_div(d.physical_experts(), l.moe_ep);
   const std::int64_t in = ceil_div(inputs, cut.row_parts), out = ceil_div(outputs, cut.column_parts);
   return p.weight(precision.weight, in, out,
                   {.key = key,
@@ -77,6 +100,12 @@ Value RankStep::expert_weight(const char* key, std::int64_t inputs, std::int64_t
                    .first_expert = static_cast<std::int32_t>(experts * at.moe_ep),
                    .experts = static_cast<std::int32_t>(experts),
                    .extra = precision.scale_per_channel * (out * experts)});
+}
+
+const Precision& RankStep::routed_precision() const {
+  // The MTP layer's experts stay int8 where the main model's are int4 (msmodelslim mtp_quant_module.py).
+  const bool stays_int8 = drafting && d.quantisation.of(Module::kRoutedExpert).weight == Dtype::kInt4;
+  return d.quantisation.of(stays_int8 ? Module::kSharedExpert : Module::kRoutedExpert);
 }
 
 Value RankStep::prepared(Module module, const char* label, Value x) {

@@ -8,14 +8,21 @@
 namespace ascendsim {
 
 struct RankStep {
-  RankStep(const Deployment& deployment, const Step& step, const KernelFacts& kernel_facts, std::int64_t rank);
+  RankStep(ProgramBuilder& builder, const Deployment& deployment, const Step& step, const KernelFacts& kernel_facts,
+           std::int64_t own_rank, int own_lane = 0);
+  // Draft passes run on fewer rows a sequence than the step they belong to.
+  void set_loads(std::vector<GroupLoad> loads);
 
+  ProgramBuilder& p;
   const Deployment& d;
   const Model& m;
   const Layout& l;
   const KernelFacts& facts;
   Phase phase;
-  GroupLoad load;                                // of this rank's DP group
+  std::vector<GroupLoad> loads;                  // of every DP group
+  GroupLoad load;                                // of this rank's
+  std::int64_t rank;
+  int lane;                                      // of streams: one a micro-batch
   RankCoordinates at;
   std::int64_t heads;                            // of this rank: N / tp
   // Rows. Real rows are computed; padded rows only travel in collectives (an idle DP group sends nothing but padding).
@@ -24,9 +31,16 @@ struct RankStep {
   std::int64_t scattered_rows = 0;               // padded_rows / tp
   std::int64_t world_rows = 0;                   // real rows of all attention streams together
   std::int64_t padded_world_rows = 0;
-  std::int64_t sampled_rows = 0;                 // rows of logits over all DP groups
-  ProgramBuilder p;
+  std::int64_t sampled_rows = 0;                 // rows of logits of this rank's DP group
+  std::int64_t world_sampled_rows = 0;           // of all DP groups
+  std::int64_t padded_sampled_rows = 0;          // of the busiest one
+  std::int64_t cached_tokens = 0;                // of one sequence, in this rank's KV shard
+  bool drafting = false;                         // inside the MTP layer
 
+  // Every rank of the TP group keeps its own tokens outside attention (cann-recipes "SP-TP-SP").
+  [[nodiscard]] bool token_split() const { return d.token_split_prefill && phase == Phase::kPrefill && l.tp > 1; }
+  // Rows of the residual stream that this rank keeps.
+  [[nodiscard]] std::int64_t stream_rows() const { return token_split() ? scattered_rows : padded_rows; }
   [[nodiscard]] ProgramBuilder::Group group(Group g) const;
   void category(Category c) { p.set_category(static_cast<std::uint8_t>(c)); }
 
@@ -41,6 +55,8 @@ struct RankStep {
   Value expert_weight(const char* key, std::int64_t inputs, std::int64_t outputs, Cut cut);
   Value norm_weight(const char* key, std::int64_t width) { return weight(Module::kNorm, key, 1, width); }
 
+  [[nodiscard]] const Precision& routed_precision() const;
+
   // x for a layer of that module: as it is, or quantised per token where the scheme says dynamic.
   Value prepared(Module module, const char* label, Value x);
   // What a norm in front of that module puts out: int8 where the scheme is static.
@@ -50,6 +66,7 @@ struct RankStep {
 // Attention of one layer: residual stream [padded_rows, hidden] -> this rank's partial sum [rows, hidden] before the
 // collective over attn_tp. `cache` is the rank's share of the layer's KV cache.
 Value mla_prefill(RankStep& s, Value residual);
+Value mla_prefill_token_split(RankStep& s, Value residual);
 Value mla_decode(RankStep& s, Value residual);
 // o_proj -> [padded_rows, hidden]: the padding rows are what the following collective carries besides.
 Value output_projection(RankStep& s, Value attention_out);

@@ -11,10 +11,11 @@
 
 namespace ascendsim {
 
-// What one DP group has to do in the step. Prefill: `sequences` prompts of `new_tokens` each. Decode: `sequences` rows of
-// one token, each attending to `context` cached tokens (its own included), of which `prompt` were prefilled.
+// What one DP group has to do in the step. Prefill: `sequences` prompts of `history` cached and `new_tokens` new tokens
+// each. Decode: `new_tokens` rows a sequence (1 and its drafts), each attending to `context` cached tokens (its own
+// included), of which `prompt` were prefilled.
 struct GroupLoad {
-  std::int64_t sequences = 0, new_tokens = 0, context = 0, prompt = 0;
+  std::int64_t sequences = 0, new_tokens = 0, context = 0, prompt = 0, history = 0;
   bool operator==(const GroupLoad&) const = default;
 };
 struct Step {
@@ -22,18 +23,23 @@ struct Step {
   std::vector<GroupLoad> load;                   // one per DP group; sequences = 0: the group idles but takes part
 };
 // `sequences` requests spread over the DP groups as evenly as they go.
-Step prefill_step(const Layout& layout, std::int64_t sequences, std::int64_t tokens);
-Step decode_step(const Layout& layout, std::int64_t sequences, std::int64_t prompt, std::int64_t context);
+Step prefill_step(const Layout& layout, std::int64_t sequences, std::int64_t tokens, std::int64_t history = 0);
+Step decode_step(const Layout& layout, std::int64_t sequences, std::int64_t prompt, std::int64_t context,
+                 std::int64_t rows_per_sequence = 1);
 
 // What the engine's kernels are like, as far as programs depend on it.
 struct KernelFacts {
   std::int32_t attention_tile = 1;
   double softmax_ops_per_score = 0, softmax_ops_per_row = 0;
   std::int64_t prolog_max_tokens = 0;            // fused MLA prolog up to here; 0 = the engine has none
+  Duration kernel_gap{};                         // after every kernel: replayed graphs
+  bool communication_stream = true;              // collectives on a stream of their own, beside compute
 };
 
 // Equal for ranks whose programs are equal.
 std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64_t rank);
+// True when the step runs as two micro-batches on two lanes.
+bool splits_into_micro_batches(const Deployment& deployment, const Step& step);
 Program build_program(const Deployment& deployment, const Step& step, const KernelFacts& facts, std::int64_t rank);
 
 }  // namespace ascendsim

@@ -121,10 +121,11 @@ void Rules::sequence_and_context() {
           fmt::format("{}: this feature supports only FP16 and does not support BF16", splitting_page()),
           "set \"torch_dtype\": \"float16\" in the config.json of the weight folder");
   const std::string& model = d.model.name;
+  if (model.empty()) return;   // unknown, and said so
   const std::string& scheme = d.quantisation.name;
   const bool r1 = model == "DeepSeek-R1", v3 = model == "DeepSeek-V3" || model == "DeepSeek-V3.1";
   const bool named = (r1 && (scheme == "W8A8" || scheme == "W4A8")) || (v3 && scheme == "W4A8");
-  if (!named)
+  if (!named && !model.empty())   // an unknown model was reported as such
     warn("W0312", splitting_key(), fmt::format("{} with {} {} is not among the combinations that the page names", splitting_key(), model, scheme),
          fmt::format("{}: only W8A8 of DeepSeek-R1 and W4A8 of DeepSeek-R1, DeepSeek-V3 and DeepSeek-V3.1; the MindIE DeepSeek tuning "
                      "guide names W8A8 of V3, R1 and V3.1 as well", splitting_page()),

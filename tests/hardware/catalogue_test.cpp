@@ -127,7 +127,7 @@ TEST(Catalogue, AServerTakesAnotherBinOfItsGeneration) {
 }
 
 // Vendor formula for AllReduce on 8 cards (CANN 8.5 documentation, page 10_0043) against what the server file keeps of
-// it: the middle term is the traffic of 2 x 7/8 of the payload over seven links. Stated there: 3.6 % at most.
+// it: the middle term is the traffic of 2 x 7/8 of the payload over seven links. Stated there: 3.4 % at most.
 TEST(Catalogue, MeshFiguresReproduceTheVendorFormula) {
   const Server server = shipped_server("atlas-800i-a2");
   const double links =
@@ -137,12 +137,12 @@ TEST(Catalogue, MeshFiguresReproduceTheVendorFormula) {
     const double bytes = mib * 1048576;
     const double ramp_bytes = static_cast<double>(server.collectives.bytes("mesh_ramp_bytes").count());
     const double us = microseconds(server.collectives.duration("mesh_floor")) + 1e6 * bytes * 2 * 7 / 8 / links +
-                      microseconds(server.collectives.duration("mesh_ramp")) * (1 - std::exp(-bytes / ramp_bytes));
+                      microseconds(server.collectives.duration("mesh_ramp")) * bytes / std::sqrt(bytes * bytes + ramp_bytes * ramp_bytes);
     EXPECT_NEAR(us / published_us, 1.0, 0.04) << mib << " MiB";
   }
 }
 
-// CloudMatrix384 paper, arXiv 2506.12708 v2, Table 7: 128 tokens per die, top-8, 7680 B dispatched, 14336 B combined.
+// CloudMatrix384 paper, arXiv 2506.12708 v2, Table 7: 128 tokens per die, top-8, 7172 B dispatched (row and scale), 14336 B combined.
 TEST(Catalogue, ExpertExchangeFiguresReproduceTheirTable) {
   const FigureTable& fabric = shipped_server("cloudmatrix384").collectives;
   const auto us = [&](const std::string& phase, double octaves, double token_bytes) {
@@ -153,7 +153,7 @@ TEST(Catalogue, ExpertExchangeFiguresReproduceTheirTable) {
   const std::vector<double> dispatch{116, 131, 133, 141, 152, 152}, combined{118, 132, 146, 150, 150, 149};
   for (std::size_t i = 0; i < dispatch.size(); ++i) {
     const double octaves = 3.0 + static_cast<double>(i);  // expert-parallel size 8, 16, ... 256
-    EXPECT_NEAR(us("moe_dispatch", octaves, 7680) / dispatch[i], 1.0, 0.115);
+    EXPECT_NEAR(us("moe_dispatch", octaves, 7172) / dispatch[i], 1.0, 0.115);
     EXPECT_NEAR(us("moe_combine", octaves, 14336) / combined[i], 1.0, 0.115);
   }
 }

@@ -47,7 +47,7 @@ class TemporaryWeights {
 inline const Stack& mindie_stack() {
   static const Stack stack = [] {
     Diagnostics diagnostics;
-    Stack s = StackLibrary(ASCENDSIM_SOURCE_ROOT "/strategies/stacks").load("mindie", diagnostics);
+    Stack s = StackLibrary(ASCENDSIM_SOURCE_ROOT "/strategies/stacks").load("mindie", "", diagnostics);
     EXPECT_EQ(rendered(diagnostics), "");
     return s;
   }();

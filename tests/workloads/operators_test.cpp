@@ -234,7 +234,8 @@ TEST(Attention, WithoutPairsStartsNothing) { EXPECT_EQ(prefill({{.q_rows = 0, .k
 // 2 * 16 * (576 + 512) * 3000 FLOP; the cache is read once: 3000 rows of 1152 B.
 TEST(AbsorbedAttention, ByHand) {
   const Work w = work_of([](ProgramBuilder& p) {
-    attend_absorbed(p, "mla_decode", {.heads = 16, .latent_width = 512, .context = 3000, .cache_rows = 3000},
+    attend_absorbed(p, "mla_decode",
+                    {.heads = 16, .key_width = 576, .latent_width = 512, .context = 3000, .cache_rows = 3000},
                     p.input(Dtype::kFp16, 3, 16 * 576), p.state(Dtype::kFp16, 3000, 576, {}), Dtype::kFp32);
   });
   expect_family(w, Kernel::kMlaDecode);
@@ -246,7 +247,8 @@ TEST(AbsorbedAttention, ByHand) {
 // At 131,072 tokens, one query of TP8's 16 heads: 4,563,402,752 FLOP over 150,994,944 B of cache.
 TEST(AbsorbedAttention, AtALongContext) {
   const Work w = work_of([](ProgramBuilder& p) {
-    attend_absorbed(p, "mla_decode", {.heads = 16, .latent_width = 512, .context = 131'072, .cache_rows = 131'072},
+    attend_absorbed(p, "mla_decode",
+                    {.heads = 16, .key_width = 576, .latent_width = 512, .context = 131'072, .cache_rows = 131'072},
                     p.input(Dtype::kFp16, 1, 16 * 576), p.state(Dtype::kFp16, 131'072, 576, {}), Dtype::kFp32);
   });
   EXPECT_EQ(w.matrix.count(), 4'563'402'752);
@@ -255,7 +257,7 @@ TEST(AbsorbedAttention, AtALongContext) {
 
 TEST(AbsorbedAttention, OfAnEmptyShardStartsNothing) {
   const Work w = work_of([](ProgramBuilder& p) {
-    attend_absorbed(p, "mla_decode", {.heads = 1, .latent_width = 512}, p.input(Dtype::kFp16, 1, 576),
+    attend_absorbed(p, "mla_decode", {.heads = 1, .key_width = 576, .latent_width = 512}, p.input(Dtype::kFp16, 1, 576),
                     p.state(Dtype::kFp16, 0, 576, {}), Dtype::kFp32);
   });
   EXPECT_EQ(w.launches, 0);

@@ -44,7 +44,7 @@ Work decode_work(const OperatorView& v) {
   if (q.rows == 0 || core.context == 0) return {.launches = 0};
   return {.family = family(Kernel::kMlaDecode),
           .matrix_type = MatrixType::k16Bit,
-          .matrix = Flops(2 * std::int64_t{core.heads} * (cache.columns + core.latent_width) * core.context),
+          .matrix = Flops(2 * std::int64_t{core.heads} * (core.key_width + core.latent_width) * core.context),
           .read = Bytes(core.cache_rows * cache.columns * bits(cache.dtype) / 8) + q.bytes(),
           .written = v.out(0).bytes() + v.out(1).bytes()};
 }
@@ -83,7 +83,7 @@ void attend(ProgramBuilder& p, const char* label, PrefillCore core, std::span<co
 }
 
 Partial attend_absorbed(ProgramBuilder& p, const char* label, DecodeCore core, Value q, Value cache, Dtype lse_type) {
-  check(q.columns == core.heads * cache.columns, "absorbed queries need the width of a cache row for every head");
+  check(q.columns == core.heads * core.key_width, "absorbed queries need the width of a cached key for every head");
   const Partial partial{p.activation(q.dtype, q.rows, std::int64_t{core.heads} * core.latent_width),
                         p.activation(lse_type, q.rows, core.heads)};
   p.apply(kAbsorbedAttention, label, core, {q, cache}, {partial.out, partial.lse});

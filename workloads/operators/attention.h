@@ -32,11 +32,13 @@ void attend(ProgramBuilder& p, const char* label, PrefillCore core, std::span<co
 
 struct DecodeCore {
   std::int32_t heads = 0;
+  std::int32_t key_width = 0;          // 576: latent and rope key
   std::int32_t latent_width = 0;       // 512: values are the first columns of the cached row
   std::int64_t context = 0;            // cached rows that each query row attends to on this rank, summed over the rows
   std::int64_t cache_rows = 0;         // rows streamed from memory: sequences share nothing, drafts share their sequence's
 };
-// q [b, heads * 576] against cache [rows, 576] -> out [b, heads * 512], lse [b, heads].
+// q [b, heads * 576] against cache [rows, 576] (or int8 latent and 16-bit rope key side by side: 640 byte columns)
+// -> out [b, heads * 512], lse [b, heads].
 struct Partial {
   Value out, lse;
 };

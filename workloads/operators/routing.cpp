@@ -43,6 +43,7 @@ constexpr OperatorType kSumUp{"sum_up", sum_up_work};
 
 constexpr OperatorType kMoeDispatch{"moe_dispatch", nullptr, Primitive::kDispatch};
 constexpr OperatorType kMoeCombine{"moe_combine", nullptr, Primitive::kCombine};
+constexpr OperatorType kAllToAllRows{"all_to_all_rows", nullptr, Primitive::kAllToAll};
 
 Routing grouped_top_k(ProgramBuilder& p, const char* label, Value scores, int top_k) {
   const Routing r{p.activation(Dtype::kInt32, scores.rows, top_k), p.activation(Dtype::kFp32, scores.rows, top_k)};

@@ -22,5 +22,7 @@ Value sum_up(ProgramBuilder& p, const char* label, Value copies, const Routing& 
 
 // Fused dispatch / combine kernels between ranks (MindIE and vLLM-Ascend MC2: MoeDistributeDispatch / Combine).
 extern const OperatorType kMoeDispatch, kMoeCombine;
+// Unequal shares, as the router dealt them (all-to-all-v).
+extern const OperatorType kAllToAllRows;
 
 }  // namespace ascendsim

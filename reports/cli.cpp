@@ -1,0 +1,391 @@
+#include "reports/cli.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+
+#include "reports/commands/commands.h"
+#include "reports/findings.h"
+#include "reports/json.h"
+
+namespace ascendsim {
+
+namespace {
+
+constexpr std::int64_t kMostTokens = 1 << 24, kMostRequests = 1 << 20, kMostServers = 4096, kMostRows = 1 << 20;
+constexpr std::string_view kEnvironment[] = {"NPU_MEMORY_FRACTION"};
+
+// Options as they were written. Everything is text here, so that every mistake gets a message of ours.
+struct Written {
+  std::vector<std::string> words, env;
+  std::string hardware, servers, die, model, quantisation, role, input, output, batch, top, format, output_file;
+  bool json = false, strict = false, verbose = false, help = false, version = false;
+};
+
+// group 0: options of every command.
+struct OptionSpec {
+  const char* names;  // as CLI11 reads them; the first long one is the option's name
+  const char* value;  // "" for a flag
+  std::string Written::*text;
+  bool Written::*flag;
+  std::uint32_t group;
+  const char* help;
+};
+constexpr OptionSpec kOptions[] = {
+    {"--hardware", "NAME", &Written::hardware, nullptr, kDeploymentOptions,
+     "server type, as `ascendsim list hardware` names it"},
+    {"--input,--isl", "N", &Written::input, nullptr, kWorkloadOptions,
+     "prompt tokens of a request: 65536, 64K (1024), 64k (1000)"},
+    {"--output,--osl", "N", &Written::output, nullptr, kWorkloadOptions, "tokens that a request generates"},
+    {"--batch", "N", &Written::batch, nullptr, kWorkloadOptions,
+     "requests side by side, all DP groups together [default: 1]"},
+    {"--servers", "N", &Written::servers, nullptr, kDeploymentOptions,
+     "number of servers [default: as many as the ranks need]"},
+    {"--die", "NAME", &Written::die, nullptr, kDeploymentOptions, "bin of the die [default: the server's own]"},
+    {"--model", "NAME|PATH", &Written::model, nullptr, kDeploymentOptions,
+     "model, or a HuggingFace config.json [default: from modelName]"},
+    {"--quantisation", "NAME", &Written::quantisation, nullptr, kDeploymentOptions,
+     "scheme of the weights [default: from modelName]"},
+    {"--role", "ROLE", &Written::role, nullptr, kDeploymentOptions,
+     "hybrid, prefill or decode [default: from inferMode]"},
+    {"--top", "N", &Written::top, nullptr, kTopOption, "operators shown per phase [default: 10]"},
+    {"--strict", "", nullptr, &Written::strict, kDeploymentOptions, "warnings count as errors"},
+    {"--format", "FORMAT", &Written::format, nullptr, 0, "table, json, md or csv [default: table]"},
+    {"--json", "", nullptr, &Written::json, 0, "the same as --format json"},
+    {"-o,--output-file", "FILE", &Written::output_file, nullptr, 0, "write the answer there instead of stdout"},
+    {"-v,--verbose", "", nullptr, &Written::verbose, 0, "say more about notes"},
+    {"-h,--help", "", nullptr, &Written::help, 0, "show this text"},
+};
+constexpr const char* kEnvNames = "--env";
+constexpr const char* kEnvHelp = "environment of the engine, repeatable; NPU_MEMORY_FRACTION is known";
+
+std::string_view long_name(std::string_view names) {
+  const std::size_t at = names.find("--");
+  return names.substr(at, names.find(',', at) - at);
+}
+
+bool offers(const Command& command, const OptionSpec& option) {
+  return option.group == 0 || (command.options & option.group) != 0;
+}
+
+bool is_required(const Command& command, std::string_view name) {
+  const std::string_view required = command.required;
+  const std::size_t at = required.find(name);
+  return at != std::string_view::npos && (at + name.size() == required.size() || required[at + name.size()] == ' ');
+}
+
+template <class T>
+std::vector<std::string_view> command_names(const T& commands) {
+  std::vector<std::string_view> names;
+  for (const Command& c : commands) names.emplace_back(c.name);
+  return names;
+}
+
+std::vector<std::string_view> option_names(const Command* command) {
+  std::vector<std::string_view> names{"--version"};
+  for (const OptionSpec& o : kOptions)
+    if (command == nullptr ? o.group == 0 : offers(*command, o)) names.push_back(long_name(o.names));
+  if (command != nullptr && (command->options & kDeploymentOptions)) names.emplace_back(kEnvNames);
+  return names;
+}
+
+std::string usage_line(const Command& c) {
+  std::string text = fmt::format("Usage: ascendsim {} {}", c.name, c.words);
+  for (const OptionSpec& o : kOptions)
+    if (is_required(c, long_name(o.names))) text += fmt::format(" {} {}", long_name(o.names), o.value);
+  return text + " [options]\n";
+}
+
+std::string top_help() {
+  std::string text =
+      "Predicts how a deployment of DeepSeek-R1 or V3 performs on Ascend hardware, and why.\n\nUsage: ascendsim "
+      "COMMAND [options]\n\nCommands:\n";
+  for (const Command& c : builtin_commands()) text += fmt::format("  {:8} {}\n", c.name, c.summary);
+  return text +
+         "\nOptional arguments:\n  -h, --help      show this text, or that of a command\n  -V, --version   show the "
+         "version\n\nExamples:\n  " +
+         builtin_commands()[0].example + "\n";
+}
+
+std::string command_help(const Command& c) {
+  std::string required = fmt::format("  {:26} {}\n", c.words, c.words_help), optional;
+  const auto add = [&](std::string_view names, std::string_view value, std::string_view help) {
+    const std::string_view name = long_name(names);
+    const std::string left =
+        fmt::format("{}{}{}{}", names.starts_with("--") ? "" : fmt::format("{}, ", names.substr(0, 2)), name,
+                    value.empty() ? "" : " ", value);
+    (is_required(c, name) ? required : optional) += fmt::format("  {:26} {}\n", left, help);
+  };
+  for (const OptionSpec& o : kOptions) {
+    if (!offers(c, o)) continue;
+    const bool more_formats = std::string_view(o.names) == "--format" && (c.options & kDiagnosticFormats);
+    add(o.names, o.value, more_formats ? "table, json, md, csv, short or github [default: table]" : o.help);
+  }
+  if (c.options & kDeploymentOptions) add(kEnvNames, "KEY=VALUE", kEnvHelp);
+  return fmt::format("{}.\n\n{}\n{}:\n{}\nOptional arguments:\n{}\nExamples:\n  {}\n\nOutput: {}\n", c.summary,
+                     usage_line(c), c.least_words > 0 ? "Required arguments" : "Arguments", required, optional,
+                     c.example, c.output);
+}
+
+// Turns what was written into Options; every mistake is a diagnostic, the first is not the last.
+class Reader {
+ public:
+  Reader(const Command& command, const Written& written, Diagnostics& diagnostics)
+      : command_(command), written_(written), diagnostics_(diagnostics) {}
+
+  Options read() {
+    Options o;
+    o.words = written_.words;
+    o.hardware = written_.hardware;
+    o.die = written_.die;
+    o.model = written_.model;
+    o.output_file = written_.output_file;
+    o.strict = written_.strict;
+    o.verbose = written_.verbose;
+    o.quantisation = written_.quantisation;
+    std::ranges::transform(o.quantisation, o.quantisation.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    o.input = count("--input", written_.input, kMostTokens, "65536, 64K, 64k");
+    o.output = count("--output", written_.output, kMostTokens, "1024, 1K, 1k");
+    o.batch = count("--batch", written_.batch, kMostRequests, "16");
+    o.servers = count("--servers", written_.servers, kMostServers, "2");
+    o.top = count("--top", written_.top, kMostRows, "10").value_or(o.top);
+    read_role(o);
+    read_format(o);
+    read_env(o);
+    check_required();
+    return o;
+  }
+
+ private:
+  void wrong(std::string message, std::string help) {
+    diagnostics_.error("E0004", {}, std::move(message), {}, std::move(help));
+  }
+
+  std::optional<std::int64_t> count(const char* name, const std::string& text, std::int64_t most,
+                                    const char* examples) {
+    if (text.empty()) return std::nullopt;
+    const auto value = parse_token_count(text);
+    if (value && *value >= 1 && *value <= most) return value;
+    wrong(fmt::format("{} must be a whole number from 1 to {}, got '{}'", name, with_commas(most), text),
+          fmt::format("for example {}", examples));
+    return std::nullopt;
+  }
+
+  template <class T, std::size_t N>
+  std::optional<T> choice(const char* name, const std::string& text, const std::pair<std::string_view, T> (&known)[N]) {
+    std::vector<std::string_view> names;
+    for (const auto& [word, value] : known) {
+      if (word == text) return value;
+      if (!word.empty()) names.push_back(word);
+    }
+    const std::string_view near = nearest(text, names);
+    wrong(fmt::format("unknown {} '{}'", name, text),
+          near.empty() ? fmt::format("one of: {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", near));
+    return std::nullopt;
+  }
+
+  void read_role(Options& o) {
+    static constexpr std::pair<std::string_view, Role> kRoles[] = {
+        {"hybrid", Role::kHybrid}, {"prefill", Role::kPrefill}, {"decode", Role::kDecode}};
+    if (!written_.role.empty()) o.role = choice("--role", written_.role, kRoles);
+  }
+
+  void read_format(Options& o) {
+    static constexpr std::pair<std::string_view, Format> kFormats[] = {
+        {"table", Format::kTable}, {"json", Format::kJson}, {"md", Format::kMarkdown}, {"csv", Format::kCsv}};
+    static constexpr std::pair<std::string_view, Format> kAllFormats[] = {
+        {"table", Format::kTable}, {"json", Format::kJson},   {"md", Format::kMarkdown},
+        {"csv", Format::kCsv},     {"short", Format::kShort}, {"github", Format::kGithub}};
+    if (!written_.format.empty()) {
+      const auto format = command_.options & kDiagnosticFormats ? choice("--format", written_.format, kAllFormats)
+                                                                : choice("--format", written_.format, kFormats);
+      o.format = format.value_or(o.format);
+    }
+    if (written_.json) o.format = Format::kJson;
+  }
+
+  void read_env(Options& o) {
+    for (const std::string& setting : written_.env) {
+      const std::size_t equals = setting.find('=');
+      const std::string name = setting.substr(0, equals);
+      if (equals == std::string::npos || equals == 0) {
+        wrong(fmt::format("--env needs KEY=VALUE, got '{}'", setting), "--env NPU_MEMORY_FRACTION=0.92");
+      } else if (name == kEnvironment[0]) {
+        o.memory_fraction = setting.substr(equals + 1);
+        if (o.memory_fraction.empty()) wrong("NPU_MEMORY_FRACTION has no value", "--env NPU_MEMORY_FRACTION=0.92");
+      } else {
+        const std::string_view near = nearest(name, kEnvironment);
+        diagnostics_.warning("W0006", {}, fmt::format("environment variable {} has no effect here", name), {},
+                             near.empty() ? fmt::format("known: {}", fmt::join(kEnvironment, ", "))
+                                          : fmt::format("did you mean {}?", near));
+      }
+    }
+  }
+
+  void check_required() {
+    for (const OptionSpec& o : kOptions)
+      if (o.text != nullptr && is_required(command_, long_name(o.names)) && (written_.*o.text).empty())
+        diagnostics_.error("E0003", {}, fmt::format("{} {} is missing", long_name(o.names), o.value), {}, o.help);
+    const std::size_t words = written_.words.size();
+    if (words < command_.least_words)
+      diagnostics_.error("E0003", {}, fmt::format("{} is missing", command_.words), {}, command_.words_help);
+    if (words > command_.most_words)
+      diagnostics_.error("E0003", {},
+                         fmt::format("{} takes {} {}, got {}: {}", command_.name, command_.most_words, command_.words,
+                                     words, fmt::join(written_.words, " ")));
+  }
+
+  const Command& command_;
+  const Written& written_;
+  Diagnostics& diagnostics_;
+};
+
+// One command line: CLI11 splits it, nothing in it decides what is right (2.1.2 swallows unknown options as words).
+class Application {
+ public:
+  Application(std::span<const std::string> args, std::string& out, std::string& err)
+      : args_(args), out_(out), err_(err) {
+    app_.set_help_flag();
+    app_.require_subcommand(0, 1);
+    app_.allow_extras();
+    app_.add_flag("-h,--help", written_.help);
+    app_.add_flag("-V,--version", written_.version);
+    for (const Command& c : builtin_commands()) add_command(c);
+  }
+
+  int run() {
+    const std::string what = parse();
+    const Command* const command = chosen();
+    if (what.empty() && written_.version) return say(kDone, fmt::format("ascendsim {}\n", ASCENDSIM_VERSION));
+    if (what.empty() && written_.help) return say(kDone, command ? command_help(*command) : top_help());
+    Diagnostics diagnostics;
+    if (!what.empty()) diagnostics.error("E0003", {}, what);
+    report_unknown(command, diagnostics);
+    if (command == nullptr && !diagnostics.has_errors()) {
+      err_ += top_help();
+      diagnostics.error("E0001", {}, "a command is missing", {},
+                        fmt::format("one of: {}", fmt::join(command_names(builtin_commands()), ", ")));
+    }
+    if (diagnostics.has_errors()) return refuse(diagnostics, command);
+    const Options options = Reader(*command, written_, diagnostics).read();
+    if (diagnostics.has_errors()) return refuse(diagnostics, command);
+    return answer(*command, options, diagnostics);
+  }
+
+ private:
+  void add_command(const Command& c) {
+    CLI::App* const sub = app_.add_subcommand(c.name);
+    sub->set_help_flag();
+    sub->allow_extras();
+    sub->add_option("words", written_.words);
+    sub->add_flag("-V,--version", written_.version);
+    for (const OptionSpec& o : kOptions) {
+      if (!offers(c, o)) continue;
+      if (o.flag != nullptr)
+        sub->add_flag(o.names, written_.*o.flag);
+      else
+        sub->add_option(o.names, written_.*o.text)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    }
+    if (c.options & kDeploymentOptions) sub->add_option(kEnvNames, written_.env)->allow_extra_args(false);
+  }
+
+  // What CLI11 says is wrong; empty when it could split everything.
+  std::string parse() {
+    try {
+      app_.parse(std::vector<std::string>(args_.rbegin(), args_.rend()));
+      return {};
+    } catch (const CLI::ArgumentMismatch& e) {
+      const std::string_view what = e.what();
+      return fmt::format("{} needs a value", what.substr(0, what.find(':')));
+    } catch (const CLI::ParseError& e) {
+      return e.what();
+    }
+  }
+
+  const Command* chosen() const {
+    for (const Command& c : builtin_commands())
+      if (app_.got_subcommand(c.name)) return &c;
+    return nullptr;
+  }
+
+  void report_unknown(const Command* command, Diagnostics& diagnostics) const {
+    std::vector<std::string> left = app_.remaining();
+    if (command != nullptr)
+      for (const std::string& s : app_.get_subcommand(command->name)->remaining()) left.push_back(s);
+    const auto names = option_names(command);
+    const auto commands = command_names(builtin_commands());
+    for (const std::string& s : left) {
+      const bool is_option = s.size() > 1 && s[0] == '-';
+      if (!is_option && command != nullptr) continue;
+      const std::string name = s.substr(0, s.find('='));
+      const std::string_view near = is_option ? nearest(name, names) : nearest(name, commands);
+      diagnostics.error(is_option ? "E0002" : "E0001", {},
+                        fmt::format("unknown {} '{}'", is_option ? "option" : "command", name), {},
+                        !near.empty() ? fmt::format("did you mean '{}'?", near)
+                        : is_option   ? std::string("ascendsim --help lists the options of a command")
+                                      : fmt::format("one of: {}", fmt::join(commands, ", ")));
+      if (!is_option) return;
+    }
+  }
+
+  int say(int code, const std::string& text) {
+    out_ += text;
+    return code;
+  }
+
+  [[nodiscard]] bool wants_json() const {
+    return written_.json || written_.format == "json" || std::ranges::find(args_, "--json") != args_.end();
+  }
+
+  int refuse(const Diagnostics& diagnostics, const Command* usage_of) {
+    err_ += findings_text(diagnostics, written_.verbose);
+    if (usage_of != nullptr) err_ += usage_line(*usage_of);
+    if (wants_json()) out_ += diagnostics_json(diagnostics);
+    return kWrongInput;
+  }
+
+  int answer(const Command& command, const Options& options, Diagnostics& diagnostics) {
+    Reply reply;
+    try {
+      reply = command.answer(options, diagnostics);
+    } catch (const ConfigError& e) {
+      err_ += findings_text(e.diagnostics, options.verbose);
+      err_ += count_in_words(e.diagnostics) + "\n";
+      if (options.format == Format::kJson) out_ += diagnostics_json(e.diagnostics);
+      return kWrongInput;
+    }
+    err_ += reply.err;
+    if (options.output_file.empty()) return say(reply.exit_code, reply.out);
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(options.output_file.c_str(), "wb"),
+                                                               &std::fclose);
+    if (file && std::fwrite(reply.out.data(), 1, reply.out.size(), file.get()) == reply.out.size() &&
+        std::fflush(file.get()) == 0)
+      return reply.exit_code;
+    diagnostics.error("E0005", {}, fmt::format("cannot write '{}'", options.output_file), {}, "choose another -o FILE");
+    return refuse(diagnostics, nullptr);
+  }
+
+  std::span<const std::string> args_;
+  std::string& out_;
+  std::string& err_;
+  Written written_;
+  CLI::App app_{"", "ascendsim"};
+};
+
+}  // namespace
+
+int run_application(std::span<const std::string> args, std::string& out, std::string& err) {
+  try {
+    return Application(args, out, err).run();
+  } catch (const std::exception& e) {
+    err += fmt::format("this is a bug in ascendsim: {}\n", e.what());
+    return kOurBug;
+  }
+}
+
+}  // namespace ascendsim

@@ -1,0 +1,32 @@
+#include "reports/commands/commands.h"
+
+namespace ascendsim {
+
+namespace {
+
+constexpr const char* kConfigHelp = "config.json of MindIE Server, or a part of it; - reads standard input";
+
+constexpr Command kCommands[] = {
+    {"run", "TTFT, TPOT, throughput and memory per rank of one deployment, and the reason for each number", "CONFIG",
+     kConfigHelp, 1, 1, kDeploymentOptions | kWorkloadOptions | kTopOption, "--hardware --input --output",
+     "ascendsim run config.json --hardware atlas-800i-a3 --input 64K --output 1K --env NPU_MEMORY_FRACTION=0.92",
+     "times, memory and breakdown on stdout; exit 0, 1 when it does not fit, 2 on wrong input", answer_run},
+    {"check", "is it legal for the engine, what will be ignored, and does it fit at its own limits", "CONFIG...",
+     kConfigHelp, 1, SIZE_MAX, kDeploymentOptions | kDiagnosticFormats, "",
+     "ascendsim check config.json --hardware atlas-800i-a2",
+     "findings, a table of all keys and a verdict on stdout; exit 0 when legal, 2 when a rule is broken", answer_check},
+    {"mem", "memory per rank by component, and the contexts and concurrency that fit", "CONFIG", kConfigHelp, 1, 1,
+     kDeploymentOptions | kWorkloadOptions, "--hardware",
+     "ascendsim mem config.json --hardware atlas-800i-a3 --env NPU_MEMORY_FRACTION=0.92",
+     "tables on stdout; exit 0, 1 when it does not fit, 2 on wrong input", answer_mem},
+    {"list", "what is known", "[hardware|models|engines [NAME]]",
+     "what to list, everything by default; with the name of a server or "
+     "die every figure with its source",
+     0, 2, 0, "", "ascendsim list hardware atlas-800i-a3", "tables on stdout; exit 0", answer_list},
+};
+
+}  // namespace
+
+std::span<const Command> builtin_commands() { return kCommands; }
+
+}  // namespace ascendsim

@@ -1,0 +1,84 @@
+#include <fmt/format.h>
+
+#include "reports/cli.h"
+#include "reports/commands/commands.h"
+#include "reports/findings.h"
+#include "reports/json.h"
+#include "reports/memory_tables.h"
+
+namespace ascendsim {
+
+namespace {
+
+Table key_table(const Subject& s) {
+  Table t{fmt::format("Keys of {}", s.file),
+          "keys",
+          Table::Shape::kGrid,
+          {{"path", "path"}, {"value", "value"}, {"use", "use"}, {"remark", "remark"}},
+          {}};
+  for (const KeyReport& k : s.keys) t.rows.push_back({k.path, k.value, to_text(k.use), k.remark});
+  return t;
+}
+
+std::string verdict_on(const CheckedFile& f, const Diagnostics& found) {
+  const std::string count = count_in_words(found);
+  if (!f.legal) return fmt::format("NOT LEGAL: {}", count);
+  std::string text = count.empty() ? "legal" : fmt::format("legal, {}", count);
+  if (!f.memory) return text;
+  const Workload& w = f.subject.workload;
+  return fmt::format("{}; memory per rank at its own limits ({} tokens in, {} out, one request): {}", text,
+                     with_commas(w.input_tokens), with_commas(w.output_tokens),
+                     fit_in_words(*f.memory, f.subject.deployment()));
+}
+
+CheckedFile check_file(const std::string& file, const Libraries& libraries, const Platform& platform,
+                       const Options& options, Diagnostics& found) {
+  CheckedFile checked;
+  checked.subject = load_subject(file, Load::kLimitsIfAny, libraries, platform, options, found);
+  checked.legal = platform.usable && !refused(found, options.strict);
+  const Workload& w = checked.subject.workload;
+  if (checked.subject.scenario && w.input_tokens >= 1 && w.output_tokens >= 1)
+    checked.memory = checked.subject.scenario->memory(w);
+  return checked;
+}
+
+}  // namespace
+
+Reply answer_check(const Options& options, Diagnostics& diagnostics) {
+  const Libraries libraries;
+  const Platform platform = load_platform(libraries, options, diagnostics);
+  std::vector<CheckedFile> files;
+  std::vector<Table> tables;
+  Table verdicts = facts("Verdict", "verdict");
+  for (const std::string& file : options.words) {
+    Diagnostics found;
+    const CheckedFile& checked = files.emplace_back(check_file(file, libraries, platform, options, found));
+    tables.push_back(key_table(checked.subject));
+    if (platform.usable) verdicts.rows.push_back({file, verdict_on(checked, found)});
+    diagnostics.append(found);
+  }
+  tables.push_back(std::move(verdicts));
+
+  Reply reply;
+  reply.exit_code = refused(diagnostics, options.strict) ? kWrongInput : kDone;
+  switch (options.format) {
+    case Format::kJson:
+      reply.out = check_json(files, diagnostics);
+      break;
+    case Format::kShort:
+    case Format::kGithub:
+      reply.out = findings_lines(diagnostics, options.format);
+      break;
+    case Format::kTable: {
+      const std::string said = findings_text(diagnostics, options.verbose);
+      reply.out = said + (said.empty() ? "" : "\n") + render(tables, options.format);
+      break;
+    }
+    default:
+      reply.out = render(tables, options.format);
+      reply.err = findings_text(diagnostics, options.verbose);
+  }
+  return reply;
+}
+
+}  // namespace ascendsim

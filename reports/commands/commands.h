@@ -1,0 +1,47 @@
+// The commands of `ascendsim`. A command is one .cpp, one declaration and one line in builtin.cpp.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "reports/options.h"
+#include "sim/diagnostics.h"
+
+namespace ascendsim {
+
+// Options come in groups, so that the same thing has the same name everywhere.
+enum OptionGroup : std::uint32_t {
+  kDeploymentOptions = 1,  // hardware, servers, die, env, model, quantisation, role
+  kWorkloadOptions = 2,    // input, output, batch
+  kTopOption = 4,
+  kDiagnosticFormats = 8,  // short and github beside the other formats
+};
+
+struct Reply {
+  std::string out, err;
+  int exit_code = 0;
+};
+
+struct Command {
+  const char* name;
+  const char* summary;
+  const char* words;  // "CONFIG", as usage lines show it
+  const char* words_help;
+  std::size_t least_words, most_words;
+  std::uint32_t options;  // OptionGroups
+  const char* required;   // options without which it cannot answer, with spaces between
+  const char* example;
+  const char* output;  // what stands on stdout, and the exit code
+  // Throws ConfigError when the input has errors; `diagnostics` holds what was said about the options.
+  Reply (*answer)(const Options& options, Diagnostics& diagnostics);
+};
+
+std::span<const Command> builtin_commands();
+
+Reply answer_run(const Options& options, Diagnostics& diagnostics);
+Reply answer_check(const Options& options, Diagnostics& diagnostics);
+Reply answer_mem(const Options& options, Diagnostics& diagnostics);
+Reply answer_list(const Options& options, Diagnostics& diagnostics);
+
+}  // namespace ascendsim

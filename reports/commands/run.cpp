@@ -1,0 +1,96 @@
+#include <fmt/format.h>
+
+#include "reports/cli.h"
+#include "reports/commands/commands.h"
+#include "reports/findings.h"
+#include "reports/headings.h"
+#include "reports/json.h"
+#include "reports/memory_tables.h"
+#include "reports/steps.h"
+
+namespace ascendsim {
+
+namespace {
+
+std::string with_spread(const Percentiles& p) {
+  const std::string mean = to_text(p.mean), median = to_text(p.p50), p90 = to_text(p.p90), p99 = to_text(p.p99);
+  if (mean == median && median == p99) return mean;
+  return fmt::format("{} mean, {} p50, {} p90, {} p99", mean, median, p90, p99);
+}
+
+std::string throughput(const Subject& s, const Prediction& p) {
+  return fmt::format("{:.4g} output tok/s, {:.4g} per card; {:.4g} requests/s", p.output_tokens_per_second,
+                     p.output_tokens_per_second / static_cast<double>(s.cards()), p.requests_per_second);
+}
+
+Table results(const Subject& s, const Prediction& p) {
+  const Deployment& d = s.deployment();
+  const bool prefills = d.role != Role::kDecode, decodes = d.role != Role::kPrefill,
+             several = s.workload.output_tokens > 1;
+  const std::string mark = p.memory.fits() ? "" : "   (does not fit: if there were memory enough)";
+  Table t = facts("", "results");
+  if (prefills) t.rows.push_back({"TTFT", with_spread(p.ttft) + mark});
+  if (decodes && several) {
+    t.rows.push_back({"TPOT", with_spread(p.tpot) + mark});
+    t.rows.push_back({"ITL", with_spread(p.itl) + mark});
+  }
+  if (decodes && p.output_tokens_per_second < 1e12) t.rows.push_back({"throughput", throughput(s, p) + mark});
+  t.rows.push_back({"memory per rank", fit_in_words(p.memory, d)});
+  t.rows.push_back({"KV capacity", fmt::format("{} tokens per DP group, {} bytes per token and rank",
+                                               with_commas(p.memory.kv_capacity_tokens),
+                                               with_commas(p.memory.kv_bytes_per_token.count()))});
+  return t;
+}
+
+Table reasons(const std::vector<PhaseStep>& phases, const Prediction& p) {
+  Table t = facts("", "reasons");
+  for (const auto& [name, step] : phases) {
+    const bool prefill = step == &p.prefill;
+    t.rows.push_back(
+        {fmt::format("{} step", name),
+         prefill ? fmt::format("{} for {} prompt{}", to_text(step->total), p.prefill_sequences,
+                               p.prefill_sequences == 1 ? "" : "s")
+                 : fmt::format("{} at a context of {} tokens", to_text(step->total), with_commas(p.decode_context))});
+    t.rows.push_back({fmt::format("{} bottleneck", name), bottleneck(*step)});
+    t.rows.push_back({fmt::format("{} speed of light", name), distance_to_light(*step)});
+  }
+  return t;
+}
+
+std::vector<Table> tables_of(const Subject& s, const Prediction& p, Shortage shortage, const Options& options,
+                             const Diagnostics& diagnostics) {
+  const auto phases = phases_of(s.deployment().role, p);
+  std::vector<Table> tables{heading(s), results(s, p)};
+  tables.push_back(std::move(shortage.need));
+  tables.push_back(std::move(shortage.remedy_table));
+  tables.push_back(reasons(phases, p));
+  tables.push_back(breakdown_table(phases));
+  for (const PhaseStep& phase : phases) {
+    tables.push_back(operator_table(phase, options.top));
+    tables.push_back(collective_table(phase));
+  }
+  tables.push_back(memory_table(p.memory));
+  tables.push_back(list_of("Assumptions", "assumptions", p.assumptions));
+  tables.push_back(list_of("Notes on the input", "notes", notes(diagnostics)));
+  return tables;
+}
+
+}  // namespace
+
+Reply answer_run(const Options& options, Diagnostics& diagnostics) {
+  const Libraries libraries;
+  const Subject subject = load_single(Load::kAsked, libraries, options, diagnostics);
+  const Prediction prediction = predict(*subject.scenario, subject.workload);
+  Shortage shortage = shortage_of(subject, prediction.memory, libraries);
+  Reply reply;
+  reply.exit_code = prediction.memory.fits() ? kDone : kAnswerIsNo;
+  if (options.format == Format::kJson) {
+    reply.out = run_json(subject, prediction, shortage.remedies, diagnostics);
+    return reply;
+  }
+  reply.out = render(tables_of(subject, prediction, std::move(shortage), options, diagnostics), options.format);
+  reply.err = warnings_text(diagnostics);
+  return reply;
+}
+
+}  // namespace ascendsim

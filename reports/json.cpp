@@ -1,0 +1,271 @@
+#include "reports/json.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "reports/findings.h"
+#include "reports/steps.h"
+
+namespace ascendsim {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// File names may be anything; what is not UTF-8 is replaced, so the document always is.
+std::string finish(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
+Json number_or_null(double value, bool known) { return known && std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+Json percentiles(const Percentiles& p, bool known) {
+  const auto ms = [&](Duration d) { return number_or_null(milliseconds(d), known); };
+  return {{"mean", ms(p.mean)}, {"p50", ms(p.p50)}, {"p90", ms(p.p90)}, {"p99", ms(p.p99)}};
+}
+
+Json findings(const Diagnostics& diagnostics) {
+  Json out = Json::array();
+  for (const Diagnostic& d : diagnostics.all())
+    out.push_back({{"code", d.code},
+                   {"severity", to_text(d.severity)},
+                   {"message", d.message},
+                   {"file", d.where.file},
+                   {"line", d.where.line},
+                   {"column", d.where.column},
+                   {"key", d.where.key_path},
+                   {"rule", d.rule},
+                   {"help", d.help}});
+  return out;
+}
+
+Json layout_json(const Layout& l) {
+  return {{"dp", l.dp},
+          {"cp", l.cp},
+          {"sp", l.sp},
+          {"tp", l.tp},
+          {"moe_ep", l.moe_ep},
+          {"moe_tp", l.moe_tp},
+          {"ep_level", l.ep_level}};
+}
+
+Json deployment_json(const Subject& s) {
+  const Deployment& d = s.deployment();
+  const Server& server = s.scenario->cluster.server();
+  Json phases = Json::object();
+  if (d.role != Role::kDecode) phases["prefill"] = layout_json(d.layout);
+  if (d.role != Role::kPrefill) phases["decode"] = layout_json(d.layout);
+  return {{"engine", d.engine},
+          {"engine_version", d.engine_version},
+          {"file", s.file},
+          {"model", d.model.name},
+          {"quantisation", d.quantisation.name},
+          {"dtype", to_text(d.dtype)},
+          {"role", to_text(d.role)},
+          {"hardware", server.name},
+          {"die", server.die.name},
+          {"servers", s.servers},
+          {"cards", s.cards()},
+          {"dies", s.dies()},
+          {"memory_fraction", d.memory_fraction},
+          {"phases", phases}};
+}
+
+Json workload_json(const Workload& w) {
+  return {{"input_tokens", w.input_tokens}, {"output_tokens", w.output_tokens}, {"concurrency", w.batch}};
+}
+
+Json memory_json(const MemoryPerRank& m) {
+  return {{"weights", m.weights.count()},
+          {"weights_without_scales", m.weights_without_scales.count()},
+          {"kv_cache", m.kv_cache.count()},
+          {"activations", m.activations.count()},
+          {"communication", m.communication.count()},
+          {"runtime", m.runtime.count()},
+          {"peak", m.peak().count()},
+          {"capacity", m.capacity.count()},
+          {"allowed", m.allowed.count()}};
+}
+
+Json components_json(const MemoryPerRank& m) {
+  Json weights = Json::array(), activations = Json::array(), communication = Json::array();
+  for (const auto& c : m.weight_components)
+    weights.push_back({{"module", c.name}, {"bytes", c.bytes.count()}, {"scales_bytes", c.scales.count()}});
+  for (const auto& l : m.activation_peak.live) activations.push_back({{"buffer", l.label}, {"bytes", l.bytes.count()}});
+  for (const auto& c : m.communication_components)
+    communication.push_back({{"group", c.name}, {"bytes", c.bytes.count()}});
+  return {{"weights", weights}, {"activations", activations}, {"communication", communication}};
+}
+
+Json remedies_json(const std::vector<Remedy>& remedies) {
+  Json out = Json::array();
+  for (const Remedy& r : remedies)
+    out.push_back({{"change", r.change}, {"peak_bytes", r.peak.count()}, {"allowed_bytes", r.allowed.count()}});
+  return out;
+}
+
+// One side of a disaggregated pair: what `role` names is known, the other side has a file of its own.
+Json by_side(Role role, Json value) {
+  if (role == Role::kHybrid) return value;
+  Json out = Json::object();
+  out[std::string(to_text(role))] = std::move(value);
+  return out;
+}
+
+void add_memory(Json& out, const Subject& s, const MemoryPerRank& m, const std::vector<Remedy>& remedies) {
+  const Role role = s.deployment().role;
+  out["memory_per_rank_bytes"] = by_side(role, memory_json(m));
+  out["kv_bytes_per_token_per_rank"] = by_side(role, m.kv_bytes_per_token.count());
+  out["kv_capacity_tokens"] = by_side(role, m.kv_capacity_tokens);
+  out["fits"] = by_side(role, m.fits());
+  out["kv_blocks"] = m.kv_blocks;
+  out["kv_blocks_needed"] = m.kv_blocks_needed;
+  out["smallest_memory_fraction"] = number_or_null(m.smallest_fraction(), m.smallest_fraction() <= 1);
+  out["memory_components"] = components_json(m);
+  if (m.fits()) return;
+  out["shortage"] = {{"need_bytes", m.peak().count()},
+                     {"have_bytes", m.allowed.count()},
+                     {"largest", m.largest()},
+                     {"remedies", remedies_json(remedies)}};
+}
+
+Json breakdown_json(const StepTime& step) {
+  Json out = Json::object();
+  for (const Part& part : parts_of(step)) {
+    if (std::string_view(part.key) == "exposed_communication_ms")
+      out["communication_ms"] = milliseconds(step.communication);
+    out[part.key] = milliseconds(part.time);
+  }
+  return out;
+}
+
+Json operators_json(const StepTime& step) {
+  Json out = Json::array();
+  for (const OperatorRow& r : step.operator_rows)
+    out.push_back({{"operator", r.label},
+                   {"category", category_name(r.category)},
+                   {"count", r.count},
+                   {"time_ms", milliseconds(r.time)},
+                   {"flops", r.flops.count()},
+                   {"bytes", r.bytes.count()},
+                   {"limit", r.limit},
+                   {"source", r.source}});
+  return out;
+}
+
+Json collectives_json(const StepTime& step) {
+  Json out = Json::array();
+  for (const CollectiveRow& r : step.collective_rows)
+    out.push_back({{"collective", r.label},
+                   {"primitive", r.primitive},
+                   {"group", r.group},
+                   {"algorithm", r.algorithm},
+                   {"count", r.count},
+                   {"bytes", r.bytes.count()},
+                   {"sent_bytes_per_rank", r.sent.count()},
+                   {"time_ms", milliseconds(r.time)}});
+  return out;
+}
+
+void add_steps(Json& out, Role role, const Prediction& p) {
+  Json breakdown = Json::object(), light = Json::object(), operators = Json::object(), collectives = Json::object(),
+       classes = Json::object(), bottlenecks = Json::object();
+  for (const auto& [name, step] : phases_of(role, p)) {
+    breakdown[name] = breakdown_json(*step);
+    light[std::string(name) + "_ms"] = milliseconds(step->speed_of_light);
+    operators[name] = operators_json(*step);
+    collectives[name] = collectives_json(*step);
+    classes[name] = step->classes;
+    bottlenecks[name] = bottleneck(*step);
+  }
+  out["breakdown"] = breakdown;
+  out["speed_of_light"] = light;
+  out["bottleneck"] = bottlenecks;
+  out["operators"] = operators;
+  out["collectives"] = collectives;
+  out["classes"] = classes;
+}
+
+void add_findings(Json& out, const std::vector<std::string>& assumptions, const Diagnostics& diagnostics) {
+  out["assumptions"] = assumptions;
+  for (const std::string& note : notes(diagnostics)) out["assumptions"].push_back(note);
+  out["diagnostics"] = findings(diagnostics);
+}
+
+Json cell_json(const Cell& cell) {
+  if (!cell.is_number) return cell.value();
+  const Json number = Json::parse(cell.raw, nullptr, false);
+  return number.is_discarded() ? Json(nullptr) : number;
+}
+
+}  // namespace
+
+std::string run_json(const Subject& s, const Prediction& p, const std::vector<Remedy>& remedies,
+                     const Diagnostics& diagnostics) {
+  const Role role = s.deployment().role;
+  const bool prefills = role != Role::kDecode, decodes = role != Role::kPrefill, several = s.workload.output_tokens > 1;
+  Json out = {{"schema_version", 1}, {"deployment", deployment_json(s)}, {"workload", workload_json(s.workload)}};
+  out["ttft_ms"] = percentiles(p.ttft, prefills);
+  out["tpot_ms"] = percentiles(p.tpot, decodes && several);
+  out["itl_ms"] = percentiles(p.itl, decodes && several);
+  out["e2el_ms"] = percentiles(p.e2el, prefills && decodes);
+  out["output_throughput_tok_s"] = number_or_null(p.output_tokens_per_second, decodes);
+  out["output_throughput_per_card_tok_s"] =
+      number_or_null(p.output_tokens_per_second / static_cast<double>(s.cards()), decodes);
+  out["request_throughput_req_s"] = number_or_null(p.requests_per_second, true);
+  out["prefill_step_ms"] = number_or_null(milliseconds(p.prefill.total), prefills);
+  out["decode_step_ms"] = number_or_null(milliseconds(several ? p.decode_step : p.decode.total), decodes);
+  out["prefill_sequences"] = p.prefill_sequences;
+  out["decode_context_tokens"] = p.decode_context;
+  out["tokens_per_step"] = p.tokens_per_step;
+  add_memory(out, s, p.memory, remedies);
+  add_steps(out, role, p);
+  add_findings(out, p.assumptions, diagnostics);
+  return finish(out);
+}
+
+std::string mem_json(const Subject& s, const MemoryPerRank& m, const std::vector<Concurrency>& concurrency,
+                     const std::vector<Remedy>& remedies, const Diagnostics& diagnostics) {
+  Json out = {{"schema_version", 1}, {"deployment", deployment_json(s)}, {"workload", workload_json(s.workload)}};
+  add_memory(out, s, m, remedies);
+  out["longest_context_tokens"] = longest_context(m, s.deployment());
+  out["concurrency"] = Json::array();
+  for (const Concurrency& c : concurrency)
+    out["concurrency"].push_back(
+        {{"context_tokens", c.context}, {"sequences_per_dp_group", c.per_dp_group}, {"sequences", c.instance}});
+  add_findings(out, {}, diagnostics);
+  return finish(out);
+}
+
+std::string check_json(std::span<const CheckedFile> files, const Diagnostics& diagnostics) {
+  Json out = {{"schema_version", 1}, {"files", Json::array()}};
+  for (const CheckedFile& f : files) {
+    Json file = {{"file", f.subject.file}, {"legal", f.legal}, {"keys", Json::array()}};
+    for (const KeyReport& k : f.subject.keys)
+      file["keys"].push_back({{"path", k.path}, {"value", k.value}, {"use", to_text(k.use)}, {"remark", k.remark}});
+    if (f.memory) {
+      file["workload"] = workload_json(f.subject.workload);
+      file["memory_per_rank_bytes"] = memory_json(*f.memory);
+      file["fits"] = f.memory->fits();
+    }
+    out["files"].push_back(std::move(file));
+  }
+  out["diagnostics"] = findings(diagnostics);
+  return finish(out);
+}
+
+std::string tables_json(std::span<const Table> tables) {
+  Json out = {{"schema_version", 1}};
+  for (const Table& t : tables) {
+    Json& rows = out[t.key] = Json::array();
+    for (const auto& row : t.rows) {
+      Json& object = rows.emplace_back(Json::object());
+      for (std::size_t c = 0; c < row.size(); ++c) object[t.columns[c].key] = cell_json(row[c]);
+    }
+  }
+  return finish(out);
+}
+
+std::string diagnostics_json(const Diagnostics& diagnostics) {
+  return finish({{"schema_version", 1}, {"diagnostics", findings(diagnostics)}});
+}
+
+}  // namespace ascendsim

@@ -1,0 +1,24 @@
+// What was asked for on the command line, read and checked.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reports/table.h"
+#include "strategies/deployment.h"
+
+namespace ascendsim {
+
+struct Options {
+  std::vector<std::string> words;  // without a dash: files, or what to list
+  std::string hardware, die, model, quantisation, memory_fraction, output_file;
+  std::optional<Role> role;
+  std::optional<std::int64_t> input, output, batch, servers;
+  std::int64_t top = 10;
+  Format format = Format::kTable;
+  bool strict = false, verbose = false;
+};
+
+}  // namespace ascendsim

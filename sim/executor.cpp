@@ -1,0 +1,331 @@
+#include "sim/executor.h"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+
+#include "sim/account.h"
+#include "sim/drive.h"
+
+namespace ascendsim {
+
+namespace {
+
+constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+
+constexpr std::string_view kTooSlow = "a slowed operator takes longer than time lasts";
+
+// ceil(value * numerator / denominator). REQUIRES: value, numerator >= 0, denominator > 0.
+std::int64_t scale_up(std::int64_t value, std::int64_t numerator, std::int64_t denominator) {
+  std::int64_t product = 0;
+  if (!__builtin_mul_overflow(value, numerator, &product)) [[likely]]
+    return product / denominator + (product % denominator != 0 ? 1 : 0);
+  const unsigned __int128 wide = static_cast<unsigned __int128>(value) * static_cast<std::uint64_t>(numerator);
+  const auto divisor = static_cast<std::uint64_t>(denominator);
+  const unsigned __int128 scaled = wide / divisor + (wide % divisor != 0 ? 1 : 0);
+  check(scaled <= static_cast<std::uint64_t>(kNever), kTooSlow);
+  return static_cast<std::int64_t>(scaled);
+}
+
+// The earliest of a fixed number of slots, each with one due time: a tournament tree. Replacing a time costs one walk
+// to the root, where a heap would remove and insert.
+class Agenda {
+ public:
+  explicit Agenda(std::size_t slots) : leaves_(std::bit_ceil(std::max<std::size_t>(slots, 2))), tree_(2 * leaves_) {
+    for (std::size_t i = 0; i < tree_.size(); ++i) tree_[i] = {kNever, i % leaves_};
+  }
+  struct Entry {
+    std::int64_t due;
+    std::size_t slot;
+  };
+  [[nodiscard]] const Entry& first() const { return tree_[1]; }
+  void set(std::size_t slot, std::int64_t due) {
+    Entry winner{due, slot};
+    std::size_t at = leaves_ + slot;
+    tree_[at] = winner;
+    for (; at > 1; at /= 2) {
+      const Entry& rival = tree_[at ^ 1];
+      winner = rival.due < winner.due ? rival : winner;
+      tree_[at / 2] = winner;
+    }
+  }
+
+ private:
+  std::size_t leaves_;
+  std::vector<Entry> tree_;            // children of i are 2i and 2i + 1; slot s is leaf leaves_ + s
+};
+
+enum class State : std::uint8_t {
+  kBlocked,   // its head waits for an operator of another stream
+  kIssuing,   // ... for the host
+  kArrived,   // ... in a collective for the other members
+  kRunning,
+  kFinished,
+};
+
+struct Stream {
+  std::uint32_t head = 0;              // all its operators before this one have finished
+  std::uint32_t launches = 0;          // of the program up to and including the head
+  State state = State::kBlocked;
+  bool collective = false;             // what runs has a duration agreed with other ranks
+  std::int64_t since = 0;              // running: its start; arrived: when it came
+  std::int64_t due = 0;                // running: its end, if nothing changes
+  std::int64_t pace = 0;               // running: what it would take, were the rank always as it is now
+};
+
+struct Rank {
+  const Operator* operators = nullptr;
+  const Node* nodes = nullptr;
+  const std::int64_t* shared = nullptr;   // null = no sharing
+  std::uint32_t size = 0;
+  bool unsettled = false;              // what runs has changed at this instant
+  std::array<Stream, kMaxStreams> streams{};
+};
+
+class Executor {
+ public:
+  Executor(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes,
+           std::span<const std::vector<std::int64_t>> shared, const Folding& folding, HostModel host,
+           Timeline* timeline);
+
+  void run();
+  SweepResult result() { return close(accounts_); }
+  void count(ExecutionTrace& trace) const {
+    trace.events = events_;
+    trace.speed_changes = speed_changes_;
+  }
+
+ private:
+  struct Gathering {                   // of one collective on one stream
+    std::uint32_t arrived = 0;
+    const OperatorType* type = nullptr;
+  };
+
+  static std::size_t slot(std::size_t rank, StreamId stream) { return rank * kMaxStreams + stream; }
+
+  void seek(Rank& rank, StreamId id, std::uint32_t from);
+  void take_up(std::size_t r, StreamId id);
+  void begin(std::size_t r, StreamId id);
+  void arrive(std::size_t r, StreamId id);
+  void meet(std::span<const Folding::Member> members, StreamId id);
+  void start(std::size_t r, StreamId id, std::int64_t ticks, bool collective);
+  void finish(std::size_t r, StreamId id);
+  void unsettle(std::size_t r);
+  void handle(std::size_t due_slot);
+  std::int64_t pace(const Rank& rank, StreamId id) const;
+  void settle();
+  [[noreturn]] void report() const;
+
+  std::span<const Program* const> programs_;
+  const Folding& folding_;
+  HostModel host_;
+  std::int64_t now_;
+  std::vector<Rank> ranks_;
+  std::vector<Account> accounts_;
+  std::vector<Gathering> gatherings_;  // [meeting][stream]
+  Agenda agenda_;
+  std::vector<std::size_t> unsettled_;
+  std::uint64_t events_ = 0, speed_changes_ = 0;
+};
+
+Executor::Executor(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes,
+                   std::span<const std::vector<std::int64_t>> shared, const Folding& folding, HostModel host,
+                   Timeline* timeline)
+    : programs_(programs),
+      folding_(folding),
+      host_(host),
+      now_(host.before_step.count()),
+      ranks_(nodes.size()),
+      accounts_(open_accounts(nodes, host, timeline)),
+      gatherings_(folding.meetings.size() * kMaxStreams),
+      agenda_(nodes.size() * kMaxStreams) {
+  check(shared.empty() || shared.size() == nodes.size(), "shared durations are for other classes");
+  unsettled_.reserve(nodes.size());
+  for (std::size_t r = 0; r < nodes.size(); ++r) {
+    check(nodes[r].size() == programs[r]->operators.size(), "every operator needs a node");
+    Rank& rank = ranks_[r];
+    rank.operators = programs[r]->operators.data();
+    rank.nodes = nodes[r].data();
+    rank.size = static_cast<std::uint32_t>(nodes[r].size());
+    if (shared.empty() || shared[r].empty()) continue;
+    check(shared[r].size() == nodes[r].size(), "every operator needs a shared duration");
+    for (std::size_t i = 0; i < nodes[r].size(); ++i)
+      check(shared[r][i] >= nodes[r][i].ticks && (shared[r][i] == 0) == (nodes[r][i].ticks == 0),
+            "sharing a processor cannot make an operator faster");
+    rank.shared = shared[r].data();
+  }
+}
+
+void Executor::run() {
+  for (std::size_t r = 0; r < ranks_.size(); ++r)
+    for (StreamId id = 0; id < kMaxStreams; ++id) seek(ranks_[r], id, 0);
+  for (std::size_t r = 0; r < ranks_.size(); ++r)
+    for (StreamId id = 0; id < kMaxStreams; ++id) take_up(r, id);
+  settle();
+  while (agenda_.first().due != kNever) {
+    now_ = agenda_.first().due;
+    do handle(agenda_.first().slot);
+    while (agenda_.first().due == now_);
+    settle();
+  }
+  for (const Rank& rank : ranks_)
+    for (const Stream& s : rank.streams)
+      if (s.state != State::kFinished) report();
+}
+
+// Each stream reads past the operators of the others once in all: cheaper than lists per stream, and the launches
+// before an operator, hence the time at which the host issues it, come with it.
+void Executor::seek(Rank& rank, StreamId id, std::uint32_t from) {
+  Stream& s = rank.streams[id];
+  std::uint32_t launches = s.launches;
+  std::uint32_t at = from;
+  for (; at < rank.size; ++at) {
+    launches += rank.nodes[at].launches;
+    if (rank.nodes[at].stream == id) break;
+  }
+  s.head = at;
+  s.launches = launches;
+  s.state = at < rank.size ? State::kBlocked : State::kFinished;
+}
+
+void Executor::take_up(std::size_t r, StreamId id) {
+  Rank& rank = ranks_[r];
+  Stream& s = rank.streams[id];
+  if (s.state != State::kBlocked) return;
+  const std::uint32_t wait = rank.nodes[s.head].wait;
+  if (wait != kNoWait && rank.streams[rank.nodes[wait].stream].head <= wait) return;
+  const std::int64_t issued = (host_.before_step + host_.issue * s.launches).count();
+  if (issued <= now_) return begin(r, id);
+  accounts_[r].starved(issued - now_);
+  s.state = State::kIssuing;
+  agenda_.set(slot(r, id), issued);
+}
+
+void Executor::begin(std::size_t r, StreamId id) {
+  const Rank& rank = ranks_[r];
+  const std::uint32_t head = rank.streams[id].head;
+  if (rank.operators[head].type->primitive == Primitive::kNone) start(r, id, rank.nodes[head].ticks, false);
+  else arrive(r, id);
+}
+
+void Executor::arrive(std::size_t r, StreamId id) {
+  Stream& s = ranks_[r].streams[id];
+  const Operator& op = ranks_[r].operators[s.head];
+  const int met = folding_.meeting_of[r][op.group];
+  check(met >= 0, "a collective names a group kind that its rank is not in");
+  const auto meeting = static_cast<std::size_t>(met);
+  s.state = State::kArrived;
+  s.since = now_;
+  Gathering& gathering = gatherings_[meeting * kMaxStreams + id];
+  if (gathering.arrived > 0 && gathering.type != op.type) report();
+  gathering.type = op.type;
+  const auto& members = folding_.meetings[meeting].members;
+  if (++gathering.arrived < members.size()) return;
+  gathering.arrived = 0;
+  meet(members, id);
+}
+
+void Executor::meet(std::span<const Folding::Member> members, StreamId id) {
+  std::int64_t ticks = 0;
+  for (const Folding::Member& m : members) {
+    const Rank& member = ranks_[static_cast<std::size_t>(m.rank_class)];
+    ticks = std::max(ticks, member.nodes[member.streams[id].head].ticks);
+  }
+  for (const Folding::Member& m : members) {
+    const auto peer = static_cast<std::size_t>(m.rank_class);
+    accounts_[peer].waited(now_ - ranks_[peer].streams[id].since);
+    start(peer, id, ticks, true);
+  }
+}
+
+void Executor::start(std::size_t r, StreamId id, std::int64_t ticks, bool collective) {
+  Rank& rank = ranks_[r];
+  Stream& s = rank.streams[id];
+  s.state = State::kRunning;
+  s.collective = collective;
+  s.since = now_;
+  s.due = now_ + ticks;
+  s.pace = ticks;
+  agenda_.set(slot(r, id), s.due);
+  unsettle(r);
+}
+
+void Executor::unsettle(std::size_t r) {
+  Rank& rank = ranks_[r];
+  if (rank.shared == nullptr || rank.unsettled) return;
+  rank.unsettled = true;
+  unsettled_.push_back(r);
+}
+
+void Executor::finish(std::size_t r, StreamId id) {
+  Rank& rank = ranks_[r];
+  Stream& s = rank.streams[id];
+  accounts_[r].ran(s.head, rank.nodes[s.head], s.collective, s.since, now_);
+  unsettle(r);
+  seek(rank, id, s.head + 1);
+  for (StreamId other = 0; other < kMaxStreams; ++other) take_up(r, other);
+}
+
+void Executor::handle(std::size_t due_slot) {
+  const std::size_t r = due_slot / kMaxStreams;
+  const auto id = static_cast<StreamId>(due_slot % kMaxStreams);
+  ++events_;
+  const Stream& s = ranks_[r].streams[id];   // its state changes in what follows
+  if (s.state == State::kIssuing) begin(r, id);
+  else finish(r, id);
+  if (s.state != State::kRunning && s.state != State::kIssuing) agenda_.set(due_slot, kNever);
+}
+
+std::int64_t Executor::pace(const Rank& rank, StreamId id) const {
+  const std::uint32_t head = rank.streams[id].head;
+  const bool joined = rank.streams[id ^ 2].state == State::kRunning;
+  std::int64_t pace = joined ? rank.shared[head] : rank.nodes[head].ticks;
+  for (StreamId other = kCommunicationStream; other < kMaxStreams; other += 2) {
+    const Stream& s = rank.streams[other];
+    if (s.state != State::kRunning || rank.nodes[s.head].ticks == 0) continue;
+    if (rank.shared[s.head] != rank.nodes[s.head].ticks)
+      pace = scale_up(pace, rank.shared[s.head], rank.nodes[s.head].ticks);
+  }
+  return pace;
+}
+
+void Executor::settle() {
+  for (const std::size_t r : unsettled_) {
+    Rank& rank = ranks_[r];
+    rank.unsettled = false;
+    for (StreamId id = kComputeStream; id < kMaxStreams; id += 2) {
+      Stream& s = rank.streams[id];
+      if (s.state != State::kRunning || s.collective) continue;
+      const std::int64_t now_takes = pace(rank, id);
+      if (now_takes == s.pace) continue;
+      const std::int64_t left = scale_up(s.due - now_, now_takes, s.pace);
+      check(left < kNever - now_, kTooSlow);
+      s.due = now_ + left;
+      s.pace = now_takes;
+      agenda_.set(slot(r, id), s.due);
+      ++speed_changes_;
+    }
+  }
+  unsettled_.clear();
+}
+
+void Executor::report() const {
+  std::vector<Arrival> waiting;
+  for (std::size_t r = 0; r < ranks_.size(); ++r)
+    for (const Stream& s : ranks_[r].streams)
+      if (s.state != State::kFinished) waiting.push_back({static_cast<int>(r), s.head});
+  report_stuck(programs_, folding_, waiting);
+}
+
+}  // namespace
+
+SweepResult execute(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes,
+                    std::span<const std::vector<std::int64_t>> shared, const Folding& folding, HostModel host,
+                    ExecutionTrace* trace) {
+  Executor executor(programs, nodes, shared, folding, host, trace != nullptr ? &trace->timeline : nullptr);
+  executor.run();
+  if (trace != nullptr) executor.count(*trace);
+  return executor.result();
+}
+
+}  // namespace ascendsim

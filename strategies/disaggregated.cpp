@@ -1,0 +1,72 @@
+#include "strategies/disaggregated.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace ascendsim {
+
+namespace {
+
+BytesPerSecond nic_rate(const Scenario& s) {
+  const LinkType& nic = s.cluster.server().nic;
+  return nic.bandwidth.value * nic.efficiency.value;
+}
+
+}  // namespace
+
+KvTransfer kv_transfer(const Scenario& prefill, const Scenario& decode, const Workload& w) {
+  const Deployment &p = prefill.deployment, &d = decode.deployment;
+  KvTransfer t;
+  t.blocks = ceil_div(w.input_tokens, d.limits.block_tokens);
+  t.per_decode_rank = d.cached_token_layer() * (d.cached_layers() * w.input_tokens);
+  t.total = t.per_decode_rank * d.layout.tp;
+  // Shards are spread over cp and sp; without them every rank of the TP group has a copy, and decode ranks take turns.
+  const std::int64_t holders = p.layout.cp * p.layout.tp;
+  t.sources = p.layout.kv_shards();
+  t.per_prefill_rank = t.total / std::min(holders, t.sources > 1 ? holders : d.layout.tp);
+  t.rate = std::min(nic_rate(prefill), nic_rate(decode));
+  const FigureTable& figures = decode.cluster.server().collectives;
+  t.time = figures.duration("p2p_setup") + decode.cluster.server().nic.latency.value +
+           std::max(t.per_decode_rank, t.per_prefill_rank) / t.rate;
+  return t;
+}
+
+DisaggregatedPrediction predict_disaggregated(const Scenario& prefill, const Scenario& decode, const Workload& w) {
+  DisaggregatedPrediction out;
+  PrefillRun first = run_prefill(prefill, w);
+  DecodeRun rest = run_decode(decode, w);
+  out.transfer = kv_transfer(prefill, decode, w);
+  add_requests(out.requests, first, rest, w, out.transfer.time, false);
+  out.queue = out.requests.ttft.mean - std::min(out.requests.ttft.mean, first.step.total);
+  out.prefill.memory = prefill.memory(w);
+  out.prefill.prefill_sequences = first.sequences;
+  out.prefill.prefill = std::move(first.step);
+  out.prefill.assumptions = assumptions(prefill, w);
+  out.decode.memory = decode.memory(w);
+  out.decode.decode_context = rest.context;
+  out.decode.decode = std::move(rest.step);
+  out.decode.assumptions = assumptions(decode, w);
+  out.requests.assumptions = {"the prefill side returns the first token; the KV transfer delays the second one",
+                              "a request's blocks are pulled over the RoCE plane when its prefill is done, without contention"};
+  return out;
+}
+
+void check_disaggregated(const Deployment& p, const Deployment& d, Diagnostics& diagnostics) {
+  constexpr const char* kPage = "MindIE documentation, Prefill-Decode Disaggregation";
+  if (p.model.name != d.model.name)
+    diagnostics.error("E0350", d.origin("modelName").where,
+                      fmt::format("the two sides serve different models: {} prefills, {} decodes", p.model.name, d.model.name),
+                      kPage, "use the same model on both sides");
+  if ((p.features.speculative_tokens > 0) != (d.features.speculative_tokens > 0))
+    diagnostics.error("E0351", d.origin("plugin_params").where,
+                      fmt::format("MTP must be configured on both sides: {} speculative tokens for prefill, {} for decode",
+                                  p.features.speculative_tokens, d.features.speculative_tokens),
+                      "MindIE documentation, MTP: in a disaggregated deployment configure it on prefill and decode nodes",
+                      "set plugin_type mtp in both files, or in neither");
+  if (p.limits.block_tokens != d.limits.block_tokens || p.kv_int8 != d.kv_int8)
+    diagnostics.error("E0352", d.origin("cacheBlockSize").where, "the two sides have different KV cache blocks", kPage,
+                      fmt::format("set \"cacheBlockSize\": {} on both sides", p.limits.block_tokens));
+}
+
+}  // namespace ascendsim

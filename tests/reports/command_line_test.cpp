@@ -1,0 +1,123 @@
+// What is said about a wrong command line: the whole text, and the exit code.
+#include "tests/reports/application_under_test.h"
+
+namespace ascendsim {
+namespace {
+
+constexpr const char* kRunUsage = "Usage: ascendsim run CONFIG --hardware NAME --input N --output N [options]\n";
+
+using CommandLine = ApplicationTest;
+
+TEST_F(CommandLine, VersionAndHelpAreData) {
+  EXPECT_EQ(run({"--version"}), kDone);
+  EXPECT_TRUE(out.starts_with("ascendsim ")) << out;
+  EXPECT_EQ(run({"-V"}), kDone);
+  EXPECT_EQ(run({"--help"}), kDone);
+  EXPECT_NE(out.find("Commands:\n  run "), std::string::npos);
+  for (const char* command : {"run", "check", "mem", "list"}) {
+    EXPECT_EQ(run({command, "-h"}), kDone) << command;
+    EXPECT_NE(out.find(std::string("Usage: ascendsim ") + command), std::string::npos);
+    EXPECT_EQ(err, "");
+  }
+}
+
+TEST_F(CommandLine, NoCommandShowsUsage) {
+  EXPECT_EQ(run({}), kWrongInput);
+  EXPECT_EQ(out, "");
+  EXPECT_TRUE(err.starts_with("Predicts how a deployment"));
+  EXPECT_TRUE(err.ends_with("error[E0001]: a command is missing\n  = help: one of: run, check, mem, list\n"));
+}
+
+TEST_F(CommandLine, UnknownCommand) {
+  EXPECT_EQ(run({"rnu", "cp.json", "--hardware", "x"}), kWrongInput);
+  EXPECT_EQ(err, "error[E0001]: unknown command 'rnu'\n  = help: did you mean 'run'?\n");
+}
+
+TEST_F(CommandLine, UnknownOptionsAreNotSwallowedAsWords) {
+  EXPECT_EQ(run({"run", "--hardwar=x", "--tpp", "8", "cp.json"}), kWrongInput);
+  EXPECT_EQ(err, std::string("error[E0002]: unknown option '--hardwar'\n  = help: did you mean '--hardware'?\n"
+                             "error[E0002]: unknown option '--tpp'\n  = help: did you mean '--top'?\n") +
+                     kRunUsage);
+}
+
+TEST_F(CommandLine, EverythingMissingIsSaidAtOnce) {
+  EXPECT_EQ(run({"run"}), kWrongInput);
+  EXPECT_EQ(err, std::string("error[E0003]: --hardware NAME is missing\n"
+                             "  = help: server type, as `ascendsim list hardware` names it\n"
+                             "error[E0003]: --input N is missing\n"
+                             "  = help: prompt tokens of a request: 65536, 64K (1024), 64k (1000)\n"
+                             "error[E0003]: --output N is missing\n"
+                             "  = help: tokens that a request generates\n"
+                             "error[E0003]: CONFIG is missing\n"
+                             "  = help: config.json of MindIE Server, or a part of it; - reads standard input\n") +
+                     kRunUsage);
+  EXPECT_EQ(run({"run", "a", "b", "--hardware", "x", "--input", "1", "--output", "1"}), kWrongInput);
+  EXPECT_EQ(err, std::string("error[E0003]: run takes 1 CONFIG, got 2: a b\n") + kRunUsage);
+  EXPECT_EQ(run({"run", "cp.json", "--input"}), kWrongInput);
+  EXPECT_EQ(err, std::string("error[E0003]: --input needs a value\n") + kRunUsage);
+}
+
+TEST_F(CommandLine, WrongValues) {
+  EXPECT_EQ(run({"run", "cp.json", "--hardware", "x", "--input", "abc", "--output", "0", "--batch", "-5", "--servers",
+                 "9223372036854775808", "--role", "prefil", "--format", "jsn", "--env", "FOO"}),
+            kWrongInput);
+  EXPECT_EQ(err,
+            std::string("error[E0004]: --input must be a whole number from 1 to 16,777,216, got 'abc'\n"
+                        "  = help: for example 65536, 64K, 64k\n"
+                        "error[E0004]: --output must be a whole number from 1 to 16,777,216, got '0'\n"
+                        "  = help: for example 1024, 1K, 1k\n"
+                        "error[E0004]: --batch must be a whole number from 1 to 1,048,576, got '-5'\n"
+                        "  = help: for example 16\n"
+                        "error[E0004]: --servers must be a whole number from 1 to 4,096, got '9223372036854775808'\n"
+                        "  = help: for example 2\n"
+                        "error[E0004]: unknown --role 'prefil'\n  = help: did you mean 'prefill'?\n"
+                        "error[E0004]: unknown --format 'jsn'\n  = help: did you mean 'json'?\n"
+                        "error[E0004]: --env needs KEY=VALUE, got 'FOO'\n"
+                        "  = help: --env NPU_MEMORY_FRACTION=0.92\n") +
+                kRunUsage);
+}
+
+TEST_F(CommandLine, ErrorsInJsonModeAreJsonOnStdoutToo) {
+  EXPECT_EQ(run({"run", "--json", "--bad"}), kWrongInput);
+  EXPECT_EQ(out,
+            "{\n  \"schema_version\": 1,\n  \"diagnostics\": [\n    {\n      \"code\": \"E0002\",\n      \"severity\": "
+            "\"error\",\n"
+            "      \"message\": \"unknown option '--bad'\",\n      \"file\": \"\",\n      \"line\": 0,\n      "
+            "\"column\": 0,\n"
+            "      \"key\": \"\",\n      \"rule\": \"\",\n      \"help\": \"ascendsim --help lists the options of a "
+            "command\"\n    }\n  ]\n}\n");
+  EXPECT_EQ(run({"run", "no.json", "--hardware", "atlas-800i-a3", "--input", "1", "--output", "1", "--format", "json"}),
+            kWrongInput);
+  EXPECT_NE(out.find("\"code\": \"E0101\""), std::string::npos);
+}
+
+TEST_F(CommandLine, UnknownHardwareIsNamedTogetherWithTheFilesOwnMistakes) {
+  write("cp.json", context_parallel_fragment("8", "            \"moe-tp\": 1,\n"));
+  EXPECT_EQ(run({"run", "cp.json", "--hardware", "atlas-800i-a4", "--input", "64K", "--output", "1K"}), kWrongInput);
+  EXPECT_TRUE(err.starts_with("error[E0201]: unknown server 'atlas-800i-a4'\n  = help: did you mean 'atlas-800i-a2'?"))
+      << err;
+  EXPECT_NE(err.find("warning[W0330]: unknown key \"moe-tp\""), std::string::npos);
+  EXPECT_TRUE(err.ends_with("1 error, 1 warning\n"));
+}
+
+TEST_F(CommandLine, FilesThatCannotBeRead) {
+  EXPECT_EQ(run({"check", "nowhere.json"}), kWrongInput);
+  EXPECT_TRUE(out.starts_with("error[E0101]: no such file\n --> nowhere.json\n")) << out;
+  write("empty.json", "");
+  EXPECT_EQ(run({"mem", "empty.json", "--hardware", "atlas-800i-a3"}), kWrongInput);
+  write("other.json", "{\"a\": 1}");
+  EXPECT_EQ(run({"mem", "other.json", "--hardware", "atlas-800i-a3"}), kWrongInput);
+  EXPECT_NE(err.find("E0251"), std::string::npos) << err;
+  EXPECT_EQ(run({"mem", ".", "--hardware", "atlas-800i-a3"}), kWrongInput);
+}
+
+TEST_F(CommandLine, OutputFile) {
+  EXPECT_EQ(run({"list", "models", "-o", "models.txt"}), kDone);
+  EXPECT_EQ(out, "");
+  EXPECT_TRUE(read("models.txt").starts_with("Models (--model NAME)\n"));
+  EXPECT_EQ(run({"list", "models", "-o", "no/such/folder.txt"}), kWrongInput);
+  EXPECT_EQ(err, "error[E0005]: cannot write 'no/such/folder.txt'\n  = help: choose another -o FILE\n");
+}
+
+}  // namespace
+}  // namespace ascendsim
