@@ -221,6 +221,16 @@ TEST(RoutedBuffers, AreAllocatedForEveryCopy) {
   EXPECT_EQ(allocated("experts_down").allocated(), Bytes(7'516'192'768));     // 16 bits, H wide
 }
 
+// One prompt on two DP groups: the idle one's padding rows are gathered and given room, though nothing computes them.
+TEST(RoutedBuffers, HaveRoomForThePaddingOfAnIdleGroup) {
+  const auto s = scenario(kSequenceExample);
+  const Program p = build_program(s->deployment, prefill_step(s->deployment.layout, 1, 65'536), s->facts, 0);
+  std::int64_t most = 0;
+  for (const Buffer& b : p.buffers)
+    if (b.kind == BufferKind::kActivation) most = std::max(most, b.capacity);
+  EXPECT_EQ(most, 8 * 2 * 65'536);
+}
+
 TEST(RoutedBuffers, ShrinkWithTheCutoff) {
   Deployment d = deployment(kContextExample);
   d.init_routing_cutoff = true;
