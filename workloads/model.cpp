@@ -185,4 +185,13 @@ Model ModelLibrary::load(std::string_view name, const SourceLocation& where, Dia
   return {};
 }
 
+std::string ModelLibrary::proper_name(std::string_view name) const {
+  for (const std::string& stem : names())
+    if (canonical(stem) == canonical(name)) {
+      Diagnostics ignored;
+      return read_model(folder_ + "/" + stem + ".yaml", ignored).name;
+    }
+  return std::string(name);
+}
+
 }  // namespace ascendsim

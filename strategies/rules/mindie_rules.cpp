@@ -60,14 +60,16 @@ void Rules::degrees() {
 }
 
 void Rules::world() {
-  // With multiNodesInferEnabled worldSize is not valid: the ranks are those of the layout.
-  const std::int64_t ranks = import.declared_world == 0 ? l.world() : import.declared_world;
+  // With multiNodesInferEnabled worldSize does not count: the degrees alone say how many ranks there are.
+  const bool declared = import.declared_world > 0;
+  const std::int64_t ranks = declared ? import.declared_world : l.world();
+  const char* const what = declared ? "worldSize" : "dp x cp x tp";
   if (l.world() != ranks)
     error("E0305", "worldSize", fmt::format("dp x cp x tp must be worldSize: {} x {} x {} = {}, worldSize is {}", l.dp, l.cp, l.tp, l.world(), ranks),
           fmt::format("{}: tp * cp * dp == world_size", kMapping),
           ranks % (l.cp * l.tp) == 0 ? fmt::format("set \"dp\": {}", ranks / (l.cp * l.tp)) : fmt::format("set \"worldSize\": {}", l.world()));
   if (l.moe_ep * l.moe_tp != ranks)
-    error("E0306", "moe_ep", fmt::format("moe_ep x moe_tp must be worldSize: {} x {} = {}, worldSize is {}", l.moe_ep, l.moe_tp, l.moe_ep * l.moe_tp, ranks),
+    error("E0306", "moe_ep", fmt::format("moe_ep x moe_tp must be {}: {} x {} = {}, {} is {}", what, l.moe_ep, l.moe_tp, l.moe_ep * l.moe_tp, what, ranks),
           fmt::format("{}: moe_ep * moe_tp == world_size", kMapping),
           ranks % l.moe_tp == 0 ? fmt::format("set \"moe_ep\": {}", ranks / l.moe_tp) : fmt::format("set \"moe_tp\": 1, \"moe_ep\": {}", ranks));
   if (l.ep_level == 2 && l.moe_tp > 1)
