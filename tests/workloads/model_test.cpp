@@ -95,6 +95,20 @@ std::string said_about_model(const std::string& name) {
   return rendered(diagnostics);
 }
 
+// DeepSeek releases carry month and day; nothing else may follow a name ("DeepSeek-V3.2" is another model).
+TEST(ModelLibrary, TakesAReleaseDate) {
+  for (const char* name : {"DeepSeek-R1-0528", "deepseek_r1_0528"}) {
+    Diagnostics diagnostics;
+    EXPECT_EQ(shipped_models().load(name, {}, diagnostics).name, "DeepSeek-R1") << name;
+    EXPECT_EQ(rendered(diagnostics), "");
+  }
+  for (const char* name : {"DeepSeek-R1-05281", "DeepSeek-R1-abcd", "DeepSeek-V3.2"}) {
+    Diagnostics diagnostics;
+    (void)shipped_models().load(name, {}, diagnostics);
+    EXPECT_TRUE(diagnostics.has_errors()) << name;
+  }
+}
+
 TEST(ModelLibrary, SuggestsANameOrAnotherWay) {
   EXPECT_EQ(said_about_model("DeepSeek-R2"),
             "error[E0220]: unknown model 'DeepSeek-R2'\n"
