@@ -189,7 +189,7 @@ std::int64_t memory_estimate(const AttentionCase& c) {
 
 double merge_weight_error(Dtype type) {
   double worst = 0;
-  for (double lse = 16; lse < 32; lse += 0x1p-12) worst = std::max(worst, std::abs(std::expm1(rounded(lse, type) - lse)));
+  for (double lse = 16; lse < 32; lse += 0.00037) worst = std::max(worst, std::abs(std::expm1(rounded(lse, type) - lse)));
   return worst;
 }
 

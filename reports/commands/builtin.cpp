@@ -19,6 +19,10 @@ constexpr Command kCommands[] = {
      kDeploymentOptions | kWorkloadOptions, "--hardware",
      "ascendsim mem config.json --hardware atlas-800i-a3 --env NPU_MEMORY_FRACTION=0.92",
      "tables on stdout; exit 0, 1 when it does not fit, 2 on wrong input", answer_mem},
+    {"ring", "runs the attention of a parallel strategy on real numbers and compares it with dense attention", "", "", 0,
+     0, kRingOptions, "", "ascendsim ring --strategy mindie-cp --cp 2 --sp 4 --tokens 512 --heads 8 --dtype fp16",
+     "errors, FLOPs and bytes on stdout; exit 0, 1 when a tolerance or the ledger is broken, 2 on an impossible shape",
+     answer_ring},
     {"list", "what is known", "[hardware|models|engines [NAME]]",
      "what to list, everything by default; with the name of a server or "
      "die every figure with its source",

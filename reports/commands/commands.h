@@ -16,6 +16,7 @@ enum OptionGroup : std::uint32_t {
   kWorkloadOptions = 2,    // input, output, batch
   kTopOption = 4,
   kDiagnosticFormats = 8,  // short and github beside the other formats
+  kRingOptions = 16,       // strategy, degrees, sizes and number types of a calculation
 };
 
 struct Reply {
@@ -42,6 +43,7 @@ std::span<const Command> builtin_commands();
 Reply answer_run(const Options& options, Diagnostics& diagnostics);
 Reply answer_check(const Options& options, Diagnostics& diagnostics);
 Reply answer_mem(const Options& options, Diagnostics& diagnostics);
+Reply answer_ring(const Options& options, Diagnostics& diagnostics);
 Reply answer_list(const Options& options, Diagnostics& diagnostics);
 
 }  // namespace ascendsim

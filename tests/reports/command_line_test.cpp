@@ -25,7 +25,7 @@ TEST_F(CommandLine, NoCommandShowsUsage) {
   EXPECT_EQ(run({}), kWrongInput);
   EXPECT_EQ(out, "");
   EXPECT_TRUE(err.starts_with("Predicts how a deployment"));
-  EXPECT_TRUE(err.ends_with("error[E0001]: a command is missing\n  = help: one of: run, check, mem, list\n"));
+  EXPECT_TRUE(err.ends_with("error[E0001]: a command is missing\n  = help: one of: run, check, mem, ring, list\n"));
 }
 
 TEST_F(CommandLine, UnknownCommand) {
