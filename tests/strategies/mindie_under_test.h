@@ -11,7 +11,7 @@
 
 #include "strategies/importers/mindie.h"
 #include "strategies/predict.h"
-#include "strategies/rules/mindie_rules.h"
+#include "strategies/rules/rules.h"
 
 namespace ascendsim {
 
