@@ -103,7 +103,7 @@ struct Operator {
 };
 static_assert(sizeof(Operator) == 40);
 
-enum class Axis : std::uint8_t { kRows, kColumns };
+enum class Axis : std::int32_t { kRows, kColumns };
 // bytes: the amount that closed forms are written in. Full output of an all-gather, full input of a reduce-scatter, the
 // vector of an all-reduce, the local buffer of an all-to-all.
 struct CollectiveParams {
@@ -211,11 +211,19 @@ class ProgramBuilder {
     StreamId write_stream = 0;
     std::array<std::uint32_t, kMaxStreams> read{};
   };
+  // Parameters are compared and hashed as words, so padding bytes must not exist. A type with floating-point members says
+  // kPaddingFree itself.
+  template <class P>
+  static constexpr bool padding_free() {
+    if constexpr (requires { P::kPaddingFree; }) return P::kPaddingFree;
+    else return std::is_empty_v<P> || std::has_unique_object_representations_v<P>;
+  }
   template <class P>
   std::uint32_t store(const P& params) {
+    static_assert(padding_free<P>(), "parameters with padding bytes compare unequal");
     const auto at = static_cast<std::uint32_t>(program_.params.size());
     std::array<std::uint64_t, OperatorView::words<P>()> words{};
-    std::memcpy(words.data(), &params, sizeof(P));
+    if constexpr (!std::is_empty_v<P>) std::memcpy(words.data(), &params, sizeof(P));
     for (const std::uint64_t word : words) program_.params.push_back(word);
     return at;
   }

@@ -75,13 +75,18 @@ class ProgramPricer {
   std::vector<Memo> memo_;
 };
 
-// How long compute takes while the other lane's part of the die is busy too; never faster than alone.
-std::vector<std::int64_t> shared_ticks(const Priced& priced, SharedKernels kernels, Duration kernel_gap) {
+// How long compute takes while the other lane computes too; never faster than alone. Kernels of prefill fill the die and
+// take turns; those of decode run side by side on split cores.
+std::vector<std::int64_t> shared_ticks(const Priced& priced, Phase phase, SharedKernels kernels, Duration kernel_gap) {
   std::vector<std::int64_t> out(priced.ticks.size(), 0);
   for (std::size_t i = 0; i < out.size(); ++i) {
     const OperatorView v = priced.program.view(i);
     out[i] = priced.ticks[i].count();
     if (v.op().type->primitive != Primitive::kNone || out[i] == 0) continue;
+    if (phase == Phase::kPrefill) {
+      out[i] *= 2;
+      continue;
+    }
     const bool experts = v.op().category == static_cast<std::uint8_t>(Category::kMoe);
     const KernelTime t = (experts ? kernels.experts : kernels.attention).price(v.op().type->work(v));
     out[i] = std::max(out[i], (t.total + kernel_gap).count());
@@ -195,7 +200,7 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
   SweepResult swept;
   if (splits_into_micro_batches(deployment_, step)) {
     std::vector<std::vector<std::int64_t>> shared;
-    for (const Priced& p : priced) shared.push_back(shared_ticks(p, shared_, facts_.kernel_gap));
+    for (const Priced& p : priced) shared.push_back(shared_ticks(p, step.phase, shared_, facts_.kernel_gap));
     swept = execute(programs, nodes, shared, folding, host_);
   } else {
     swept = sweep(programs, nodes, folding, host_);

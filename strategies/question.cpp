@@ -508,9 +508,9 @@ void derive_layout(Question& q) {
     if (!q.named("layout.tp")) l.tp = parts(q.declared_world, l.cp * (q.named("layout.dp") ? l.dp : 1));
     if (!q.named("layout.dp")) l.dp = parts(q.declared_world, l.cp * l.tp);
   } else {
-    q.declared_world = l.world();
+    q.declared_world = 0;
   }
-  const std::int64_t ranks = q.declared_world;
+  const std::int64_t ranks = q.declared_world > 0 ? q.declared_world : l.world();
   // MindIE shards every expert when nothing is said; other stacks give every rank whole experts.
   if (!q.named("layout.moe_ep")) {
     const bool mindie = q.stack.starts_with("mindie");

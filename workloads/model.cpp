@@ -38,6 +38,14 @@ constexpr Field kFields[] = {
 };
 constexpr std::int64_t kLargestField = std::int64_t{1} << 28;   // keeps every product of two widths far below 2^63
 
+// Releases of one model carry their date: "DeepSeek-R1-0528", "DeepSeek-V3-0324". The shapes are the same.
+std::string_view without_date(std::string_view name) {
+  constexpr std::size_t kDate = 5;
+  if (name.size() <= kDate || (name[name.size() - kDate] != '-' && name[name.size() - kDate] != '_')) return name;
+  const std::string_view digits = name.substr(name.size() - kDate + 1);
+  return std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; }) ? name.substr(0, name.size() - kDate) : name;
+}
+
 // Spellings differ only in case and separators: "deepseek_r1", "DeepSeek-R1".
 std::string canonical(std::string_view name) {
   std::string out;
@@ -175,7 +183,7 @@ std::vector<std::string> ModelLibrary::names() const {
 Model ModelLibrary::load(std::string_view name, const SourceLocation& where, Diagnostics& diagnostics) const {
   const auto known = names();
   for (const std::string& stem : known)
-    if (canonical(stem) == canonical(name)) return read_model(folder_ + "/" + stem + ".yaml", diagnostics);
+    if (canonical(stem) == canonical(without_date(name))) return read_model(folder_ + "/" + stem + ".yaml", diagnostics);
   std::vector<std::string_view> views(known.begin(), known.end());
   const std::string_view near = nearest(name, views);
   diagnostics.error("E0220", where, fmt::format("unknown model '{}'", name),
@@ -183,6 +191,15 @@ Model ModelLibrary::load(std::string_view name, const SourceLocation& where, Dia
                     near.empty() ? "name one of them, or the path of a HuggingFace config.json, with --model"
                                  : fmt::format("did you mean '{}'?", near));
   return {};
+}
+
+std::string ModelLibrary::proper_name(std::string_view name) const {
+  for (const std::string& stem : names())
+    if (canonical(stem) == canonical(name)) {
+      Diagnostics ignored;
+      return read_model(folder_ + "/" + stem + ".yaml", ignored).name;
+    }
+  return std::string(name);
 }
 
 }  // namespace ascendsim

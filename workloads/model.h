@@ -49,8 +49,11 @@ class ModelLibrary {
  public:
   explicit ModelLibrary(std::string folder);                        // workloads/models
   [[nodiscard]] std::vector<std::string> names() const;             // "DeepSeek-R1", ... sorted
-  // name: of a library model, in any spelling of case and separators; unknown names are diagnosed with the list.
+  // name: of a library model, in any spelling of case and separators, with or without a release date ("-0528"); unknown
+  // names are diagnosed with the list.
   [[nodiscard]] Model load(std::string_view name, const SourceLocation& where, Diagnostics&) const;
+  // The library's own spelling ("deepseek_r1" -> "DeepSeek-R1"); `name` itself when it is none of the library.
+  [[nodiscard]] std::string proper_name(std::string_view name) const;
 
  private:
   std::string folder_;

@@ -178,12 +178,6 @@ Table named_hardware(const Catalogue& catalogue, const std::string& name, Diagno
 }
 
 Table named_engine(const StackLibrary& stacks, const std::string& name, Diagnostics& diagnostics) {
-  const auto known = stacks.names();
-  if (std::ranges::find(known, name) == known.end()) {
-    diagnostics.error("E0009", {}, fmt::format("unknown engine '{}'", name), {},
-                      fmt::format("known: {}", fmt::join(known, ", ")));
-    diagnostics.throw_if_errors();
-  }
   const Stack stack = stacks.load(name, "", diagnostics);
   diagnostics.throw_if_errors();
   FigureRows rows;

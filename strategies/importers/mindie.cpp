@@ -33,7 +33,7 @@ class Keys {
       : import_(import), diagnostics_(diagnostics), node_(node), path_(std::move(path)), specs_(specs) {
     if (!node) return;
     if (!node.is_map()) {
-      diagnostics.error("E0240", node.where(), fmt::format("{} must be an object", path_), kSource);
+      diagnostics.error("E0240", node.where(), fmt::format("{} must be an object", path_.empty() ? "the file" : path_), kSource);
       node_ = {};
       return;
     }
@@ -42,6 +42,9 @@ class Keys {
 
   [[nodiscard]] ConfigNode node(std::string_view key) const { return node_.find(key); }
   [[nodiscard]] const std::string& path() const { return path_; }
+  // Of the key's value, or of the section that lacks it.
+  [[nodiscard]] SourceLocation where(std::string_view key) const { return node(key) ? node(key).where() : node_.where(); }
+  [[nodiscard]] bool readable() const { return node_.is_map(); }
 
   std::optional<std::int64_t> integer(std::string_view key) { return read<std::int64_t>(key, &ConfigNode::as_integer); }
   std::optional<bool> boolean(std::string_view key) { return read<bool>(key, &ConfigNode::as_bool); }
@@ -220,9 +223,9 @@ void Reader::read_names(Keys& model) {
     d.model = models.load(options.model, {}, diagnostics);
   } else if (has_config) {
     d.model = read_model(config, diagnostics);
-    d.model.name = base;
+    d.model.name = models.proper_name(base);
   } else if (base.empty()) {
-    diagnostics.error("E0245", model.node("modelName").where(), "neither modelName nor modelWeightPath names a model", kSource,
+    diagnostics.error("E0245", model.where("modelName"), "neither modelName nor modelWeightPath names a model", kSource,
                       "--model DeepSeek-R1, or the path of a HuggingFace config.json");
   } else {
     d.model = models.load(base, model.node("modelName").where(), diagnostics);
@@ -329,9 +332,9 @@ void Reader::read_deepseek(Keys& model) {
 void Reader::read_plugins(Keys& model) {
   ConfigNode node = model.node("plugin_params");
   std::shared_ptr<const Document> inner;   // MindIE writes a JSON object inside a string
-  if (node.is_scalar() && !node.text().empty()) {
+  if (node.is_sequence() || (node.is_scalar() && !node.text().empty())) {
     Diagnostics inside;
-    inner = Document::parse(std::string(node.text()), "plugin_params", inside);
+    if (node.is_scalar()) inner = Document::parse(std::string(node.text()), "plugin_params", inside);
     if (!inner || !inner->root().is_map()) {
       diagnostics.error("E0248", node.where(), "plugin_params must be a JSON object, or a string that holds one", kSource,
                         R"("plugin_params": "{\"plugin_type\":\"mtp\",\"num_speculative_tokens\":1}")");
@@ -399,7 +402,7 @@ void Reader::read_model_config(Keys& deploy, bool multi_node) {
   const ConfigNode list = deploy.node("ModelConfig");
   ConfigNode first = list.is_sequence() && list.size() > 0 ? list.at(0) : list;
   if (!first.is_map()) {
-    diagnostics.error("E0250", list ? list.where() : deploy.node("maxSeqLen").where(), "ModelDeployConfig needs a ModelConfig with one model",
+    diagnostics.error("E0250", deploy.where("ModelConfig"), "ModelDeployConfig needs a ModelConfig with one model",
                       kSource, R"("ModelConfig": [ { "modelName": "DeepSeek-R1_w8a8", "worldSize": 16, ... } ])");
     return;
   }
@@ -424,12 +427,13 @@ void Reader::read(ConfigNode root) {
   Keys backend = keys(top.node("BackendConfig"), "BackendConfig", sections.backend);
   const std::string prefix = whole ? "BackendConfig." : "";
   const ConfigNode deploy_node = whole ? backend.node("ModelDeployConfig") : top.node("ModelDeployConfig");
-  if (!deploy_node) {
+  if (root.is_map() && !deploy_node) {
     diagnostics.error("E0251", root.where(), "this is not a MindIE config.json: it has no ModelDeployConfig", kSource,
                       "give the Server's conf/config.json, or its ModelDeployConfig part");
     return;
   }
   Keys deploy = keys(deploy_node, prefix + "ModelDeployConfig", sections.deploy);
+  if (!deploy.readable()) return;
   read_role(server);
   read_memory_fraction();
   read_model_config(deploy, backend.boolean("multiNodesInferEnabled").value_or(false));

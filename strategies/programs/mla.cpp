@@ -216,7 +216,7 @@ Value mla_decode(RankStep& s, Value residual) {
   const std::int64_t core_heads = s.heads * s.l.sp;
   s.category(Category::kAttention);
   const Partial partial = attend_absorbed(s.p, "mla_decode",
-                                          {.heads = static_cast<std::int32_t>(core_heads),
+                                          {.heads = core_heads,
                                            .key_width = static_cast<std::int32_t>(s.m.cache_width()),
                                            .latent_width = static_cast<std::int32_t>(s.m.kv_rank),
                                            .context = s.rows * s.cached_tokens,

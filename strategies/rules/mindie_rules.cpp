@@ -36,10 +36,10 @@ void MindieRules::context_parallelism() {
   if (l.cp > 2)
     error("E0302", "cp", fmt::format("cp must be 1 or 2, got {}", l.cp),
           fmt::format("{}: value range [1, 2]", kContextPage), "set \"cp\": 2");
-  if (l.cp > 1 && l.sp == 1 && l.tp > 1)
+  if (l.cp > 1 && l.sp == 1)
     error("E0303", "cp", fmt::format("context parallelism needs sequence parallelism: sp is 1, tp is {}", l.tp),
           fmt::format("{}: to enable CP, SP must be enabled at the same time, with SP equal to TP", kContextPage),
-          fmt::format("set \"sp\": {}", l.tp));
+          l.tp > 1 ? fmt::format("set \"sp\": {}", l.tp) : "set \"tp\" and \"sp\" to the same number above 1");
   if (l.cp > 1 && l.dp > 1)
     error("E0304", "cp", fmt::format("context parallelism needs dp = 1, got dp {}", l.dp),
           fmt::format("{}: when CP is enabled, the value of DP must be 1", kContextPage), "set \"dp\": 1");

@@ -41,7 +41,8 @@ void RuleBase::sequence_degree(const std::string& rule) {
 }
 
 void RuleBase::world(const std::string& rule) {
-  const std::string total = name("worldSize");
+  // Where the file does not say how many ranks there are, the degrees alone do.
+  const std::string total = input.declared_world > 0 ? name("worldSize") : "dp x cp x tp";
   if (l.world() != ranks)
     error("E0305", "worldSize",
           fmt::format("dp x cp x tp must be {}: {} x {} x {} = {}, {} is {}", total, l.dp, l.cp, l.tp, l.world(), total,

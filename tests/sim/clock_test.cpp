@@ -27,8 +27,9 @@ class Pair {
     nodes_.push_back(lower(programs_.back(), durations));
   }
   SweepResult sweep(HostModel host = {}) const {
-    const Folding folding = programs_.size() == 2 ? unfolded(2, std::vector{group_kind("pair", {{0, 1}})})
-                                                  : fold(std::vector<std::uint64_t>{0, 0}, std::vector{group_kind("pair", {{0, 1}})});
+    const Folding folding = programs_.size() == 2
+                                ? unfolded(2, std::vector{group_kind("pair", {{0, 1}})})
+                                : fold(std::vector<std::uint64_t>{0, 0}, std::vector{group_kind("pair", {{0, 1}})});
     return ascendsim::sweep(pointers(programs_), nodes_, folding, host);
   }
 
@@ -202,7 +203,7 @@ TEST(Lower, NeedsAPriceForEveryOperator) {
 
 // ---- folded = unfolded ----------------------------------------------------------------------------------------------
 
-std::uint64_t mixed(std::uint64_t x) {   // splitmix64
+std::uint64_t mixed(std::uint64_t x) {  // splitmix64
   x += 0x9e3779b97f4a7c15;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
   x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
@@ -220,14 +221,16 @@ struct World {
   }
 };
 
-// Every rank meets the same collectives in the same order (SPMD); what it computes in between, for how long, in which lane
-// and on which buffers depends on its role. Roles are the only thing a program is made from.
+// Every rank meets the same collectives in the same order (SPMD); what it computes in between, for how long, in which
+// lane and on which buffers depends on its role. Roles are the only thing a program is made from.
 Program spmd_program(const World& world, std::uint64_t role) {
   ProgramBuilder p;
   std::vector<Value> buffers;
   for (int b = 0; b < 4; ++b) buffers.push_back(p.input(Dtype::kFp16, 8, 8));
   for (int e = 0; e < world.events; ++e) {
-    const auto mine = [&](std::uint64_t salt, std::size_t below) { return world.pick(e, salt + 8 * (role + 1), below); };
+    const auto mine = [&](std::uint64_t salt, std::size_t below) {
+      return world.pick(e, salt + 8 * (role + 1), below);
+    };
     p.set_category(static_cast<std::uint8_t>(world.pick(e, 0, 3)));
     if (world.pick(e, 1, 3) > 0) {
       for (std::size_t n = mine(2, 3); n > 0; --n) {
@@ -293,7 +296,8 @@ RC_GTEST_PROP(Clock, FoldedEqualsUnfoldedToTheTick, ()) {
   const int a = *rc::gen::inRange(1, 4), b = *rc::gen::inRange(1, 4), c = *rc::gen::inRange(1, 3), ranks = a * b * c;
   world.kinds = {random_groups("inner", ranks, a, 1), random_groups("middle", ranks, b, a),
                  random_groups("outer", ranks, c, a * b), random_groups("world", ranks, ranks, 1)};
-  world.roles = *rc::gen::container<std::vector<std::uint64_t>>(static_cast<std::size_t>(ranks), rc::gen::inRange<std::uint64_t>(0, 3));
+  world.roles = *rc::gen::container<std::vector<std::uint64_t>>(static_cast<std::size_t>(ranks),
+                                                                rc::gen::inRange<std::uint64_t>(0, 3));
   const HostModel host{.before_step = Duration(50), .issue = Duration(*rc::gen::inRange(0, 40))};
 
   const Folding folding = fold(world.roles, world.kinds);

@@ -1,5 +1,7 @@
 #include "sim/config.h"
 
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
@@ -59,7 +61,7 @@ std::string said_about_quantity(const std::string& value) {
 // A file that exists for one test.
 class TemporaryFile {
  public:
-  explicit TemporaryFile(const std::string& content) : path_(testing::TempDir() + "ascendsim_config_test.yaml") {
+  explicit TemporaryFile(const std::string& content) : path_(testing::TempDir() + std::to_string(::getpid()) + "_config_test.yaml") {
     std::ofstream(path_, std::ios::binary) << content;
   }
   ~TemporaryFile() { std::remove(path_.c_str()); }

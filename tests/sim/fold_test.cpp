@@ -17,9 +17,7 @@ using Classes = std::vector<int>;
 //        tp 0  tp 1
 //  dp 0    0     1
 //  dp 1    2     3
-std::vector<GroupKind> two_by_two() {
-  return {group_kind("tp", {{0, 1}, {2, 3}}), group_kind("dp", {{0, 2}, {1, 3}})};
-}
+std::vector<GroupKind> two_by_two() { return {group_kind("tp", {{0, 1}, {2, 3}}), group_kind("dp", {{0, 2}, {1, 3}})}; }
 
 std::vector<std::pair<int, int>> members(const Folding& f, int rank_class, int kind) {
   std::vector<std::pair<int, int>> out;
@@ -38,8 +36,8 @@ TEST(Fold, EqualRanksAreOneClass) {
   EXPECT_EQ(members(f, 0, 1), (Members{{0, 2}}));
 }
 
-// One DP group is busy (role 7), the other idle (9): classes {0, 1} and {2, 3}. A TP group meets its own class only, a DP
-// group one rank of each.
+// One DP group is busy (role 7), the other idle (9): classes {0, 1} and {2, 3}. A TP group meets its own class only, a
+// DP group one rank of each.
 TEST(Fold, RolesSplitClasses) {
   const Folding f = fold(Roles{7, 7, 9, 9}, two_by_two());
   EXPECT_EQ(f.class_of, (Classes{0, 0, 1, 1}));
@@ -70,7 +68,8 @@ TEST(Fold, AnOddRankSplitsWhoMeetsItAndNobodyElse) {
 // The odd rank 0 separates its neighbours in the first round, theirs in the second, and so on round the chain: only a
 // fixpoint sees that all six ranks differ.
 TEST(Fold, RefinesAlongAChainOfGroups) {
-  const std::vector<GroupKind> kinds{group_kind("a", {{0, 1}, {2, 3}, {4, 5}}), group_kind("b", {{1, 2}, {3, 4}, {5, 0}})};
+  const std::vector<GroupKind> kinds{group_kind("a", {{0, 1}, {2, 3}, {4, 5}}),
+                                     group_kind("b", {{1, 2}, {3, 4}, {5, 0}})};
   EXPECT_EQ(fold(Roles{1, 0, 0, 0, 0, 0}, kinds).classes(), 6);
   EXPECT_EQ(fold(Roles{0, 0, 0, 0, 0, 0}, kinds).classes(), 1);
   // Two odd ranks, 0 and 3, are mirror images (0-3, 1-2, 5-4), and the mirror maps each kind onto itself.
@@ -98,9 +97,13 @@ TEST(Fold, ARankMayBeInNoGroupOfAKind) {
 }
 
 TEST(Fold, ImpossibleGroupsAreOurBug) {
-  EXPECT_EQ(internal_error([] { fold(Roles{0}, std::vector{group_kind("a", {{0, 1}})}); }),
+  EXPECT_EQ(internal_error([] {
+              fold(Roles{0}, std::vector{group_kind("a", {{0, 1}})});
+            }),
             "a group names a rank outside the world");
-  EXPECT_EQ(internal_error([] { fold(Roles{0, 0}, std::vector{group_kind("a", {{0, 1}, {1}})}); }),
+  EXPECT_EQ(internal_error([] {
+              fold(Roles{0, 0}, std::vector{group_kind("a", {{0, 1}, {1}})});
+            }),
             "a rank is in two groups of one kind");
   EXPECT_EQ(internal_error([] { fold(Roles{}, std::vector<GroupKind>{}); }), "folding needs at least one rank");
 }
@@ -120,7 +123,8 @@ RC_GTEST_PROP(Fold, RelabellingRanksChangesNothing, ()) {
   const auto roles = *rc::gen::container<Roles>(static_cast<std::size_t>(world), rc::gen::inRange<std::uint64_t>(0, 2));
   std::vector<int> renamed(static_cast<std::size_t>(world));
   std::iota(renamed.begin(), renamed.end(), 0);
-  for (std::size_t i = renamed.size(); i > 1; --i) std::swap(renamed[i - 1], renamed[*rc::gen::inRange<std::size_t>(0, i)]);
+  for (std::size_t i = renamed.size(); i > 1; --i)
+    std::swap(renamed[i - 1], renamed[*rc::gen::inRange<std::size_t>(0, i)]);
 
   const auto kinds = [&](auto name) {
     GroupKind rows = group_kind("tp", {}), columns = group_kind("dp", {});
@@ -142,8 +146,8 @@ RC_GTEST_PROP(Fold, RelabellingRanksChangesNothing, ()) {
   RC_ASSERT(before.classes() == after.classes());
   for (std::size_t a = 0; a < roles.size(); ++a)
     for (std::size_t b = 0; b < roles.size(); ++b)
-      RC_ASSERT((before.class_of[a] == before.class_of[b]) ==
-                (after.class_of[static_cast<std::size_t>(renamed[a])] == after.class_of[static_cast<std::size_t>(renamed[b])]));
+      RC_ASSERT((before.class_of[a] == before.class_of[b]) == (after.class_of[static_cast<std::size_t>(renamed[a])] ==
+                                                               after.class_of[static_cast<std::size_t>(renamed[b])]));
 }
 
 }  // namespace

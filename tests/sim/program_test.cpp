@@ -181,8 +181,7 @@ TEST(ProgramBuilder, CapacityIsAtLeastTheRows) {
 
 TEST(ProgramBuilder, NegativeRowsAreOurBug) {
   ProgramBuilder p;
-  EXPECT_EQ(internal_error([&] { p.activation(Dtype::kFp16, -1, 4); }),
-            "a buffer needs 0 <= rows, columns < 2^31");
+  EXPECT_EQ(internal_error([&] { p.activation(Dtype::kFp16, -1, 4); }), "a buffer needs 0 <= rows, columns < 2^31");
   EXPECT_EQ(internal_error([&] { p.activation(Dtype::kFp16, std::int64_t{1} << 31, 4); }),
             "a buffer needs 0 <= rows, columns < 2^31");
 }
@@ -218,12 +217,12 @@ TEST(Collectives, ShapesAndBytes) {
 
   const Program program = p.take();
   const auto bytes = [&](std::size_t i) { return program.view(i).params<CollectiveParams>().bytes; };
-  EXPECT_EQ(bytes(0), Bytes(640));          // full output 40 x 8 x 2
+  EXPECT_EQ(bytes(0), Bytes(640));  // full output 40 x 8 x 2
   EXPECT_EQ(bytes(1), Bytes(640));
-  EXPECT_EQ(bytes(2), Bytes(400));          // 25 x 8 x 2
+  EXPECT_EQ(bytes(2), Bytes(400));            // 25 x 8 x 2
   EXPECT_EQ(bytes(3), Bytes(4 * 3 * 8 * 2));  // full input, padded to 12 rows
   EXPECT_EQ(bytes(4), Bytes(160));
-  EXPECT_EQ(bytes(5), Bytes(160));          // the local buffer
+  EXPECT_EQ(bytes(5), Bytes(160));  // the local buffer
 }
 
 TEST(Collectives, AnExchangeNeedsPeersAndAPrimitive) {

@@ -53,9 +53,9 @@ TEST(Verifier, RanksMayDoDifferentLocalWork) {
 }
 
 TEST(Verifier, NamesARankThatDroppedACollective) {
-  EXPECT_EQ(verdict([](ProgramBuilder& p) { p.all_reduce("sum", written(p), kPair); },
-                    [](ProgramBuilder& p) { written(p); }),
-            "the programs of the ranks do not match: rank 0 waits in 'sum' (operator 1, layer 3); rank 1 has finished; ");
+  EXPECT_EQ(
+      verdict([](ProgramBuilder& p) { p.all_reduce("sum", written(p), kPair); }, [](ProgramBuilder& p) { written(p); }),
+      "the programs of the ranks do not match: rank 0 waits in 'sum' (operator 1, layer 3); rank 1 has finished; ");
 }
 
 TEST(Verifier, NamesRanksThatWaitForEachOtherInDifferentGroups) {
@@ -121,16 +121,16 @@ TEST(Verifier, NamesARankThatScattersOtherRows) {
 
 TEST(Verifier, NamesARankWithAnotherGroupSize) {
   EXPECT_EQ(verdict([](ProgramBuilder& p) { p.all_reduce("sum", written(p), kPair); },
-                    [](ProgramBuilder& p) { p.all_reduce("sum", written(p), {0, 3}); }),
+                    [](ProgramBuilder& p) {
+                      p.all_reduce("sum", written(p), {0, 3});
+                    }),
             "rank 1 enters 'sum' (operator 1, layer 3) with another group size");
 }
 
 // Shares of 4 and 6 rows: both must make room for 10.
 TEST(Verifier, AnAllGatherMayHaveUnequalShares) {
   const auto rank = [](std::int64_t rows, std::int64_t room) {
-    return [=](ProgramBuilder& p) {
-      p.all_gather("gather", written(p, Dtype::kFp16, rows), kPair, Axis::kRows, room);
-    };
+    return [=](ProgramBuilder& p) { p.all_gather("gather", written(p, Dtype::kFp16, rows), kPair, Axis::kRows, room); };
   };
   EXPECT_EQ(verdict(rank(4, 10), rank(6, 10)), "");
   EXPECT_EQ(verdict(rank(4, 10), rank(6, 12)),
@@ -152,9 +152,10 @@ TEST(Verifier, NamesAReadBeforeTheWrite) {
   };
   EXPECT_EQ(verdict(read_first, [](ProgramBuilder&) {}),
             "rank 0 enters 'read' (operator 0, layer 3) with a value that nothing has written");
-  EXPECT_EQ(verdict([](ProgramBuilder&) {}, [](ProgramBuilder& p) {
-              p.all_gather("gather", p.activation(Dtype::kFp16, 4, 8), {1, 2});
-            }),
+  EXPECT_EQ(verdict([](ProgramBuilder&) {},
+                    [](ProgramBuilder& p) {
+                      p.all_gather("gather", p.activation(Dtype::kFp16, 4, 8), {1, 2});
+                    }),
             "the programs of the ranks do not match: rank 0 has finished; "
             "rank 1 waits in 'gather' (operator 0, layer 3); ");
 }
@@ -162,8 +163,10 @@ TEST(Verifier, NamesAReadBeforeTheWrite) {
 TEST(Verifier, InputsWeightsAndStatesAreWrittenFromTheStart) {
   EXPECT_EQ(verdict(
                 [](ProgramBuilder& p) {
-                  touch(p, "read", {p.input(Dtype::kInt32, 1, 1), p.weight(Dtype::kInt8, 1, 1, {}), p.state(Dtype::kFp16, 1, 1, {})},
-                        {});
+                  touch(
+                      p, "read",
+                      {p.input(Dtype::kInt32, 1, 1), p.weight(Dtype::kInt8, 1, 1, {}), p.state(Dtype::kFp16, 1, 1, {})},
+                      {});
                 },
                 [](ProgramBuilder&) {}),
             "");

@@ -1,11 +1,10 @@
-#include "strategies/collectives/collective_cost.h"
-
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>  // needs the macros of the line above
 
 #include <cmath>
 #include <numeric>
 
+#include "strategies/collectives/collective_cost.h"
 #include "tests/strategies/mindie_under_test.h"
 
 namespace ascendsim {
@@ -45,12 +44,13 @@ Cluster::Span span_of(int ranks) {
 }
 
 struct Measured {
-  double megabytes, us;   // shard of a rank, decimal MB
+  double megabytes, us;  // shard of a rank, decimal MB
 };
 
 void expect_measured(Primitive primitive, std::initializer_list<Measured> measured) {
   for (const Measured& m : measured)
-    EXPECT_NEAR(us("a3", primitive, std::llround(m.megabytes * 1e6 * 16), 16), m.us, 0.1 * m.us) << m.megabytes << " MB";
+    EXPECT_NEAR(us("a3", primitive, std::llround(m.megabytes * 1e6 * 16), 16), m.us, 0.1 * m.us)
+        << m.megabytes << " MB";
 }
 
 // 16 dies of an A3 server, time against the shard of a rank. Tolerance 10 %.
@@ -76,9 +76,7 @@ TEST(CollectiveTime, TakesTheAlgorithmOfTheFabricAndTheSize) {
   EXPECT_EQ(algorithm("a2", Primitive::kCombine, 1 << 20, 16), "mc2");
 }
 
-TEST(CollectiveTime, NeedsTwoRanks) {
-  EXPECT_THROW(priced("a3", Primitive::kAllReduce, 1 << 20, 1), InternalError);
-}
+TEST(CollectiveTime, NeedsTwoRanks) { EXPECT_THROW(priced("a3", Primitive::kAllReduce, 1 << 20, 1), InternalError); }
 
 TEST(Octaves, AreExactAtPowersOfTwoAndLinearBetween) {
   EXPECT_EQ(octaves(1), 0);
@@ -113,7 +111,8 @@ TEST(CollectiveTime, NeverDropsAtAThreshold) {
   const auto never_drops = [](std::string_view server, Primitive primitive, int ranks) {
     for (int octave = 4; octave < 33; ++octave)
       for (const std::int64_t threshold : {std::int64_t{1} << octave, ranks * (std::int64_t{1} << octave)})
-        EXPECT_LE(priced(server, primitive, threshold, ranks).time, priced(server, primitive, threshold + ranks, ranks).time)
+        EXPECT_LE(priced(server, primitive, threshold, ranks).time,
+                  priced(server, primitive, threshold + ranks, ranks).time)
             << server << " " << to_text(primitive) << " " << ranks << " ranks, " << threshold << " B";
   };
   for (const Primitive primitive : kAll) {

@@ -52,7 +52,8 @@ TEST(MindieGroups, MoeTpIsContiguousAndMoeEpHasItsStride) {
 TEST(MindieGroups, AreNamedInTheOrderOfTheEnumeration) {
   std::vector<std::string> names;
   for (const GroupKind& k : groups_of({.dp = 2, .tp = 8, .moe_ep = 16})) names.push_back(k.name);
-  EXPECT_EQ(names, (std::vector<std::string>{"attn_tp", "attn_sp", "attn_dp", "attn_cp", "moe_tp", "moe_ep", "world"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"attn_tp", "attn_sp", "attn_dp", "attn_cp", "moe_tp", "moe_ep", "world",
+                                             "kv_shards", "o_proj_tp", "lm_head_tp"}));
 }
 
 // On two A2 servers of 8 dies the TP groups stay inside and the DP groups cross: they cost differently.
@@ -103,7 +104,8 @@ TEST(PlaceCollectives, DenseLayersAllReduceInsideTheirStream) {
     EXPECT_EQ(placed(l, false), "AR - - | AR - -");
 }
 
-// RS over tp, AG over the world, experts on all tokens, RS over the world, AG over tp; the last layer gathers the world.
+// RS over tp, AG over the world, experts on all tokens, RS over the world, AG over tp; the last layer gathers the
+// world.
 TEST(PlaceCollectives, LevelOneScattersGathersAndBack) {
   for (const Layout& l : {kDataLevel1, kContextLevel1})
     for (const bool last : {false, true}) EXPECT_EQ(placed(l, true, last), "- RS AG | - RS AG");

@@ -29,7 +29,7 @@ std::int64_t weights(const Example& e, const std::string& model, std::int64_t ep
 TEST(Weights, OfBothExamplesAreTheSame) {
   for (const Example& e : {kContextExample, kSequenceExample}) {
     EXPECT_EQ(weights(e, "DeepSeek-R1_w8a8", 1), 44'315'516'928);
-    EXPECT_EQ(weights(e, "DeepSeek-R1_w8a8", 2), 46'710'202'368);   // shared expert whole: + 2,554,331,136 * 15/16
+    EXPECT_EQ(weights(e, "DeepSeek-R1_w8a8", 2), 46'710'202'368);  // shared expert whole: + 2,554,331,136 * 15/16
     // int4 experts: 44,315,516,928 - 58 * 16 * 44,040,192 / 2
     EXPECT_EQ(weights(e, "DeepSeek-R1_w4a8", 1), 23'880'867'840);
   }
@@ -44,18 +44,19 @@ TEST(Weights, DoNotDependOnSequenceParallelism) {
 TEST(Weights, ByComponent) {
   std::map<std::string, std::int64_t> bytes;
   for (const auto& c : memory(kSequenceExample).weight_components) bytes[c.name] = c.bytes.count();
-  EXPECT_EQ(bytes["qkv_a"], 923'467'776);                                         // 61 * 15,138,816, replicated
-  EXPECT_EQ(bytes["q_b"], 287'834'112);                                           // 61 * 37,748,736 / 8
-  EXPECT_EQ(bytes["o_proj"], 895'483'904);                                        // 61 * 117,440,512 / 8
-  EXPECT_EQ(bytes["w_uk"] + bytes["w_uv"], 255'852'544);                          // 61 * 2 * 16,777,216 / 8
-  EXPECT_EQ(bytes["mlp_gate_up"] + bytes["mlp_down"], 148'635'648);               // 3 * 396,361,728 / 8
-  EXPECT_EQ(bytes["experts_gate_up"] + bytes["experts_down"], 40'869'298'176);    // 58 * 16 * 44,040,192
-  EXPECT_EQ(bytes["shared_gate_up"] + bytes["shared_down"], 159'645'696);         // 58 * 44,040,192 / 16
-  EXPECT_EQ(bytes["gate"], 425'781'248);                                          // 58 * 4 * 1,835,264
-  EXPECT_EQ(bytes["embedding"], 231'669'760);                                     // 2 * 926,679,040 / 8
-  EXPECT_EQ(bytes["lm_head"], 115'834'880);                                       // 2 * 926,679,040 / 16
-  EXPECT_EQ(bytes["input_norm"] + bytes["post_attention_norm"] + bytes["q_a_norm"] + bytes["kv_a_norm"] + bytes["final_norm"],
-            2'013'184);                                                           // 2 * (61 * (2 * 7168 + 1536 + 512) + 7168)
+  EXPECT_EQ(bytes["qkv_a"], 923'467'776);                                       // 61 * 15,138,816, replicated
+  EXPECT_EQ(bytes["q_b"], 287'834'112);                                         // 61 * 37,748,736 / 8
+  EXPECT_EQ(bytes["o_proj"], 895'483'904);                                      // 61 * 117,440,512 / 8
+  EXPECT_EQ(bytes["w_uk"] + bytes["w_uv"], 255'852'544);                        // 61 * 2 * 16,777,216 / 8
+  EXPECT_EQ(bytes["mlp_gate_up"] + bytes["mlp_down"], 148'635'648);             // 3 * 396,361,728 / 8
+  EXPECT_EQ(bytes["experts_gate_up"] + bytes["experts_down"], 40'869'298'176);  // 58 * 16 * 44,040,192
+  EXPECT_EQ(bytes["shared_gate_up"] + bytes["shared_down"], 159'645'696);       // 58 * 44,040,192 / 16
+  EXPECT_EQ(bytes["gate"], 425'781'248);                                        // 58 * 4 * 1,835,264
+  EXPECT_EQ(bytes["embedding"], 231'669'760);                                   // 2 * 926,679,040 / 8
+  EXPECT_EQ(bytes["lm_head"], 115'834'880);                                     // 2 * 926,679,040 / 16
+  EXPECT_EQ(
+      bytes["input_norm"] + bytes["post_attention_norm"] + bytes["q_a_norm"] + bytes["kv_a_norm"] + bytes["final_norm"],
+      2'013'184);  // 2 * (61 * (2 * 7168 + 1536 + 512) + 7168)
 }
 
 // An output channel of a static int8 linear has 16 B beside it, of a dynamic one 8 B.
@@ -64,7 +65,7 @@ TEST(Weights, ScalesByComponent) {
   for (const auto& c : memory(kSequenceExample).weight_components) scales[c.name] = c.scales.count();
   EXPECT_EQ(scales["qkv_a"], 61 * 16 * 2112);
   EXPECT_EQ(scales["q_b"], 61 * 16 * 24'576 / 8);
-  EXPECT_EQ(scales["o_proj"], 61 * 16 * 7168);           // cut by rows: every rank has all channels
+  EXPECT_EQ(scales["o_proj"], 61 * 16 * 7168);  // cut by rows: every rank has all channels
   EXPECT_EQ(scales["experts_gate_up"], 58 * 16 * 8 * 4096);
   EXPECT_EQ(scales["experts_down"], 58 * 16 * 8 * 7168);
   EXPECT_EQ(scales["gate"], 0);
@@ -79,13 +80,14 @@ TEST(Weights, OfAllRanksAreTheModel) {
   std::map<std::string, std::int64_t> bytes;
   for (std::int64_t rank = 0; rank < 16; ++rank)
     for (const TensorBytes& t :
-         tensors(build_program(s->deployment, prefill_step(s->deployment.layout, 2, 128), s->facts, rank), BufferKind::kWeight))
+         tensors(build_program(s->deployment, prefill_step(s->deployment.layout, 2, 128), s->facts, rank),
+                 BufferKind::kWeight))
       bytes[t.slice.key] += t.elements.count();
-  EXPECT_EQ(bytes["experts_gate_up"] + bytes["experts_down"], 653'908'770'816);   // 58 * 256 * 44,040,192
+  EXPECT_EQ(bytes["experts_gate_up"] + bytes["experts_down"], 653'908'770'816);  // 58 * 256 * 44,040,192
   EXPECT_EQ(bytes["shared_gate_up"] + bytes["shared_down"], 2'554'331'136);
   EXPECT_EQ(bytes["lm_head"], 2 * 926'679'040LL);
-  EXPECT_EQ(bytes["q_b"], 2 * 2'302'672'896);              // once in each DP group
-  EXPECT_EQ(bytes["qkv_a"], 16 * 923'467'776LL);           // on every rank
+  EXPECT_EQ(bytes["q_b"], 2 * 2'302'672'896);     // once in each DP group
+  EXPECT_EQ(bytes["qkv_a"], 16 * 923'467'776LL);  // on every rank
 }
 
 // ---- KV cache -------------------------------------------------------------------------------------------------------
@@ -97,7 +99,7 @@ TEST(KvCache, BytesPerTokenAndRank) {
   EXPECT_EQ(memory(whole).kv_bytes_per_token, Bytes(70'272));
   EXPECT_EQ(memory(kSequenceExample).kv_bytes_per_token, Bytes(8'784));
   EXPECT_EQ(memory(kContextExample).kv_bytes_per_token, Bytes(4'392));
-  EXPECT_EQ(memory(kContextExample).block, Bytes(8'994'816));   // 128 * 70,272
+  EXPECT_EQ(memory(kContextExample).block, Bytes(8'994'816));  // 128 * 70,272
 }
 
 // 131,072 tokens: 9,210,691,584 B whole, 1,151,336,448 over 8 shards, 575,668,224 over 16.
@@ -160,7 +162,7 @@ TEST(MemoryPerRank, CommunicationBuffersOfEveryGroup) {
   EXPECT_EQ(memory(kContextExample).communication, 2 * (4 * 128_MiB + 512_MiB));
   EXPECT_EQ(memory(kSequenceExample).communication, 2 * (4 * 128_MiB + 512_MiB));
   const Example pure{.tp = 16, .moe_tp = 16};
-  EXPECT_EQ(memory(pure).communication, 2 * (2 * 128_MiB + 64_MiB));   // attn_tp, world, moe_tp
+  EXPECT_EQ(memory(pure).communication, 2 * (2 * 128_MiB + 64_MiB));  // attn_tp, world, moe_tp
 }
 
 TEST(MemoryPerRank, IsTheSumOfItsParts) {

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -12,14 +14,9 @@
 #include "strategies/importers/mindie.h"
 #include "strategies/predict.h"
 #include "strategies/rules/rules.h"
+#include "tests/workloads/library_under_test.h"
 
 namespace ascendsim {
-
-inline std::string rendered(const Diagnostics& diagnostics) {
-  std::string text;
-  for (const Diagnostic& d : diagnostics.all()) text += render(d);
-  return text;
-}
 
 inline std::string rendered(const Diagnostics& diagnostics, Severity severity) {
   std::string text;
@@ -28,39 +25,25 @@ inline std::string rendered(const Diagnostics& diagnostics, Severity severity) {
   return text;
 }
 
-inline std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const std::size_t at = text.find(from);
-  EXPECT_NE(at, std::string::npos) << from;
-  return at == std::string::npos ? text : text.replace(at, from.size(), to);
-}
-
-// A file that exists for one test; messages are compared with its name put back to "config.json".
-class TemporaryConfig {
+// A weight folder NAME with the config.json of DeepSeek-V3's shapes.
+class TemporaryWeights {
  public:
-  explicit TemporaryConfig(const std::string& content) : path_(testing::TempDir() + "ascendsim_strategies_config.json") {
-    std::ofstream(path_, std::ios::binary) << content;
+  TemporaryWeights(const std::string& name, const std::string& dtype) : path_(folder_.path() + "/" + name) {
+    std::filesystem::create_directory(path_);
+    std::ofstream(path_ + "/config.json") << R"({"hidden_size": 7168, "vocab_size": 129280, "num_hidden_layers": 61,
+  "first_k_dense_replace": 3, "num_attention_heads": 128, "q_lora_rank": 1536, "kv_lora_rank": 512,
+  "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128, "intermediate_size": 18432,
+  "moe_intermediate_size": 2048, "n_routed_experts": 256, "n_shared_experts": 1, "num_experts_per_tok": 8,
+  "max_position_embeddings": 163840, "torch_dtype": ")"
+                                          << dtype << "\"}\n";
   }
-  ~TemporaryConfig() { std::remove(path_.c_str()); }
-  TemporaryConfig(const TemporaryConfig&) = delete;
-  TemporaryConfig& operator=(const TemporaryConfig&) = delete;
   [[nodiscard]] const std::string& path() const { return path_; }
-  [[nodiscard]] std::string named(std::string text) const {
-    for (std::size_t at; (at = text.find(path_)) != std::string::npos;) text.replace(at, path_.size(), "config.json");
-    return text;
-  }
 
  private:
+  TemporaryFolder folder_;
   std::string path_;
 };
 
-inline const QuantisationLibrary& shipped_schemes() {
-  static const QuantisationLibrary schemes(ASCENDSIM_SOURCE_ROOT "/workloads/quantisation");
-  return schemes;
-}
-inline const ModelLibrary& shipped_models() {
-  static const ModelLibrary models(ASCENDSIM_SOURCE_ROOT "/workloads/models");
-  return models;
-}
 inline const Stack& mindie_stack() {
   static const Stack stack = [] {
     Diagnostics diagnostics;
@@ -94,13 +77,20 @@ struct Imported {
 };
 
 inline Imported import_text(const std::string& text, const ImportOptions& options = {}) {
-  const TemporaryConfig file(text);
+  const TemporaryFile file("config.json", text);
   Imported r;
   r.import = import_mindie(file.path(), options, mindie_stack(), shipped_models(), shipped_schemes(), r.diagnostics);
-  r.errors = file.named(rendered(r.diagnostics, Severity::kError));
-  r.warnings = file.named(rendered(r.diagnostics, Severity::kWarning));
-  r.notes = file.named(rendered(r.diagnostics, Severity::kNote));
+  r.errors = named(rendered(r.diagnostics, Severity::kError), file.path());
+  r.warnings = named(rendered(r.diagnostics, Severity::kWarning), file.path());
+  r.notes = named(rendered(r.diagnostics, Severity::kNote), file.path());
   return r;
+}
+
+inline void check_mindie(const Import& import, const Server& server, int servers, Diagnostics& diagnostics) {
+  check_mindie({import.deployment, import.declared_world, server, servers, false}, diagnostics);
+}
+inline void check_workload(const Deployment& d, const Workload& w, Diagnostics& diagnostics) {
+  check_workload(d, w, false, diagnostics);
 }
 
 // What the documents' two examples differ in, and what tests vary.
@@ -108,7 +98,7 @@ struct Example {
   std::int64_t dp = 1, cp = 1, sp = 1, tp = 1;
   std::int64_t moe_tp = 1, ep_level = 1;
   std::string model = "DeepSeek-R1_w8a8";
-  std::int64_t input = 65'536;           // maxInputTokenLen and maxPrefillTokens; maxSeqLen is 1024 above
+  std::int64_t input = 65'536;  // maxInputTokenLen and maxPrefillTokens; maxSeqLen is 1024 above
   [[nodiscard]] std::int64_t world() const { return dp * cp * tp; }
 };
 inline const Example kContextExample{.cp = 2, .sp = 8, .tp = 8};
@@ -149,7 +139,8 @@ inline std::string config_json(const Example& e) {
 }
 
 inline Deployment deployment(const Example& e, const std::string& memory_fraction = "0.92") {
-  const Imported r = import_text(config_json(e), {.model = {}, .quantisation = {}, .memory_fraction = memory_fraction, .role = {}});
+  const Imported r =
+      import_text(config_json(e), {.model = {}, .quantisation = {}, .memory_fraction = memory_fraction, .role = {}});
   EXPECT_EQ(r.errors, "");
   return r.import.deployment;
 }

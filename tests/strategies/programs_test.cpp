@@ -1,5 +1,5 @@
-// Readings of the programs of the two documented deployments: FLOPs, collective bytes, buffers. R1 W8A8 on 16 dies; T are
-// the rows of an attention stream, S the prompt, H = 7168.
+// Readings of the programs of the two documented deployments: FLOPs, collective bytes, buffers. R1 W8A8 on 16 dies; T
+// are the rows of an attention stream, S the prompt, H = 7168.
 #include <gtest/gtest.h>
 
 #include "strategies/programs/rank_step.h"
@@ -37,16 +37,16 @@ constexpr std::int64_t kLong = 131'072;
 // dp2 tp8: one DP group computes the whole prompt, its 8 ranks a share of heads and widths.
 TEST(PrefillFlopsPerRank, OfTheSequenceExample) {
   const StepTime step = prefill(kSequenceExample, 1, kLong);
-  EXPECT_EQ(flops(step, {"attention"}), 5'365'657'679'953'920);                   // 42,925,261,439,631,360 / 8
-  EXPECT_EQ(flops(step, {"qkv_a"}), 242'081'536'671'744);                         // 2 S * 61 * 15,138,816: replicated
-  EXPECT_EQ(flops(step, {"q_b"}), 75'453'985'456'128);                            // 2 S * 61 * 37,748,736 / 8
-  EXPECT_EQ(flops(step, {"kv_b_k", "kv_b_v"}), 33'535'104'647'168);               // 2 S * 61 * 16,777,216 / 8
-  EXPECT_EQ(flops(step, {"o_proj"}), 234'745'732'530'176);                        // 2 S * 61 * 117,440,512 / 8
-  EXPECT_EQ(flops(step, {"mlp_gate_up", "mlp_down"}), 38'963'943'309'312);        // 2 S * 3 * 396,361,728 / 8
-  EXPECT_EQ(flops(step, {"experts_gate_up", "experts_down"}), 334'801'290'657'792);   // 2 S * 58 * 8 * 44,040,192 / 16
-  EXPECT_EQ(flops(step, {"shared_gate_up", "shared_down"}), 41'850'161'332'224);      // 2 S * 58 * 44,040,192 / 16
-  EXPECT_EQ(flops(step, {"gate"}), 27'900'107'554'816);                           // 2 S * 58 * 256 * 7168: all tokens
-  EXPECT_EQ(flops(step, {"lm_head"}), 115'834'880);                               // 2 * 926,679,040 / 16: one row
+  EXPECT_EQ(flops(step, {"attention"}), 5'365'657'679'953'920);             // 42,925,261,439,631,360 / 8
+  EXPECT_EQ(flops(step, {"qkv_a"}), 242'081'536'671'744);                   // 2 S * 61 * 15,138,816: replicated
+  EXPECT_EQ(flops(step, {"q_b"}), 75'453'985'456'128);                      // 2 S * 61 * 37,748,736 / 8
+  EXPECT_EQ(flops(step, {"kv_b_k", "kv_b_v"}), 33'535'104'647'168);         // 2 S * 61 * 16,777,216 / 8
+  EXPECT_EQ(flops(step, {"o_proj"}), 234'745'732'530'176);                  // 2 S * 61 * 117,440,512 / 8
+  EXPECT_EQ(flops(step, {"mlp_gate_up", "mlp_down"}), 38'963'943'309'312);  // 2 S * 3 * 396,361,728 / 8
+  EXPECT_EQ(flops(step, {"experts_gate_up", "experts_down"}), 334'801'290'657'792);  // 2 S * 58 * 8 * 44,040,192 / 16
+  EXPECT_EQ(flops(step, {"shared_gate_up", "shared_down"}), 41'850'161'332'224);     // 2 S * 58 * 44,040,192 / 16
+  EXPECT_EQ(flops(step, {"gate"}), 27'900'107'554'816);  // 2 S * 58 * 256 * 7168: all tokens
+  EXPECT_EQ(flops(step, {"lm_head"}), 115'834'880);      // 2 * 926,679,040 / 16: one row
 }
 
 // cp2 tp8: half the queries a rank, but the keys and values of the whole prompt.
@@ -101,7 +101,8 @@ TEST(PrefillFlopsPerRank, RingMlaIsCalledFiveTimesALayer) {
 TEST(DecodeCorePerRank, ShardsTheCacheAndNotTheWork) {
   const auto core = [](const Example& e, std::int64_t prompts) {
     const auto s = scenario(with_input(e, kLong));
-    const Program p = build_program(s->deployment, decode_step(s->deployment.layout, prompts, kLong, kLong), s->facts, 0);
+    const Program p =
+        build_program(s->deployment, decode_step(s->deployment.layout, prompts, kLong, kLong), s->facts, 0);
     for (std::size_t i = 0; i < p.operators.size(); ++i)
       if (std::string_view(p.operators[i].label) == "mla_decode") {
         const Work w = p.operators[i].type->work(p.view(i));
@@ -117,7 +118,8 @@ TEST(DecodeCorePerRank, ShardsTheCacheAndNotTheWork) {
 
 // ---- bytes sent by one rank -----------------------------------------------------------------------------------------
 
-// Both DP groups prefill S each: T = S, 2 S rows in the world. RS, AG over tp8: 7/8 * 2 T H; over 16: 15/16 * 2 * 2 T H.
+// Both DP groups prefill S each: T = S, 2 S rows in the world. RS, AG over tp8: 7/8 * 2 T H; over 16: 15/16 * 2 * 2 T
+// H.
 TEST(BytesSentPerLayer, OfTheSequenceExample) {
   const StepTime step = prefill(kSequenceExample, 2, kLong);
   EXPECT_EQ(sent_once(step, "attention_reduce_scatter"), 1'644'167'168);
@@ -125,7 +127,7 @@ TEST(BytesSentPerLayer, OfTheSequenceExample) {
   EXPECT_EQ(sent_once(step, "ffn_reduce_scatter"), 3'523'215'360);
   EXPECT_EQ(sent_once(step, "layer_all_gather"), 1'644'167'168);
   EXPECT_EQ(collective(step, "attention_reduce_scatter").count, 58);
-  EXPECT_EQ(collective(step, "layer_all_gather").count, 57);       // the last layer gathers the world for the head
+  EXPECT_EQ(collective(step, "layer_all_gather").count, 57);  // the last layer gathers the world for the head
   EXPECT_EQ(sent_once(step, "head_all_gather"), 3'523'215'360);
   // dense layers: two all-reduces, 2 * 7/8 * 2 T H each
   EXPECT_EQ(sent_once(step, "attention_all_reduce") + sent_once(step, "ffn_all_reduce"), 6'576'668'672);
@@ -134,7 +136,7 @@ TEST(BytesSentPerLayer, OfTheSequenceExample) {
 
 TEST(BytesSentPerLayer, OfTheContextExample) {
   const StepTime step = prefill(kContextExample, 1, kLong);
-  EXPECT_EQ(sent_once(step, "latent_gather"), 75'497'472);         // 1/2 * 1152 S
+  EXPECT_EQ(sent_once(step, "latent_gather"), 75'497'472);  // 1/2 * 1152 S
   EXPECT_EQ(collective(step, "latent_gather").count, 61);
   EXPECT_EQ(sent_once(step, "attention_reduce_scatter"), 822'083'584);
   EXPECT_EQ(sent_once(step, "ffn_all_gather"), 1'761'607'680);
@@ -144,7 +146,8 @@ TEST(BytesSentPerLayer, OfTheContextExample) {
 }
 
 TEST(BytesSentPerLayer, TheLatentOfAPromptIsGatheredOnce) {
-  EXPECT_EQ(collective(prefill(kContextExample, 1, 65'536), "latent_gather").bytes.count(), 75'497'472);   // 1152 * 65536
+  EXPECT_EQ(collective(prefill(kContextExample, 1, 65'536), "latent_gather").bytes.count(),
+            75'497'472);  // 1152 * 65536
   EXPECT_EQ(collective(prefill(kContextExample, 1, 65'536), "latent_gather").group, "attn_cp");
 }
 
@@ -162,10 +165,10 @@ TEST(BytesSentPerLayer, OfLevelTwo) {
 TEST(BytesSentPerLayer, OfTheDecodeExchange) {
   for (const std::int64_t b : {1, 3}) {
     const StepTime step = decode(kSequenceExample, 2 * b, 4096);
-    EXPECT_EQ(collective(step, "q_gather").bytes.count(), 147'456 * b);           // 2 * 128 * 576; 18,432 of them its own
+    EXPECT_EQ(collective(step, "q_gather").bytes.count(), 147'456 * b);  // 2 * 128 * 576; 18,432 of them its own
     EXPECT_EQ(sent_once(step, "q_gather"), 7 * 18'432 * b);
-    EXPECT_EQ(collective(step, "out_lse_exchange").bytes.count(), 131'328 * b);   // 2 * 128 * 513
-    EXPECT_EQ(sent_once(step, "out_lse_exchange"), 114'912 * b);                  // 7/8 of it
+    EXPECT_EQ(collective(step, "out_lse_exchange").bytes.count(), 131'328 * b);  // 2 * 128 * 513
+    EXPECT_EQ(sent_once(step, "out_lse_exchange"), 114'912 * b);                 // 7/8 of it
     EXPECT_EQ(collective(step, "q_gather").count, 61);
   }
 }
@@ -184,7 +187,8 @@ TEST(BytesSentPerLayer, WithoutSequenceParallelismNothingIsExchanged) {
   }
 }
 
-// MC2 of level 2: 1 row * 8 copies of 7168 int8 and an fp32 scale out, of 16 bits back; a rank's share of 16 rows is one.
+// MC2 of level 2: 1 row * 8 copies of 7168 int8 and an fp32 scale out, of 16 bits back; a rank's share of 16 rows is
+// one.
 TEST(BytesSentPerLayer, OfFusedDispatchAndCombine) {
   const Example e{.dp = 16, .ep_level = 2};
   const StepTime step = decode(e, 16, 4096);
@@ -198,7 +202,8 @@ TEST(BytesSent, OneRankSendsNothing) {
   EXPECT_TRUE(prefill(e, 1, 4096).collective_rows.empty());
 }
 
-// ---- buffers of the context example at 65,536 tokens, ep_level 1 without cutoff --------------------------------------
+// ---- buffers of the context example at 65,536 tokens, ep_level 1 without cutoff
+// --------------------------------------
 
 // Rows that init-routing allocates: 8 copies of 65,536 tokens, whoever their expert is.
 TEST(RoutedBuffers, AreAllocatedForEveryCopy) {
@@ -210,10 +215,20 @@ TEST(RoutedBuffers, AreAllocatedForEveryCopy) {
     return Buffer{};
   };
   EXPECT_EQ(allocated("init_routing").capacity, 524'288);
-  EXPECT_EQ(allocated("init_routing").rows, 524'288 / 16);                              // this rank computes its share
-  EXPECT_EQ(allocated("init_routing").allocated(), Bytes(3'758'096'384));               // int8, H wide
-  EXPECT_EQ(allocated("experts_gate_up").allocated(), Bytes(4'294'967'296));            // 16 bits, 4096 wide
-  EXPECT_EQ(allocated("experts_down").allocated(), Bytes(7'516'192'768));               // 16 bits, H wide
+  EXPECT_EQ(allocated("init_routing").rows, 524'288 / 16);                    // this rank computes its share
+  EXPECT_EQ(allocated("init_routing").allocated(), Bytes(3'758'096'384));     // int8, H wide
+  EXPECT_EQ(allocated("experts_gate_up").allocated(), Bytes(4'294'967'296));  // 16 bits, 4096 wide
+  EXPECT_EQ(allocated("experts_down").allocated(), Bytes(7'516'192'768));     // 16 bits, H wide
+}
+
+// One prompt on two DP groups: the idle one's padding rows are gathered and given room, though nothing computes them.
+TEST(RoutedBuffers, HaveRoomForThePaddingOfAnIdleGroup) {
+  const auto s = scenario(kSequenceExample);
+  const Program p = build_program(s->deployment, prefill_step(s->deployment.layout, 1, 65'536), s->facts, 0);
+  std::int64_t most = 0;
+  for (const Buffer& b : p.buffers)
+    if (b.kind == BufferKind::kActivation) most = std::max(most, b.capacity);
+  EXPECT_EQ(most, 8 * 2 * 65'536);
 }
 
 TEST(RoutedBuffers, ShrinkWithTheCutoff) {
@@ -230,7 +245,8 @@ TEST(RoutedBuffers, ShrinkWithTheCutoff) {
 
 // ---- padded all-to-all ----------------------------------------------------------------------------------------------
 
-std::int64_t padded_rows(std::int64_t t, bool prefill, const Deployment& d = deployment(with_level(kSequenceExample, 2))) {
+std::int64_t padded_rows(std::int64_t t, bool prefill,
+                         const Deployment& d = deployment(with_level(kSequenceExample, 2))) {
   return padded_all_to_all_rows(d, t, prefill);
 }
 
@@ -253,7 +269,7 @@ TEST(PaddedAllToAll, FollowsTheFactorsOfTheFile) {
   Deployment d = deployment(with_level(kSequenceExample, 2));
   d.all_to_all_scale = {{32'768, 3.0}, {8192, 5.2}, {0, 8.0}};
   EXPECT_EQ(padded_rows(32'768, true, d), 8 * 32'768 * 3);
-  EXPECT_EQ(padded_rows(8192, true, d), 340'800);   // 8 * 8192 * 5.2 = 340,787.2
+  EXPECT_EQ(padded_rows(8192, true, d), 340'800);  // 8 * 8192 * 5.2 = 340,787.2
   EXPECT_EQ(padded_rows(10, true, d), 640);
 }
 

@@ -171,7 +171,7 @@ TEST(Derivation, NamedDegreesDecideTheOthers) {
     Question q = read(text, set).question;
     derive_layout(q);
     return fmt::format("{} {} {} {} {} of {}", q.deployment.layout.dp, q.deployment.layout.cp, q.deployment.layout.tp,
-                       q.deployment.layout.moe_ep, q.deployment.layout.moe_tp, q.declared_world);
+                       q.deployment.layout.moe_ep, q.deployment.layout.moe_tp, q.deployment.layout.world());
   };
   EXPECT_EQ(layout("stack: cann-recipes\nlayout: {dp: 4, tp: 8}\n"), "4 1 8 32 1 of 32");
   EXPECT_EQ(layout("stack: cann-recipes\nworld_size: 32\nlayout: {tp: 8}\n"), "4 1 8 32 1 of 32");

@@ -1,11 +1,12 @@
-// Whole steps: folded equals unfolded, programs of all legal layouts match, and what all ranks do together is the model's
-// work. Small models (five layers, one of them dense) where every rank's program is built.
+// Whole steps: folded equals unfolded, programs of all legal layouts match, and what all ranks do together is the
+// model's work. Small models (five layers, one of them dense) where every rank's program is built.
+#include "strategies/programs/step.h"
+
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>  // needs the macros of the line above
 
 #include "sim/verifier.h"
 #include "strategies/partitions.h"
-#include "strategies/programs/step.h"
 #include "tests/strategies/mindie_under_test.h"
 #include "workloads/kernels.h"
 
@@ -45,9 +46,9 @@ TEST(Folding, FindsTheClassesOfTheExamples) {
     return s->pricer.price(prefill_step(s->deployment.layout, prompts, tokens)).classes;
   };
   EXPECT_EQ(classes(kSequenceExample, 2, 65'536), 1);
-  EXPECT_EQ(classes(kSequenceExample, 1, 65'536), 2);   // a busy and an idle DP group
-  EXPECT_EQ(classes(kContextExample, 1, 65'536), 2);    // chunks {0, 3} and {1, 2}
-  EXPECT_EQ(classes(kSequenceExample, 2, 1305), 3);     // shards of 256, 128 and 153 tokens
+  EXPECT_EQ(classes(kSequenceExample, 1, 65'536), 2);  // a busy and an idle DP group
+  EXPECT_EQ(classes(kContextExample, 1, 65'536), 2);   // chunks {0, 3} and {1, 2}
+  EXPECT_EQ(classes(kSequenceExample, 2, 1305), 3);    // shards of 256, 128 and 153 tokens
 }
 
 TEST(Spread, GivesTheFirstGroupsOneMore) {
@@ -60,7 +61,9 @@ TEST(Spread, GivesTheFirstGroupsOneMore) {
 
 // ---- times ----------------------------------------------------------------------------------------------------------
 
-Prediction predicted(const Example& e) { return predict(*scenario(e), {.input_tokens = 65'536, .output_tokens = 1024, .batch = 1}); }
+Prediction predicted(const Example& e) {
+  return predict(*scenario(e), {.input_tokens = 65'536, .output_tokens = 1024, .batch = 1});
+}
 
 // 2.31 s is what the placement's FLOPs take at 376 TFLOP/s (16 bits) and 752 TOP/s (int8) with nothing else.
 TEST(TimeToFirstToken, OfTheContextExampleLiesWithinThreeTimesItsBound) {
@@ -165,7 +168,8 @@ Case any_case() { return any_case(*rc::gen::element(Phase::kPrefill, Phase::kDec
 
 void report(const Case& c) {
   const Layout& l = c.d.layout;
-  RC_LOG() << fmt::format("dp {} cp {} sp {} tp {} moe_ep {} moe_tp {} ep_level {}", l.dp, l.cp, l.sp, l.tp, l.moe_ep, l.moe_tp, l.ep_level)
+  RC_LOG() << fmt::format("dp {} cp {} sp {} tp {} moe_ep {} moe_tp {} ep_level {}", l.dp, l.cp, l.sp, l.tp, l.moe_ep,
+                          l.moe_tp, l.ep_level)
            << std::endl;
 }
 
@@ -176,7 +180,8 @@ const KernelFacts& facts() {
 
 std::vector<Program> all_programs(const Case& c) {
   std::vector<Program> programs;
-  for (std::int64_t rank = 0; rank < c.d.layout.world(); ++rank) programs.push_back(build_program(c.d, c.step, facts(), rank));
+  for (std::int64_t rank = 0; rank < c.d.layout.world(); ++rank)
+    programs.push_back(build_program(c.d, c.step, facts(), rank));
   return programs;
 }
 
@@ -205,7 +210,8 @@ RC_GTEST_PROP(Folding, ChangesNoTickOfAnyLayout, ()) {
   report(c);
   const Cluster cluster(shipped_server("atlas-800i-a3"), 2);
   const KernelCost cost(cluster.server().die, shipped_kernels(), kKernelNames);
-  const StepPricer pricer(c.d, facts(), cluster, cost, {cost, cost}, {.before_step = Duration(1'000'000), .issue = Duration(5'000'000)});
+  const StepPricer pricer(c.d, facts(), cluster, cost, {cost, cost},
+                          {.before_step = Duration(1'000'000), .issue = Duration(5'000'000)});
   const StepTime folded = pricer.price(c.step), unfolded = pricer.price(c.step, false);
   RC_ASSERT(folded.total == unfolded.total);
 }
@@ -244,13 +250,13 @@ RC_GTEST_PROP(Programs, RouteEveryTokenToEightExperts, ()) {
   std::int64_t rows = 0;
   for (const GroupLoad& g : c.step.load)
     rows += g.sequences * (c.step.phase == Phase::kDecode ? c.d.layout.cp
-                           : g.sequences > 0             ? computed_tokens(c.d.layout, g.new_tokens)
-                                                         : 0);
+                           : g.sequences > 0              ? computed_tokens(c.d.layout, g.new_tokens)
+                                                          : 0);
   RC_ASSERT(flops_of_all(all_programs(c), {"experts_gate_up", "experts_down"}) == 4 * 8 * 88'080'384LL * rows);
 }
 
-// Every query of 128 heads meets every cached token of its sequence once: 278,528 FLOP a token in each of 5 layers. With
-// SP or CP the shards hold different tokens; without, the heads are divided.
+// Every query of 128 heads meets every cached token of its sequence once: 278,528 FLOP a token in each of 5 layers.
+// With SP or CP the shards hold different tokens; without, the heads are divided.
 RC_GTEST_PROP(Programs, AttendToEveryCachedTokenOnce, ()) {
   const Case c = any_case(Phase::kDecode);
   report(c);

@@ -22,20 +22,22 @@ TEST(Parameters, OfAnAttentionLayer) {
 
 TEST(Parameters, OfTheOtherModules) {
   const ParameterCounts c = count_parameters(shipped_model("deepseek-v3"));
-  EXPECT_EQ(c.dense_mlp, 396'361'728);       // 3 * 7168 * 18432
-  EXPECT_EQ(c.gate, 1'835'264);              // 256 * 7168 + 256 of bias
-  EXPECT_EQ(c.expert, 44'040'192);           // 3 * 7168 * 2048
-  EXPECT_EQ(c.shared_expert, 44'040'192);    // one of them
-  EXPECT_EQ(c.moe_layer, 11'320'164'608);    // gate + 257 * 44,040,192
-  EXPECT_EQ(c.embedding, 926'679'040);       // 129280 * 7168
-  EXPECT_EQ(c.lm_head, 926'679'040);         // not tied
+  EXPECT_EQ(c.dense_mlp, 396'361'728);     // 3 * 7168 * 18432
+  EXPECT_EQ(c.gate, 1'835'264);            // 256 * 7168 + 256 of bias
+  EXPECT_EQ(c.expert, 44'040'192);         // 3 * 7168 * 2048
+  EXPECT_EQ(c.shared_expert, 44'040'192);  // one of them
+  EXPECT_EQ(c.moe_layer, 11'320'164'608);  // gate + 257 * 44,040,192
+  EXPECT_EQ(c.embedding, 926'679'040);     // 129280 * 7168
+  EXPECT_EQ(c.lm_head, 926'679'040);       // not tied
 }
 
 // 61 * (187,107,328 + 2 * 7168) + 3 * 396,361,728 + 58 * 11,320,164,608 + 2 * 926,679,040 + 7168
 TEST(Parameters, OfTheMainModel) { EXPECT_EQ(count_parameters(shipped_model("deepseek-v3")).main, 671'026'419'200); }
 
 // Of 256 experts a token uses 8: main - 58 * 248 * 44,040,192.
-TEST(Parameters, TouchedByOneToken) { EXPECT_EQ(count_parameters(shipped_model("deepseek-v3")).active, 37'552'297'472); }
+TEST(Parameters, TouchedByOneToken) {
+  EXPECT_EQ(count_parameters(shipped_model("deepseek-v3")).active, 37'552'297'472);
+}
 
 // The MTP layer: attention + MoE + 2 * 7168 of norms + eh_proj 2 * 7168^2 + 3 * 7168 of norms; stored with copies of
 // embedding and head: 671,026,419,200 + 11,610,068,224 + 2 * 926,679,040.
@@ -54,14 +56,14 @@ TEST(Parameters, AreThoseOfV3ForR1AndV31) {
 // S = 131072, S(S+1)/2 = 8,590,000,128 causal pairs; 2 FLOP per multiply-accumulate.
 TEST(PrefillFlops, OfOneLongPrompt) {
   const PrefillFlops f = prefill_flops(shipped_model("deepseek-v3"), 131'072);
-  EXPECT_EQ(f.attention_core.count(), 42'925'261'439'631'360);    // 61 * 2 * 128 * (192 + 128) * pairs
-  EXPECT_EQ(f.attention_linear.count(), 2'723'679'280'562'176);   // 2 S * 61 * (q_a + kv_a + q_b + o = 170,328,064)
-  EXPECT_EQ(f.kv_b.count(), 268'280'837'177'344);                 // 2 S * 61 * 16,777,216
-  EXPECT_EQ(f.dense.count(), 311'711'546'474'496);                // 2 S * 3 * 396,361,728
-  EXPECT_EQ(f.routed.count(), 5'356'820'650'524'672);             // 2 S * 58 * 8 * 44,040,192
-  EXPECT_EQ(f.shared.count(), 669'602'581'315'584);               // 2 S * 58 * 44,040,192
-  EXPECT_EQ(f.gate.count(), 27'900'107'554'816);                  // 2 S * 58 * 256 * 7168
-  EXPECT_EQ(f.head.count(), 1'853'358'080);                       // 2 * 926,679,040: one row
+  EXPECT_EQ(f.attention_core.count(), 42'925'261'439'631'360);   // 61 * 2 * 128 * (192 + 128) * pairs
+  EXPECT_EQ(f.attention_linear.count(), 2'723'679'280'562'176);  // 2 S * 61 * (q_a + kv_a + q_b + o = 170,328,064)
+  EXPECT_EQ(f.kv_b.count(), 268'280'837'177'344);                // 2 S * 61 * 16,777,216
+  EXPECT_EQ(f.dense.count(), 311'711'546'474'496);               // 2 S * 3 * 396,361,728
+  EXPECT_EQ(f.routed.count(), 5'356'820'650'524'672);            // 2 S * 58 * 8 * 44,040,192
+  EXPECT_EQ(f.shared.count(), 669'602'581'315'584);              // 2 S * 58 * 44,040,192
+  EXPECT_EQ(f.gate.count(), 27'900'107'554'816);                 // 2 S * 58 * 256 * 7168
+  EXPECT_EQ(f.head.count(), 1'853'358'080);                      // 2 * 926,679,040: one row
   EXPECT_EQ(f.total().count(), 52'283'258'296'598'528);
 }
 
@@ -91,6 +93,20 @@ std::string said_about_model(const std::string& name) {
   Diagnostics diagnostics;
   (void)shipped_models().load(name, {}, diagnostics);
   return rendered(diagnostics);
+}
+
+// DeepSeek releases carry month and day; nothing else may follow a name ("DeepSeek-V3.2" is another model).
+TEST(ModelLibrary, TakesAReleaseDate) {
+  for (const char* name : {"DeepSeek-R1-0528", "deepseek_r1_0528"}) {
+    Diagnostics diagnostics;
+    EXPECT_EQ(shipped_models().load(name, {}, diagnostics).name, "DeepSeek-R1") << name;
+    EXPECT_EQ(rendered(diagnostics), "");
+  }
+  for (const char* name : {"DeepSeek-R1-05281", "DeepSeek-R1-abcd", "DeepSeek-V3.2"}) {
+    Diagnostics diagnostics;
+    (void)shipped_models().load(name, {}, diagnostics);
+    EXPECT_TRUE(diagnostics.has_errors()) << name;
+  }
 }
 
 TEST(ModelLibrary, SuggestsANameOrAnotherWay) {
@@ -131,22 +147,16 @@ constexpr const char* kPublished = R"({
   "vocab_size": 129280
 })";
 
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  return text.replace(text.find(from), from.size(), to);
-}
-
 struct Read {
   Model model;
   std::string said;
 };
 // The messages call the file "config.json".
 Read read(const std::string& content) {
-  const TemporaryFile file("ascendsim_model_test_config.json", content);
+  const TemporaryFile file("config.json", content);
   Diagnostics diagnostics;
   Read r{read_model(file.path(), diagnostics), {}};
-  r.said = rendered(diagnostics);
-  for (std::size_t at; (at = r.said.find(file.path())) != std::string::npos;)
-    r.said.replace(at, file.path().size(), "config.json");
+  r.said = named(named(rendered(diagnostics), file.path()), file.folder(), "folder");
   return r;
 }
 
@@ -159,7 +169,8 @@ TEST(ReadModel, TakesAHuggingFaceConfig) {
 }
 
 TEST(ReadModel, DoesWithoutMtpLayersAndDtype) {
-  const Read r = read(replaced(replaced(kPublished, "\"num_nextn_predict_layers\": 1,\n", ""), "\"torch_dtype\": \"bfloat16\",\n", ""));
+  const Read r = read(
+      replaced(replaced(kPublished, "\"num_nextn_predict_layers\": 1,\n", ""), "\"torch_dtype\": \"bfloat16\",\n", ""));
   EXPECT_EQ(r.said, "");
   EXPECT_EQ(r.model.mtp_layers, 0);
   EXPECT_EQ(count_parameters(r.model).checkpoint, count_parameters(r.model).main);
@@ -167,7 +178,8 @@ TEST(ReadModel, DoesWithoutMtpLayersAndDtype) {
 }
 
 TEST(ReadModel, ReadsTheNewerNameOfTheDtype) {
-  EXPECT_EQ(read(replaced(kPublished, "\"torch_dtype\": \"bfloat16\"", "\"dtype\": \"float16\"")).model.dtype, Dtype::kFp16);
+  EXPECT_EQ(read(replaced(kPublished, "\"torch_dtype\": \"bfloat16\"", "\"dtype\": \"float16\"")).model.dtype,
+            Dtype::kFp16);
 }
 
 TEST(ReadModel, NamesAMissingKey) {
@@ -186,12 +198,14 @@ std::string about_experts(const std::string& value) {
 
 TEST(ReadModel, RefusesNumbersOutOfRange) {
   for (const std::string value : {"-1", "0", "268435457"})
-    EXPECT_EQ(about_experts(value),
-              "error[E0223]: 'n_routed_experts' must be between 1 and 268435456, got " + value + "\n"
-              "  --> config.json:11:23  n_routed_experts\n"
-              "   |\n"
-              "11 |   \"n_routed_experts\": " + value + ",\n"
-              "   |                       ^\n")
+    EXPECT_EQ(about_experts(value), "error[E0223]: 'n_routed_experts' must be between 1 and 268435456, got " + value +
+                                        "\n"
+                                        "  --> config.json:11:23  n_routed_experts\n"
+                                        "   |\n"
+                                        "11 |   \"n_routed_experts\": " +
+                                        value +
+                                        ",\n"
+                                        "   |                       ^\n")
         << value;
 }
 
@@ -255,13 +269,12 @@ TEST(SameShapeAs, TakesTheShapesOfAnotherFileUnderItsOwnName) {
 }
 
 TEST(SameShapeAs, NamesAMissingBase) {
-  EXPECT_EQ(read("same_shape_as: ascendsim_no_such_base\n").said,
-            "error[E0101]: no such file\n --> " + testing::TempDir() + "ascendsim_no_such_base.yaml\n");
+  EXPECT_EQ(read("same_shape_as: no-such-base\n").said, "error[E0101]: no such file\n --> folder/no-such-base.yaml\n");
 }
 
 // A file that names itself, or two that name each other, must end with a message.
 TEST(SameShapeAs, RefusesACircle) {
-  const TemporaryFile file("ascendsim_circle.yaml", "same_shape_as: ascendsim_circle\n");
+  const TemporaryFile file("circle.yaml", "same_shape_as: circle\n");
   Diagnostics diagnostics;
   read_model(file.path(), diagnostics);
   ASSERT_EQ(diagnostics.all().size(), 1u);

@@ -38,7 +38,7 @@ TEST(Linear, Int8) {
   });
   expect_family(w, Kernel::kGemmInt8);
   EXPECT_EQ(w.matrix_type, MatrixType::kInt8);
-  EXPECT_EQ(w.matrix.count(), 121'110'528);  // 2 * 4 * 7168 * 2112
+  EXPECT_EQ(w.matrix.count(), 121'110'528);                 // 2 * 4 * 7168 * 2112
   EXPECT_EQ(w.read.count(), 28'672 + 15'138'816 + 33'792);  // x, w, 16 B of scales a channel
   EXPECT_EQ(w.written.count(), 4 * 2112 * 2);               // dequantised to 16 bits
   EXPECT_EQ(shape(w), (Shape{4, 7168, 2112, 1}));
@@ -63,7 +63,8 @@ TEST(Linear, SixteenBitsAndFp32) {
 }
 
 TEST(Linear, OfNoRowsStartsNothing) {
-  const Work w = work_of([](ProgramBuilder& p) { linear(p, "l", p.input(Dtype::kFp16, 0, 8), p.weight(Dtype::kFp16, 8, 5, {})); });
+  const Work w =
+      work_of([](ProgramBuilder& p) { linear(p, "l", p.input(Dtype::kFp16, 0, 8), p.weight(Dtype::kFp16, 8, 5, {})); });
   EXPECT_EQ(w.launches, 0);
   EXPECT_EQ(w.matrix, Flops(0));
   EXPECT_EQ(w.read, Bytes(0));
@@ -72,7 +73,8 @@ TEST(Linear, OfNoRowsStartsNothing) {
 TEST(Linear, WidthsMustFit) {
   ProgramBuilder p;
   EXPECT_THROW(linear(p, "l", p.input(Dtype::kFp16, 3, 8), p.weight(Dtype::kFp16, 9, 5, {})), InternalError);
-  EXPECT_THROW(per_head_linear(p, "l", p.input(Dtype::kFp16, 3, 8), p.weight(Dtype::kFp16, 8, 6, {}), 2), InternalError);
+  EXPECT_THROW(per_head_linear(p, "l", p.input(Dtype::kFp16, 3, 8), p.weight(Dtype::kFp16, 8, 6, {}), 2),
+               InternalError);
 }
 
 // 16 heads of [b, 128] x [128, 512] each: 2 b * 16 * 128 * 512.
@@ -167,11 +169,11 @@ std::int64_t pairs(std::int32_t q, std::int32_t k, bool causal, std::int32_t shi
 
 TEST(AttentionBlock, PairsByHand) {
   EXPECT_EQ(pairs(4, 10, false), 40);
-  EXPECT_EQ(pairs(5, 5, true), 15);        // 1 + 2 + 3 + 4 + 5
-  EXPECT_EQ(pairs(3, 10, true, 4), 18);    // 5 + 6 + 7: a prefix of 4 keys
-  EXPECT_EQ(pairs(5, 6, true, 3), 27);     // 4 + 5 + 6 + 6 + 6: the keys run out
-  EXPECT_EQ(pairs(5, 3, true), 12);        // 1 + 2 + 3 + 3 + 3
-  EXPECT_EQ(pairs(5, 3, true, 9), 15);     // every query sees all keys
+  EXPECT_EQ(pairs(5, 5, true), 15);      // 1 + 2 + 3 + 4 + 5
+  EXPECT_EQ(pairs(3, 10, true, 4), 18);  // 5 + 6 + 7: a prefix of 4 keys
+  EXPECT_EQ(pairs(5, 6, true, 3), 27);   // 4 + 5 + 6 + 6 + 6: the keys run out
+  EXPECT_EQ(pairs(5, 3, true), 12);      // 1 + 2 + 3 + 3 + 3
+  EXPECT_EQ(pairs(5, 3, true, 9), 15);   // every query sees all keys
   EXPECT_EQ(pairs(0, 3, true), 0);
   EXPECT_EQ(pairs(131'072, 131'072, true), 8'590'000'128);
 }
@@ -186,8 +188,13 @@ RC_GTEST_PROP(AttentionBlock, PairsEqualACount, (bool causal)) {
 
 Work prefill(std::vector<AttentionBlock> blocks, bool accumulate = false) {
   return work_of([&](ProgramBuilder& p) {
-    PrefillCore core{.heads = 2, .key_width = 192, .value_width = 128, .tile = 4, .softmax_ops_per_score = 10,
-                     .softmax_ops_per_row = 100, .accumulate = accumulate};
+    PrefillCore core{.heads = 2,
+                     .key_width = 192,
+                     .value_width = 128,
+                     .tile = 4,
+                     .softmax_ops_per_score = 10,
+                     .softmax_ops_per_row = 100,
+                     .accumulate = accumulate};
     attend(p, "attention", core, blocks, p.input(Dtype::kFp16, 5, 384), p.input(Dtype::kFp16, 7, 384),
            p.input(Dtype::kFp16, 7, 256), p.activation(Dtype::kFp16, 5, 256), p.activation(Dtype::kFp32, 5, 2));
   });
@@ -213,7 +220,8 @@ TEST(Attention, TheDiagonalIsComputedInWholeTiles) {
 }
 
 TEST(Attention, BlocksAddUpAndAccumulatingReadsTheResultsAgain) {
-  const AttentionBlock triangle{.q_rows = 3, .k_rows = 3, .causal = 1}, full{.q_row = 3, .q_rows = 2, .k_row = 3, .k_rows = 4};
+  const AttentionBlock triangle{.q_rows = 3, .k_rows = 3, .causal = 1},
+      full{.q_row = 3, .q_rows = 2, .k_row = 3, .k_rows = 4};
   const Work first = prefill({triangle, full}), later = prefill({triangle, full}, true);
   EXPECT_EQ(first.matrix.count(), (6 + 8) * 1280);
   EXPECT_EQ(later.matrix, first.matrix);
@@ -226,7 +234,8 @@ TEST(Attention, WithoutPairsStartsNothing) { EXPECT_EQ(prefill({{.q_rows = 0, .k
 // 2 * 16 * (576 + 512) * 3000 FLOP; the cache is read once: 3000 rows of 1152 B.
 TEST(AbsorbedAttention, ByHand) {
   const Work w = work_of([](ProgramBuilder& p) {
-    attend_absorbed(p, "mla_decode", {.heads = 16, .latent_width = 512, .context = 3000, .cache_rows = 3000},
+    attend_absorbed(p, "mla_decode",
+                    {.heads = 16, .key_width = 576, .latent_width = 512, .context = 3000, .cache_rows = 3000},
                     p.input(Dtype::kFp16, 3, 16 * 576), p.state(Dtype::kFp16, 3000, 576, {}), Dtype::kFp32);
   });
   expect_family(w, Kernel::kMlaDecode);
@@ -238,7 +247,8 @@ TEST(AbsorbedAttention, ByHand) {
 // At 131,072 tokens, one query of TP8's 16 heads: 4,563,402,752 FLOP over 150,994,944 B of cache.
 TEST(AbsorbedAttention, AtALongContext) {
   const Work w = work_of([](ProgramBuilder& p) {
-    attend_absorbed(p, "mla_decode", {.heads = 16, .latent_width = 512, .context = 131'072, .cache_rows = 131'072},
+    attend_absorbed(p, "mla_decode",
+                    {.heads = 16, .key_width = 576, .latent_width = 512, .context = 131'072, .cache_rows = 131'072},
                     p.input(Dtype::kFp16, 1, 16 * 576), p.state(Dtype::kFp16, 131'072, 576, {}), Dtype::kFp32);
   });
   EXPECT_EQ(w.matrix.count(), 4'563'402'752);
@@ -247,7 +257,7 @@ TEST(AbsorbedAttention, AtALongContext) {
 
 TEST(AbsorbedAttention, OfAnEmptyShardStartsNothing) {
   const Work w = work_of([](ProgramBuilder& p) {
-    attend_absorbed(p, "mla_decode", {.heads = 1, .latent_width = 512}, p.input(Dtype::kFp16, 1, 576),
+    attend_absorbed(p, "mla_decode", {.heads = 1, .key_width = 576, .latent_width = 512}, p.input(Dtype::kFp16, 1, 576),
                     p.state(Dtype::kFp16, 0, 576, {}), Dtype::kFp32);
   });
   EXPECT_EQ(w.launches, 0);
@@ -281,8 +291,9 @@ TEST(PackPartial, MovesOutputAndLogSumExp) {
 TEST(MlaProlog, ByHand) {
   const auto prolog = [](Dtype weight) {
     return work_of([=](ProgramBuilder& p) {
-      const MlaPrologWeights w{p.weight(Dtype::kFp16, 1, 64, {}), p.weight(weight, 64, 28, {}), p.weight(Dtype::kFp16, 1, 16, {}),
-                               p.weight(Dtype::kFp16, 1, 8, {}), p.weight(weight, 16, 24, {}), p.weight(Dtype::kFp16, 8, 16, {})};
+      const MlaPrologWeights w{p.weight(Dtype::kFp16, 1, 64, {}), p.weight(weight, 64, 28, {}),
+                               p.weight(Dtype::kFp16, 1, 16, {}), p.weight(Dtype::kFp16, 1, 8, {}),
+                               p.weight(weight, 16, 24, {}),      p.weight(Dtype::kFp16, 8, 16, {})};
       mla_prolog(p, "mla_prolog", p.input(Dtype::kFp16, 2, 64), w, p.state(Dtype::kFp16, 2, 12, {}), 2, 8, 4);
     });
   };
@@ -311,7 +322,7 @@ TEST(Routing, TopKDealOutAndSumUp) {
   const Program program = p.take();
   const auto work = [&](std::size_t i) { return program.view(i).op().type->work(program.view(i)); };
 
-  EXPECT_EQ(work(0).vector.count(), 3 * 256 * 10);          // sigmoid, bias, 8 selections
+  EXPECT_EQ(work(0).vector.count(), 3 * 256 * 10);  // sigmoid, bias, 8 selections
   EXPECT_EQ(work(0).read.count(), 3 * 256 * 4);
   EXPECT_EQ(work(0).written.count(), 3 * 8 * (4 + 4));      // ids and weights
   EXPECT_EQ(work(1).read.count(), 3 * 64 * 2 + 3 * 8 * 4);  // rows and ids
@@ -319,18 +330,20 @@ TEST(Routing, TopKDealOutAndSumUp) {
   EXPECT_EQ(program.buffers[dealt.buffer].allocated(), Bytes(40 * 64));
   EXPECT_EQ(work(2).vector.count(), 2 * 24 * 64);
   EXPECT_EQ(work(2).read.count(), 24 * 64 * 2 + 3 * 8 * 4);
-  EXPECT_EQ(work(2).written.count(), 3 * 64 * 2);           // the padding rows are not written
+  EXPECT_EQ(work(2).written.count(), 3 * 64 * 2);  // the padding rows are not written
 }
 
 TEST(VectorOperators, ReadAndWriteTheirOperandsOnce) {
   const Work norm = work_of([](ProgramBuilder& p) {
-    add_rms_norm(p, "norm", p.input(Dtype::kFp16, 3, 64), p.input(Dtype::kFp16, 3, 64), p.weight(Dtype::kFp16, 1, 64, {}), Dtype::kInt8);
+    add_rms_norm(p, "norm", p.input(Dtype::kFp16, 3, 64), p.input(Dtype::kFp16, 3, 64),
+                 p.weight(Dtype::kFp16, 1, 64, {}), Dtype::kInt8);
   });
   expect_family(norm, Kernel::kVector);
   EXPECT_EQ(norm.read.count(), 2 * (3 * 64 + 3 * 64 + 64));
   EXPECT_EQ(norm.written.count(), 3 * 64 + 2 * 3 * 64);  // int8 rows and the residual
   EXPECT_EQ(norm.vector.count(), 5 * 3 * 64);
-  const Work gated = work_of([](ProgramBuilder& p) { swiglu(p, "swiglu", p.input(Dtype::kFp16, 3, 64), Dtype::kInt8); });
+  const Work gated =
+      work_of([](ProgramBuilder& p) { swiglu(p, "swiglu", p.input(Dtype::kFp16, 3, 64), Dtype::kInt8); });
   EXPECT_EQ(gated.read.count(), 2 * 3 * 64);
   EXPECT_EQ(gated.written.count(), 3 * 32);
   const Work copied = work_of([](ProgramBuilder& p) { copy_rows(p, "copy", p.input(Dtype::kFp16, 3, 64), 2); });
@@ -341,14 +354,18 @@ TEST(VectorOperators, ReadAndWriteTheirOperandsOnce) {
 }
 
 TEST(VectorOperators, ConcatenatingKeysRepeatsTheRopeColumnsForEveryHead) {
-  const Work w = work_of([](ProgramBuilder& p) { concat_key(p, "k", p.input(Dtype::kFp16, 3, 4 * 128), p.input(Dtype::kFp16, 3, 64), 4); });
+  const Work w = work_of([](ProgramBuilder& p) {
+    concat_key(p, "k", p.input(Dtype::kFp16, 3, 4 * 128), p.input(Dtype::kFp16, 3, 64), 4);
+  });
   EXPECT_EQ(w.read.count(), 2 * 3 * (512 + 64));
   EXPECT_EQ(w.written.count(), 2 * 3 * 4 * 192);
 }
 
 // Only the rows that are looked up are read, not the table.
 TEST(VectorOperators, AnEmbeddingReadsItsRows) {
-  const Work w = work_of([](ProgramBuilder& p) { embed(p, "embed", p.input(Dtype::kInt32, 3, 1), p.weight(Dtype::kFp16, 129'280, 64, {})); });
+  const Work w = work_of([](ProgramBuilder& p) {
+    embed(p, "embed", p.input(Dtype::kInt32, 3, 1), p.weight(Dtype::kFp16, 129'280, 64, {}));
+  });
   EXPECT_EQ(w.read.count(), 3 * 4 + 3 * 64 * 2);
   EXPECT_EQ(w.written.count(), 3 * 64 * 2);
 }

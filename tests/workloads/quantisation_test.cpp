@@ -70,7 +70,8 @@ TEST(Quantisation, None) {
   const Quantisation q = scheme("float");
   EXPECT_EQ(q.name, "16-bit");
   expect_modules(q, kFloat);
-  for (const Module m : {Module::kAttentionA, Module::kQB, Module::kOProj, Module::kDenseMlp, Module::kSharedExpert, Module::kRoutedExpert})
+  for (const Module m : {Module::kAttentionA, Module::kQB, Module::kOProj, Module::kDenseMlp, Module::kSharedExpert,
+                         Module::kRoutedExpert})
     expect_modules(q, std::array{Expected{m, Dtype::kFp16, kNone, 0}});
 }
 
@@ -84,15 +85,13 @@ TEST(QuantisationLibrary, ListsItsSchemes) {
 }
 
 TEST(QuantisationLibrary, NamesAnUnknownWord) {
-  const std::string folder = testing::TempDir();
   std::string text = "name: X\nsource: test\nmodules:\n";
   for (const std::string_view m : kModuleNames)
     text += "  " + std::string(m) + ": {weight: " + (m == "q_b" ? "int7" : "int8") + ", activation: none}\n";
-  const TemporaryFile file("ascendsim_scheme.yaml", text);
+  const TemporaryFile file("scheme.yaml", text);
   Diagnostics diagnostics;
-  (void)QuantisationLibrary(folder).load("ascendsim_scheme", Dtype::kFp16, diagnostics);
-  std::string said = rendered(diagnostics);
-  EXPECT_EQ(said.replace(said.find("--> ") + 4, said.find(":5:") - said.find("--> ") - 4, "scheme.yaml"),
+  (void)QuantisationLibrary(file.folder()).load("scheme", Dtype::kFp16, diagnostics);
+  EXPECT_EQ(named(rendered(diagnostics), file.path(), "scheme.yaml"),
             "error[E0231]: unknown weight 'int7'\n"
             " --> scheme.yaml:5:17  modules.q_b.weight\n"
             "  |\n"

@@ -24,14 +24,16 @@ struct PrefillCore {
   double softmax_ops_per_row = 0;      // start-up of a row of queries, per head and call
   std::int32_t blocks = 0;
   std::int32_t accumulate = 0;         // merges into (out, lse) of an earlier call instead of starting them
+  static constexpr bool kPaddingFree = true;
 };
+static_assert(sizeof(PrefillCore) == 6 * sizeof(std::int32_t) + 2 * sizeof(double));
 // One kernel call over `blocks` (of one or many sequences). q [T, heads * key_width], k [Tk, heads * key_width],
 // v [Tk, heads * value_width], out [T, heads * value_width] and lse [T, heads] are written in place.
 void attend(ProgramBuilder& p, const char* label, PrefillCore core, std::span<const AttentionBlock> blocks, Value q, Value k,
             Value v, Value out, Value lse);
 
 struct DecodeCore {
-  std::int32_t heads = 0;
+  std::int64_t heads = 0;
   std::int32_t key_width = 0;          // 576: latent and rope key
   std::int32_t latent_width = 0;       // 512: values are the first columns of the cached row
   std::int64_t context = 0;            // cached rows that each query row attends to on this rank, summed over the rows

@@ -72,7 +72,7 @@ Work grouped_work(const OperatorView& v) {
   const std::int64_t k = x.columns, n = w.columns;
   const double hit = rows.experts_hit();
   const auto share = [&](Bytes whole) {
-    return Bytes(std::llround(static_cast<double>(whole.count()) * hit / rows.local_experts));
+    return Bytes(std::llround(static_cast<double>(whole.count()) * hit / static_cast<double>(rows.local_experts)));
   };
   const auto groups = std::max<std::int64_t>(1, std::llround(hit));
   return {.family = family(type == MatrixType::kInt8 ? Kernel::kGroupedGemmInt8 : Kernel::kGroupedGemm16),
@@ -103,7 +103,7 @@ double power(double base, std::int64_t exponent) {
 }  // namespace
 
 double RoutedRows::experts_hit() const {
-  return local_experts * (1 - power(1 - static_cast<double>(top_k) / experts, tokens));
+  return static_cast<double>(local_experts) * (1 - power(1 - static_cast<double>(top_k) / experts, tokens));
 }
 
 Value linear(ProgramBuilder& p, const char* label, Value x, Value w, Dtype out) {

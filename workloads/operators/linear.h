@@ -20,7 +20,7 @@ struct RoutedRows {
   std::int64_t tokens = 0;             // tokens of the whole expert-parallel group, each with `top_k` copies
   std::int32_t top_k = 8;
   std::int32_t experts = 256;          // of the layer
-  std::int32_t local_experts = 16;     // held by this rank
+  std::int64_t local_experts = 16;     // held by this rank
   // Copies that this rank computes, times `experts`: exact, while the expected number itself may be a fraction.
   [[nodiscard]] std::int64_t copies_times_experts() const { return tokens * top_k * local_experts; }
   [[nodiscard]] std::int64_t expected() const { return ceil_div(copies_times_experts(), experts); }
