@@ -103,8 +103,17 @@ TEST_F(DeploymentFile, SetReplacesAssumptions) {
 
 TEST_F(DeploymentFile, SpareServersTakeTheirShareOfTheRanks) {
   write("cp.json", context_parallel_fragment());
-  EXPECT_EQ(run({"run", "cp.json", "--hardware", "atlas-800i-a3", "--servers", "2", "--input", "1K", "--output", "8",
-                 "--set", "cp=1", "--set", "dp=2", "--env", "NPU_MEMORY_FRACTION=0.92", "--json"}),
+  EXPECT_EQ(run({"run",        "cp.json",
+                 "--hardware", "atlas-800i-a3",
+                 "--servers",  "2",
+                 "--input",    "1K",
+                 "--output",   "8",
+                 "--set",      "cp=1",
+                 "--set",      "dp=2",
+                 "--set",      "maxPrefillTokens=2K",
+                 "--set",      "maxInputTokenLen=2K",
+                 "--env",      "NPU_MEMORY_FRACTION=0.92",
+                 "--json"}),
             kDone)
       << err;
   const Json deployment = Json::parse(out).at("deployment");
