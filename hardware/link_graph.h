@@ -31,17 +31,21 @@ struct Link {
 
 using LinkGraphStorage = boost::adjacency_list<boost::vecS, boost::vecS, boost::bidirectionalS, Vertex, Link>;
 
-// REQUIRES: servers >= 1. Die d of server s is rank s * dies + d and the vertex of that number.
+// REQUIRES: servers >= 1, 1 <= ranks_per_server <= dies. Rank r is die r mod ranks_per_server of server
+// r / ranks_per_server: engines spread their ranks evenly when there are more dies than ranks.
 class Cluster {
  public:
-  Cluster(Server server, int servers);
+  Cluster(Server server, int servers);                     // a rank on every die
+  Cluster(Server server, int servers, int ranks_per_server);
 
   [[nodiscard]] const Server& server() const { return server_; }
   [[nodiscard]] int servers() const { return servers_; }
-  [[nodiscard]] int ranks() const { return servers_ * server_.dies(); }
+  [[nodiscard]] int ranks() const { return servers_ * ranks_per_server_; }
+  [[nodiscard]] int ranks_per_server() const { return ranks_per_server_; }
   [[nodiscard]] const LinkGraphStorage& graph() const { return graph_; }
-  [[nodiscard]] int server_of(int rank) const { return rank / server_.dies(); }
-  [[nodiscard]] int card_of(int rank) const { return rank / server_.dies_per_card; }
+  [[nodiscard]] int server_of(int rank) const { return rank / ranks_per_server_; }
+  [[nodiscard]] int die_of(int rank) const { return server_of(rank) * server_.dies() + rank % ranks_per_server_; }
+  [[nodiscard]] int card_of(int rank) const { return die_of(rank) / server_.dies_per_card; }
 
   // What a group of ranks can use, from the links of the graph: how many servers it spans, how many of its ranks sit in
   // each server, whether each rank shares its package with another one of the group, and the nominal one-direction
@@ -59,7 +63,7 @@ class Cluster {
 
  private:
   Server server_;
-  int servers_;
+  int servers_, ranks_per_server_;
   LinkGraphStorage graph_;
 };
 

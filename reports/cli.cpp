@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <memory>
 
@@ -18,14 +19,17 @@ namespace {
 
 constexpr std::int64_t kMostTokens = 1 << 24, kMostRequests = 1 << 20, kMostServers = 4096, kMostRows = 1 << 20;
 constexpr std::int64_t kMostRingRanks = 1024, kMostRingTokens = (1 << 20) - 1, kMostRingHeads = 1024;
-constexpr std::string_view kEnvironment[] = {"NPU_MEMORY_FRACTION"};
+constexpr std::string_view kEnvironment[] = {"NPU_MEMORY_FRACTION", "MINDIE_ASYNC_SCHEDULING_ENABLE"};
 
 // Options as they were written. Everything is text here, so that every mistake gets a message of ours.
 struct Written {
-  std::vector<std::string> words, env;
+  std::vector<std::string> words, env, set;
   std::string hardware, servers, die, model, quantisation, role, input, output, batch, top, format, output_file;
   std::string strategy, partition, cp, tp, tokens, heads, interleave, dtype, lse_dtype;
-  bool all = false, json = false, strict = false, verbose = false, help = false, version = false;
+  std::string prefix_hit, acceptance, engine_version, from;
+  std::string prefill, decode, prefill_hardware, decode_hardware, prefill_servers, decode_servers;
+  bool all = false, json = false, strict = false, verbose = false, print_config = false, schema = false, help = false,
+       version = false;
 };
 
 // group 0: options of every command.
@@ -54,6 +58,27 @@ constexpr OptionSpec kOptions[] = {
      "scheme of the weights [default: from modelName]"},
     {"--role", "ROLE", &Written::role, nullptr, kDeploymentOptions,
      "hybrid, prefill or decode [default: from inferMode]"},
+    {"--engine-version", "VERSION", &Written::engine_version, nullptr, kDeploymentOptions,
+     "version of the software stack [default: the newest known]"},
+    {"--from", "KIND", &Written::from, nullptr, kDeploymentOptions,
+     "mindie or ascendsim: whose file it is [default: by its content]"},
+    {"--prefix-hit", "TOKENS", &Written::prefix_hit, nullptr, kWorkloadOptions,
+     "tokens of every prompt that lie in the prefix cache [default: 0]"},
+    {"--acceptance", "A,B,..", &Written::acceptance, nullptr, kWorkloadOptions,
+     "MTP: acceptance of each draft token [default: the stack's]"},
+    {"--prefill", "FILE", &Written::prefill, nullptr, kPairOptions, "prefill side of a disaggregated pair"},
+    {"--decode", "FILE", &Written::decode, nullptr, kPairOptions, "decode side of a disaggregated pair"},
+    {"--prefill-hardware", "NAME", &Written::prefill_hardware, nullptr, kPairOptions,
+     "server type of the prefill side [default: --hardware]"},
+    {"--decode-hardware", "NAME", &Written::decode_hardware, nullptr, kPairOptions,
+     "server type of the decode side [default: --hardware]"},
+    {"--prefill-servers", "N", &Written::prefill_servers, nullptr, kPairOptions,
+     "servers of the prefill side [default: as many as its ranks need]"},
+    {"--decode-servers", "N", &Written::decode_servers, nullptr, kPairOptions,
+     "servers of the decode side [default: as many as its ranks need]"},
+    {"--schema", "", nullptr, &Written::schema, kSchemaOption, "print the JSON Schema of our deployment file"},
+    {"--print-config", "", nullptr, &Written::print_config, kDeploymentOptions,
+     "print the effective configuration and where each value comes from"},
     {"--top", "N", &Written::top, nullptr, kTopOption, "operators shown per phase [default: 10]"},
     {"--strategy", "NAME", &Written::strategy, nullptr, kRingOptions,
      "ring, tp, mindie-cp, mindie-sp, vllm-pcp, vllm-dcp or vllm-pcp-dcp (both)"},
@@ -77,7 +102,10 @@ constexpr OptionSpec kOptions[] = {
     {"-h,--help", "", nullptr, &Written::help, 0, "show this text"},
 };
 constexpr const char* kEnvNames = "--env";
-constexpr const char* kEnvHelp = "environment of the engine, repeatable; NPU_MEMORY_FRACTION is known";
+constexpr const char* kEnvHelp =
+    "environment of the engine, repeatable: NPU_MEMORY_FRACTION, MINDIE_ASYNC_SCHEDULING_ENABLE";
+constexpr const char* kSetName = "--set";
+constexpr const char* kSetHelp = "override a key, repeatable: layout.tp=4, or the engine's own name";
 
 std::string_view long_name(std::string_view names) {
   const std::size_t at = names.find("--");
@@ -105,7 +133,7 @@ std::vector<std::string_view> option_names(const Command* command) {
   std::vector<std::string_view> names{"--version"};
   for (const OptionSpec& o : kOptions)
     if (command == nullptr ? o.group == 0 : offers(*command, o)) names.push_back(long_name(o.names));
-  if (command != nullptr && (command->options & kDeploymentOptions)) names.emplace_back(kEnvNames);
+  if (command != nullptr && (command->options & kDeploymentOptions)) names.insert(names.end(), {kEnvNames, kSetName});
   return names;
 }
 
@@ -141,7 +169,10 @@ std::string command_help(const Command& c) {
     const bool more_formats = std::string_view(o.names) == "--format" && (c.options & kDiagnosticFormats);
     add(o.names, o.value, more_formats ? "table, json, md, csv, short or github [default: table]" : o.help);
   }
-  if (c.options & kDeploymentOptions) add(kEnvNames, "KEY=VALUE", kEnvHelp);
+  if (c.options & kDeploymentOptions) {
+    add(kEnvNames, "KEY=VALUE", kEnvHelp);
+    add(kSetName, "KEY=VALUE", kSetHelp);
+  }
   return fmt::format("{}.\n\n{}\n{}:\n{}\nOptional arguments:\n{}\nExamples:\n  {}\n\nOutput: {}\n", c.summary,
                      usage_line(c), c.least_words > 0 ? "Required arguments" : "Arguments", required, optional,
                      c.example, c.output);
@@ -160,6 +191,14 @@ class Reader {
     o.die = written_.die;
     o.model = written_.model;
     o.output_file = written_.output_file;
+    o.engine_version = written_.engine_version;
+    o.set = written_.set;
+    o.print_config = written_.print_config;
+    o.schema = written_.schema;
+    o.prefill_file = written_.prefill;
+    o.decode_file = written_.decode;
+    o.prefill_hardware = written_.prefill_hardware;
+    o.decode_hardware = written_.decode_hardware;
     o.strict = written_.strict;
     o.verbose = written_.verbose;
     o.quantisation = written_.quantisation;
@@ -170,6 +209,14 @@ class Reader {
     o.batch = count("--batch", written_.batch, kMostRequests, "16");
     o.servers = count("--servers", written_.servers, kMostServers, "2");
     read_ring(o.ring);
+    o.prefill_servers = count("--prefill-servers", written_.prefill_servers, kMostServers, "2");
+    o.decode_servers = count("--decode-servers", written_.decode_servers, kMostServers, "2");
+    if (written_.prefix_hit == "0")
+      o.prefix_hit = 0;
+    else
+      o.prefix_hit = count("--prefix-hit", written_.prefix_hit, kMostTokens, "32768, 32K, 32k");
+    read_acceptance(o);
+    if (!written_.from.empty()) o.from = choice("--from", written_.from, kFileKinds).value_or(o.from);
     o.top = count("--top", written_.top, kMostRows, "10").value_or(o.top);
     read_role(o);
     read_format(o);
@@ -219,6 +266,23 @@ class Reader {
     r.interleave = count("--interleave", written_.interleave, kMostRingTokens, "128");
   }
 
+  static constexpr std::pair<std::string_view, FileKind> kFileKinds[] = {{"mindie", FileKind::kMindie},
+                                                                         {"ascendsim", FileKind::kOwn}};
+
+  void read_acceptance(Options& o) {
+    const std::string& text = written_.acceptance;
+    for (std::size_t at = 0; at < text.size();) {
+      const std::size_t comma = std::min(text.find(',', at), text.size());
+      double value = 0;
+      const auto [rest, error] = std::from_chars(text.data() + at, text.data() + comma, value);
+      if (error != std::errc{} || rest != text.data() + comma || !(value >= 0 && value <= 1))
+        return wrong(fmt::format("--acceptance must be numbers from 0 to 1 with commas between, got '{}'", text),
+                     "--acceptance 0.9,0.7");
+      o.acceptance.push_back(value);
+      at = comma + 1;
+    }
+  }
+
   void read_role(Options& o) {
     static constexpr std::pair<std::string_view, Role> kRoles[] = {
         {"hybrid", Role::kHybrid}, {"prefill", Role::kPrefill}, {"decode", Role::kDecode}};
@@ -248,6 +312,13 @@ class Reader {
       } else if (name == kEnvironment[0]) {
         o.memory_fraction = setting.substr(equals + 1);
         if (o.memory_fraction.empty()) wrong("NPU_MEMORY_FRACTION has no value", "--env NPU_MEMORY_FRACTION=0.92");
+      } else if (name == kEnvironment[1]) {
+        const std::string value = setting.substr(equals + 1);
+        const bool on = value == "1" || value == "true";
+        if (on || value == "0" || value == "false")
+          o.async_scheduling = on;
+        else
+          wrong(fmt::format("{} must be 0, 1, true or false, got '{}'", name, value), fmt::format("--env {}=1", name));
       } else {
         const std::string_view near = nearest(name, kEnvironment);
         diagnostics_.warning("W0006", {}, fmt::format("environment variable {} has no effect here", name), {},
@@ -258,16 +329,33 @@ class Reader {
   }
 
   void check_required() {
-    for (const OptionSpec& o : kOptions)
-      if (o.text != nullptr && is_required(command_, long_name(o.names)) && (written_.*o.text).empty())
-        diagnostics_.error("E0003", {}, fmt::format("{} {} is missing", long_name(o.names), o.value), {}, o.help);
     const std::size_t words = written_.words.size();
+    const bool pair = !written_.prefill.empty() || !written_.decode.empty();
+    if (pair) return check_pair();
+    if (written_.schema) return;
+    // A file may carry its hardware and load: whether they are missing shows when it is read.
+    for (const OptionSpec& o : kOptions)
+      if (words == 0 && o.text != nullptr && is_required(command_, long_name(o.names)) && (written_.*o.text).empty())
+        say_missing(long_name(o.names), diagnostics_);
     if (words < command_.least_words)
       diagnostics_.error("E0003", {}, fmt::format("{} is missing", command_.words), {}, command_.words_help);
     if (words > command_.most_words)
       diagnostics_.error("E0003", {},
                          fmt::format("{} takes {} {}, got {}: {}", command_.name, command_.most_words, command_.words,
                                      words, fmt::join(written_.words, " ")));
+  }
+
+  void check_pair() {
+    if (written_.prefill.empty()) say_missing("--prefill", diagnostics_);
+    if (written_.decode.empty()) say_missing("--decode", diagnostics_);
+    if (!written_.words.empty())
+      diagnostics_.error("E0003", {},
+                         fmt::format("--prefill and --decode name the files of a pair: {} is one too many",
+                                     fmt::join(written_.words, " ")));
+    for (const auto& [option, text] : {std::pair{"--role", &written_.role}, {"--servers", &written_.servers}})
+      if (!text->empty())
+        wrong(fmt::format("{} does not say which side of the pair it means", option),
+              "--prefill-servers and --decode-servers; roles follow from --prefill and --decode");
   }
 
   const Command& command_;
@@ -321,7 +409,10 @@ class Application {
       else
         sub->add_option(o.names, written_.*o.text)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     }
-    if (c.options & kDeploymentOptions) sub->add_option(kEnvNames, written_.env)->allow_extra_args(false);
+    if (c.options & kDeploymentOptions) {
+      sub->add_option(kEnvNames, written_.env)->allow_extra_args(false);
+      sub->add_option(kSetName, written_.set)->allow_extra_args(false);
+    }
   }
 
   // What CLI11 says is wrong; empty when it could split everything.
@@ -408,6 +499,11 @@ class Application {
 };
 
 }  // namespace
+
+void say_missing(std::string_view option, Diagnostics& diagnostics) {
+  const auto& spec = *std::ranges::find_if(kOptions, [&](const OptionSpec& o) { return long_name(o.names) == option; });
+  diagnostics.error("E0003", {}, fmt::format("{} {} is missing", option, spec.value), {}, spec.help);
+}
 
 int run_application(std::span<const std::string> args, std::string& out, std::string& err) {
   try {

@@ -13,7 +13,7 @@ std::string counted(std::int64_t n, const char* what) { return fmt::format("{} {
 std::string hardware(const Subject& s) {
   const Server& server = s.scenario->cluster.server();
   return fmt::format("{} ({}, die {}): {} / {} / {} (one rank = one die)", server.product, server.name, server.die.name,
-                     counted(s.servers, "server"), counted(s.cards(), "card"), counted(s.dies(), "die"));
+                     counted(s.servers(), "server"), counted(s.cards(), "card"), counted(s.dies(), "die"));
 }
 
 std::string layout(const Deployment& d) {
@@ -21,22 +21,45 @@ std::string layout(const Deployment& d) {
   std::string text =
       fmt::format("dp {}  cp {}  sp {}  tp {}  moe_ep {}  moe_tp {}", l.dp, l.cp, l.sp, l.tp, l.moe_ep, l.moe_tp);
   if (l.moe_ep > 1) text += fmt::format("  ep_level {}", l.ep_level);
+  if (l.o_proj_local_tp > 0) text += fmt::format("  o_proj_local_tp {}", l.o_proj_local_tp);
+  if (l.lm_head_local_tp > 0) text += fmt::format("  lm_head_local_tp {}", l.lm_head_local_tp);
+  if (d.token_split_prefill) text += "  token-split prefill";
+  if (d.micro_batches > 1) text += fmt::format("  {} micro-batches", d.micro_batches);
+  if (d.experts.redundant > 0) text += fmt::format("  {} redundant experts", d.experts.redundant);
+  if (d.features.speculative_tokens > 0) text += fmt::format("  MTP {}", d.features.speculative_tokens);
   if (d.role != Role::kHybrid) text += fmt::format("  ({} side of a disaggregated pair)", to_text(d.role));
+  return text;
+}
+
+std::vector<std::vector<Cell>> deployment_rows(const Subject& s, const std::string& side) {
+  const Deployment& d = s.deployment();
+  return {{side + "model", fmt::format("{}, {}, {}", d.model.name, d.quantisation.name, to_text(d.dtype))},
+          {side + "engine", fmt::format("{} {}  ({})", d.engine, d.engine_version, s.file)},
+          {side + "hardware", hardware(s)},
+          {side + "layout", layout(d)}};
+}
+
+std::string load(const Workload& w) {
+  std::string text = fmt::format("{} tokens in, {} out, {} side by side", with_commas(w.input_tokens),
+                                 with_commas(w.output_tokens), counted(w.batch, "request"));
+  if (w.prefix_hit > 0) text += fmt::format(", {} of each prompt in the prefix cache", with_commas(w.prefix_hit));
   return text;
 }
 
 }  // namespace
 
 Table heading(const Subject& s) {
-  const Deployment& d = s.deployment();
-  const Workload& w = s.workload;
   Table t = facts("", "deployment");
-  t.rows = {{"model", fmt::format("{}, {}, {}", d.model.name, d.quantisation.name, to_text(d.dtype))},
-            {"engine", fmt::format("{} {}  ({})", d.engine, d.engine_version, s.file)},
-            {"hardware", hardware(s)},
-            {"layout", layout(d)},
-            {"workload", fmt::format("{} tokens in, {} out, {} side by side", with_commas(w.input_tokens),
-                                     with_commas(w.output_tokens), counted(w.batch, "request"))}};
+  t.rows = deployment_rows(s, "");
+  t.rows.push_back({"workload", load(s.workload)});
+  return t;
+}
+
+Table heading(const Subject& prefill, const Subject& decode) {
+  Table t = facts("", "deployment");
+  t.rows = deployment_rows(prefill, "prefill ");
+  for (auto& row : deployment_rows(decode, "decode ")) t.rows.push_back(std::move(row));
+  t.rows.push_back({"workload", load(decode.workload)});
   return t;
 }
 

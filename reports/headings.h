@@ -8,5 +8,6 @@ namespace ascendsim {
 
 // Model, engine, hardware, layout, workload; a line each.
 Table heading(const Subject& subject);
+Table heading(const Subject& prefill, const Subject& decode);  // of a disaggregated pair
 
 }  // namespace ascendsim

@@ -62,7 +62,7 @@ Json deployment_json(const Subject& s) {
           {"role", to_text(d.role)},
           {"hardware", server.name},
           {"die", server.die.name},
-          {"servers", s.servers},
+          {"servers", s.servers()},
           {"cards", s.cards()},
           {"dies", s.dies()},
           {"memory_fraction", d.memory_fraction},
@@ -70,7 +70,10 @@ Json deployment_json(const Subject& s) {
 }
 
 Json workload_json(const Workload& w) {
-  return {{"input_tokens", w.input_tokens}, {"output_tokens", w.output_tokens}, {"concurrency", w.batch}};
+  Json out = {{"input_tokens", w.input_tokens}, {"output_tokens", w.output_tokens}, {"concurrency", w.batch}};
+  if (w.prefix_hit > 0) out["prefix_hit_tokens"] = w.prefix_hit;
+  if (!w.acceptance.empty()) out["acceptance"] = w.acceptance;
+  return out;
 }
 
 Json memory_json(const MemoryPerRank& m) {
@@ -110,6 +113,13 @@ Json by_side(Role role, Json value) {
   return out;
 }
 
+Json shortage_json(const MemoryPerRank& m, const std::vector<Remedy>& remedies) {
+  return {{"need_bytes", m.peak().count()},
+          {"have_bytes", m.allowed.count()},
+          {"largest", m.largest()},
+          {"remedies", remedies_json(remedies)}};
+}
+
 void add_memory(Json& out, const Subject& s, const MemoryPerRank& m, const std::vector<Remedy>& remedies) {
   const Role role = s.deployment().role;
   out["memory_per_rank_bytes"] = by_side(role, memory_json(m));
@@ -120,11 +130,7 @@ void add_memory(Json& out, const Subject& s, const MemoryPerRank& m, const std::
   out["kv_blocks_needed"] = m.kv_blocks_needed;
   out["smallest_memory_fraction"] = number_or_null(m.smallest_fraction(), m.smallest_fraction() <= 1);
   out["memory_components"] = components_json(m);
-  if (m.fits()) return;
-  out["shortage"] = {{"need_bytes", m.peak().count()},
-                     {"have_bytes", m.allowed.count()},
-                     {"largest", m.largest()},
-                     {"remedies", remedies_json(remedies)}};
+  if (!m.fits()) out["shortage"] = shortage_json(m, remedies);
 }
 
 Json breakdown_json(const StepTime& step) {
@@ -165,10 +171,10 @@ Json collectives_json(const StepTime& step) {
   return out;
 }
 
-void add_steps(Json& out, Role role, const Prediction& p) {
+void add_steps(Json& out, const std::vector<PhaseStep>& phases) {
   Json breakdown = Json::object(), light = Json::object(), operators = Json::object(), collectives = Json::object(),
        classes = Json::object(), bottlenecks = Json::object();
-  for (const auto& [name, step] : phases_of(role, p)) {
+  for (const auto& [name, step] : phases) {
     breakdown[name] = breakdown_json(*step);
     light[std::string(name) + "_ms"] = milliseconds(step->speed_of_light);
     operators[name] = operators_json(*step);
@@ -217,8 +223,77 @@ std::string run_json(const Subject& s, const Prediction& p, const std::vector<Re
   out["decode_context_tokens"] = p.decode_context;
   out["tokens_per_step"] = p.tokens_per_step;
   add_memory(out, s, p.memory, remedies);
-  add_steps(out, role, p);
+  add_steps(out, phases_of(role, p));
   add_findings(out, p.assumptions, diagnostics);
+  return finish(out);
+}
+
+namespace {
+
+Json pair_deployment_json(const PairAnswer& a) {
+  Json prefill = deployment_json(a.prefill), decode = deployment_json(a.decode);
+  Json out = {{"engine", prefill["engine"]}, {"engine_version", prefill["engine_version"]}};
+  for (const char* count : {"servers", "cards", "dies"})
+    out[count] = prefill[count].get<std::int64_t>() + decode[count].get<std::int64_t>();
+  out["phases"] = {{"prefill", prefill["phases"]["prefill"]}, {"decode", decode["phases"]["decode"]}};
+  out["sides"] = {{"prefill", std::move(prefill)}, {"decode", std::move(decode)}};
+  return out;
+}
+
+Json transfer_json(const KvTransfer& t) {
+  return {{"bytes_per_decode_rank", t.per_decode_rank.count()},
+          {"bytes_per_prefill_rank", t.per_prefill_rank.count()},
+          {"bytes_total", t.total.count()},
+          {"blocks", t.blocks},
+          {"sources", t.sources},
+          {"plane", t.plane},
+          {"rate_gb_s", t.rate.count() / 1e9},
+          {"time_ms", milliseconds(t.time)}};
+}
+
+void add_pair_memory(Json& out, const PairAnswer& a) {
+  const MemoryPerRank &p = a.prediction.prefill.memory, &d = a.prediction.decode.memory;
+  const auto both = [](Json prefill, Json decode) -> Json {
+    return {{"prefill", std::move(prefill)}, {"decode", std::move(decode)}};
+  };
+  out["memory_per_rank_bytes"] = both(memory_json(p), memory_json(d));
+  out["kv_bytes_per_token_per_rank"] = both(p.kv_bytes_per_token.count(), d.kv_bytes_per_token.count());
+  out["kv_capacity_tokens"] = both(p.kv_capacity_tokens, d.kv_capacity_tokens);
+  out["fits"] = both(p.fits(), d.fits());
+  out["memory_components"] = both(components_json(p), components_json(d));
+  if (!p.fits()) out["shortage"]["prefill"] = shortage_json(p, a.prefill_remedies);
+  if (!d.fits()) out["shortage"]["decode"] = shortage_json(d, a.decode_remedies);
+}
+
+}  // namespace
+
+std::string pair_json(const PairAnswer& a, const Diagnostics& diagnostics) {
+  const DisaggregatedPrediction& p = a.prediction;
+  const Prediction& r = p.requests;
+  const bool several = a.decode.workload.output_tokens > 1;
+  Json workload = workload_json(a.decode.workload);
+  Json out = {{"schema_version", 1}, {"deployment", pair_deployment_json(a)}, {"workload", std::move(workload)}};
+  out["ttft_ms"] = percentiles(r.ttft, true);
+  out["tpot_ms"] = percentiles(r.tpot, several);
+  out["itl_ms"] = percentiles(r.itl, several);
+  out["e2el_ms"] = percentiles(r.e2el, true);
+  out["ttft_parts_ms"] = {{"queue", milliseconds(p.queue)}, {"prefill", milliseconds(p.prefill.prefill.total)}};
+  out["output_throughput_tok_s"] = r.output_tokens_per_second;
+  out["output_throughput_per_card_tok_s"] =
+      r.output_tokens_per_second / static_cast<double>(a.prefill.cards() + a.decode.cards());
+  out["request_throughput_req_s"] = r.requests_per_second;
+  out["prefill_step_ms"] = milliseconds(p.prefill.prefill.total);
+  out["decode_step_ms"] = milliseconds(several ? r.decode_step : p.decode.decode.total);
+  out["prefill_sequences"] = p.prefill.prefill_sequences;
+  out["decode_context_tokens"] = p.decode.decode_context;
+  out["tokens_per_step"] = r.tokens_per_step;
+  out["kv_transfer"] = transfer_json(p.transfer);
+  add_pair_memory(out, a);
+  add_steps(out, {{"prefill", &p.prefill.prefill}, {"decode", &p.decode.decode}});
+  std::vector<std::string> assumed = r.assumptions;
+  for (const auto& [side, prediction] : {std::pair{"prefill", &p.prefill}, {"decode", &p.decode}})
+    for (const std::string& text : prediction->assumptions) assumed.push_back(std::string(side) + ": " + text);
+  add_findings(out, assumed, diagnostics);
   return finish(out);
 }
 

@@ -8,11 +8,19 @@
 #include "reports/memory_tables.h"
 #include "reports/scenario.h"
 #include "reports/table.h"
+#include "strategies/disaggregated.h"
 
 namespace ascendsim {
 
 std::string run_json(const Subject& subject, const Prediction& prediction, const std::vector<Remedy>& remedies,
                      const Diagnostics& diagnostics);
+// Both sides of a disaggregated pair: what they need, what clients see, what travels between them.
+struct PairAnswer {
+  const Subject &prefill, &decode;
+  const DisaggregatedPrediction& prediction;
+  std::vector<Remedy> prefill_remedies, decode_remedies;
+};
+std::string pair_json(const PairAnswer& answer, const Diagnostics& diagnostics);
 std::string mem_json(const Subject& subject, const MemoryPerRank& memory, const std::vector<Concurrency>& concurrency,
                      const std::vector<Remedy>& remedies, const Diagnostics& diagnostics);
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "reports/table.h"
@@ -18,15 +19,29 @@ struct RingOptions {
   bool all = false;
 };
 
+// Whose file it is.
+enum class FileKind : std::uint8_t { kByContent, kMindie, kOwn };
+
 struct Options {
   std::vector<std::string> words;  // without a dash: files, or what to list
-  std::string hardware, die, model, quantisation, memory_fraction, output_file;
+  std::string hardware, die, model, quantisation, memory_fraction, output_file, engine_version;
   std::optional<Role> role;
-  std::optional<std::int64_t> input, output, batch, servers;
   RingOptions ring;
+  std::optional<std::int64_t> input, output, batch, servers, prefix_hit;
+  std::optional<bool> async_scheduling;
+  std::vector<double> acceptance;
+  std::vector<std::string> set;  // "key.path=value"
+  FileKind from = FileKind::kByContent;
+  // The two sides of a disaggregated pair; --hardware stands for both.
+  std::string prefill_file, decode_file, prefill_hardware, decode_hardware;
+  std::optional<std::int64_t> prefill_servers, decode_servers;
   std::int64_t top = 10;
   Format format = Format::kTable;
-  bool strict = false, verbose = false;
+  bool strict = false, verbose = false, print_config = false, schema = false;
+  [[nodiscard]] bool pair() const { return !prefill_file.empty() || !decode_file.empty(); }
 };
+
+// E0003 for an option that nothing else stands in for.
+void say_missing(std::string_view option, Diagnostics& diagnostics);
 
 }  // namespace ascendsim

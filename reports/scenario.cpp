@@ -1,17 +1,19 @@
 #include "reports/scenario.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdlib>
 
-#include "strategies/rules/mindie_rules.h"
+#include "reports/steps.h"
+#include "strategies/rules/rules.h"
 
 namespace ascendsim {
 
 namespace {
 
-constexpr std::string_view kStack = "mindie";
+constexpr std::string_view kEngine = "mindie";
 constexpr std::string_view kUsualServer = "atlas-800i-a3";  // for commands that can do without --hardware
 constexpr std::int64_t kMostServers = 4096;
 
@@ -21,18 +23,13 @@ std::string data_root() {
 }
 
 // As many servers as the ranks need when nobody says, never more than there can be: the rules name what is missing.
-int server_count(const Options& options, const Server& server, std::int64_t ranks, Diagnostics& diagnostics) {
+int server_count(const Question& q, const Server& server, Diagnostics& diagnostics) {
   const std::int64_t most = server.max_servers > 0 ? server.max_servers : kMostServers;
-  const std::int64_t needed = ceil_div(ranks, server.dies());
-  const std::int64_t wanted = options.servers.value_or(needed);
-  if (options.servers && wanted > most)
-    diagnostics.error("E0007", {},
+  const std::int64_t wanted =
+      q.hardware.servers > 0 ? q.hardware.servers : ceil_div(q.deployment.layout.world(), server.dies());
+  if (q.hardware.servers > most)
+    diagnostics.error("E0007", q.deployment.origin("hardware.servers").where,
                       fmt::format("--servers must be at most {} for {}, got {}", most, server.product, wanted));
-  if (wanted > needed)
-    diagnostics.warning("W0010", {},
-                        fmt::format("{} ranks fill {} of {} servers here; the engine would spread them over all", ranks,
-                                    needed, wanted),
-                        {}, fmt::format("--servers {} is what is simulated", needed));
   return static_cast<int>(std::clamp<std::int64_t>(wanted, 1, most));
 }
 
@@ -43,21 +40,120 @@ Workload at_limits(const Deployment& d) {
   return {.input_tokens = input, .output_tokens = longest - input, .batch = 1};
 }
 
-Workload workload_of(Load load, const Options& options, const Deployment& d) {
-  Workload w = load == Load::kAsked ? Workload{} : at_limits(d);
-  if (options.input) {
-    w.input_tokens = *options.input;
-    if (load != Load::kAsked)
-      w.output_tokens = std::max<std::int64_t>(1, std::min(w.output_tokens, d.limits.max_seq_len - w.input_tokens));
+Workload workload_of(Load load, const Question& q) {
+  const Deployment& d = q.deployment;
+  const Workload& asked = q.workload;
+  if (load == Load::kAsked) return asked;
+  Workload w = at_limits(d);
+  if (asked.input_tokens > 0) {
+    w.input_tokens = asked.input_tokens;
+    w.output_tokens = std::max<std::int64_t>(1, std::min(w.output_tokens, d.limits.max_seq_len - w.input_tokens));
   }
-  w.output_tokens = options.output.value_or(w.output_tokens);
-  if (options.output && !options.input && load != Load::kAsked)
-    w.input_tokens = std::min(w.input_tokens, d.limits.max_seq_len - w.output_tokens);
-  w.batch = options.batch.value_or(w.batch);
+  if (asked.output_tokens > 0) {
+    w.output_tokens = asked.output_tokens;
+    if (asked.input_tokens == 0) w.input_tokens = std::min(w.input_tokens, d.limits.max_seq_len - w.output_tokens);
+  }
+  w.batch = asked.batch;
+  w.prefix_hit = asked.prefix_hit;
+  w.acceptance = asked.acceptance;
   return w;
 }
 
 bool possible(const Workload& w) { return w.input_tokens >= 1 && w.output_tokens >= 1 && w.batch >= 1; }
+
+// Options are the last word, over the file and over --set.
+void override_with(const Options& o, const FileChoice& choice, Question& q, Diagnostics& diagnostics) {
+  const auto text = [&](const char* path, const std::string& value, const char* option) {
+    if (!value.empty()) put<std::string>(q, path, value, fmt::format("{} {}", option, value));
+  };
+  const auto count = [&](const char* path, std::optional<std::int64_t> value, const char* option) {
+    if (value) put<std::int64_t>(q, path, *value, fmt::format("{} {}", option, *value));
+  };
+  if (!q.imported) {  // the importer has these already: it needs them to read names
+    text("model", o.model, "--model");
+    text("quantisation", o.quantisation, "--quantisation");
+  }
+  if (choice.role) text("role", std::string(to_text(*choice.role)), "--role");
+  Diagnostics said_by_the_importer;
+  if (!o.memory_fraction.empty())
+    if (const auto v = parse_memory_fraction(o.memory_fraction, q.imported ? said_by_the_importer : diagnostics))
+      put<double>(q, "memory_fraction", *v, "environment NPU_MEMORY_FRACTION");
+  if (o.async_scheduling)
+    put<bool>(q, "features.async_scheduling", *o.async_scheduling, "environment MINDIE_ASYNC_SCHEDULING_ENABLE");
+  text("hardware.server", choice.hardware, "--hardware");
+  text("hardware.die", o.die, "--die");
+  count("hardware.servers", choice.servers, "--servers");
+  count("workload.input_tokens", o.input, "--input");
+  count("workload.output_tokens", o.output, "--output");
+  count("workload.batch", o.batch, "--batch");
+  count("workload.prefix_hit", o.prefix_hit, "--prefix-hit");
+  if (!o.acceptance.empty()) put<std::vector<double>>(q, "workload.acceptance", o.acceptance, "--acceptance");
+}
+
+// `name`: an engine, or an engine with its version; --engine-version replaces the latter.
+Stack load_stack(std::string_view name, const Options& options, const Libraries& libraries, Diagnostics& diagnostics) {
+  const std::string& version = options.engine_version;
+  Stack stack = libraries.stacks.load(name, "", diagnostics);
+  if (stack.engine.empty() || version == stack.version) return stack;
+  if (!version.empty()) return libraries.stacks.load(stack.engine, version, diagnostics);
+  if (name == stack.engine)
+    diagnostics.note(
+        "A0109", {},
+        fmt::format("--engine-version is not set: {} {} assumed, the newest known", stack.engine, stack.version));
+  return stack;
+}
+
+// What the file names, and what is assumed beside it.
+std::vector<KeyReport> keys_of(const Question& q) {
+  std::vector<KeyReport> keys;
+  for (const Field& f : question_fields())
+    keys.push_back({std::string(f.path), field_text(f, q), q.named(f.path) ? KeyUse::kUsed : KeyUse::kAssumed, {}});
+  return keys;
+}
+
+bool is_own(const Document& document, const Options& options) {
+  return options.from == FileKind::kOwn || (options.from == FileKind::kByContent && is_question(document.root()));
+}
+
+void read_own(const Document& document, const Libraries& libraries, const Options& options, LoadedQuestion& out,
+              Diagnostics& found) {
+  Question& q = out.question;
+  q.deployment.file = document.name();
+  read_question(document.root(), q, found);
+  out.has_layout = !found.has_errors();
+  for (const std::string& assignment : options.set) set_field(assignment, q, found);
+  if (q.stack.empty())
+    found.error("E0369", document.root().where(), "no software stack is named", {},
+                fmt::format("stack: cann-recipes; known: {}", fmt::join(libraries.stacks.names(), ", ")));
+  else
+    out.stack = load_stack(q.stack, options, libraries, found);
+}
+
+void read_engine_file(const Document& document, const FileChoice& choice, const Libraries& libraries,
+                      const Options& options, LoadedQuestion& out, Diagnostics& found) {
+  out.stack = load_stack(kEngine, options, libraries, found);
+  // Without the stack there is nothing to import with; its own diagnostics say why.
+  if (out.stack.engine.empty()) return;
+  Diagnostics said;
+  const Import import =
+      import_mindie(document, {options.model, options.quantisation, options.memory_fraction, choice.role}, out.stack,
+                    libraries.models, libraries.schemes, said);
+  const Question before = out.question = from_import(import);
+  out.keys = import.keys;
+  out.has_layout = import.deployment.origins.contains("tp");
+  Diagnostics set;
+  for (const std::string& assignment : options.set) set_field(assignment, out.question, set);
+  derive_layout(out.question);
+  found.append(with_current_assumptions(said, before, out.question));
+  found.append(set);
+}
+
+Server load_server(const Question& q, Load load, const Libraries& libraries, Diagnostics& diagnostics) {
+  const std::string_view name = q.hardware.server.empty() ? kUsualServer : std::string_view(q.hardware.server);
+  if (q.hardware.server.empty() && load == Load::kLimitsIfAny)
+    diagnostics.note("A0108", {}, fmt::format("--hardware is not set: {} assumed", kUsualServer));
+  return libraries.catalogue.server(name, q.hardware.die, diagnostics);
+}
 
 }  // namespace
 
@@ -67,58 +163,101 @@ Libraries::Libraries()
       schemes(data_root() + "/workloads/quantisation"),
       stacks(data_root() + "/strategies/stacks") {}
 
-Platform load_platform(const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
-  Platform p;
-  Diagnostics found;
-  p.stack = libraries.stacks.load(kStack, "", found);
-  if (!found.has_errors()) p.kernels = libraries.catalogue.kernels(p.stack.kernels, found);
-  if (options.hardware.empty()) found.note("A0108", {}, fmt::format("--hardware is not set: {} assumed", kUsualServer));
-  p.server = libraries.catalogue.server(options.hardware.empty() ? kUsualServer : options.hardware, options.die, found);
-  p.usable = !found.has_errors();
-  diagnostics.append(found);
-  return p;
+FileChoice single_file(const Options& options, std::string file) {
+  return {std::move(file), options.hardware, options.servers, options.role};
 }
 
-Subject load_subject(const std::string& file, Load load, const Libraries& libraries, const Platform& platform,
-                     const Options& options, Diagnostics& diagnostics) {
-  Subject subject;
-  subject.file = file;
+LoadedQuestion load_question(const FileChoice& choice, const Libraries& libraries, const Options& options,
+                             Diagnostics& diagnostics) {
+  LoadedQuestion out;
   Diagnostics found;
-  const ImportOptions import_options{options.model, options.quantisation, options.memory_fraction, options.role};
-  const std::string path = file == "-" ? "/dev/stdin" : file;
-  // Without the stack there is nothing to import with; its own diagnostics say why.
-  if (platform.stack.engine.empty()) return subject;
-  Import import = import_mindie(path, import_options, platform.stack, libraries.models, libraries.schemes, found);
-  subject.keys = std::move(import.keys);
-  const bool readable = !found.has_errors();
-  const bool has_layout = import.deployment.origins.contains("tp");
-  if (has_layout && platform.usable) {
-    subject.servers = server_count(options, platform.server, import.deployment.layout.world(), found);
-    check_mindie(import, platform.server, subject.servers, found);
+  const auto document = Document::load(choice.file == "-" ? "/dev/stdin" : choice.file, found);
+  if (document) {
+    if (is_own(*document, options))
+      read_own(*document, libraries, options, out, found);
+    else
+      read_engine_file(*document, choice, libraries, options, out, found);
+    override_with(options, choice, out.question, found);
+    derive_layout(out.question);
+    Deployment& d = out.question.deployment;
+    d.engine = out.stack.engine;
+    d.engine_version = out.stack.version;
+    // An import that failed has said which name it does not know.
+    if (!out.question.imported || !out.question.model.empty())
+      resolve(out.question, libraries.models, libraries.schemes, found);
+    if (!out.question.imported && !out.stack.engine.empty()) complete(out.question, out.stack, found);
+    if (!out.question.imported) out.keys = keys_of(out.question);
   }
-  if (readable) {
-    subject.workload = workload_of(load, options, import.deployment);
-    if (load != Load::kLimitsIfAny || possible(subject.workload))
-      check_workload(import.deployment, subject.workload, found);
+  out.readable = document && !found.has_errors();
+  diagnostics.append(found);
+  return out;
+}
+
+Subject load_subject(const FileChoice& choice, Load load, const Libraries& libraries, const Options& options,
+                     Diagnostics& diagnostics) {
+  Diagnostics of_file, found;
+  LoadedQuestion loaded = load_question(choice, libraries, options, of_file);
+  Subject subject{choice.file, std::move(loaded.keys), std::move(loaded.question), {}, nullptr};
+  const Question& q = subject.question;
+  const Deployment& d = q.deployment;
+  const bool own = !q.imported;
+  Diagnostics of_platform;
+  KernelTable kernels;
+  if (!loaded.stack.engine.empty()) kernels = libraries.catalogue.kernels(loaded.stack.kernels, of_platform);
+  const Server server = load_server(q, load, libraries, of_platform);
+  const bool usable = !of_platform.has_errors() && !loaded.stack.engine.empty();
+  int servers = 1;
+  if (loaded.has_layout && usable) {
+    servers = server_count(q, server, found);
+    check_deployment({d, q.declared_world, server, servers, own}, found);
+  }
+  if (loaded.readable) {
+    subject.workload = workload_of(load, q);
+    if (possible(subject.workload)) complete_workload(d, loaded.stack, subject.workload, found);
+    if (load != Load::kLimitsIfAny || possible(subject.workload)) check_workload(d, subject.workload, own, found);
     if (!possible(subject.workload) && load == Load::kLimits)
-      found.error("E0008", import.deployment.origin("maxSeqLen").where,
+      found.error("E0008", d.origin("maxSeqLen").where,
                   "this deployment leaves no room for a prompt and an output token", {},
                   "raise maxSeqLen, or lower --output");
   }
-  const bool legal = !found.has_errors();
+  const bool legal = loaded.readable && loaded.has_layout && usable && !found.has_errors();
+  diagnostics.append(of_platform);
+  diagnostics.append(of_file);
   diagnostics.append(found);
-  if (legal && readable && has_layout && platform.usable)
-    subject.scenario = std::make_unique<Scenario>(std::move(import.deployment), platform.stack, platform.kernels,
-                                                  Cluster(platform.server, subject.servers));
+  if (legal)
+    subject.scenario =
+        std::make_unique<Scenario>(d, std::move(loaded.stack), std::move(kernels),
+                                   Cluster(server, servers, static_cast<int>(d.layout.world() / servers)));
   return subject;
 }
 
+namespace {
+
+// What neither the file nor an option says.
+void require(const Question& q, Load load, Diagnostics& diagnostics) {
+  if (q.hardware.server.empty()) say_missing("--hardware", diagnostics);
+  if (load != Load::kAsked) return;
+  if (q.workload.input_tokens == 0) say_missing("--input", diagnostics);
+  if (q.workload.output_tokens == 0) say_missing("--output", diagnostics);
+}
+
+}  // namespace
+
 Subject load_single(Load load, const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
-  const Platform platform = load_platform(libraries, options, diagnostics);
-  Subject subject = load_subject(options.words.front(), load, libraries, platform, options, diagnostics);
+  Subject subject = load_subject(single_file(options, options.words.front()), load, libraries, options, diagnostics);
+  if (!options.print_config) require(subject.question, load, diagnostics);
   if (refused(diagnostics, options.strict)) throw ConfigError(diagnostics);
   check(subject.scenario != nullptr, "a subject without errors has a scenario");
   return subject;
+}
+
+std::string effective_configuration(const Subject& subject) {
+  Question q = subject.question;
+  q.workload = subject.workload;
+  q.hardware.servers = subject.servers();
+  q.hardware.server = subject.scenario->cluster.server().name;
+  q.hardware.die = subject.scenario->cluster.server().die.name;
+  return to_yaml(q, YamlComments::kOrigin);
 }
 
 bool refused(const Diagnostics& diagnostics, bool strict) {

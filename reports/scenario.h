@@ -1,5 +1,7 @@
-// From options to everything that a question needs: data files, servers, the engine's file, its rules and the load.
-// Each step says all it finds; nothing is built from a layout that the engine would refuse.
+// From options to everything that a question needs. One path for every file: read into a Question (imported, or our
+// own),
+// --set, options, resolved names, rules, Scenario. Each step says all it finds; nothing is built from a layout that the
+// engine would refuse.
 #pragma once
 
 #include <memory>
@@ -7,8 +9,8 @@
 #include <vector>
 
 #include "reports/options.h"
-#include "strategies/importers/mindie.h"
 #include "strategies/predict.h"
+#include "strategies/question.h"
 
 namespace ascendsim {
 
@@ -20,39 +22,56 @@ struct Libraries {
   StackLibrary stacks;
 };
 
-// What all files of one command line share.
-struct Platform {
-  Stack stack;
-  KernelTable kernels;
-  Server server;
-  bool usable = false;  // read without errors
+// One file, and what the command line says about this file alone.
+struct FileChoice {
+  std::string file, hardware;
+  std::optional<std::int64_t> servers;
+  std::optional<Role> role;
 };
-Platform load_platform(const Libraries& libraries, const Options& options, Diagnostics& diagnostics);
+FileChoice single_file(const Options& options, std::string file);
+
+// What a file says after --set and options, names resolved. `stack` is empty when it could not be read.
+struct LoadedQuestion {
+  Question question;
+  Stack stack;
+  std::vector<KeyReport> keys;
+  bool readable = false;    // without errors up to here
+  bool has_layout = false;  // enough was read for the rules to judge
+};
+LoadedQuestion load_question(const FileChoice& choice, const Libraries& libraries, const Options& options,
+                             Diagnostics& diagnostics);
 
 // One file of the engine on some servers. scenario is empty after errors.
 struct Subject {
   std::string file;
   std::vector<KeyReport> keys;
-  Workload workload;
-  int servers = 1;
+  Question question;  // as asked, its deployment included
+  Workload workload;  // of this answer
   std::unique_ptr<Scenario> scenario;
 
   [[nodiscard]] const Deployment& deployment() const { return scenario->deployment; }
+  [[nodiscard]] int servers() const { return scenario->cluster.servers(); }
   [[nodiscard]] std::int64_t dies() const { return deployment().layout.world(); }
-  [[nodiscard]] std::int64_t cards() const { return ceil_div(dies(), scenario->cluster.server().dies_per_card); }
+  [[nodiscard]] std::int64_t cards() const {
+    const Cluster& c = scenario->cluster;
+    return servers() * ceil_div(c.ranks_per_server(), c.server().dies_per_card);
+  }
 };
 
 // Which load a command asks about when options leave it open.
 enum class Load : std::uint8_t {
-  kAsked,        // as the options say
+  kAsked,        // as options and file say
   kLimits,       // what the file allows at most, one request
   kLimitsIfAny,  // the same, and no complaint when the file allows none
 };
-Subject load_subject(const std::string& file, Load load, const Libraries& libraries, const Platform& platform,
-                     const Options& options, Diagnostics& diagnostics);
+Subject load_subject(const FileChoice& choice, Load load, const Libraries& libraries, const Options& options,
+                     Diagnostics& diagnostics);
 
 // A single subject for commands that need one. Throws ConfigError.
 Subject load_single(Load load, const Libraries& libraries, const Options& options, Diagnostics& diagnostics);
+
+// The effective configuration as our YAML, with the origin of each value.
+std::string effective_configuration(const Subject& subject);
 
 bool refused(const Diagnostics& diagnostics, bool strict);  // an error, or a warning where those count as errors
 

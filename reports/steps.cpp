@@ -27,6 +27,12 @@ std::string limit_in_words(const OperatorRow& row) {
 
 }  // namespace
 
+std::string with_spread(const Percentiles& p) {
+  const std::string mean = to_text(p.mean), median = to_text(p.p50), p90 = to_text(p.p90), p99 = to_text(p.p99);
+  if (mean == median && median == p99) return mean;
+  return fmt::format("{} mean, {} p50, {} p90, {} p99", mean, median, p90, p99);
+}
+
 std::vector<PhaseStep> phases_of(Role role, const Prediction& p) {
   std::vector<PhaseStep> phases;
   if (role != Role::kDecode) phases.push_back({"prefill", &p.prefill});

@@ -18,6 +18,9 @@ struct PhaseStep {
 std::vector<PhaseStep> phases_of(Role role, const Prediction& prediction);
 std::string_view to_text(Role role);
 
+// "31.2 ms", or mean and percentiles where requests differ.
+std::string with_spread(const Percentiles& percentiles);
+
 std::string_view category_name(std::uint8_t category);
 
 // The parts of a step's time; they sum to its total.

@@ -19,12 +19,11 @@ KvTransfer kv_transfer(const Scenario& prefill, const Scenario& decode, const Wo
   const Deployment &p = prefill.deployment, &d = decode.deployment;
   KvTransfer t;
   t.blocks = ceil_div(w.input_tokens, d.limits.block_tokens);
-  t.per_decode_rank = d.cached_token_layer() * (d.cached_layers() * w.input_tokens);
+  t.per_decode_rank = d.cached_token_layer() * (d.cached_layers() * t.blocks * d.limits.block_tokens);
   t.total = t.per_decode_rank * d.layout.tp;
   // Shards are spread over cp and sp; without them every rank of the TP group has a copy, and decode ranks take turns.
-  const std::int64_t holders = p.layout.cp * p.layout.tp;
   t.sources = p.layout.kv_shards();
-  t.per_prefill_rank = t.total / std::min(holders, t.sources > 1 ? holders : d.layout.tp);
+  t.per_prefill_rank = t.total / (t.sources > 1 ? t.sources : std::min(p.layout.tp, d.layout.tp));
   t.rate = std::min(nic_rate(prefill), nic_rate(decode));
   const FigureTable& figures = decode.cluster.server().collectives;
   t.time = figures.duration("p2p_setup") + decode.cluster.server().nic.latency.value +
@@ -39,15 +38,21 @@ DisaggregatedPrediction predict_disaggregated(const Scenario& prefill, const Sce
   out.transfer = kv_transfer(prefill, decode, w);
   add_requests(out.requests, first, rest, w, out.transfer.time, false);
   out.queue = out.requests.ttft.mean - std::min(out.requests.ttft.mean, first.step.total);
-  out.prefill.memory = prefill.memory(w);
+  Workload kept = w;
+  kept.batch = out.prefill_batch = std::min(w.batch, 2 * first.sequences);
+  out.prefill.memory = prefill.memory(kept);
   out.prefill.prefill_sequences = first.sequences;
   out.prefill.prefill = std::move(first.step);
-  out.prefill.assumptions = assumptions(prefill, w);
+  Workload prompts = w;
+  prompts.acceptance.clear();
+  out.prefill.assumptions = assumptions(prefill, prompts);
   out.decode.memory = decode.memory(w);
   out.decode.decode_context = rest.context;
   out.decode.decode = std::move(rest.step);
   out.decode.assumptions = assumptions(decode, w);
-  out.requests.assumptions = {"the prefill side returns the first token; the KV transfer delays the second one",
+  out.requests.assumptions = {
+      fmt::format("the prefill side keeps the cache of {} prompts: those of a step and those that are being pulled", out.prefill_batch),
+      "the prefill side returns the first token; the KV transfer delays the second one",
                               "a request's blocks are pulled over the RoCE plane when its prefill is done, without contention"};
   return out;
 }
@@ -64,6 +69,11 @@ void check_disaggregated(const Deployment& p, const Deployment& d, Diagnostics& 
                                   p.features.speculative_tokens, d.features.speculative_tokens),
                       "MindIE documentation, MTP: in a disaggregated deployment configure it on prefill and decode nodes",
                       "set plugin_type mtp in both files, or in neither");
+  // MindIE's own rules say so for its decode nodes.
+  if (d.engine != "mindie" && d.layout.kv_shards() > 1)
+    diagnostics.error("E0313", d.origin(d.layout.cp > 1 ? "cp" : "sp").where,
+                      "the decode side of a pair must hold whole caches: it has sp or cp above 1", "every decode rank pulls a whole copy",
+                      "set layout.sp: 1 and layout.cp: 1 on the decode side");
   if (p.limits.block_tokens != d.limits.block_tokens || p.kv_int8 != d.kv_int8)
     diagnostics.error("E0352", d.origin("cacheBlockSize").where, "the two sides have different KV cache blocks", kPage,
                       fmt::format("set \"cacheBlockSize\": {} on both sides", p.limits.block_tokens));

@@ -24,6 +24,7 @@ struct DisaggregatedPrediction {
   Prediction prefill, decode;          // of each side; their `memory` is per rank of that side
   Prediction requests;                 // what clients see: ttft, tpot, itl, e2el, throughput
   KvTransfer transfer;                 // of one request
+  std::int64_t prefill_batch = 0;      // prompts whose cache lies on the prefill side at once: a step's, and those being pulled
   Duration queue{};                    // mean wait for earlier prefill steps; TTFT = queue + prefill step
 };
 DisaggregatedPrediction predict_disaggregated(const Scenario& prefill, const Scenario& decode, const Workload& workload);

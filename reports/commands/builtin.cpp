@@ -4,11 +4,13 @@ namespace ascendsim {
 
 namespace {
 
-constexpr const char* kConfigHelp = "config.json of MindIE Server, or a part of it; - reads standard input";
+constexpr const char* kConfigHelp =
+    "config.json of MindIE Server, or a part of it, or our own YAML; - reads standard input";
 
 constexpr Command kCommands[] = {
     {"run", "TTFT, TPOT, throughput and memory per rank of one deployment, and the reason for each number", "CONFIG",
-     kConfigHelp, 1, 1, kDeploymentOptions | kWorkloadOptions | kTopOption, "--hardware --input --output",
+     kConfigHelp, 1, 1, kDeploymentOptions | kWorkloadOptions | kTopOption | kPairOptions,
+     "--hardware --input --output",
      "ascendsim run config.json --hardware atlas-800i-a3 --input 64K --output 1K --env NPU_MEMORY_FRACTION=0.92",
      "times, memory and breakdown on stdout; exit 0, 1 when it does not fit, 2 on wrong input", answer_run},
     {"check", "is it legal for the engine, what will be ignored, and does it fit at its own limits", "CONFIG...",
@@ -23,6 +25,12 @@ constexpr Command kCommands[] = {
      0, kRingOptions, "", "ascendsim ring --strategy mindie-cp --cp 2 --sp 4 --tokens 512 --heads 8 --dtype fp16",
      "errors, FLOPs and bytes on stdout; exit 0, 1 when a tolerance or the ledger is broken, 2 on an impossible shape",
      answer_ring},
+    {"convert", "any deployment file as our own YAML, with the meaning of every key", "FILE", kConfigHelp, 1, 1,
+     kDeploymentOptions | kWorkloadOptions | kSchemaOption, "", "ascendsim convert config.json > deployment.yaml",
+     "YAML on stdout, or the JSON Schema for editors with --schema; exit 0, 2 on wrong input", answer_convert},
+    {"explain", "what a diagnostic code, a key or a metric means", "CODE|KEY|METRIC|file",
+     "E0303, layout.tp, maxSeqLen, ttft; file lists all keys of our deployment file", 1, 1, 0, "",
+     "ascendsim explain E0303", "text on stdout; exit 0, 2 when it is not known", answer_explain},
     {"list", "what is known", "[hardware|models|engines [NAME]]",
      "what to list, everything by default; with the name of a server or "
      "die every figure with its source",

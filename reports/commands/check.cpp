@@ -31,33 +31,42 @@ std::string verdict_on(const CheckedFile& f, const Diagnostics& found) {
                      fit_in_words(*f.memory, f.subject.deployment()));
 }
 
-CheckedFile check_file(const std::string& file, const Libraries& libraries, const Platform& platform,
-                       const Options& options, Diagnostics& found) {
+CheckedFile check_file(const std::string& file, const Libraries& libraries, const Options& options,
+                       Diagnostics& found) {
   CheckedFile checked;
-  checked.subject = load_subject(file, Load::kLimitsIfAny, libraries, platform, options, found);
-  checked.legal = platform.usable && !refused(found, options.strict);
+  checked.subject = load_subject(single_file(options, file), Load::kLimitsIfAny, libraries, options, found);
+  checked.legal = !refused(found, options.strict);
   const Workload& w = checked.subject.workload;
   if (checked.subject.scenario && w.input_tokens >= 1 && w.output_tokens >= 1)
     checked.memory = checked.subject.scenario->memory(w);
   return checked;
 }
 
+Reply configurations(const std::vector<CheckedFile>& files, const Diagnostics& diagnostics) {
+  Reply reply;
+  for (const CheckedFile& f : files)
+    reply.out +=
+        (files.size() > 1 ? fmt::format("--- # {}\n", f.subject.file) : "") + effective_configuration(f.subject);
+  reply.err = warnings_text(diagnostics);
+  return reply;
+}
+
 }  // namespace
 
 Reply answer_check(const Options& options, Diagnostics& diagnostics) {
   const Libraries libraries;
-  const Platform platform = load_platform(libraries, options, diagnostics);
   std::vector<CheckedFile> files;
   std::vector<Table> tables;
   Table verdicts = facts("Verdict", "verdict");
   for (const std::string& file : options.words) {
     Diagnostics found;
-    const CheckedFile& checked = files.emplace_back(check_file(file, libraries, platform, options, found));
+    const CheckedFile& checked = files.emplace_back(check_file(file, libraries, options, found));
     tables.push_back(key_table(checked.subject));
-    if (platform.usable) verdicts.rows.push_back({file, verdict_on(checked, found)});
+    verdicts.rows.push_back({file, verdict_on(checked, found)});
     diagnostics.append(found);
   }
   tables.push_back(std::move(verdicts));
+  if (options.print_config && !refused(diagnostics, options.strict)) return configurations(files, diagnostics);
 
   Reply reply;
   reply.exit_code = refused(diagnostics, options.strict) ? kWrongInput : kDone;

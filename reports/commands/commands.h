@@ -12,11 +12,13 @@ namespace ascendsim {
 
 // Options come in groups, so that the same thing has the same name everywhere.
 enum OptionGroup : std::uint32_t {
-  kDeploymentOptions = 1,  // hardware, servers, die, env, model, quantisation, role
-  kWorkloadOptions = 2,    // input, output, batch
+  kDeploymentOptions = 1,  // hardware, servers, die, env, model, quantisation, role, set ...
+  kWorkloadOptions = 2,    // input, output, batch, prefix-hit, acceptance
   kTopOption = 4,
   kDiagnosticFormats = 8,  // short and github beside the other formats
-  kRingOptions = 16,       // strategy, degrees, sizes and number types of a calculation
+  kPairOptions = 16,       // prefill, decode and what differs between them
+  kSchemaOption = 32,
+  kRingOptions = 64,       // strategy, degrees, sizes and number types of a calculation
 };
 
 struct Reply {
@@ -41,9 +43,12 @@ struct Command {
 std::span<const Command> builtin_commands();
 
 Reply answer_run(const Options& options, Diagnostics& diagnostics);
+Reply answer_pair(const Options& options, Diagnostics& diagnostics);  // of run: --prefill and --decode
 Reply answer_check(const Options& options, Diagnostics& diagnostics);
 Reply answer_mem(const Options& options, Diagnostics& diagnostics);
 Reply answer_ring(const Options& options, Diagnostics& diagnostics);
+Reply answer_convert(const Options& options, Diagnostics& diagnostics);
+Reply answer_explain(const Options& options, Diagnostics& diagnostics);
 Reply answer_list(const Options& options, Diagnostics& diagnostics);
 
 }  // namespace ascendsim

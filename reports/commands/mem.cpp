@@ -10,6 +10,7 @@ namespace ascendsim {
 Reply answer_mem(const Options& options, Diagnostics& diagnostics) {
   const Libraries libraries;
   const Subject subject = load_single(Load::kLimits, libraries, options, diagnostics);
+  if (options.print_config) return {effective_configuration(subject), warnings_text(diagnostics), kDone};
   const Deployment& d = subject.deployment();
   const MemoryPerRank memory = subject.scenario->memory(subject.workload);
   const std::vector<Concurrency> concurrency = concurrency_of(memory, d);

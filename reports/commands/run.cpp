@@ -12,12 +12,6 @@ namespace ascendsim {
 
 namespace {
 
-std::string with_spread(const Percentiles& p) {
-  const std::string mean = to_text(p.mean), median = to_text(p.p50), p90 = to_text(p.p90), p99 = to_text(p.p99);
-  if (mean == median && median == p99) return mean;
-  return fmt::format("{} mean, {} p50, {} p90, {} p99", mean, median, p90, p99);
-}
-
 std::string throughput(const Subject& s, const Prediction& p) {
   return fmt::format("{:.4g} output tok/s, {:.4g} per card; {:.4g} requests/s", p.output_tokens_per_second,
                      p.output_tokens_per_second / static_cast<double>(s.cards()), p.requests_per_second);
@@ -32,6 +26,9 @@ Table results(const Subject& s, const Prediction& p) {
   if (prefills) t.rows.push_back({"TTFT", with_spread(p.ttft) + mark});
   if (decodes && several) {
     t.rows.push_back({"TPOT", with_spread(p.tpot) + mark});
+    if (p.tokens_per_step > 1)
+      t.rows.push_back(
+          {"decode step", fmt::format("{}, {:.3f} tokens a step{}", to_text(p.decode_step), p.tokens_per_step, mark)});
     t.rows.push_back({"ITL", with_spread(p.itl) + mark});
   }
   if (decodes && p.output_tokens_per_second < 1e12) t.rows.push_back({"throughput", throughput(s, p) + mark});
@@ -78,8 +75,10 @@ std::vector<Table> tables_of(const Subject& s, const Prediction& p, Shortage sho
 }  // namespace
 
 Reply answer_run(const Options& options, Diagnostics& diagnostics) {
+  if (options.pair()) return answer_pair(options, diagnostics);
   const Libraries libraries;
   const Subject subject = load_single(Load::kAsked, libraries, options, diagnostics);
+  if (options.print_config) return {effective_configuration(subject), warnings_text(diagnostics), kDone};
   const Prediction prediction = predict(*subject.scenario, subject.workload);
   Shortage shortage = shortage_of(subject, prediction.memory, libraries);
   Reply reply;

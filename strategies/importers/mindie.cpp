@@ -177,14 +177,7 @@ void Reader::read_memory_fraction() {
     diagnostics.note("A0103", {}, fmt::format("NPU_MEMORY_FRACTION is not set: {} assumed (the engine's default); --env NPU_MEMORY_FRACTION=0.92", fraction));
     return;
   }
-  const char* const end = options.memory_fraction.data() + options.memory_fraction.size();
-  double value = 0;
-  const auto [rest, error] = std::from_chars(options.memory_fraction.data(), end, value);
-  if (error != std::errc{} || rest != end || !(value > 0 && value <= 1))
-    diagnostics.error("E0243", {}, fmt::format("NPU_MEMORY_FRACTION must be a number in (0, 1], got '{}'", options.memory_fraction),
-                      "MindIE environment variables", "--env NPU_MEMORY_FRACTION=0.92");
-  else
-    fraction = value;
+  fraction = parse_memory_fraction(options.memory_fraction, diagnostics).value_or(fraction);
 }
 
 // "DeepSeek-R1_w8a8" -> model DeepSeek-R1, scheme w8a8. The weight folder's name stands in for a missing model name.
@@ -360,7 +353,6 @@ void Reader::read_plugins(Keys& model) {
     at = comma + 1;
     if (type == "mtp") {
       features.speculative_tokens = plugin.integer("num_speculative_tokens").value_or(1);
-      found.warning("W0331", {}, "MTP is not modelled yet: weights, KV cache and TPOT are those without draft tokens");
     } else if (type == "prefix_cache") {
       features.prefix_cache = true;
     } else if (type == "splitfuse") {
@@ -461,17 +453,31 @@ std::string_view to_text(KeyUse use) {
   return "?";
 }
 
-Import import_mindie(const std::string& path, const ImportOptions& options, const Stack& stack, const ModelLibrary& models,
+std::optional<double> parse_memory_fraction(const std::string& text, Diagnostics& diagnostics) {
+  const char* const end = text.data() + text.size();
+  double value = 0;
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  if (error == std::errc{} && rest == end && value > 0 && value <= 1) return value;
+  diagnostics.error("E0243", {}, fmt::format("NPU_MEMORY_FRACTION must be a number in (0, 1], got '{}'", text),
+                    "MindIE environment variables", "--env NPU_MEMORY_FRACTION=0.92");
+  return std::nullopt;
+}
+
+Import import_mindie(const Document& document, const ImportOptions& options, const Stack& stack, const ModelLibrary& models,
                      const QuantisationLibrary& schemes, Diagnostics& diagnostics) {
   Reader reader{options, stack, models, schemes, diagnostics};
   Deployment& d = reader.deployment();
   d.engine = stack.engine;
   d.engine_version = stack.version;
-  d.file = path;
-  const auto document = Document::load(path, diagnostics);
-  if (!document) return std::move(reader.import);
-  reader.read(document->root());
+  d.file = document.name();
+  reader.read(document.root());
   return std::move(reader.import);
+}
+
+Import import_mindie(const std::string& path, const ImportOptions& options, const Stack& stack, const ModelLibrary& models,
+                     const QuantisationLibrary& schemes, Diagnostics& diagnostics) {
+  const auto document = Document::load(path, diagnostics);
+  return document ? import_mindie(*document, options, stack, models, schemes, diagnostics) : Import{};
 }
 
 }  // namespace ascendsim

@@ -35,6 +35,12 @@ struct ImportOptions {
   std::optional<Role> role;            // empty = from inferMode
 };
 
+// Of NPU_MEMORY_FRACTION: a number in (0, 1].
+std::optional<double> parse_memory_fraction(const std::string& text, Diagnostics& diagnostics);
+
+Import import_mindie(const Document& document, const ImportOptions& options, const Stack& stack, const ModelLibrary& models,
+                     const QuantisationLibrary& schemes, Diagnostics& diagnostics);
+// The file at that path.
 Import import_mindie(const std::string& path, const ImportOptions& options, const Stack& stack, const ModelLibrary& models,
                      const QuantisationLibrary& schemes, Diagnostics& diagnostics);
 

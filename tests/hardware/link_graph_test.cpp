@@ -159,6 +159,23 @@ TEST(LinkGraph, SpanDoesNotDependOnTheOrderOfRanks) {
   EXPECT_EQ(a.ranks_per_server, b.ranks_per_server);
 }
 
+// 16 ranks on four servers of 16 dies: four a server, on its first two packages.
+TEST(LinkGraph, RanksSpreadEvenlyOverSpareServers) {
+  const Cluster cluster(shipped_server("atlas-800i-a3"), 4, 4);
+  EXPECT_EQ(cluster.ranks(), 16);
+  EXPECT_EQ(cluster.server_of(3), 0);
+  EXPECT_EQ(cluster.server_of(4), 1);
+  EXPECT_EQ(cluster.die_of(5), 17);
+  EXPECT_EQ(cluster.card_of(5), 8);
+  EXPECT_EQ(span_of(cluster, {0, 1, 2, 3}).servers, 1);
+  const Cluster::Span all = span_of(cluster, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15});
+  EXPECT_EQ(all.servers, 4);
+  EXPECT_EQ(all.ranks_per_server, 4);
+  EXPECT_EQ(all.package_peers, 1);
+  EXPECT_THROW(Cluster(shipped_server("atlas-800i-a3"), 1, 17), InternalError);
+  EXPECT_THROW(Cluster(shipped_server("atlas-800i-a3"), 1, 0), InternalError);
+}
+
 TEST(LinkGraph, WrongGroupsAreOurBug) {
   const Cluster cluster(shipped_server("atlas-800i-a2"), 1);
   EXPECT_THROW(span_of(cluster, {}), InternalError);

@@ -14,7 +14,7 @@ TEST_F(CommandLine, VersionAndHelpAreData) {
   EXPECT_EQ(run({"-V"}), kDone);
   EXPECT_EQ(run({"--help"}), kDone);
   EXPECT_NE(out.find("Commands:\n  run "), std::string::npos);
-  for (const char* command : {"run", "check", "mem", "list"}) {
+  for (const char* command : {"run", "check", "mem", "convert", "explain", "list"}) {
     EXPECT_EQ(run({command, "-h"}), kDone) << command;
     EXPECT_NE(out.find(std::string("Usage: ascendsim ") + command), std::string::npos);
     EXPECT_EQ(err, "");
@@ -25,7 +25,8 @@ TEST_F(CommandLine, NoCommandShowsUsage) {
   EXPECT_EQ(run({}), kWrongInput);
   EXPECT_EQ(out, "");
   EXPECT_TRUE(err.starts_with("Predicts how a deployment"));
-  EXPECT_TRUE(err.ends_with("error[E0001]: a command is missing\n  = help: one of: run, check, mem, ring, list\n"));
+  EXPECT_TRUE(
+      err.ends_with("error[E0001]: a command is missing\n  = help: one of: run, check, mem, ring, convert, explain, list\n"));
 }
 
 TEST_F(CommandLine, UnknownCommand) {
@@ -42,17 +43,26 @@ TEST_F(CommandLine, UnknownOptionsAreNotSwallowedAsWords) {
 
 TEST_F(CommandLine, EverythingMissingIsSaidAtOnce) {
   EXPECT_EQ(run({"run"}), kWrongInput);
-  EXPECT_EQ(err, std::string("error[E0003]: --hardware NAME is missing\n"
-                             "  = help: server type, as `ascendsim list hardware` names it\n"
-                             "error[E0003]: --input N is missing\n"
-                             "  = help: prompt tokens of a request: 65536, 64K (1024), 64k (1000)\n"
-                             "error[E0003]: --output N is missing\n"
-                             "  = help: tokens that a request generates\n"
-                             "error[E0003]: CONFIG is missing\n"
-                             "  = help: config.json of MindIE Server, or a part of it; - reads standard input\n") +
-                     kRunUsage);
+  EXPECT_EQ(err,
+            std::string("error[E0003]: --hardware NAME is missing\n"
+                        "  = help: server type, as `ascendsim list hardware` names it\n"
+                        "error[E0003]: --input N is missing\n"
+                        "  = help: prompt tokens of a request: 65536, 64K (1024), 64k (1000)\n"
+                        "error[E0003]: --output N is missing\n"
+                        "  = help: tokens that a request generates\n"
+                        "error[E0003]: CONFIG is missing\n"
+                        "  = help: config.json of MindIE Server, or a part of it, or our own YAML; - reads standard "
+                        "input\n") +
+                kRunUsage);
   EXPECT_EQ(run({"run", "a", "b", "--hardware", "x", "--input", "1", "--output", "1"}), kWrongInput);
   EXPECT_EQ(err, std::string("error[E0003]: run takes 1 CONFIG, got 2: a b\n") + kRunUsage);
+  write("cp.json", context_parallel_fragment());
+  EXPECT_EQ(run({"run", "cp.json"}), kWrongInput);
+  EXPECT_TRUE(
+      err.starts_with("error[E0003]: --hardware NAME is missing\n"
+                      "  = help: server type, as `ascendsim list hardware` names it\n"
+                      "error[E0003]: --input N is missing\n"))
+      << err;
   EXPECT_EQ(run({"run", "cp.json", "--input"}), kWrongInput);
   EXPECT_EQ(err, std::string("error[E0003]: --input needs a value\n") + kRunUsage);
 }
@@ -74,6 +84,34 @@ TEST_F(CommandLine, WrongValues) {
                         "error[E0004]: unknown --format 'jsn'\n  = help: did you mean 'json'?\n"
                         "error[E0004]: --env needs KEY=VALUE, got 'FOO'\n"
                         "  = help: --env NPU_MEMORY_FRACTION=0.92\n") +
+                kRunUsage);
+}
+
+TEST_F(CommandLine, WrongValuesOfLoadAndFile) {
+  EXPECT_EQ(run({"run", "cp.json", "--prefix-hit", "-1", "--acceptance", "0.9,x", "--from", "mindi", "--env",
+                 "MINDIE_ASYNC_SCHEDULING_ENABLE=yes"}),
+            kWrongInput);
+  EXPECT_EQ(err, std::string("error[E0004]: --prefix-hit must be a whole number from 1 to 16,777,216, got '-1'\n"
+                             "  = help: for example 32768, 32K, 32k\n"
+                             "error[E0004]: --acceptance must be numbers from 0 to 1 with commas between, got '0.9,x'\n"
+                             "  = help: --acceptance 0.9,0.7\n"
+                             "error[E0004]: unknown --from 'mindi'\n  = help: did you mean 'mindie'?\n"
+                             "error[E0004]: MINDIE_ASYNC_SCHEDULING_ENABLE must be 0, 1, true or false, got 'yes'\n"
+                             "  = help: --env MINDIE_ASYNC_SCHEDULING_ENABLE=1\n") +
+                     kRunUsage);
+}
+
+TEST_F(CommandLine, APairNeedsBothSidesAndNothingElse) {
+  EXPECT_EQ(run({"run", "--prefill", "p.json", "x.json", "--role", "decode", "--servers", "2"}), kWrongInput);
+  EXPECT_EQ(err,
+            std::string("error[E0003]: --decode FILE is missing\n"
+                        "  = help: decode side of a disaggregated pair\n"
+                        "error[E0003]: --prefill and --decode name the files of a pair: x.json is one too many\n"
+                        "error[E0004]: --role does not say which side of the pair it means\n"
+                        "  = help: --prefill-servers and --decode-servers; roles follow from --prefill and --decode\n"
+                        "error[E0004]: --servers does not say which side of the pair it means\n"
+                        "  = help: --prefill-servers and --decode-servers; roles follow from --prefill and "
+                        "--decode\n") +
                 kRunUsage);
 }
 

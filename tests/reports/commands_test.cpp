@@ -44,7 +44,9 @@ TEST_F(Commands, RunRefusesWhatTheEngineRefuses) {
 
 TEST_F(Commands, StrictTurnsWarningsIntoErrors) {
   EXPECT_EQ(run_fragment({"--env", "NPU_MEMORY_FRACTION=0.92", "--env", "FOO=1"}), kDone);
-  EXPECT_EQ(err, "warning[W0006]: environment variable FOO has no effect here\n  = help: known: NPU_MEMORY_FRACTION\n");
+  EXPECT_EQ(err,
+            "warning[W0006]: environment variable FOO has no effect here\n  = help: known: NPU_MEMORY_FRACTION, "
+            "MINDIE_ASYNC_SCHEDULING_ENABLE\n");
   EXPECT_EQ(run_fragment({"--env", "NPU_MEMORY_FRACTION=0.92", "--env", "FOO=1", "--strict"}), kWrongInput);
   EXPECT_EQ(out, "");
 }

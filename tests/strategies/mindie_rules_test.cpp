@@ -1,5 +1,5 @@
 // Every rule about a MindIE file, with the whole message as a user reads it.
-#include "strategies/rules/mindie_rules.h"
+#include "strategies/rules/rules.h"
 
 #include <gtest/gtest.h>
 

@@ -13,7 +13,7 @@
 
 #include "strategies/importers/mindie.h"
 #include "strategies/predict.h"
-#include "strategies/rules/mindie_rules.h"
+#include "strategies/rules/rules.h"
 #include "tests/workloads/library_under_test.h"
 
 namespace ascendsim {
@@ -84,6 +84,13 @@ inline Imported import_text(const std::string& text, const ImportOptions& option
   r.warnings = named(rendered(r.diagnostics, Severity::kWarning), file.path());
   r.notes = named(rendered(r.diagnostics, Severity::kNote), file.path());
   return r;
+}
+
+inline void check_mindie(const Import& import, const Server& server, int servers, Diagnostics& diagnostics) {
+  check_mindie({import.deployment, import.declared_world, server, servers, false}, diagnostics);
+}
+inline void check_workload(const Deployment& d, const Workload& w, Diagnostics& diagnostics) {
+  check_workload(d, w, false, diagnostics);
 }
 
 // What the documents' two examples differ in, and what tests vary.

@@ -1,0 +1,146 @@
+// `run --prefill p.json --decode d.json`: two instances that hand KV caches over.
+#include <fmt/format.h>
+
+#include "reports/cli.h"
+#include "reports/commands/commands.h"
+#include "reports/findings.h"
+#include "reports/headings.h"
+#include "reports/json.h"
+#include "reports/memory_tables.h"
+#include "reports/steps.h"
+
+namespace ascendsim {
+
+namespace {
+
+struct Pair {
+  Subject prefill, decode;
+};
+
+Pair load_pair(const Libraries& libraries, const Options& o, Diagnostics& diagnostics) {
+  const auto side = [&](const std::string& file, const std::string& hardware, std::optional<std::int64_t> servers,
+                        Role role) {
+    const FileChoice choice{file, hardware.empty() ? o.hardware : hardware, servers, role};
+    Subject s = load_subject(choice, Load::kAsked, libraries, o, diagnostics);
+    if (s.question.hardware.server.empty())
+      say_missing(role == Role::kPrefill ? "--prefill-hardware" : "--decode-hardware", diagnostics);
+    return s;
+  };
+  Pair p{side(o.prefill_file, o.prefill_hardware, o.prefill_servers, Role::kPrefill),
+         side(o.decode_file, o.decode_hardware, o.decode_servers, Role::kDecode)};
+  if (p.decode.question.workload.input_tokens == 0) say_missing("--input", diagnostics);
+  if (p.decode.question.workload.output_tokens == 0) say_missing("--output", diagnostics);
+  check_disaggregated(p.prefill.question.deployment, p.decode.question.deployment, diagnostics);
+  if (refused(diagnostics, o.strict)) throw ConfigError(diagnostics);
+  // Hits are the prefill side's, accepted drafts the decode side's.
+  p.decode.workload.prefix_hit = p.prefill.workload.prefix_hit;
+  return p;
+}
+
+Table results(const Pair& s, const DisaggregatedPrediction& p) {
+  const Prediction& r = p.requests;
+  const bool fits = p.prefill.memory.fits() && p.decode.memory.fits();
+  const std::string mark = fits ? "" : "   (does not fit: if there were memory enough)";
+  const std::int64_t cards = s.prefill.cards() + s.decode.cards();
+  Table t = facts("", "results");
+  t.rows = {{"TTFT", with_spread(r.ttft) + mark},
+            {"  queue", fmt::format("{} mean wait for earlier prefill steps", to_text(p.queue))},
+            {"  prefill", fmt::format("{} for {} prompts; the first token comes from the prefill side",
+                                      to_text(p.prefill.prefill.total), p.prefill.prefill_sequences)}};
+  if (s.decode.workload.output_tokens > 1) {
+    t.rows.push_back({"TPOT", with_spread(r.tpot) + mark});
+    t.rows.push_back({"ITL", with_spread(r.itl) + mark});
+    t.rows.push_back(
+        {"decode step", fmt::format("{}, {:.3f} tokens a step", to_text(r.decode_step), r.tokens_per_step)});
+  }
+  t.rows.push_back(
+      {"throughput",
+       fmt::format("{:.4g} output tok/s, {:.4g} per card of both sides; {:.4g} requests/s", r.output_tokens_per_second,
+                   r.output_tokens_per_second / static_cast<double>(cards), r.requests_per_second)});
+  for (const auto& [name, subject, memory] :
+       {std::tuple{"prefill", &s.prefill, &p.prefill.memory}, {"decode", &s.decode, &p.decode.memory}}) {
+    t.rows.push_back({fmt::format("{} memory per rank", name), fit_in_words(*memory, subject->deployment())});
+    t.rows.push_back({fmt::format("{} KV capacity", name),
+                      fmt::format("{} tokens per DP group", with_commas(memory->kv_capacity_tokens))});
+  }
+  return t;
+}
+
+Table transfer_table(const KvTransfer& k) {
+  Table t = facts("KV transfer of one request, between its first and second token", "kv_transfer");
+  t.rows = {{"bytes per decode rank", bytes_cell(k.per_decode_rank)},
+            {"bytes per prefill rank", bytes_cell(k.per_prefill_rank)},
+            {"bytes in all", bytes_cell(k.total)},
+            {"blocks per decode rank", count_cell(k.blocks)},
+            {"prefill ranks a decode rank pulls from", count_cell(k.sources)},
+            {"plane", fmt::format("{}, {:.4g} GB/s a rank", k.plane, k.rate.count() / 1e9)},
+            {"time", to_text(k.time)}};
+  return t;
+}
+
+std::vector<Table> tables_of(const Pair& s, const DisaggregatedPrediction& p, Shortage prefill_shortage,
+                             Shortage decode_shortage, const Options& options, const Diagnostics& diagnostics) {
+  const std::vector<PhaseStep> phases{{"prefill", &p.prefill.prefill}, {"decode", &p.decode.decode}};
+  std::vector<Table> tables{heading(s.prefill, s.decode), results(s, p), transfer_table(p.transfer)};
+  for (Shortage* shortage : {&prefill_shortage, &decode_shortage}) {
+    tables.push_back(std::move(shortage->need));
+    tables.push_back(std::move(shortage->remedy_table));
+  }
+  tables.push_back(breakdown_table(phases));
+  for (const PhaseStep& phase : phases) {
+    tables.push_back(operator_table(phase, options.top));
+    tables.push_back(collective_table(phase));
+  }
+  for (const auto& [name, memory] : {std::pair{"prefill", &p.prefill.memory}, {"decode", &p.decode.memory}}) {
+    tables.push_back(memory_table(*memory));
+    tables.back().title += fmt::format(", {} side", name);
+    tables.back().key = fmt::format("{}_memory_per_rank", name);
+  }
+  std::vector<std::string> assumed = p.requests.assumptions;
+  assumed.insert(assumed.end(), p.prefill.assumptions.begin(), p.prefill.assumptions.end());
+  for (const std::string& a : p.decode.assumptions)
+    if (std::ranges::find(assumed, a) == assumed.end()) assumed.push_back(a);
+  tables.push_back(list_of("Assumptions", "assumptions", std::move(assumed)));
+  tables.push_back(list_of("Notes on the input", "notes", notes(diagnostics)));
+  return tables;
+}
+
+void name_side(Shortage& shortage, const char* side) {
+  shortage.need.title += fmt::format(": {} side", side);
+  shortage.need.key = fmt::format("{}_shortage", side);
+  shortage.remedy_table.title += fmt::format(" on the {} side", side);
+  shortage.remedy_table.key = fmt::format("{}_remedies", side);
+}
+
+}  // namespace
+
+Reply answer_pair(const Options& options, Diagnostics& diagnostics) {
+  const Libraries libraries;
+  Pair pair = load_pair(libraries, options, diagnostics);
+  Reply reply;
+  reply.err = warnings_text(diagnostics);
+  if (options.print_config) {
+    reply.out =
+        fmt::format("--- # prefill: {}\n{}--- # decode: {}\n{}", pair.prefill.file,
+                    effective_configuration(pair.prefill), pair.decode.file, effective_configuration(pair.decode));
+    return reply;
+  }
+  const DisaggregatedPrediction p =
+      predict_disaggregated(*pair.prefill.scenario, *pair.decode.scenario, pair.decode.workload);
+  pair.prefill.workload.batch = p.prefill_batch;
+  Shortage of_prefill = shortage_of(pair.prefill, p.prefill.memory, libraries),
+           of_decode = shortage_of(pair.decode, p.decode.memory, libraries);
+  reply.exit_code = p.prefill.memory.fits() && p.decode.memory.fits() ? kDone : kAnswerIsNo;
+  if (options.format == Format::kJson) {
+    reply.out = pair_json({pair.prefill, pair.decode, p, of_prefill.remedies, of_decode.remedies}, diagnostics);
+    reply.err.clear();
+    return reply;
+  }
+  name_side(of_prefill, "prefill");
+  name_side(of_decode, "decode");
+  reply.out =
+      render(tables_of(pair, p, std::move(of_prefill), std::move(of_decode), options, diagnostics), options.format);
+  return reply;
+}
+
+}  // namespace ascendsim

@@ -1,0 +1,144 @@
+#include "reports/explanations.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "strategies/importers/mindie_keys.h"
+#include "strategies/question.h"
+
+namespace ascendsim {
+
+namespace {
+
+bool same(std::string_view a, std::string_view b) {
+  const auto plain = [](char c) {
+    return c == '-' || c == ' ' ? '_' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  };
+  return std::ranges::equal(a, b, {}, plain, plain);
+}
+
+Table explain_code(const CodeText& c) {
+  Table t = facts(fmt::format("{}: {}", c.code, c.meaning), "code");
+  t.rows = {{"kind", c.code[0] == 'E'   ? "error: nothing is computed, exit code 2"
+                     : c.code[0] == 'W' ? "warning: counts as an error with --strict"
+                                        : "note: what was assumed"},
+            {"cause", c.cause},
+            {"what to do", c.remedy}};
+  return t;
+}
+
+Table explain_metric(const MetricText& m) {
+  Table t = facts(fmt::format("{}: {}", m.name, m.meaning), "metric");
+  t.rows = {{"in JSON", m.key}, {"formula", m.formula}, {"source", m.source}};
+  return t;
+}
+
+std::string values_of(const Field& f) {
+  if (!f.choices.empty()) return fmt::format("{}", fmt::join(f.choices, ", "));
+  if (f.least != f.most) return fmt::format("{} to {}", f.least, f.most);
+  return std::holds_alternative<bool& (*)(Question&)>(f.access) ? "true, false" : "";
+}
+
+std::string default_of(const Field& f) {
+  const std::string text = field_text(f, Question{});
+  const bool follows =
+      (f.path.starts_with("limits") || f.path.starts_with("workload") || f.path == "memory_fraction") && text == "0";
+  return follows ? "from the rest" : text;
+}
+
+Table explain_field(const Field& f) {
+  Table t = facts(fmt::format("{}: {}", f.path, f.meaning), "key");
+  t.rows = {{"in our file", f.path}};
+  if (!f.alias.empty()) t.rows.push_back({"in MindIE", f.alias});
+  if (const std::string values = values_of(f); !values.empty()) t.rows.push_back({"values", values});
+  t.rows.push_back({"default", default_of(f)});
+  t.rows.push_back({"override", fmt::format("--set {}=VALUE", f.path)});
+  return t;
+}
+
+Table explain_engine_key(const KeySpec& key, std::string_view section) {
+  Table t = facts(fmt::format("{}: a key of MindIE's config.json", key.key), "key");
+  t.rows = {{"section", section}, {"what happens to it", to_text(key.use)}};
+  if (!key.remark.empty()) t.rows.push_back({"remark", key.remark});
+  if (key.least != INT64_MIN && key.most != INT64_MAX)
+    t.rows.push_back({"range", fmt::format("{} to {}", key.least, key.most)});
+  return t;
+}
+
+Table all_fields() {
+  Table t{
+      "Keys of a deployment file",
+      "keys",
+      Table::Shape::kGrid,
+      {{"key", "key"}, {"in MindIE", "mindie"}, {"values", "values"}, {"default", "default"}, {"meaning", "meaning"}},
+      {}};
+  for (const Field& f : question_fields()) t.rows.push_back({f.path, f.alias, values_of(f), default_of(f), f.meaning});
+  return t;
+}
+
+struct EngineSection {
+  std::string_view name;
+  std::span<const KeySpec> keys;
+};
+
+std::vector<EngineSection> engine_sections() {
+  const MindieSections& s = mindie_sections();
+  return {{"top level", s.top},
+          {"ServerConfig", s.server},
+          {"BackendConfig", s.backend},
+          {"ModelDeployConfig", s.deploy},
+          {"ModelConfig", s.model},
+          {"models.deepseekv2", s.deepseek},
+          {"parallel_options", s.parallel},
+          {"kv_cache_options", s.kv_cache},
+          {"ScheduleConfig", s.schedule},
+          {"plugin_params", s.plugin}};
+}
+
+std::vector<std::string_view> known_words() {
+  std::vector<std::string_view> words{"file"};
+  for (const CodeText& c : code_texts()) words.push_back(c.code);
+  for (const MetricText& m : metric_texts()) words.push_back(m.name);
+  for (const Field& f : question_fields()) {
+    words.push_back(f.path);
+    words.push_back(f.path.substr(f.path.rfind('.') + 1));
+    if (!f.alias.empty()) words.push_back(f.alias);
+  }
+  for (const EngineSection& section : engine_sections())
+    for (const KeySpec& key : section.keys) words.push_back(key.key);
+  return words;
+}
+
+const Field* field_of(std::string_view word) {
+  if (const Field* f = find_field(word)) return f;
+  const auto fields = question_fields();
+  const auto at = std::ranges::find_if(
+      fields, [&](const Field& f) { return same(f.path.substr(f.path.rfind('.') + 1), word) || same(f.alias, word); });
+  return at == fields.end() ? nullptr : &*at;
+}
+
+}  // namespace
+
+std::vector<Table> explain(std::string_view word, Diagnostics& diagnostics) {
+  if (word == "file") return {all_fields()};
+  std::vector<Table> out;
+  for (const CodeText& c : code_texts())
+    if (same(c.code, word)) out.push_back(explain_code(c));
+  for (const MetricText& m : metric_texts())
+    if (same(m.name, word) || same(m.key, word)) out.push_back(explain_metric(m));
+  if (const Field* f = field_of(word)) out.push_back(explain_field(*f));
+  const std::string_view last = word.substr(word.rfind('.') + 1);
+  for (const EngineSection& section : engine_sections())
+    for (const KeySpec& key : section.keys)
+      if (key.key == last) out.push_back(explain_engine_key(key, section.name));
+  if (!out.empty()) return out;
+  const std::vector<std::string_view> known = known_words();
+  const std::string_view near = nearest(word, known);
+  diagnostics.error("E0010", {}, fmt::format("'{}' is no diagnostic code, key or metric", word), {},
+                    near.empty() ? "`ascendsim explain file` lists all keys" : fmt::format("did you mean '{}'?", near));
+  return {};
+}
+
+}  // namespace ascendsim

@@ -1,0 +1,42 @@
+// Stacks without rules of their own: what every engine must satisfy, and what the programs need to be built.
+#include <fmt/format.h>
+
+#include "strategies/rules/rules.h"
+
+namespace ascendsim {
+
+namespace {
+
+constexpr const char* kOwn = "docs/deployment-file.md";
+
+class GenericRules : RuleBase {
+ public:
+  using RuleBase::RuleBase;
+  void check() {
+    sequence_degree("the cache is cut over the whole TP group or not at all");
+    if (l.cp > 1 && l.sp != l.tp)
+      error("E0303", "cp",
+            fmt::format("{} > 1 needs {} equal to {}: {} is {}, {} is {}", name("cp"), name("sp"), name("tp"),
+                        name("sp"), l.sp, name("tp"), l.tp),
+            "cache shards lie on neighbouring ranks", fmt::format("set {}", set("sp", l.tp)));
+    world(kOwn);
+    all_to_all("rows travel to ranks that hold whole experts");
+    placement("every server gets the same number of ranks");
+    divisibility();
+    local_degrees();
+    if (l.tp > 1 && l.o_proj_local_tp >= 1)
+      error("E0317", "o_proj_local_tp",
+            fmt::format("{} cannot be used with {} > 1, it is {}", name("o_proj_local_tp"), name("tp"), l.tp),
+            "o_proj is cut by heads already", fmt::format("set {}, or {}", set("o_proj_local_tp", -1), set("tp", 1)));
+    extensions();
+    if (d.features.splitfuse)
+      warn("W0331", "features.splitfuse", "chunked prefill is not modelled: prompts are prefilled whole", "", "");
+    limits(kOwn, "a prompt needs room for one output token");
+  }
+};
+
+}  // namespace
+
+void check_generic(const RuleInput& input, Diagnostics& diagnostics) { GenericRules(input, diagnostics).check(); }
+
+}  // namespace ascendsim

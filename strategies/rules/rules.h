@@ -1,0 +1,61 @@
+// What deployments must satisfy before programs are built from them. MindIE's own rules cite its documentation; the
+// generic ones hold for every stack and are what the programs need. A rule about a key that is absent never errs;
+// whoever assumed a value has printed it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "hardware/catalogue.h"
+#include "strategies/deployment.h"
+
+namespace ascendsim {
+
+struct RuleInput {
+  const Deployment& deployment;
+  std::int64_t declared_world = 0;  // worldSize as written; 0 = dp x cp x tp
+  const Server& server;             // server.dies() dies each
+  int servers = 1;
+  bool own_file = false;  // messages name keys as our own file does
+};
+
+// By the deployment's engine.
+void check_deployment(const RuleInput& input, Diagnostics& diagnostics);
+void check_mindie(const RuleInput& input, Diagnostics& diagnostics);
+void check_generic(const RuleInput& input, Diagnostics& diagnostics);
+
+// Rules about a load: prompt and output lengths, requests side by side.
+void check_workload(const Deployment& deployment, const Workload& workload, bool own_file, Diagnostics& diagnostics);
+
+// Rules that engines share, in the names of the file at hand. `rule` says who demands it.
+class RuleBase {
+ public:
+  RuleBase(const RuleInput& input, Diagnostics& diagnostics);
+
+ protected:
+  [[nodiscard]] const SourceLocation& at(std::string_view key) const { return d.origin(key).where; }
+  // "tp" of the engine is "tp" or "layout.tp" to the reader; `"tp": 8` or `layout.tp: 8`.
+  [[nodiscard]] std::string name(std::string_view key) const;
+  [[nodiscard]] std::string set(std::string_view key, std::int64_t value) const;
+  void error(const char* code, std::string_view key, std::string message, std::string rule, std::string help);
+  void warn(const char* code, std::string_view key, std::string message, std::string rule, std::string help);
+
+  void sequence_degree(const std::string& rule);
+  void world(const std::string& rule);
+  void all_to_all(const std::string& rule);
+  void placement(const std::string& rule);
+  void divisibility();
+  void local_degrees();
+  void extensions();
+  void limits(const std::string& service, const std::string& effective);
+
+  const RuleInput& input;
+  Diagnostics& diagnostics;
+  const Deployment& d = input.deployment;
+  const Layout& l = d.layout;
+  const Server& server = input.server;
+  const int servers = input.servers;
+  const std::int64_t ranks = input.declared_world == 0 ? l.world() : input.declared_world;
+};
+
+}  // namespace ascendsim

@@ -1,0 +1,199 @@
+#include <fmt/format.h>
+
+#include "strategies/question.h"
+#include "strategies/rules/rules.h"
+
+namespace ascendsim {
+
+namespace {
+
+std::string name_in(bool own_file, std::string_view key) {
+  const Field* const field = own_file ? find_field(key) : nullptr;
+  return std::string(field == nullptr ? key : field->path);
+}
+
+std::string setting(bool own_file, std::string_view key, std::int64_t value) {
+  return own_file ? fmt::format("{}: {}", name_in(true, key), value) : fmt::format("\"{}\": {}", key, value);
+}
+
+}  // namespace
+
+RuleBase::RuleBase(const RuleInput& in, Diagnostics& out) : input(in), diagnostics(out) {}
+
+std::string RuleBase::name(std::string_view key) const { return name_in(input.own_file, key); }
+std::string RuleBase::set(std::string_view key, std::int64_t value) const {
+  return setting(input.own_file, key, value);
+}
+
+void RuleBase::error(const char* code, std::string_view key, std::string message, std::string rule, std::string help) {
+  diagnostics.error(code, at(key), std::move(message), std::move(rule), std::move(help));
+}
+void RuleBase::warn(const char* code, std::string_view key, std::string message, std::string rule, std::string help) {
+  diagnostics.warning(code, at(key), std::move(message), std::move(rule), std::move(help));
+}
+
+void RuleBase::sequence_degree(const std::string& rule) {
+  if (l.sp != 1 && l.sp != l.tp)
+    error("E0301", "sp",
+          fmt::format("{} must be 1 or equal to {}: {} is {}, {} is {}", name("sp"), name("tp"), name("sp"), l.sp,
+                      name("tp"), l.tp),
+          rule, fmt::format("set {}, or 1 to switch sequence parallelism off", set("sp", l.tp)));
+}
+
+void RuleBase::world(const std::string& rule) {
+  // Where the file does not say how many ranks there are, the degrees alone do.
+  const std::string total = input.declared_world > 0 ? name("worldSize") : "dp x cp x tp";
+  if (l.world() != ranks)
+    error("E0305", "worldSize",
+          fmt::format("dp x cp x tp must be {}: {} x {} x {} = {}, {} is {}", total, l.dp, l.cp, l.tp, l.world(), total,
+                      ranks),
+          rule.empty() ? rule : rule + ": tp * cp * dp == world_size",
+          ranks % (l.cp * l.tp) == 0 ? fmt::format("set {}", set("dp", ranks / (l.cp * l.tp)))
+                                     : fmt::format("set {}", set("worldSize", l.world())));
+  if (l.moe_ep * l.moe_tp != ranks)
+    error("E0306", "moe_ep",
+          fmt::format("moe_ep x moe_tp must be {}: {} x {} = {}, {} is {}", total, l.moe_ep, l.moe_tp,
+                      l.moe_ep * l.moe_tp, total, ranks),
+          rule.empty() ? rule : rule + ": moe_ep * moe_tp == world_size",
+          ranks % l.moe_tp == 0 ? fmt::format("set {}", set("moe_ep", ranks / l.moe_tp))
+                                : fmt::format("set {}, {}", set("moe_tp", 1), set("moe_ep", ranks)));
+}
+
+void RuleBase::all_to_all(const std::string& rule) {
+  if (l.ep_level != 2 || l.moe_tp == 1) return;
+  const std::string what = input.own_file ? "experts.exchange all-to-all" : "ep_level 2";
+  error("E0307", "ep_level", fmt::format("{} needs {} = 1, got {} {}", what, name("moe_tp"), name("moe_tp"), l.moe_tp),
+        rule,
+        fmt::format("set {} and {}, or {}", set("moe_tp", 1), set("moe_ep", ranks),
+                    input.own_file ? "experts.exchange: all-gather" : "\"ep_level\": 1"));
+}
+
+void RuleBase::placement(const std::string& rule) {
+  const std::int64_t world = l.world(), dies = server.dies();
+  if (world > dies * servers)
+    error("E0326", "worldSize",
+          fmt::format("{} ranks need {} servers of {} ({} dies each), there are {}", world, ceil_div(world, dies),
+                      server.product, dies, servers),
+          "one rank is one die", fmt::format("--servers {}", ceil_div(world, dies)));
+  else if (world % servers != 0)
+    error("E0327", "worldSize", fmt::format("{} ranks cannot be spread evenly over {} servers", world, servers), rule,
+          "choose --servers so that it divides the ranks");
+}
+
+void RuleBase::divisibility() {
+  const Model& m = d.model;
+  const auto even = [&](const char* key, const char* what, std::int64_t whole, std::int64_t parts) {
+    if (parts > 0 && whole > 0 && whole % parts != 0)
+      error("E0325", key, fmt::format("{} {} cannot be cut into {} equal parts", whole, what, parts),
+            "weights are sharded evenly over the ranks", fmt::format("choose a divisor of {}", whole));
+  };
+  even("tp", "attention heads", m.heads, l.tp);
+  even("tp", "columns of the dense MLP", m.dense_width, l.tp);
+  even("tp", "columns of the embedding", m.hidden, l.tp);
+  even("moe_ep", d.experts.redundant > 0 ? "routed experts with their replicas" : "routed experts",
+       d.physical_experts(), l.moe_ep);
+  even("moe_tp", "columns of an expert", m.expert_width, l.moe_tp);
+  if (l.ep_level == 1) even("worldSize", "columns of the shared expert", m.expert_width * m.shared_experts, l.world());
+  if (l.o_proj_parts() > 1) even("o_proj_local_tp", "attention heads", m.heads, l.o_proj_parts());
+  if (l.local_head()) even("lm_head_local_tp", "columns of the LM head", m.vocabulary, l.lm_head_parts());
+}
+
+// Local groups are blocks of neighbouring ranks.
+void RuleBase::local_degrees() {
+  const std::int64_t per_server = l.world() % servers == 0 ? l.world() / servers : server.dies();
+  const auto divides = [&](const char* key, std::int64_t value, std::int64_t whole, const char* what) {
+    if (value > 0 && whole % value != 0)
+      error("E0329", key, fmt::format("{} must divide the {} ranks of {}, got {}", name(key), whole, what, value),
+            "local groups are blocks of neighbouring ranks", fmt::format("choose a divisor of {}", whole));
+  };
+  divides("o_proj_local_tp", l.o_proj_local_tp, per_server, "a server");
+  divides("lm_head_local_tp", l.lm_head_local_tp, l.world(), "the instance");
+  for (const auto& [key, value] :
+       {std::pair{"o_proj_local_tp", l.o_proj_local_tp}, {"lm_head_local_tp", l.lm_head_local_tp}})
+    if (value == 0)
+      error("E0316", key, fmt::format("{} must be -1 or at least 1, got 0", name(key)), "",
+            fmt::format("set {} to switch it off", set(key, -1)));
+}
+
+// What no importer sets: token-split prefill, micro-batches.
+void RuleBase::extensions() {
+  if (!d.token_split_prefill) return;
+  const auto needs = [&](bool holds, const char* what, const std::string& got) {
+    if (!holds)
+      error("E0371", "prefill.attention", fmt::format("token-split prefill needs {}, got {}", what, got),
+            "cann-recipes, prefill SP-TP-SP", fmt::format("set {}, or prefill.attention: tensor-parallel", what));
+  };
+  needs(d.role == Role::kPrefill, "role: prefill", d.role == Role::kHybrid ? "hybrid" : "decode");
+  needs(l.sp == 1, "layout.sp: 1", fmt::to_string(l.sp));
+  needs(l.cp == 1, "layout.cp: 1", fmt::to_string(l.cp));
+  needs(l.moe_tp == 1, "layout.moe_tp: 1", fmt::to_string(l.moe_tp));
+  needs(l.ep_level == 2, "experts.exchange: all-to-all", "all-gather");
+}
+
+void RuleBase::limits(const std::string& service, const std::string& effective) {
+  const Limits& m = d.limits;
+  const std::string tokens = name("maxPrefillTokens"), input_limit = name("maxInputTokenLen"),
+                    whole = name("maxSeqLen");
+  const std::string prompts = name("maxPrefillBatchSize"), batch = name("maxBatchSize");
+  if (m.max_prefill_tokens < m.max_input_tokens)
+    error("E0323", "maxPrefillTokens",
+          fmt::format("{} must be at least {}: {} < {}", tokens, input_limit, m.max_prefill_tokens, m.max_input_tokens),
+          fmt::format("{}: maxPrefillTokens >= maxInputTokenLen", service),
+          fmt::format("set {}", set("maxPrefillTokens", m.max_input_tokens)));
+  if (m.max_seq_len <= m.max_input_tokens)
+    warn("W0324", "maxSeqLen",
+         fmt::format("{} {} is not above {} {}: prompts are limited to {} tokens", whole, m.max_seq_len, input_limit,
+                     m.max_input_tokens, m.max_seq_len - 1),
+         effective, fmt::format("raise {} by the output length", whole));
+  if (m.max_prefill_batch > m.max_batch)
+    error("E0328", "maxPrefillBatchSize",
+          fmt::format("{} must be at most {}: {} > {}", prompts, batch, m.max_prefill_batch, m.max_batch),
+          fmt::format("{}: value range [1, maxBatchSize]", service),
+          fmt::format("set {}", set("maxPrefillBatchSize", m.max_batch)));
+}
+
+void check_deployment(const RuleInput& input, Diagnostics& diagnostics) {
+  if (input.deployment.engine == "mindie")
+    check_mindie(input, diagnostics);
+  else
+    check_generic(input, diagnostics);
+}
+
+void check_workload(const Deployment& d, const Workload& asked, bool own_file, Diagnostics& diagnostics) {
+  Workload w = asked;
+  if (d.role == Role::kPrefill) w.output_tokens = 1;  // the other side generates the rest, and batches it
+  constexpr const char* kServicePage = "MindIE documentation, Configuration Parameters (Service-Specific)";
+  const Limits& m = d.limits;
+  const auto name = [&](std::string_view key) { return name_in(own_file, key); };
+  const auto set = [&](std::string_view key, std::int64_t value) { return setting(own_file, key, value); };
+  const std::int64_t longest = std::min(m.max_input_tokens, m.max_seq_len - 1);
+  if (w.input_tokens > longest)
+    diagnostics.error(
+        "E0340", d.origin(m.max_input_tokens <= m.max_seq_len - 1 ? "maxInputTokenLen" : "maxSeqLen").where,
+        fmt::format("a prompt of {} tokens is longer than this deployment takes: {}", w.input_tokens, longest),
+        fmt::format("{}: the effective input limit is min(maxInputTokenLen, maxSeqLen - 1)", kServicePage),
+        fmt::format("set {} (and {}, {} to match), or --input {}", set("maxInputTokenLen", w.input_tokens),
+                    name("maxSeqLen"), name("maxPrefillTokens"), longest));
+  else if (w.input_tokens + w.output_tokens > m.max_seq_len)
+    diagnostics.error("E0341", d.origin("maxSeqLen").where,
+                      fmt::format("{} tokens in and {} out are more than {} {}", w.input_tokens, w.output_tokens,
+                                  name("maxSeqLen"), m.max_seq_len),
+                      fmt::format("{}: maxSeqLen limits input and output together", kServicePage),
+                      fmt::format("set {}, or --output {}", set("maxSeqLen", w.input_tokens + w.output_tokens),
+                                  m.max_seq_len - w.input_tokens));
+  if (d.role != Role::kPrefill && w.batch > m.max_batch * d.layout.dp)
+    diagnostics.error("E0342", d.origin("maxBatchSize").where,
+                      fmt::format("{} requests side by side are more than {} {} x dp {}", w.batch, name("maxBatchSize"),
+                                  m.max_batch, d.layout.dp),
+                      fmt::format("{}: maxBatchSize limits the decode batch of a DP group", kServicePage),
+                      fmt::format("set {}, or --batch {}", set("maxBatchSize", ceil_div(w.batch, d.layout.dp)),
+                                  m.max_batch * d.layout.dp));
+  if (w.input_tokens + w.output_tokens > d.model.max_positions)
+    diagnostics.error("E0343", {},
+                      fmt::format("{} positions are more than the {} of {}", w.input_tokens + w.output_tokens,
+                                  d.model.max_positions, d.model.name),
+                      "max_position_embeddings of the model",
+                      fmt::format("--input and --output together at most {}", d.model.max_positions));
+}
+
+}  // namespace ascendsim

@@ -1,0 +1,303 @@
+// Our own file, --set, convert, explain and disaggregated pairs on the command line.
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <set>
+
+#include "reports/explanations.h"
+#include "strategies/question.h"
+#include "tests/reports/application_under_test.h"
+
+namespace ascendsim {
+namespace {
+
+using Json = nlohmann::json;
+using DeploymentFile = ApplicationTest;
+
+const std::filesystem::path kRoot = ASCENDSIM_SOURCE_ROOT;
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+std::string content(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+constexpr const char* kOwn = R"(ascendsim: 1
+stack: mindie-2026-04
+model: DeepSeek-R1
+layout: {cp: 2, sp: 8, tp: 8, moe_ep: 16}
+memory_fraction: 0.92
+limits: {max_seq_len: 66560, max_input_tokens: 64K, max_prefill_tokens: 64K, max_prefill_batch: 1, max_batch: 200}
+hardware: {server: atlas-800i-a3}
+workload: {input_tokens: 64K, output_tokens: 1K}
+)";
+
+// Two sides without SP and CP on the decode side.
+std::string side(std::int64_t dp, std::int64_t sp, std::int64_t tp, int block = 128, int drafts = 1) {
+  return "stack: cann-recipes\nmodel: DeepSeek-R1\nlayout: {dp: " + std::to_string(dp) + ", sp: " + std::to_string(sp) +
+         ", tp: " + std::to_string(tp) + "}\nfeatures: {speculative_tokens: " + std::to_string(drafts) +
+         "}\nkv_cache: {block_tokens: " + std::to_string(block) +
+         "}\nworkload: {input_tokens: 4000, output_tokens: 512, batch: 64}\n";
+}
+
+// ---- one path for every file ----------------------------------------------------------------------------------------
+
+TEST_F(DeploymentFile, CarriesHardwareAndLoadAndEqualsTheImport) {
+  write("own.yaml", kOwn);
+  EXPECT_EQ(run({"run", "own.yaml", "--json"}), kDone) << err;
+  const Json own = Json::parse(out);
+  EXPECT_EQ(run_fragment({"--env", "NPU_MEMORY_FRACTION=0.92", "--json"}), kDone);
+  const Json imported = Json::parse(out);
+  for (const char* key : {"ttft_ms", "tpot_ms", "memory_per_rank_bytes", "breakdown", "workload"})
+    EXPECT_EQ(own.at(key), imported.at(key)) << key;
+  EXPECT_EQ(own.at("deployment").at("engine_version"), "2026-04");
+  EXPECT_EQ(run({"check", "own.yaml"}), kDone);
+  EXPECT_TRUE(contains(out, "  layout.cp ")) << out;
+  EXPECT_EQ(run({"mem", "own.yaml"}), kDone);
+}
+
+TEST_F(DeploymentFile, OptionsOverrideTheFile) {
+  write("own.yaml", kOwn);
+  EXPECT_EQ(run({"run", "own.yaml", "--input", "1K", "--output", "10", "--json"}), kDone) << err;
+  EXPECT_EQ(Json::parse(out).at("workload").at("input_tokens"), 1024);
+  EXPECT_EQ(run({"run", "own.yaml", "--from", "mindie"}), kWrongInput);
+  EXPECT_TRUE(contains(err, "error[E0251]"));
+  EXPECT_EQ(run({"run", "own.yaml", "--engine-version", "2030-01"}), kWrongInput);
+  EXPECT_TRUE(contains(err, "error[E0211]: unknown software stack 'mindie-2030-01'")) << err;
+}
+
+TEST_F(DeploymentFile, NeedsAStack) {
+  write("own.yaml", "layout: {tp: 8}\nmodel: DeepSeek-R1\n");
+  EXPECT_EQ(run({"check", "own.yaml"}), kWrongInput);
+  EXPECT_TRUE(contains(out, "error[E0369]: no software stack is named\n --> own.yaml:1:1\n")) << out;
+  EXPECT_TRUE(contains(out, "  = help: stack: cann-recipes; known: cann-recipes-2026-08, cloudmatrix-2025-06")) << out;
+}
+
+TEST_F(DeploymentFile, PrintConfigSaysWhereEachValueComesFrom) {
+  EXPECT_EQ(run_fragment({"--env", "NPU_MEMORY_FRACTION=0.92", "--set", "maxBatchSize=7", "--print-config"}), kDone)
+      << err;
+  for (const char* line : {"  cp: 2                                  # cp.json:17\n",
+                           "  max_batch: 7                           # --set maxBatchSize=7\n",
+                           "memory_fraction: 0.92                    # environment NPU_MEMORY_FRACTION\n",
+                           "  server: atlas-800i-a3                  # --hardware atlas-800i-a3\n",
+                           "  input_tokens: 65536                    # --input 65536\n",
+                           "  block_tokens: 128                      # assumed default\n"})
+    EXPECT_TRUE(contains(out, line)) << line << out;
+  EXPECT_EQ(run({"check", "cp.json", "--print-config"}), kDone);
+  EXPECT_TRUE(out.starts_with("ascendsim: 1 "));
+  EXPECT_EQ(run({"mem", "cp.json", "--hardware", "atlas-800i-a3", "--print-config"}), kDone);
+}
+
+TEST_F(DeploymentFile, SetReplacesAssumptions) {
+  write("tp.json",
+        R"({"ModelDeployConfig": {"ModelConfig": [{"modelName": "DeepSeek-R1_w4a8", "worldSize": 16, "tp": 2}]}})");
+  EXPECT_EQ(run({"run", "tp.json", "--hardware", "atlas-800i-a3", "--input", "1K", "--output", "64", "--set", "tp=4",
+                 "--set", "memory_fraction=0.92", "--json"}),
+            kDone)
+      << err << out;
+  const Json layout = Json::parse(out).at("deployment").at("phases").at("prefill");
+  EXPECT_EQ(layout.at("dp"), 4);
+  EXPECT_EQ(layout.at("moe_tp"), 16);
+  EXPECT_FALSE(contains(out, "NPU_MEMORY_FRACTION is not set"));
+}
+
+TEST_F(DeploymentFile, SpareServersTakeTheirShareOfTheRanks) {
+  write("cp.json", context_parallel_fragment());
+  EXPECT_EQ(run({"run",        "cp.json",
+                 "--hardware", "atlas-800i-a3",
+                 "--servers",  "2",
+                 "--input",    "1K",
+                 "--output",   "8",
+                 "--set",      "cp=1",
+                 "--set",      "dp=2",
+                 "--set",      "maxPrefillTokens=2K",
+                 "--set",      "maxInputTokenLen=2K",
+                 "--env",      "NPU_MEMORY_FRACTION=0.92",
+                 "--json"}),
+            kDone)
+      << err;
+  const Json deployment = Json::parse(out).at("deployment");
+  EXPECT_EQ(deployment.at("servers"), 2);
+  EXPECT_EQ(deployment.at("cards"), 8);
+  EXPECT_EQ(deployment.at("dies"), 16);
+  EXPECT_EQ(run_fragment({"--servers", "3"}), kWrongInput);
+  EXPECT_TRUE(contains(err, "error[E0327]: 16 ranks cannot be spread evenly over 3 servers\n")) << err;
+}
+
+TEST_F(DeploymentFile, DraftsMakeStepsLongerAndTokensCheaper) {
+  write("own.yaml", kOwn);
+  EXPECT_EQ(run({"run", "own.yaml", "--json"}), kDone);
+  const Json without = Json::parse(out);
+  EXPECT_EQ(run({"run", "own.yaml", "--json", "--set", "num_speculative_tokens=1", "--acceptance", "0.9", "--env",
+                 "NPU_MEMORY_FRACTION=0.96"}),
+            kDone)
+      << err;
+  const Json with = Json::parse(out);
+  EXPECT_DOUBLE_EQ(with.at("tokens_per_step"), 1.9);
+  EXPECT_GT(with.at("decode_step_ms"), without.at("decode_step_ms"));
+  EXPECT_LT(with.at("tpot_ms").at("mean"), without.at("tpot_ms").at("mean"));
+  EXPECT_EQ(run({"run", "own.yaml", "--set", "num_speculative_tokens=1", "--env", "NPU_MEMORY_FRACTION=0.96"}), kDone);
+  EXPECT_TRUE(contains(out, "\ndecode step ")) << out;
+  EXPECT_TRUE(contains(out, " 1.700 tokens a step\n")) << out;
+}
+
+TEST_F(DeploymentFile, PrefixHitsShortenTheFirstToken) {
+  write("own.yaml", std::string(kOwn) + "features: {prefix_cache: true, kv_nz: true}\n");
+  double last = 1e12;
+  for (const char* hit : {"0", "32K", "65535"}) {
+    EXPECT_EQ(run({"run", "own.yaml", "--json", "--prefix-hit", hit}), kDone) << err;
+    const double ttft = Json::parse(out).at("ttft_ms").at("mean");
+    EXPECT_LT(ttft, last);
+    last = ttft;
+  }
+  EXPECT_EQ(run({"run", "own.yaml", "--json", "--prefix-hit", "64K"}), kWrongInput);
+}
+
+TEST_F(DeploymentFile, AsynchronousSchedulingShortensTheGap) {
+  write("own.yaml", kOwn);
+  EXPECT_EQ(run({"run", "own.yaml", "--json", "--env", "MINDIE_ASYNC_SCHEDULING_ENABLE=0"}), kDone);
+  const double without = Json::parse(out).at("tpot_ms").at("mean");
+  EXPECT_EQ(run({"run", "own.yaml", "--json", "--env", "MINDIE_ASYNC_SCHEDULING_ENABLE=true"}), kDone);
+  EXPECT_NEAR(without - Json::parse(out).at("tpot_ms").at("mean").get<double>(), 1.8, 1e-6);
+}
+
+// ---- convert --------------------------------------------------------------------------------------------------------
+
+TEST_F(DeploymentFile, ConvertedExamplesPredictTheSame) {
+  int examples = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(kRoot / "examples")) {
+    const std::filesystem::path& path = entry.path();
+    if (path.extension() != ".json" && path.extension() != ".yaml") continue;
+    if (contains(path.string(), "/expected/")) continue;
+    ++examples;
+    EXPECT_EQ(run({"convert", path.string()}), kDone) << path << err;
+    write("own.yaml", out);
+    std::vector<Json> answers;
+    for (const std::string& file : {path.string(), std::string("own.yaml")}) {
+      const int code = run({"run", file, "--hardware", "atlas-800i-a3", "--input", "1K", "--output", "256", "--json"});
+      EXPECT_TRUE(code == kDone || code == kAnswerIsNo) << path << " " << code << err;
+      answers.push_back(Json::parse(out));
+    }
+    for (const char* key :
+         {"ttft_ms", "tpot_ms", "memory_per_rank_bytes", "breakdown", "kv_capacity_tokens", "workload"})
+      EXPECT_EQ(answers[0].at(key), answers[1].at(key)) << path << " " << key;
+  }
+  EXPECT_GT(examples, 8);
+}
+
+TEST_F(DeploymentFile, SchemaIsJsonAndItsCopyIsCurrent) {
+  EXPECT_EQ(run({"convert", "--schema"}), kDone);
+  const Json schema = Json::parse(out);
+  EXPECT_EQ(schema.at("properties").at("layout").at("properties").at("tp").at("minimum"), 1);
+  EXPECT_EQ(schema.at("properties").at("role").at("enum").at(1), "prefill");
+  EXPECT_EQ(out, content(kRoot / "docs/deployment-file.schema.json"))
+      << "./ascendsim convert --schema > docs/deployment-file.schema.json";
+}
+
+// ---- explain --------------------------------------------------------------------------------------------------------
+
+TEST_F(DeploymentFile, EveryCodeOfTheSourcesHasAnExplanation) {
+  std::set<std::string> used, known;
+  const std::regex code("\"([EWA][0-9]{4})\"");
+  for (const char* folder : {"sim", "hardware", "workloads", "strategies", "reports"})
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(kRoot / folder)) {
+      if (entry.path().filename() == "codes.cpp" || entry.path().extension() != ".cpp") continue;
+      const std::string text = content(entry.path());
+      for (auto it = std::sregex_iterator(text.begin(), text.end(), code); it != std::sregex_iterator(); ++it)
+        used.insert((*it)[1]);
+    }
+  for (const CodeText& c : code_texts()) {
+    EXPECT_TRUE(known.emplace(c.code).second) << c.code << " stands twice";
+    EXPECT_FALSE(c.meaning.empty() || c.cause.empty() || c.remedy.empty()) << c.code;
+  }
+  EXPECT_EQ(used, known);
+}
+
+TEST_F(DeploymentFile, ExplainKnowsCodesKeysAndMetrics) {
+  EXPECT_EQ(run({"explain", "e0303"}), kDone);
+  EXPECT_TRUE(out.starts_with("E0303: context parallelism without sequence parallelism\n")) << out;
+  EXPECT_EQ(run({"explain", "maxSeqLen"}), kDone);
+  EXPECT_TRUE(contains(out, "limits.max_seq_len: prompt and output together\n")) << out;
+  EXPECT_TRUE(contains(out, "maxSeqLen: a key of MindIE's config.json\n")) << out;
+  EXPECT_EQ(run({"explain", "speed-of-light"}), kDone);
+  EXPECT_TRUE(contains(out, "  formula  sum over operators of max(")) << out;
+  EXPECT_EQ(run({"explain", "tp", "--json"}), kDone);
+  EXPECT_TRUE(Json::parse(out).contains("key"));
+  for (const MetricText& m : metric_texts()) EXPECT_EQ(run({"explain", std::string(m.name)}), kDone) << m.name;
+  EXPECT_EQ(run({"explain", "layout.tpp"}), kWrongInput);
+  EXPECT_EQ(err,
+            "error[E0010]: 'layout.tpp' is no diagnostic code, key or metric\n  = help: did you mean 'layout.tp'?\n1 "
+            "error\n");
+}
+
+TEST_F(DeploymentFile, ThePageOfAllKeysIsCurrent) {
+  EXPECT_EQ(run({"explain", "file", "--format", "md"}), kDone);
+  EXPECT_TRUE(contains(content(kRoot / "docs/deployment-file.md"), out)) << "ascendsim explain file --format md\n"
+                                                                         << out;
+}
+
+// ---- pairs ----------------------------------------------------------------------------------------------------------
+
+TEST_F(DeploymentFile, APairNamesItsParts) {
+  write("p.yaml", side(2, 8, 8));
+  write("d.yaml", side(32, 1, 1));
+  const std::vector<std::string> pair{"run",           "--prefill",          "p.yaml",        "--decode",
+                                      "d.yaml",        "--prefill-hardware", "atlas-800i-a3", "--decode-hardware",
+                                      "cloudmatrix384"};
+  EXPECT_EQ(run(pair), kDone) << err << out;
+  for (const char* part : {"\n  queue ", "the first token comes from the prefill side\n", "KV transfer of one request",
+                           "bytes per decode rank", "prefill ranks a decode rank pulls from  8\n", "RoCE",
+                           "prefill memory per rank", "decode memory per rank", "Memory per rank, decode side\n"})
+    EXPECT_TRUE(contains(out, part)) << part << out;
+  std::vector<std::string> json = pair;
+  json.emplace_back("--json");
+  EXPECT_EQ(run(json), kDone);
+  const Json j = Json::parse(out);
+  for (const char* key :
+       {"memory_per_rank_bytes", "kv_bytes_per_token_per_rank", "kv_capacity_tokens", "fits", "breakdown"})
+    for (const char* role : {"prefill", "decode"}) EXPECT_TRUE(j.at(key).contains(role)) << key;
+  // 32 blocks of 128 tokens, 62 layers of 576 columns of 2 bytes.
+  EXPECT_EQ(j.at("kv_transfer").at("blocks"), 32);
+  EXPECT_EQ(j.at("kv_transfer").at("bytes_per_decode_rank"), 4096 * 71'424);
+  EXPECT_EQ(j.at("kv_transfer").at("bytes_per_prefill_rank"), 4096 * 71'424 / 8);
+  EXPECT_NEAR(j.at("ttft_parts_ms").at("queue").get<double>() + j.at("ttft_parts_ms").at("prefill").get<double>(),
+              j.at("ttft_ms").at("mean").get<double>(), 1e-6);
+  EXPECT_EQ(j.at("deployment").at("servers"), 3);
+  EXPECT_EQ(j.at("deployment").at("phases").at("decode").at("dp"), 32);
+  json.back() = "--print-config";
+  EXPECT_EQ(run(json), kDone);
+  EXPECT_TRUE(contains(out, "--- # decode: d.yaml\n"));
+}
+
+TEST_F(DeploymentFile, SidesThatDoNotMatchAreRefused) {
+  write("p.yaml", side(2, 8, 8));
+  write("d.yaml", side(4, 8, 8, 64, 0));
+  EXPECT_EQ(run({"run", "--prefill", "p.yaml", "--decode", "d.yaml", "--hardware", "cloudmatrix384"}), kWrongInput);
+  for (const char* said :
+       {"error[E0313]: the decode side of a pair must hold whole caches: it has sp or cp above 1\n --> d.yaml:3:18  "
+        "layout.sp\n",
+        "error[E0351]: MTP must be configured on both sides: 1 speculative tokens for prefill, 0 for decode\n",
+        "error[E0352]: the two sides have different KV cache blocks\n"})
+    EXPECT_TRUE(contains(err, said)) << said << err;
+  write("cp.json", context_parallel_fragment());
+  EXPECT_EQ(run({"run", "--prefill", "cp.json", "--decode", "cp.json", "--hardware", "atlas-800i-a3", "--input", "1K",
+                 "--output", "8"}),
+            kWrongInput);
+  EXPECT_TRUE(contains(err, "error[E0313]: cp can be enabled on prefill nodes only")) << err;
+}
+
+TEST_F(DeploymentFile, APairFitsWhenBothSidesDo) {
+  write("p.yaml", side(2, 8, 8));
+  write("d.yaml", side(8, 1, 1) + "quantisation: w8a8\n");
+  EXPECT_EQ(run({"run", "--prefill", "p.yaml", "--decode", "d.yaml", "--hardware", "atlas-800i-a3", "--json"}),
+            kAnswerIsNo);
+  const Json j = Json::parse(out);
+  EXPECT_EQ(j.at("fits").at("prefill"), true);
+  EXPECT_EQ(j.at("fits").at("decode"), false);
+  EXPECT_TRUE(j.at("shortage").contains("decode"));
+  EXPECT_EQ(run({"run", "--prefill", "p.yaml", "--decode", "d.yaml", "--hardware", "atlas-800i-a3"}), kAnswerIsNo);
+  EXPECT_TRUE(contains(out, "It does not fit: decode side\n")) << out;
+}
+
+}  // namespace
+}  // namespace ascendsim
