@@ -94,25 +94,20 @@ void RuleBase::divisibility() {
        d.physical_experts(), l.moe_ep);
   even("moe_tp", "columns of an expert", m.expert_width, l.moe_tp);
   if (l.ep_level == 1) even("worldSize", "columns of the shared expert", m.expert_width * m.shared_experts, l.world());
-  if (l.o_proj_parts() > 1) even("o_proj_local_tp", "attention heads", m.heads, l.o_proj_parts());
-  if (l.local_head()) even("lm_head_local_tp", "columns of the LM head", m.vocabulary, l.lm_head_parts());
 }
 
-// Local groups are blocks of neighbouring ranks.
-void RuleBase::local_degrees() {
-  const std::int64_t per_server = l.world() % servers == 0 ? l.world() / servers : server.dies();
-  const auto divides = [&](const char* key, std::int64_t value, std::int64_t whole, const char* what) {
-    if (value > 0 && whole % value != 0)
-      error("E0329", key, fmt::format("{} must divide the {} ranks of {}, got {}", name(key), whole, what, value),
-            "local groups are blocks of neighbouring ranks", fmt::format("choose a divisor of {}", whole));
-  };
-  divides("o_proj_local_tp", l.o_proj_local_tp, per_server, "a server");
-  divides("lm_head_local_tp", l.lm_head_local_tp, l.world(), "the instance");
-  for (const auto& [key, value] :
-       {std::pair{"o_proj_local_tp", l.o_proj_local_tp}, {"lm_head_local_tp", l.lm_head_local_tp}})
-    if (value == 0)
-      error("E0316", key, fmt::format("{} must be -1 or at least 1, got 0", name(key)), "",
-            fmt::format("set {} to switch it off", set(key, -1)));
+// Local groups are blocks of neighbouring ranks of `whole`, and cut o_proj by heads or the LM head by columns.
+void RuleBase::local_degree(const char* key, std::int64_t value, std::int64_t whole, const char* what) {
+  const bool o_proj = std::string_view(key) == "o_proj_local_tp";
+  const std::int64_t columns = o_proj ? d.model.heads : d.model.vocabulary;
+  if (whole % value != 0)
+    error("E0329", key, fmt::format("{} must divide the {} ranks of {}, got {}", name(key), whole, what, value),
+          "local groups are blocks of neighbouring ranks", fmt::format("choose a divisor of {}", whole));
+  else if (columns % value != 0)
+    error("E0325", key,
+          fmt::format("{} {} cannot be cut into {} equal parts", columns,
+                      o_proj ? "attention heads" : "columns of the LM head", value),
+          "weights are sharded evenly over the ranks", fmt::format("choose a divisor of {}", columns));
 }
 
 // What no importer sets: token-split prefill, micro-batches.
