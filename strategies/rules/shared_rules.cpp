@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "strategies/question.h"
 #include "strategies/rules/rules.h"
 
@@ -154,6 +157,33 @@ void check_deployment(const RuleInput& input, Diagnostics& diagnostics) {
     check_generic(input, diagnostics);
 }
 
+namespace {
+
+// Buffers of a program have fewer than 2^31 rows.
+void check_sizes(const Deployment& d, const Workload& w, bool own_file, Diagnostics& diagnostics) {
+  constexpr double kMostRows = 2147483647.0;
+  const auto number = [](std::int64_t n) { return static_cast<double>(n); };
+  const Layout& l = d.layout;
+  const std::int64_t requests = ceil_div(w.batch, l.dp), context = w.input_tokens + w.output_tokens;
+  if (number(requests) * number(ceil_div(context, l.kv_shards()) + d.limits.block_tokens) > kMostRows)
+    diagnostics.error("E0344", d.origin("workload.batch").where,
+                      fmt::format("{} requests of {} tokens on a DP group are more than 2^31 cached tokens on a rank",
+                                  requests, context),
+                      {}, "a smaller --batch");
+  if (d.role == Role::kDecode) return;
+  double copies = number(l.dp * l.cp);
+  for (const auto& [tokens, factor] : d.all_to_all_scale) copies = std::max(copies, factor);
+  if (l.ep_level == 2) copies = std::max({copies, 3.0, std::sqrt(number(l.moe_ep))});  // the engine's own factors
+  const std::int64_t tokens = std::max(d.limits.max_prefill_tokens, d.limits.max_input_tokens);
+  if (number(tokens + 2 * l.cp * l.tp) * copies * number(d.model.top_k) > kMostRows)
+    diagnostics.error(
+        "E0345", d.origin("maxPrefillTokens").where,
+        fmt::format("a prefill step of {} tokens on each of {} DP groups routes more than 2^31 rows", tokens, l.dp), {},
+        fmt::format("lower {}", name_in(own_file, "maxPrefillTokens")));
+}
+
+}  // namespace
+
 void check_workload(const Deployment& d, const Workload& asked, bool own_file, Diagnostics& diagnostics) {
   Workload w = asked;
   if (d.role == Role::kPrefill) w.output_tokens = 1;  // the other side generates the rest, and batches it
@@ -189,6 +219,7 @@ void check_workload(const Deployment& d, const Workload& asked, bool own_file, D
                                   d.model.max_positions, d.model.name),
                       "max_position_embeddings of the model",
                       fmt::format("--input and --output together at most {}", d.model.max_positions));
+  check_sizes(d, w, own_file, diagnostics);
 }
 
 }  // namespace ascendsim

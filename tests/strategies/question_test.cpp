@@ -408,6 +408,26 @@ TEST(MindieRules, OwnFilesCannotAskForMoreThanTheEngineHas) {
             "| choose a divisor of 16\n");
 }
 
+TEST(WorkloadRules, BuffersHaveFewerThan2To31Rows) {
+  Question q = read(
+                   "stack: cann-recipes\nmodel: DeepSeek-R1\nlayout: {dp: 16}\nlimits: {max_seq_len: 16M, "
+                   "max_input_tokens: 8K, max_prefill_tokens: 16M, max_batch: 1048576}\n")
+                   .question;
+  Diagnostics diagnostics, found;
+  derive_layout(q);
+  resolve(q, shipped_models(), shipped_schemes(), diagnostics);
+  check_workload(q.deployment, {.input_tokens = 8192, .output_tokens = 8, .batch = 1 << 22}, true, found);
+  EXPECT_EQ(render(found.all()[0]),
+            "error[E0344]: 262144 requests of 8200 tokens on a DP group are more than 2^31 cached tokens on a rank\n"
+            "  = help: a smaller --batch\n");
+  EXPECT_TRUE(
+      render(found.all()[1])
+          .starts_with(
+              "error[E0345]: a prefill step of 16777216 tokens on each of 16 DP groups routes more than 2^31 rows\n"
+              " --> own.yaml:4:"));
+  EXPECT_EQ(found.all()[1].help, "lower limits.max_prefill_tokens");
+}
+
 // ---- nothing that passes the rules fails in the builders ------------------------------------------------------------
 
 Question any_question() {
