@@ -18,6 +18,7 @@ enum OptionGroup : std::uint32_t {
   kDiagnosticFormats = 8,  // short and github beside the other formats
   kPairOptions = 16,       // prefill, decode and what differs between them
   kSchemaOption = 32,
+  kCaseOptions = 64,  // case, explain
 };
 
 struct Reply {
@@ -47,6 +48,7 @@ Reply answer_check(const Options& options, Diagnostics& diagnostics);
 Reply answer_mem(const Options& options, Diagnostics& diagnostics);
 Reply answer_convert(const Options& options, Diagnostics& diagnostics);
 Reply answer_explain(const Options& options, Diagnostics& diagnostics);
+Reply answer_validate(const Options& options, Diagnostics& diagnostics);
 Reply answer_list(const Options& options, Diagnostics& diagnostics);
 
 }  // namespace ascendsim
