@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <memory>
 
 namespace ascendsim {
@@ -23,13 +22,7 @@ constexpr Shelf kKernels{"kernels", "kernel table", "E0204"};
 constexpr std::array<double, 3> kExponents{1.0, 1.5, 2.0};  // those that combine() knows
 
 std::vector<std::string> names_on(const std::string& root, const Shelf& shelf) {
-  std::vector<std::string> names;
-  std::error_code ignored;  // an unreadable folder holds no names: whatever is asked for is then reported as unknown
-  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(root) / shelf.folder, ignored)) {
-    if (entry.path().extension() == ".yaml") names.push_back(entry.path().stem().string());
-  }
-  std::ranges::sort(names);
-  return names;
+  return document_names(fmt::format("{}/{}", root, shelf.folder));
 }
 
 // What a diagnostic suggests instead of `word`.

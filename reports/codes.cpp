@@ -124,6 +124,8 @@ constexpr CodeText kCodes[] = {
     {"E0341", "prompt and output too long", "maxSeqLen limits both together", "raise maxSeqLen, or lower --output"},
     {"E0342", "more requests than the scheduler takes", "maxBatchSize limits a DP group", "raise it, or lower --batch"},
     {"E0343", "longer than the model's positions", "max_position_embeddings of the model", "shorten the request"},
+    {"E0344", "too many cached tokens", "a rank would hold more than 2^31 of them", "a smaller --batch"},
+    {"E0345", "too many routed rows", "a prefill step would route more than 2^31 of them", "lower maxPrefillTokens"},
     {"E0350", "two sides with different models", "a cache is of one model", "use the same model"},
     {"E0351", "MTP on one side only", "both sides of a pair need the draft layer's cache", "set it on both"},
     {"E0352", "two sides with different cache blocks", "blocks are copied as they are", "same block size and dtype"},

@@ -83,6 +83,9 @@ class Document {
   std::unique_ptr<Impl> impl_;
 };
 
+// Names of the .yaml files of a folder, without the ending, sorted: what a library of data files knows.
+std::vector<std::string> document_names(const std::string& folder);
+
 enum class FigureKind : unsigned char { kSpec, kMeasured, kFitted, kAssumed };
 std::string_view to_text(FigureKind kind);
 

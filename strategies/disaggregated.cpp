@@ -64,7 +64,7 @@ void check_disaggregated(const Deployment& p, const Deployment& d, Diagnostics& 
                       fmt::format("the two sides serve different models: {} prefills, {} decodes", p.model.name, d.model.name),
                       kPage, "use the same model on both sides");
   if ((p.features.speculative_tokens > 0) != (d.features.speculative_tokens > 0))
-    diagnostics.error("E0351", d.origin("plugin_params").where,
+    diagnostics.error("E0351", d.origin(d.origins.contains("plugin_params") ? "plugin_params" : "num_speculative_tokens").where,
                       fmt::format("MTP must be configured on both sides: {} speculative tokens for prefill, {} for decode",
                                   p.features.speculative_tokens, d.features.speculative_tokens),
                       "MindIE documentation, MTP: in a disaggregated deployment configure it on prefill and decode nodes",

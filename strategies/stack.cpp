@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <cmath>
-#include <filesystem>
 
 namespace ascendsim {
 
@@ -29,14 +27,7 @@ constexpr NamedFigure kFigures[] = {
 
 StackLibrary::StackLibrary(std::string folder) : folder_(std::move(folder)) {}
 
-std::vector<std::string> StackLibrary::names() const {
-  std::vector<std::string> out;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(folder_, ignored))
-    if (entry.path().extension() == ".yaml") out.push_back(entry.path().stem().string());
-  std::ranges::sort(out);
-  return out;
-}
+std::vector<std::string> StackLibrary::names() const { return document_names(folder_); }
 
 std::string StackLibrary::find(std::string_view engine, std::string_view version, Diagnostics& diagnostics) const {
   const std::vector<std::string> known = names();

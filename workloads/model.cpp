@@ -171,14 +171,7 @@ Model read_model(const std::string& path, Diagnostics& diagnostics) { return rea
 
 ModelLibrary::ModelLibrary(std::string folder) : folder_(std::move(folder)) {}
 
-std::vector<std::string> ModelLibrary::names() const {
-  std::vector<std::string> out;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(folder_, ignored))
-    if (entry.path().extension() == ".yaml") out.push_back(entry.path().stem().string());
-  std::ranges::sort(out);
-  return out;
-}
+std::vector<std::string> ModelLibrary::names() const { return document_names(folder_); }
 
 Model ModelLibrary::load(std::string_view name, const SourceLocation& where, Diagnostics& diagnostics) const {
   const auto known = names();

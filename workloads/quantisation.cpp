@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-#include <filesystem>
 
 namespace ascendsim {
 
@@ -43,14 +41,7 @@ Precision read_precision(Section section, Dtype float_type, Diagnostics& diagnos
 
 QuantisationLibrary::QuantisationLibrary(std::string folder) : folder_(std::move(folder)) {}
 
-std::vector<std::string> QuantisationLibrary::names() const {
-  std::vector<std::string> out;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(folder_, ignored))
-    if (entry.path().extension() == ".yaml") out.push_back(entry.path().stem().string());
-  std::ranges::sort(out);
-  return out;
-}
+std::vector<std::string> QuantisationLibrary::names() const { return document_names(folder_); }
 
 Quantisation QuantisationLibrary::load(std::string_view name, Dtype float_type, Diagnostics& diagnostics) const {
   Quantisation q;

@@ -23,7 +23,8 @@ class GenericRules : RuleBase {
     all_to_all("rows travel to ranks that hold whole experts");
     placement("every server gets the same number of ranks");
     divisibility();
-    local_degrees();
+    local("o_proj_local_tp", l.o_proj_local_tp, per_server(), "a server");
+    local("lm_head_local_tp", l.lm_head_local_tp, l.world(), "the instance");
     if (l.tp > 1 && l.o_proj_local_tp >= 1)
       error("E0317", "o_proj_local_tp",
             fmt::format("{} cannot be used with {} > 1, it is {}", name("o_proj_local_tp"), name("tp"), l.tp),
@@ -32,6 +33,15 @@ class GenericRules : RuleBase {
     if (d.features.splitfuse)
       warn("W0331", "features.splitfuse", "chunked prefill is not modelled: prompts are prefilled whole", "", "");
     limits(kOwn, "a prompt needs room for one output token");
+  }
+
+ private:
+  [[nodiscard]] std::int64_t per_server() const { return ranks % servers == 0 ? ranks / servers : server.dies(); }
+  void local(const char* key, std::int64_t value, std::int64_t whole, const char* what) {
+    if (value == 0)
+      error("E0316", key, fmt::format("{} must be -1 or at least 1, got 0", name(key)), "",
+            fmt::format("set {} to switch it off", set(key, -1)));
+    if (value > 0) local_degree(key, value, whole, what);
   }
 };
 

@@ -55,15 +55,15 @@ void MindieRules::derived_dp() {
 }
 
 void MindieRules::tensor_parallelism() {
-  const std::int64_t per_server = ranks % servers == 0 ? ranks / servers : server.dies();
-  if (l.tp > per_server && l.tp != ranks)
+  const std::int64_t world = l.world(), per_server = world % servers == 0 ? world / servers : server.dies();
+  if (l.tp > per_server && l.tp != world)
     error("E0309", "tp",
-          fmt::format("tp must be at most the {} ranks of one server, or all {}: got {}", per_server, ranks, l.tp),
+          fmt::format("tp must be at most the {} ranks of one server, or all {}: got {}", per_server, world, l.tp),
           fmt::format("{}: tp <= ranks per node, or tp == world_size", kMapping),
           fmt::format("set \"tp\": {}", per_server));
-  if (l.moe_tp > per_server && l.moe_tp != ranks)
+  if (l.moe_tp > per_server && l.moe_tp != world)
     error("E0310", "moe_tp",
-          fmt::format("moe_tp must be at most the {} ranks of one server, or all {}: got {}", per_server, ranks,
+          fmt::format("moe_tp must be at most the {} ranks of one server, or all {}: got {}", per_server, world,
                       l.moe_tp),
           fmt::format("{}: moe_tp <= ranks per node, or moe_tp == world_size", kMapping), "set \"moe_tp\": 1");
 }
@@ -122,9 +122,7 @@ void MindieRules::local_tp(const char* key, std::int64_t value) {
          fmt::format("{}: you are not advised to enable it together with TP; {}: attention tp must be 1", kTensorPage,
                      kMapping),
          fmt::format("set \"{}\": -1, or \"tp\": 1", key));
-  if (in_range && l.world() % value != 0)
-    error("E0329", key, fmt::format("{} must divide the {} ranks of the instance, got {}", key, l.world(), value),
-          "local groups are blocks of neighbouring ranks", fmt::format("choose a divisor of {}", l.world()));
+  if (in_range) local_degree(key, value, l.world(), "the instance");
   const std::string& model = d.model.name;
   if (value >= 1 && model != "DeepSeek-R1" && model != "DeepSeek-V3" && model != "DeepSeek-V3.1")
     error("E0319", key, fmt::format("{} is not supported for {}", key, model),
@@ -135,14 +133,14 @@ void MindieRules::local_tp(const char* key, std::int64_t value) {
 
 void MindieRules::plugins() {
   const Features& f = d.features;
-  if (f.splitfuse)
-    warn("W0331", "plugin_params", "chunked prefill (SplitFuse) is not modelled: prompts are prefilled whole", "", "");
   if (f.splitfuse && f.speculative_tokens > 0)
     error("E0320", "plugin_params", "SplitFuse cannot be combined with MTP",
           fmt::format("{}: not with SplitFuse", kMtpPage), "drop one of the two");
   if (f.splitfuse && splits_sequence())
     error("E0321", "plugin_params", fmt::format("SplitFuse cannot be combined with {}", splitting_key()),
           "MindIE documentation, SplitFuse: not with long-sequence features", "drop one of the two");
+  if (f.splitfuse && f.speculative_tokens == 0 && !splits_sequence())
+    warn("W0331", "plugin_params", "chunked prefill (SplitFuse) is not modelled: prompts are prefilled whole", "", "");
   if (f.prefix_cache && !f.kv_nz)
     error("E0322", "plugin_params", "the prefix cache of DeepSeek models needs the NZ layout of the KV cache",
           "MindIE documentation, Prefix Cache: enable_nz must be true for DeepSeek",

@@ -45,7 +45,7 @@ class RuleBase {
   void all_to_all(const std::string& rule);
   void placement(const std::string& rule);
   void divisibility();
-  void local_degrees();
+  void local_degree(const char* key, std::int64_t value, std::int64_t whole, const char* what);
   void extensions();
   void limits(const std::string& service, const std::string& effective);
 

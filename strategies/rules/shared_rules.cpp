@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "strategies/question.h"
 #include "strategies/rules/rules.h"
 
@@ -94,25 +97,20 @@ void RuleBase::divisibility() {
        d.physical_experts(), l.moe_ep);
   even("moe_tp", "columns of an expert", m.expert_width, l.moe_tp);
   if (l.ep_level == 1) even("worldSize", "columns of the shared expert", m.expert_width * m.shared_experts, l.world());
-  if (l.o_proj_parts() > 1) even("o_proj_local_tp", "attention heads", m.heads, l.o_proj_parts());
-  if (l.local_head()) even("lm_head_local_tp", "columns of the LM head", m.vocabulary, l.lm_head_parts());
 }
 
-// Local groups are blocks of neighbouring ranks.
-void RuleBase::local_degrees() {
-  const std::int64_t per_server = l.world() % servers == 0 ? l.world() / servers : server.dies();
-  const auto divides = [&](const char* key, std::int64_t value, std::int64_t whole, const char* what) {
-    if (value > 0 && whole % value != 0)
-      error("E0329", key, fmt::format("{} must divide the {} ranks of {}, got {}", name(key), whole, what, value),
-            "local groups are blocks of neighbouring ranks", fmt::format("choose a divisor of {}", whole));
-  };
-  divides("o_proj_local_tp", l.o_proj_local_tp, per_server, "a server");
-  divides("lm_head_local_tp", l.lm_head_local_tp, l.world(), "the instance");
-  for (const auto& [key, value] :
-       {std::pair{"o_proj_local_tp", l.o_proj_local_tp}, {"lm_head_local_tp", l.lm_head_local_tp}})
-    if (value == 0)
-      error("E0316", key, fmt::format("{} must be -1 or at least 1, got 0", name(key)), "",
-            fmt::format("set {} to switch it off", set(key, -1)));
+// Local groups are blocks of neighbouring ranks of `whole`, and cut o_proj by heads or the LM head by columns.
+void RuleBase::local_degree(const char* key, std::int64_t value, std::int64_t whole, const char* what) {
+  const bool o_proj = std::string_view(key) == "o_proj_local_tp";
+  const std::int64_t columns = o_proj ? d.model.heads : d.model.vocabulary;
+  if (whole % value != 0)
+    error("E0329", key, fmt::format("{} must divide the {} ranks of {}, got {}", name(key), whole, what, value),
+          "local groups are blocks of neighbouring ranks", fmt::format("choose a divisor of {}", whole));
+  else if (columns % value != 0)
+    error("E0325", key,
+          fmt::format("{} {} cannot be cut into {} equal parts", columns,
+                      o_proj ? "attention heads" : "columns of the LM head", value),
+          "weights are sharded evenly over the ranks", fmt::format("choose a divisor of {}", columns));
 }
 
 // What no importer sets: token-split prefill, micro-batches.
@@ -159,6 +157,33 @@ void check_deployment(const RuleInput& input, Diagnostics& diagnostics) {
     check_generic(input, diagnostics);
 }
 
+namespace {
+
+// Buffers of a program have fewer than 2^31 rows.
+void check_sizes(const Deployment& d, const Workload& w, bool own_file, Diagnostics& diagnostics) {
+  constexpr double kMostRows = 2147483647.0;
+  const auto number = [](std::int64_t n) { return static_cast<double>(n); };
+  const Layout& l = d.layout;
+  const std::int64_t requests = ceil_div(w.batch, l.dp), context = w.input_tokens + w.output_tokens;
+  if (number(requests) * number(ceil_div(context, l.kv_shards()) + d.limits.block_tokens) > kMostRows)
+    diagnostics.error("E0344", d.origin("workload.batch").where,
+                      fmt::format("{} requests of {} tokens on a DP group are more than 2^31 cached tokens on a rank",
+                                  requests, context),
+                      {}, "a smaller --batch");
+  if (d.role == Role::kDecode) return;
+  double copies = number(l.dp * l.cp);
+  for (const auto& [tokens, factor] : d.all_to_all_scale) copies = std::max(copies, factor);
+  if (l.ep_level == 2) copies = std::max({copies, 3.0, std::sqrt(number(l.moe_ep))});  // the engine's own factors
+  const std::int64_t tokens = std::max(d.limits.max_prefill_tokens, d.limits.max_input_tokens);
+  if (number(tokens + 2 * l.cp * l.tp) * copies * number(d.model.top_k) > kMostRows)
+    diagnostics.error(
+        "E0345", d.origin("maxPrefillTokens").where,
+        fmt::format("a prefill step of {} tokens on each of {} DP groups routes more than 2^31 rows", tokens, l.dp), {},
+        fmt::format("lower {}", name_in(own_file, "maxPrefillTokens")));
+}
+
+}  // namespace
+
 void check_workload(const Deployment& d, const Workload& asked, bool own_file, Diagnostics& diagnostics) {
   Workload w = asked;
   if (d.role == Role::kPrefill) w.output_tokens = 1;  // the other side generates the rest, and batches it
@@ -194,6 +219,7 @@ void check_workload(const Deployment& d, const Workload& asked, bool own_file, D
                                   d.model.max_positions, d.model.name),
                       "max_position_embeddings of the model",
                       fmt::format("--input and --output together at most {}", d.model.max_positions));
+  check_sizes(d, w, own_file, diagnostics);
 }
 
 }  // namespace ascendsim

@@ -279,12 +279,7 @@ BackendConfig.ScheduleConfig.maxFirstTokenWaitTime = 2500: ignored, effect not m
 )");
   EXPECT_EQ(import_text(kFullFile).errors, "");
   EXPECT_EQ(import_text(kFullFile).warnings,
-            R"(warning[W0331]: MTP is not modelled yet: weights, KV cache and TPOT are those without draft tokens
-  --> config.json:14:27  BackendConfig.ModelDeployConfig.ModelConfig[0].plugin_params
-   |
-14 |         "plugin_params" : "{\"plugin_type\":\"mtp,prefix_cache\",\"num_speculative_tokens\": 1}",
-   |                           ^
-)");
+            "");
 }
 
 TEST(MindieImport, PrintsWhatItAssumes) {
@@ -737,22 +732,12 @@ TEST(MindieImport, RefusesBrokenPluginParams) {
 15 |       "plugin_params" : "{\"plugin_type\":\"mtp\",\"num_speculative_tokens\":-1}",
    |                         ^
    = rule: Ascend/MindIE-LLM documentation, Configuration Parameters (Service-Specific)
-warning[W0331]: MTP is not modelled yet: weights, KV cache and TPOT are those without draft tokens
-  --> config.json:15:25  ModelDeployConfig.ModelConfig[0].plugin_params
-   |
-15 |       "plugin_params" : "{\"plugin_type\":\"mtp\",\"num_speculative_tokens\":-1}",
-   |                         ^
 )");
 }
 
 TEST(MindieImport, WarnsAboutPluginsThatAreNotModelled) {
   EXPECT_EQ(said_about_plugin(R"({"plugin_type" : "mtp"})"),
-            R"(warning[W0331]: MTP is not modelled yet: weights, KV cache and TPOT are those without draft tokens
-  --> config.json:15:25  ModelDeployConfig.ModelConfig[0].plugin_params
-   |
-15 |       "plugin_params" : {"plugin_type" : "mtp"},
-   |                         ^
-)");
+            "");
   EXPECT_EQ(said_about_plugin(R"({"plugin_type" : "la", "window" : 5})"),
             R"(warning[W0331]: plugin la is not modelled
   --> config.json:15:25  ModelDeployConfig.ModelConfig[0].plugin_params

@@ -469,11 +469,6 @@ TEST(MindieRules, LocalTpIsAtMostTheRanksOfAServer) {
    |                                                    ^
    = rule: MindIE documentation, Tensor Parallelism: value range [1, worldSize / number of nodes]
    = help: set "lm_head_local_tp": -1 to switch it off
-warning[W0331]: lm_head_local_tp is not modelled yet: weights and times are those without it
-  --> config.json:22:52  ModelDeployConfig.ModelConfig[0].models.deepseekv2.parallel_options.lm_head_local_tp
-   |
-22 |         "parallel_options" : {"lm_head_local_tp" : 17}
-   |                                                    ^
 )");
   EXPECT_EQ(said(with_options(kLargeEp, R"("parallel_options" : {"o_proj_local_tp" : 9})"), kTwoA2),
             R"(error[E0316]: o_proj_local_tp must be in [1, 8] or -1, got 9
@@ -483,11 +478,6 @@ warning[W0331]: lm_head_local_tp is not modelled yet: weights and times are thos
    |                                                   ^
    = rule: MindIE documentation, Tensor Parallelism: value range [1, worldSize / number of nodes]
    = help: set "o_proj_local_tp": -1 to switch it off
-warning[W0331]: o_proj_local_tp is not modelled yet: weights and times are those without it
-  --> config.json:22:51  ModelDeployConfig.ModelConfig[0].models.deepseekv2.parallel_options.o_proj_local_tp
-   |
-22 |         "parallel_options" : {"o_proj_local_tp" : 9}
-   |                                                   ^
 )");
 }
 
@@ -552,19 +542,8 @@ TEST(MindieRules, LocalTpIsForTheThreeModels) {
 )");
 }
 
-TEST(MindieRules, LocalTpIsNotModelledYet) {
-  EXPECT_EQ(said(with_options(kLargeEp, R"("lm_head_local_tp" : 8, "o_proj_local_tp" : 8)")),
-            R"(warning[W0331]: lm_head_local_tp is not modelled yet: weights and times are those without it
-  --> config.json:22:30  ModelDeployConfig.ModelConfig[0].models.deepseekv2.lm_head_local_tp
-   |
-22 |         "lm_head_local_tp" : 8, "o_proj_local_tp" : 8
-   |                              ^
-warning[W0331]: o_proj_local_tp is not modelled yet: weights and times are those without it
-  --> config.json:22:53  ModelDeployConfig.ModelConfig[0].models.deepseekv2.o_proj_local_tp
-   |
-22 |         "lm_head_local_tp" : 8, "o_proj_local_tp" : 8
-   |                                                     ^
-)");
+TEST(MindieRules, LocalTpUnderDeepseekOrParallelOptionsIsFree) {
+  EXPECT_EQ(said(with_options(kLargeEp, R"("lm_head_local_tp" : 8, "o_proj_local_tp" : 8)")), "");
 }
 
 // ---- plugins --------------------------------------------------------------------------------------------------------
@@ -603,8 +582,14 @@ TEST(MindieRules, SplitFuseExcludesSplitSequences) {
 )");
 }
 
-TEST(MindieRules, SplitFuseAloneIsFree) {
-  EXPECT_EQ(said(with_plugin({.dp = 2, .tp = 8}, R"({"plugin_type":"splitfuse"})")), "");
+TEST(MindieRules, SplitFuseAloneIsFreeAndNotModelled) {
+  EXPECT_EQ(said(with_plugin({.dp = 2, .tp = 8}, R"({"plugin_type":"splitfuse"})")),
+            R"(warning[W0331]: chunked prefill (SplitFuse) is not modelled: prompts are prefilled whole
+  --> config.json:15:25  ModelDeployConfig.ModelConfig[0].plugin_params
+   |
+15 |       "plugin_params" : {"plugin_type":"splitfuse"},
+   |                         ^
+)");
 }
 
 TEST(MindieRules, PrefixCacheNeedsNz) {
