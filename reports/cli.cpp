@@ -26,10 +26,10 @@ struct Written {
   std::vector<std::string> words, env, set;
   std::string hardware, servers, die, model, quantisation, role, input, output, batch, top, format, output_file;
   std::string strategy, partition, cp, tp, tokens, heads, interleave, dtype, lse_dtype;
-  std::string prefix_hit, acceptance, engine_version, from;
+  std::string prefix_hit, acceptance, engine_version, from, only_case;
   std::string prefill, decode, prefill_hardware, decode_hardware, prefill_servers, decode_servers;
   bool all = false, json = false, strict = false, verbose = false, print_config = false, schema = false, help = false,
-       version = false;
+       version = false, explain = false;
 };
 
 // group 0: options of every command.
@@ -77,6 +77,8 @@ constexpr OptionSpec kOptions[] = {
     {"--decode-servers", "N", &Written::decode_servers, nullptr, kPairOptions,
      "servers of the decode side [default: as many as its ranks need]"},
     {"--schema", "", nullptr, &Written::schema, kSchemaOption, "print the JSON Schema of our deployment file"},
+    {"--case", "ID", &Written::only_case, nullptr, kCaseOptions, "only this case, or the rows of this table"},
+    {"--explain", "", nullptr, &Written::explain, kCaseOptions, "the breakdown behind each prediction"},
     {"--print-config", "", nullptr, &Written::print_config, kDeploymentOptions,
      "print the effective configuration and where each value comes from"},
     {"--top", "N", &Written::top, nullptr, kTopOption, "operators shown per phase [default: 10]"},
@@ -195,6 +197,8 @@ class Reader {
     o.set = written_.set;
     o.print_config = written_.print_config;
     o.schema = written_.schema;
+    o.only_case = written_.only_case;
+    o.explain = written_.explain;
     o.prefill_file = written_.prefill;
     o.decode_file = written_.decode;
     o.prefill_hardware = written_.prefill_hardware;

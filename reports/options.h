@@ -35,9 +35,10 @@ struct Options {
   // The two sides of a disaggregated pair; --hardware stands for both.
   std::string prefill_file, decode_file, prefill_hardware, decode_hardware;
   std::optional<std::int64_t> prefill_servers, decode_servers;
+  std::string only_case;  // validate
   std::int64_t top = 10;
   Format format = Format::kTable;
-  bool strict = false, verbose = false, print_config = false, schema = false;
+  bool strict = false, verbose = false, print_config = false, schema = false, explain = false;
   [[nodiscard]] bool pair() const { return !prefill_file.empty() || !decode_file.empty(); }
 };
 

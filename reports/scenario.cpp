@@ -115,15 +115,15 @@ bool is_own(const Document& document, const Options& options) {
   return options.from == FileKind::kOwn || (options.from == FileKind::kByContent && is_question(document.root()));
 }
 
-void read_own(const Document& document, const Libraries& libraries, const Options& options, LoadedQuestion& out,
+void read_own(ConfigNode root, const Libraries& libraries, const Options& options, LoadedQuestion& out,
               Diagnostics& found) {
   Question& q = out.question;
-  q.deployment.file = document.name();
-  read_question(document.root(), q, found);
+  q.deployment.file = root.where().file;
+  read_question(root, q, found);
   out.has_layout = !found.has_errors();
   for (const std::string& assignment : options.set) set_field(assignment, q, found);
   if (q.stack.empty())
-    found.error("E0369", document.root().where(), "no software stack is named", {},
+    found.error("E0369", root.where(), "no software stack is named", {},
                 fmt::format("stack: cann-recipes; known: {}", fmt::join(libraries.stacks.names(), ", ")));
   else
     out.stack = load_stack(q.stack, options, libraries, found);
@@ -155,49 +155,24 @@ Server load_server(const Question& q, Load load, const Libraries& libraries, Dia
   return libraries.catalogue.server(name, q.hardware.die, diagnostics);
 }
 
-}  // namespace
-
-Libraries::Libraries()
-    : catalogue(data_root() + "/hardware/catalogue"),
-      models(data_root() + "/workloads/models"),
-      schemes(data_root() + "/workloads/quantisation"),
-      stacks(data_root() + "/strategies/stacks") {}
-
-FileChoice single_file(const Options& options, std::string file) {
-  return {std::move(file), options.hardware, options.servers, options.role};
+// Degrees, names and limits that follow from what was read.
+void finish(LoadedQuestion& out, const Libraries& libraries, Diagnostics& found) {
+  derive_layout(out.question);
+  Deployment& d = out.question.deployment;
+  d.engine = out.stack.engine;
+  d.engine_version = out.stack.version;
+  // An import that failed has said which name it does not know.
+  if (!out.question.imported || !out.question.model.empty())
+    resolve(out.question, libraries.models, libraries.schemes, found);
+  if (!out.question.imported && !out.stack.engine.empty()) complete(out.question, out.stack, found);
+  if (!out.question.imported) out.keys = keys_of(out.question);
 }
 
-LoadedQuestion load_question(const FileChoice& choice, const Libraries& libraries, const Options& options,
-                             Diagnostics& diagnostics) {
-  LoadedQuestion out;
+// Rules and limits; the scenario when nothing is wrong.
+Subject judge(LoadedQuestion loaded, const std::string& file, Load load, const Libraries& libraries,
+              const Diagnostics& of_file, Diagnostics& diagnostics) {
   Diagnostics found;
-  const auto document = Document::load(choice.file == "-" ? "/dev/stdin" : choice.file, found);
-  if (document) {
-    if (is_own(*document, options))
-      read_own(*document, libraries, options, out, found);
-    else
-      read_engine_file(*document, choice, libraries, options, out, found);
-    override_with(options, choice, out.question, found);
-    derive_layout(out.question);
-    Deployment& d = out.question.deployment;
-    d.engine = out.stack.engine;
-    d.engine_version = out.stack.version;
-    // An import that failed has said which name it does not know.
-    if (!out.question.imported || !out.question.model.empty())
-      resolve(out.question, libraries.models, libraries.schemes, found);
-    if (!out.question.imported && !out.stack.engine.empty()) complete(out.question, out.stack, found);
-    if (!out.question.imported) out.keys = keys_of(out.question);
-  }
-  out.readable = document && !found.has_errors();
-  diagnostics.append(found);
-  return out;
-}
-
-Subject load_subject(const FileChoice& choice, Load load, const Libraries& libraries, const Options& options,
-                     Diagnostics& diagnostics) {
-  Diagnostics of_file, found;
-  LoadedQuestion loaded = load_question(choice, libraries, options, of_file);
-  Subject subject{choice.file, std::move(loaded.keys), std::move(loaded.question), {}, nullptr};
+  Subject subject{file, std::move(loaded.keys), std::move(loaded.question), {}, nullptr};
   const Question& q = subject.question;
   const Deployment& d = q.deployment;
   const bool own = !q.imported;
@@ -229,6 +204,55 @@ Subject load_subject(const FileChoice& choice, Load load, const Libraries& libra
         std::make_unique<Scenario>(d, std::move(loaded.stack), std::move(kernels),
                                    Cluster(server, servers, static_cast<int>(d.layout.world() / servers)));
   return subject;
+}
+
+}  // namespace
+
+std::string data_folder(std::string_view name) { return fmt::format("{}/{}", data_root(), name); }
+
+Libraries::Libraries()
+    : catalogue(data_folder("hardware/catalogue")),
+      models(data_folder("workloads/models")),
+      schemes(data_folder("workloads/quantisation")),
+      stacks(data_folder("strategies/stacks")) {}
+
+FileChoice single_file(const Options& options, std::string file) {
+  return {std::move(file), options.hardware, options.servers, options.role};
+}
+
+LoadedQuestion load_question(const FileChoice& choice, const Libraries& libraries, const Options& options,
+                             Diagnostics& diagnostics) {
+  LoadedQuestion out;
+  Diagnostics found;
+  const auto document = Document::load(choice.file == "-" ? "/dev/stdin" : choice.file, found);
+  if (document) {
+    if (is_own(*document, options))
+      read_own(document->root(), libraries, options, out, found);
+    else
+      read_engine_file(*document, choice, libraries, options, out, found);
+    override_with(options, choice, out.question, found);
+    finish(out, libraries, found);
+  }
+  out.readable = document && !found.has_errors();
+  diagnostics.append(found);
+  return out;
+}
+
+Subject load_subject(const FileChoice& choice, Load load, const Libraries& libraries, const Options& options,
+                     Diagnostics& diagnostics) {
+  Diagnostics of_file;
+  LoadedQuestion loaded = load_question(choice, libraries, options, of_file);
+  return judge(std::move(loaded), choice.file, load, libraries, of_file, diagnostics);
+}
+
+Subject load_subject(ConfigNode deployment, Load load, const Libraries& libraries, const Options& options,
+                     Diagnostics& diagnostics) {
+  Diagnostics of_file;
+  LoadedQuestion loaded;
+  read_own(deployment, libraries, options, loaded, of_file);
+  finish(loaded, libraries, of_file);
+  loaded.readable = !of_file.has_errors();
+  return judge(std::move(loaded), deployment.where().file, load, libraries, of_file, diagnostics);
 }
 
 namespace {

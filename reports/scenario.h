@@ -14,8 +14,11 @@
 
 namespace ascendsim {
 
+// A folder below ASCENDSIM_ROOT, or below the tree that the program was built from: "hardware/catalogue".
+std::string data_folder(std::string_view name);
+
 struct Libraries {
-  Libraries();  // below ASCENDSIM_ROOT, or the tree that the program was built from
+  Libraries();  // in their data folders
   Catalogue catalogue;
   ModelLibrary models;
   QuantisationLibrary schemes;
@@ -65,6 +68,10 @@ enum class Load : std::uint8_t {
   kLimitsIfAny,  // the same, and no complaint when the file allows none
 };
 Subject load_subject(const FileChoice& choice, Load load, const Libraries& libraries, const Options& options,
+                     Diagnostics& diagnostics);
+
+// The same for a deployment in our own format that stands inside another file.
+Subject load_subject(ConfigNode deployment, Load load, const Libraries& libraries, const Options& options,
                      Diagnostics& diagnostics);
 
 // A single subject for commands that need one. Throws ConfigError.

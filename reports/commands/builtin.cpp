@@ -31,6 +31,10 @@ constexpr Command kCommands[] = {
     {"explain", "what a diagnostic code, a key or a metric means", "CODE|KEY|METRIC|file",
      "E0303, layout.tp, maxSeqLen, ttft; file lists all keys of our deployment file", 1, 1, 0, "",
      "ascendsim explain E0303", "text on stdout; exit 0, 2 when it is not known", answer_explain},
+    {"validate", "predictions against published measurements: errors, medians, bars", "[FILE...]",
+     "cases as docs/validation-cases.md describes them; those of the project by default", 0, SIZE_MAX, kCaseOptions, "",
+     "ascendsim validate --case cm384-decode-4k --explain",
+     "tables on stdout; exit 0 whatever the errors are, 2 on a wrong case file", answer_validate},
     {"list", "what is known", "[hardware|models|engines [NAME]]",
      "what to list, everything by default; with the name of a server or "
      "die every figure with its source",

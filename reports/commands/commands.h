@@ -19,6 +19,7 @@ enum OptionGroup : std::uint32_t {
   kPairOptions = 16,       // prefill, decode and what differs between them
   kSchemaOption = 32,
   kRingOptions = 64,       // strategy, degrees, sizes and number types of a calculation
+  kCaseOptions = 128,  // case, explain
 };
 
 struct Reply {
@@ -49,6 +50,7 @@ Reply answer_mem(const Options& options, Diagnostics& diagnostics);
 Reply answer_ring(const Options& options, Diagnostics& diagnostics);
 Reply answer_convert(const Options& options, Diagnostics& diagnostics);
 Reply answer_explain(const Options& options, Diagnostics& diagnostics);
+Reply answer_validate(const Options& options, Diagnostics& diagnostics);
 Reply answer_list(const Options& options, Diagnostics& diagnostics);
 
 }  // namespace ascendsim

@@ -16,6 +16,7 @@ struct CollectiveCall {
   Primitive primitive = Primitive::kNone;
   Bytes bytes{};
   Cluster::Span span;
+  bool alone = false;                  // as in a benchmark: without what a running network adds
 };
 
 struct CollectiveAlgorithm {

@@ -16,7 +16,8 @@ Duration moe_exchange_time(const CollectiveCall& call, const Server& server) {
                            seconds(f.duration(dispatch ? "moe_dispatch_setup_per_octave" : "moe_combine_setup_per_octave"));
   const double payload = static_cast<double>(call.bytes.count()) /
                          f.rate(dispatch ? "moe_dispatch_bandwidth" : "moe_combine_bandwidth").count();
-  return duration_from_seconds((setup + payload) * f.ratio("moe_in_network_factor").count());
+  const double in_network = call.alone ? 1 : f.ratio("moe_in_network_factor").count();
+  return duration_from_seconds((setup + payload) * in_network);
 }
 
 }  // namespace ascendsim

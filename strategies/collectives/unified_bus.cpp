@@ -19,6 +19,7 @@ double floor_seconds(const Server& server, std::string_view at_8, std::string_vi
 
 // Kernels in a serving trace take longer than alone; known for these cases, the nearest one stands for the others.
 Duration in_network_surcharge(const CollectiveCall& call, const Server& server) {
+  if (call.alone) return {};
   const bool reduces = call.primitive == Primitive::kAllReduce || call.primitive == Primitive::kReduceScatter;
   if (call.span.ranks <= 8)
     return server.collectives.duration(reduces ? "production_add_reduce_scatter_8" : "production_add_all_gather_8");

@@ -1,0 +1,216 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "reports/cli.h"
+#include "reports/commands/commands.h"
+#include "reports/findings.h"
+#include "reports/json.h"
+#include "reports/validation/evaluate.h"
+#include "reports/validation/summary.h"
+
+namespace ascendsim {
+
+namespace {
+
+struct Suite {
+  std::vector<CaseFile> files;
+  std::vector<Result> results;  // in the order of the files
+};
+
+std::vector<std::string> files_of(const Options& options) {
+  if (!options.words.empty()) return options.words;
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(data_folder("reports/validation")))
+    if (entry.path().extension() == ".yaml") files.push_back(entry.path().string());
+  std::ranges::sort(files);
+  return files;
+}
+
+bool asked_for(const ValidationCase& c, const std::string& wanted) {
+  return wanted.empty() || c.id == wanted || c.id.starts_with(wanted + "/");
+}
+
+Result result_of(const ValidationCase& c, const Libraries& libraries, std::vector<Table>* breakdown,
+                 Diagnostics& diagnostics) {
+  Result r;
+  r.of = c;
+  if (!c.needs.empty() || c.what.empty()) return r;
+  Diagnostics found;
+  const auto outcome = evaluate(c, libraries, found);
+  for (const Diagnostic& d : found.all())   // what a deployment leaves to defaults is no news here
+    if (d.severity != Severity::kNote) diagnostics.add(d);
+  if (!outcome) return r;
+  r.predicted = outcome->predicted;
+  r.family = outcome->family;
+  r.error = outcome->predicted / c.published - 1;
+  if (breakdown != nullptr)
+    for (Table t : outcome->breakdown) {
+      t.title = fmt::format("{}: {}", c.id, t.title);
+      t.key = fmt::format("{}: {}", c.id, t.key);
+      breakdown->push_back(std::move(t));
+    }
+  return r;
+}
+
+void unknown_case(const std::string& wanted, const std::vector<CaseFile>& files, Diagnostics& diagnostics) {
+  std::vector<std::string_view> ids;
+  for (const CaseFile& f : files)
+    for (const ValidationCase& c : f.cases) ids.push_back(c.id);
+  const std::string_view near = nearest(wanted, ids);
+  diagnostics.error("E0387", {}, fmt::format("no case '{}'", wanted), {},
+                    near.empty() ? "`ascendsim validate` lists them" : fmt::format("did you mean '{}'?", near));
+}
+
+std::string value_text(const Metric& metric, double value) {
+  switch (metric.unit) {
+    case Unit::kTime: return to_text(duration_from_seconds(value));
+    case Unit::kBytes: return to_text(Bytes(std::llround(value)));
+    case Unit::kFlopRate: return scaled_text(value, "FLOP/s");
+    case Unit::kByteRate: return to_text(BytesPerSecond(value));
+    case Unit::kText: return "";
+  }
+  return "";
+}
+
+// Base units of JSON and CSV: ms, bytes, FLOP/s, B/s.
+double base_value(const Metric& metric, double value) { return metric.unit == Unit::kTime ? value * 1e3 : value; }
+
+Cell value_cell(const ValidationCase& c, double value) {
+  if (c.metric->unit == Unit::kText) return c.value_text;
+  return {value_text(*c.metric, value), fmt::to_string(base_value(*c.metric, value))};
+}
+
+Cell percent_cell(double share) { return {fmt::format("{:+.1f} %", 100 * share), fmt::to_string(share)}; }
+Cell share_text(double share) { return {fmt::format("{:.1f} %", 100 * share), fmt::to_string(share)}; }
+
+Table case_table(std::string title, std::string key) {
+  return {std::move(title), std::move(key), Table::Shape::kGrid,
+          {{"id", "id"}, {"stack", "stack"}, {"split", "split"}, {"metric", "metric"}, {"published", "published", true},
+           {"predicted", "predicted", true}, {"error", "error", true}, {"needs", "needs"}, {"definition", "definition"},
+           {"source", "source"}, {"note", "note"}},
+          {}};
+}
+
+std::vector<Cell> case_row(const Result& r) {
+  const ValidationCase& c = r.of;
+  return {c.id, c.stack, to_text(c.split), c.metric->name, value_cell(c, c.published),
+          r.error ? value_cell(c, r.predicted) : Cell(""), r.error ? percent_cell(*r.error) : Cell(""),
+          c.needs, c.definition, c.source, c.note};
+}
+
+double distance(const Result& r) { return r.error ? std::abs(*r.error) : 0; }
+
+// Misses first: the largest error first.
+Table predicted_table(const std::vector<Result>& results, Split split, const char* title, const char* key) {
+  std::vector<const Result*> of_split;
+  for (const Result& r : results)
+    if (r.error && r.of.split == split) of_split.push_back(&r);
+  std::ranges::stable_sort(of_split, std::greater{}, [](const Result* r) { return distance(*r); });
+  Table t = case_table(title, key);
+  for (const Result* r : of_split) t.rows.push_back(case_row(*r));
+  return t;
+}
+
+Table waiting_table(const std::vector<Result>& results) {
+  Table t = case_table("Not predicted yet, and what they need", "not_predicted");
+  for (const Result& r : results)
+    if (!r.error) t.rows.push_back(case_row(r));
+  return t;
+}
+
+const char* verdict_text(Verdict v) {
+  return v == Verdict::kMet ? "met" : v == Verdict::kMissed ? "MISSED" : "not judged";
+}
+
+Table summary_table(const std::vector<Result>& results, SummaryBy by) {
+  const bool by_stack = by == SummaryBy::kStack;
+  Table t{by_stack ? "Summary by stack" : "Summary", by_stack ? "summary_by_stack" : "summary", Table::Shape::kGrid,
+          {{"metric", "metric"}, {"stack", "stack"}, {"split", "split"}, {"values", "values", true}, {"tables", "tables", true},
+           {"median error", "median_error", true}, {"bar", "median_bar", true}, {"within", "within", true},
+           {"share within", "share_within", true}, {"verdict", "verdict"}},
+          {}};
+  for (const SummaryRow& r : summarise(results, by))
+    t.rows.push_back({r.name, r.stack, to_text(r.split), count_cell(r.values), count_cell(r.tables), share_text(r.median),
+                      share_text(r.bar->median), share_text(r.bar->within), share_text(r.share_within), verdict_text(r.verdict)});
+  return t;
+}
+
+Table honesty_table(const std::vector<Result>& results) {
+  Table t = facts("What was fitted", "fitted");
+  const auto count_split = [&](Split s) {
+    return fmt::to_string(std::ranges::count_if(results, [&](const Result& r) { return r.error && r.of.split == s; }));
+  };
+  const FigureCounts catalogue = count_figures(data_folder("hardware/catalogue"));
+  const FigureCounts stacks = count_figures(data_folder("strategies/stacks"));
+  const auto figures = [](const FigureCounts& c) {
+    return fmt::format("{} fitted, {} assumed, of {}", c.fitted, c.assumed, c.all);
+  };
+  t.rows.push_back({"figures of the catalogue", figures(catalogue)});
+  t.rows.push_back({"figures of the stacks", figures(stacks)});
+  t.rows.push_back({"values that figures cite (fit)", count_split(Split::kFit)});
+  t.rows.push_back({"values that no figure cites (test)", count_split(Split::kTest)});
+  t.rows.push_back({"values shown, not scored (weak)", count_split(Split::kWeak)});
+  t.rows.push_back({"factors of single cases", "none"});
+  return t;
+}
+
+Table about() {
+  return list_of("About", "about",
+                 {"Written by `ascendsim validate --format md`; a test keeps it current. error = predicted / published - 1.",
+                  "A bar is met when the median |error| and 90 % of the values lie within it; judged from five test values up.",
+                  "A table counts once: its rows weigh 1 / rows each, in the median and in the share.",
+                  "fit: a figure of the catalogue or of a stack cites the value. weak: ambiguous sources, not scored."});
+}
+
+std::vector<Table> tables_of(const Suite& suite) {
+  std::vector<std::string> findings;
+  for (const CaseFile& f : suite.files) findings.insert(findings.end(), f.findings.begin(), f.findings.end());
+  return {about(),
+          summary_table(suite.results, SummaryBy::kMetric),
+          summary_table(suite.results, SummaryBy::kStack),
+          honesty_table(suite.results),
+          list_of("What we think is missing", "findings", std::move(findings)),
+          predicted_table(suite.results, Split::kTest, "Test cases, misses first", "test"),
+          predicted_table(suite.results, Split::kFit, "Fit cases", "fit"),
+          predicted_table(suite.results, Split::kWeak, "Weak cases", "weak"),
+          waiting_table(suite.results)};
+}
+
+// One list of cases for machines, in the order of the files.
+std::vector<Table> machine_tables(const Suite& suite) {
+  Table cases = case_table("Cases", "cases");
+  for (const Result& r : suite.results) cases.rows.push_back(case_row(r));
+  return {std::move(cases), summary_table(suite.results, SummaryBy::kMetric),
+          summary_table(suite.results, SummaryBy::kStack), honesty_table(suite.results)};
+}
+
+Suite run_suite(const Options& options, std::vector<Table>* breakdown, Diagnostics& diagnostics) {
+  const Libraries libraries;
+  Suite suite;
+  for (const std::string& file : files_of(options)) suite.files.push_back(load_cases(file, libraries.stacks, diagnostics));
+  if (diagnostics.has_errors()) throw ConfigError(diagnostics);  // a case that was misread would only add to them
+  for (const CaseFile& f : suite.files)
+    for (const ValidationCase& c : f.cases)
+      if (asked_for(c, options.only_case)) suite.results.push_back(result_of(c, libraries, breakdown, diagnostics));
+  if (suite.results.empty() && !options.only_case.empty() && !diagnostics.has_errors())
+    unknown_case(options.only_case, suite.files, diagnostics);
+  if (diagnostics.has_errors()) throw ConfigError(diagnostics);
+  return suite;
+}
+
+}  // namespace
+
+Reply answer_validate(const Options& options, Diagnostics& diagnostics) {
+  std::vector<Table> breakdown;
+  const Suite suite = run_suite(options, options.explain ? &breakdown : nullptr, diagnostics);
+  const bool machine = options.format == Format::kJson || options.format == Format::kCsv;
+  std::vector<Table> tables = machine ? machine_tables(suite) : tables_of(suite);
+  tables.insert(tables.end(), std::make_move_iterator(breakdown.begin()), std::make_move_iterator(breakdown.end()));
+  return {machine && options.format == Format::kJson ? tables_json(tables) : render(tables, options.format),
+          warnings_text(diagnostics), kDone};
+}
+
+}  // namespace ascendsim

@@ -1,0 +1,69 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include "reports/validation/evaluate.h"
+#include "strategies/collectives/collective_cost.h"
+
+namespace ascendsim {
+
+namespace {
+
+constexpr std::array kPrimitives = {Primitive::kAllGather, Primitive::kReduceScatter, Primitive::kAllReduce,
+                                    Primitive::kAllToAll,  Primitive::kDispatch,      Primitive::kCombine};
+
+Primitive primitive_of(Parameters& in) {
+  const std::string word = in.word("primitive");
+  for (const Primitive p : kPrimitives)
+    if (to_text(p) == word) return p;
+  in.error(fmt::format("unknown primitive '{}'", word),
+           "all-gather, reduce-scatter, all-reduce, all-to-all, dispatch or combine");
+  return Primitive::kAllReduce;
+}
+
+// One of two words; the second one is what `true` stands for.
+bool second_of(Parameters& in, std::string_view key, std::string_view first, std::string_view second) {
+  const std::string word = in.word(key);
+  if (word != first && word != second)
+    in.error(fmt::format("{} must be {} or {}, got '{}'", key, first, second, word), "see docs/validation-cases.md");
+  return word == second;
+}
+
+Cluster::Span span_of(const Server& server, std::int64_t ranks) {
+  const std::int64_t servers = ceil_div(ranks, server.dies());
+  const Cluster cluster(server, static_cast<int>(servers), static_cast<int>(ceil_div(ranks, servers)));
+  std::vector<int> members(static_cast<std::size_t>(ranks));
+  std::iota(members.begin(), members.end(), 0);
+  return cluster.span_of(members);
+}
+
+}  // namespace
+
+std::optional<Outcome> evaluate_collective(const ValidationCase& c, const Libraries& libraries, Diagnostics& diagnostics) {
+  Diagnostics found;
+  Parameters in(c, found);
+  const Server server = libraries.catalogue.server(in.word("server"), "", found);
+  CollectiveCall call;
+  call.primitive = primitive_of(in);
+  call.bytes = in.bytes("bytes");
+  const std::int64_t ranks = in.count("ranks");
+  if (second_of(in, "per", "whole", "shard")) call.bytes = call.bytes * ranks;
+  call.alone = second_of(in, "setting", "network", "alone");
+  in.finish();
+  if (ranks < 2) in.error("a collective needs two ranks", "ranks: 8");
+  diagnostics.append(found);
+  if (found.has_errors()) return std::nullopt;
+  call.span = span_of(server, ranks);
+  const CollectiveTime time = collective_time(call, server);
+  Table t = facts("Collective", "collective");
+  t.rows.push_back({"algorithm", time.algorithm->name});
+  t.rows.push_back({"bytes as in closed forms", to_text(call.bytes)});
+  t.rows.push_back({"time", to_text(time.time)});
+  Outcome outcome{seconds(time.time), std::string(to_text(call.primitive)), {std::move(t)}};
+  if (c.metric->unit == Unit::kByteRate) outcome.predicted = received_bytes(call) / seconds(time.time);
+  return outcome;
+}
+
+}  // namespace ascendsim

@@ -1,0 +1,75 @@
+#include <fmt/format.h>
+
+#include "reports/memory_tables.h"
+#include "reports/steps.h"
+#include "reports/validation/evaluate.h"
+
+namespace ascendsim {
+
+namespace {
+
+Subject load(const ValidationCase& c, const std::vector<std::string>& set, const Libraries& libraries,
+             Diagnostics& diagnostics) {
+  Options options;
+  options.set = set;
+  options.set.push_back(fmt::format("stack={}", c.stack));
+  Subject subject = load_subject(c.subject, Load::kAsked, libraries, options, diagnostics);
+  if (subject.question.hardware.server.empty())
+    diagnostics.error("E0386", c.subject.where(), fmt::format("the deployment of case {} names no hardware", c.id), {},
+                      "hardware: {server: cloudmatrix384}");
+  return subject;
+}
+
+double memory_of(const ValidationCase& c, const MemoryPerRank& memory) {
+  return static_cast<double>((c.metric->name == "kv_cache_per_token" ? memory.kv_bytes_per_token : memory.weights).count());
+}
+
+double time_of(const ValidationCase& c, const Prediction& p) {
+  if (c.metric->name == "prefill_step") return seconds(p.prefill.total);
+  if (c.metric->name == "ttft") return seconds(p.ttft.mean);
+  if (c.metric->name == "tpot") return seconds(p.tpot.mean);
+  return seconds(p.decode_step);
+}
+
+}  // namespace
+
+std::optional<Outcome> evaluate_deployment(const ValidationCase& c, const Libraries& libraries, Diagnostics& diagnostics) {
+  Diagnostics found;
+  const Subject subject = load(c, {}, libraries, found);
+  std::optional<Subject> before;
+  if (!c.instead_of.empty()) before.emplace(load(c, c.instead_of, libraries, found));
+  if (c.metric->name == "weights_saved" && !before)
+    found.error("E0386", c.where, fmt::format("case {} does not say what the saving is against", c.id), {},
+                "instead_of: {layout.o_proj_tp: -1}");
+  const bool memory_metric = c.metric->group == MetricGroup::kMemory;
+  if (!memory_metric && c.metric->group != MetricGroup::kDecode && c.metric->group != MetricGroup::kPrefill)
+    found.error("E0386", c.where, fmt::format("{} is not predicted from a deployment", c.metric->name));
+  diagnostics.append(found);
+  if (found.has_errors()) return std::nullopt;
+  Outcome outcome;
+  if (memory_metric) {
+    const MemoryPerRank memory = subject.scenario->memory(subject.workload);
+    outcome.predicted = memory_of(c, memory);
+    if (before) outcome.predicted = memory_of(c, before->scenario->memory(before->workload)) - outcome.predicted;
+    outcome.breakdown = {memory_table(memory), weight_table(memory)};
+    return outcome;
+  }
+  const Prediction p = predict(*subject.scenario, subject.workload);
+  outcome.predicted = time_of(c, p);
+  const auto phases = phases_of(subject.deployment().role, p);
+  outcome.breakdown.push_back(breakdown_table(phases));
+  constexpr std::int64_t kAllOperators = 1000;
+  for (const PhaseStep& phase : phases) {
+    outcome.breakdown.push_back(operator_table(phase, kAllOperators));
+    outcome.breakdown.push_back(collective_table(phase));
+  }
+  return outcome;
+}
+
+std::optional<Outcome> evaluate(const ValidationCase& c, const Libraries& libraries, Diagnostics& diagnostics) {
+  if (c.what == "kernel") return evaluate_kernel(c, libraries, diagnostics);
+  if (c.what == "collective") return evaluate_collective(c, libraries, diagnostics);
+  return evaluate_deployment(c, libraries, diagnostics);
+}
+
+}  // namespace ascendsim
