@@ -156,7 +156,10 @@ class RemedySearch {
       Deployment shorter = now_;
       shorter.limits.max_prefill_tokens = tokens;
       shorter.limits.max_input_tokens = std::min(shorter.limits.max_input_tokens, tokens);
-      if (consider(fmt::format("maxPrefillTokens {} (prompts up to {} tokens)", tokens, with_commas(shorter.limits.max_input_tokens)), shorter))
+      const bool shorter_prompts = shorter.limits.max_input_tokens < now_.limits.max_input_tokens;
+      if (consider(shorter_prompts ? fmt::format("maxPrefillTokens and maxInputTokenLen {} (shorter prompts)", tokens)
+                                   : fmt::format("maxPrefillTokens {}", tokens),
+                   shorter))
         return;
     }
   }
@@ -180,8 +183,8 @@ class RemedySearch {
         l.dp *= factor;
       l.moe_ep *= factor;
       if (wider.model.experts % l.moe_ep != 0 || wider.model.heads % l.tp != 0) continue;
-      const std::string change = fmt::format("worldSize {} (dp {}, cp {}, tp {}, moe_ep {}, moe_tp {})", l.world(), l.dp, l.cp,
-                                             l.tp, l.moe_ep, l.moe_tp);
+      const std::string change = fmt::format("worldSize {} (dp {}, cp {}, sp {}, tp {}, moe_ep {}, moe_tp {})", l.world(),
+                                             l.dp, l.cp, l.sp, l.tp, l.moe_ep, l.moe_tp);
       if (consider(change, wider)) return;
       // More DP groups gather more rows: a prefill step of one longest prompt each may be what is left to give.
       if (wider.limits.max_prefill_tokens <= wider.limits.max_input_tokens) continue;

@@ -1,7 +1,7 @@
 #include "strategies/pricing.h"
 
 #include <algorithm>
-#include <map>
+#include <cmath>
 
 #include "sim/executor.h"
 #include "sim/verifier.h"
@@ -212,7 +212,16 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
   for (std::size_t c = 1; c < swept.classes.size(); ++c)
     if (busy(c) > busy(slowest)) slowest = c;
   const ClassTime& t = swept.classes[slowest];
-  const auto category = [&](Category c) { return t.by_category[static_cast<std::size_t>(c)]; };
+  // Where two lanes compute at once, busy times overlap: the parts share the time in which anything computes.
+  Duration busy_sum{};
+  for (const Category c : {Category::kAttention, Category::kLinear, Category::kMoe, Category::kVector})
+    busy_sum += t.by_category[static_cast<std::size_t>(c)];
+  const auto category = [&](Category c) {
+    const Duration spent = t.by_category[static_cast<std::size_t>(c)];
+    if (busy_sum == t.computing) return spent;
+    const double share = static_cast<double>(spent.count()) / static_cast<double>(busy_sum.count());
+    return Duration(std::llround(share * static_cast<double>(t.computing.count())));
+  };
   StepTime out{.total = swept.finish,
                .classes = folding.classes(),
                .operators = priced[slowest].program.operators.size(),

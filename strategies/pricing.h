@@ -40,8 +40,8 @@ struct StepTime {
   Duration total{};
   int classes = 0;
   std::size_t operators = 0;           // of one rank
-  // Of the slowest rank: total = computing + exposed communication + host + idle. attention .. vector are busy times; they
-  // sum to `computing` unless two lanes compute at once.
+  // Of the slowest rank: total = computing + exposed communication + host + idle. attention .. vector sum to `computing`:
+  // busy times, scaled down alike where two lanes compute at once.
   Duration computing{}, attention{}, linear{}, moe{}, vector{}, communication{}, exposed_communication{}, waiting{}, host{}, idle{};
   Duration speed_of_light{};
   MatrixFlops flops{};                 // of the slowest rank
