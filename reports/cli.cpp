@@ -18,15 +18,17 @@ namespace ascendsim {
 namespace {
 
 constexpr std::int64_t kMostTokens = 1 << 24, kMostRequests = 1 << 20, kMostServers = 4096, kMostRows = 1 << 20;
+constexpr std::int64_t kMostRingRanks = 1024, kMostRingTokens = (1 << 20) - 1, kMostRingHeads = 1024;
 constexpr std::string_view kEnvironment[] = {"NPU_MEMORY_FRACTION", "MINDIE_ASYNC_SCHEDULING_ENABLE"};
 
 // Options as they were written. Everything is text here, so that every mistake gets a message of ours.
 struct Written {
   std::vector<std::string> words, env, set;
   std::string hardware, servers, die, model, quantisation, role, input, output, batch, top, format, output_file;
+  std::string strategy, partition, cp, tp, tokens, heads, interleave, dtype, lse_dtype;
   std::string prefix_hit, acceptance, engine_version, from, only_case;
   std::string prefill, decode, prefill_hardware, decode_hardware, prefill_servers, decode_servers;
-  bool json = false, strict = false, verbose = false, print_config = false, schema = false, help = false,
+  bool all = false, json = false, strict = false, verbose = false, print_config = false, schema = false, help = false,
        version = false, explain = false;
 };
 
@@ -80,6 +82,20 @@ constexpr OptionSpec kOptions[] = {
     {"--print-config", "", nullptr, &Written::print_config, kDeploymentOptions,
      "print the effective configuration and where each value comes from"},
     {"--top", "N", &Written::top, nullptr, kTopOption, "operators shown per phase [default: 10]"},
+    {"--strategy", "NAME", &Written::strategy, nullptr, kRingOptions,
+     "ring, tp, mindie-cp, mindie-sp, vllm-pcp, vllm-dcp or vllm-pcp-dcp (both)"},
+    {"--all", "", nullptr, &Written::all, kRingOptions, "all strategies, partitions and number types"},
+    {"--partition", "NAME", &Written::partition, nullptr, kRingOptions,
+     "of a ring: contiguous, zigzag or round-robin [default: zigzag]"},
+    {"--cp,--ranks,--pcp", "N", &Written::cp, nullptr, kRingOptions, "ranks that share a sequence (also --ranks, --pcp)"},
+    {"--tp,--sp,--dcp", "N", &Written::tp, nullptr, kRingOptions,
+     "ranks that share the heads, and in decode the cache (also --sp, --dcp)"},
+    {"--tokens", "N", &Written::tokens, nullptr, kRingOptions, "length of the sequence [default: 512]"},
+    {"--heads", "N", &Written::heads, nullptr, kRingOptions, "attention heads [default: 8]"},
+    {"--interleave", "N", &Written::interleave, nullptr, kRingOptions, "tokens a turn of vLLM's cache [default: 128]"},
+    {"--dtype", "TYPE", &Written::dtype, nullptr, kRingOptions, "fp64, fp32, fp16 or bf16 [default: fp64]"},
+    {"--lse-dtype", "TYPE", &Written::lse_dtype, nullptr, kRingOptions,
+     "fp32, fp16 or bf16: of the log-sum-exp where it is merged [default: the engine's]"},
     {"--strict", "", nullptr, &Written::strict, kDeploymentOptions, "warnings count as errors"},
     {"--format", "FORMAT", &Written::format, nullptr, 0, "table, json, md or csv [default: table]"},
     {"--json", "", nullptr, &Written::json, 0, "the same as --format json"},
@@ -196,6 +212,7 @@ class Reader {
     o.output = count("--output", written_.output, kMostTokens, "1024, 1K, 1k");
     o.batch = count("--batch", written_.batch, kMostRequests, "16");
     o.servers = count("--servers", written_.servers, kMostServers, "2");
+    read_ring(o.ring);
     o.prefill_servers = count("--prefill-servers", written_.prefill_servers, kMostServers, "2");
     o.decode_servers = count("--decode-servers", written_.decode_servers, kMostServers, "2");
     if (written_.prefix_hit == "0")
@@ -238,6 +255,19 @@ class Reader {
     wrong(fmt::format("unknown {} '{}'", name, text),
           near.empty() ? fmt::format("one of: {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", near));
     return std::nullopt;
+  }
+
+  void read_ring(RingOptions& r) {
+    r.all = written_.all;
+    r.strategy = written_.strategy;
+    r.partition = written_.partition;
+    r.dtype = written_.dtype;
+    r.lse_dtype = written_.lse_dtype;
+    r.cp = count("--cp", written_.cp, kMostRingRanks, "2");
+    r.tp = count("--tp", written_.tp, kMostRingRanks, "4");
+    r.tokens = count("--tokens", written_.tokens, kMostRingTokens, "512");
+    r.heads = count("--heads", written_.heads, kMostRingHeads, "8");
+    r.interleave = count("--interleave", written_.interleave, kMostRingTokens, "128");
   }
 
   static constexpr std::pair<std::string_view, FileKind> kFileKinds[] = {{"mindie", FileKind::kMindie},

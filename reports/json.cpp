@@ -116,7 +116,7 @@ Json by_side(Role role, Json value) {
 Json shortage_json(const MemoryPerRank& m, const std::vector<Remedy>& remedies) {
   return {{"need_bytes", m.peak().count()},
           {"have_bytes", m.allowed.count()},
-          {"largest", m.largest()},
+          {"largest", m.largest().name},
           {"remedies", remedies_json(remedies)}};
 }
 

@@ -31,7 +31,10 @@ Shortage shortage_of(const Subject& subject, const MemoryPerRank& m, const Libra
   Shortage out{facts("It does not fit", "shortage"),
                remedies(s.deployment, subject.workload, s.stack, s.facts, s.capacity(), libraries.schemes),
                {}};
-  out.need.rows = {{"need", precise_gib(m.peak())}, {"have", precise_gib(m.allowed)}, {"largest", m.largest()}};
+  const MemoryPerRank::Part largest = m.largest();
+  std::string contributor = fmt::format("{}, {}", largest.name, precise_gib(largest.bytes));
+  if (largest.bytes > m.capacity) contributor += fmt::format(": alone more than the {} of a die", precise_gib(m.capacity));
+  out.need.rows = {{"need", precise_gib(m.peak())}, {"have", precise_gib(m.allowed)}, {"largest", contributor}};
   out.remedy_table = {"What would fit",
                       "remedies",
                       Table::Shape::kGrid,

@@ -12,6 +12,13 @@
 
 namespace ascendsim {
 
+// Of `ring`. Empty: the strategy's own default.
+struct RingOptions {
+  std::string strategy, partition, dtype, lse_dtype;
+  std::optional<std::int64_t> cp, tp, tokens, heads, interleave;
+  bool all = false;
+};
+
 // Whose file it is.
 enum class FileKind : std::uint8_t { kByContent, kMindie, kOwn };
 
@@ -19,6 +26,7 @@ struct Options {
   std::vector<std::string> words;  // without a dash: files, or what to list
   std::string hardware, die, model, quantisation, memory_fraction, output_file, engine_version;
   std::optional<Role> role;
+  RingOptions ring;
   std::optional<std::int64_t> input, output, batch, servers, prefix_hit;
   std::optional<bool> async_scheduling;
   std::vector<double> acceptance;

@@ -13,6 +13,7 @@ constexpr OperatorType kAllGather{"all_gather", nullptr, Primitive::kAllGather};
 constexpr OperatorType kReduceScatter{"reduce_scatter", nullptr, Primitive::kReduceScatter};
 constexpr OperatorType kAllReduce{"all_reduce", nullptr, Primitive::kAllReduce};
 constexpr OperatorType kAllToAll{"all_to_all", nullptr, Primitive::kAllToAll};
+constexpr OperatorType kShift{"shift", nullptr, Primitive::kShift};
 
 bool same_operator(const Operator& a, const Operator& b) {
   return a.type == b.type && std::string_view(a.label) == b.label && a.params == b.params && a.operands == b.operands &&
@@ -49,11 +50,13 @@ std::string_view to_text(Primitive p) {
     case Primitive::kAllToAll: return "all-to-all";
     case Primitive::kDispatch: return "dispatch";
     case Primitive::kCombine: return "combine";
+    case Primitive::kShift: return "shift";
   }
   return "?";
 }
 
 Bytes bytes_sent(Primitive primitive, const CollectiveParams& c) {
+  if (primitive == Primitive::kShift) return c.bytes;
   const std::int64_t share = c.bytes.count() / c.ranks * (c.ranks - 1) + c.bytes.count() % c.ranks * (c.ranks - 1) / c.ranks;
   return Bytes(primitive == Primitive::kAllReduce ? 2 * share : share);
 }
@@ -139,6 +142,25 @@ Value ProgramBuilder::state(Dtype dtype, std::int64_t rows, std::int64_t columns
                      static_cast<std::uint32_t>(program_.slices.size() - 1)});
 }
 
+Value ProgramBuilder::add_scattered(BufferKind kind, Dtype dtype, std::int64_t columns, TensorSlice slice,
+                                    std::vector<std::int32_t> rows) {
+  const auto count = static_cast<std::int64_t>(rows.size());
+  program_.rows.push_back(std::move(rows));
+  slice.row_list = static_cast<std::uint32_t>(program_.rows.size());
+  slice.layer = slice.layer >= 0 ? slice.layer : layer_;
+  program_.slices.push_back(slice);
+  return add_buffer({kind, dtype, static_cast<std::int32_t>(columns), count, 0,
+                     static_cast<std::uint32_t>(program_.slices.size() - 1)});
+}
+
+Value ProgramBuilder::input(Dtype dtype, std::int64_t columns, TensorSlice slice, std::vector<std::int32_t> rows) {
+  return add_scattered(BufferKind::kInput, dtype, columns, slice, std::move(rows));
+}
+
+Value ProgramBuilder::state(Dtype dtype, std::int64_t columns, TensorSlice slice, std::vector<std::int32_t> rows) {
+  return add_scattered(BufferKind::kState, dtype, columns, slice, std::move(rows));
+}
+
 void ProgramBuilder::fence(StreamId stream, std::uint32_t wait) {
   Operator op{.type = &kFence, .label = "fence", .wait = wait, .layer = layer_, .stream = stream};
   op.operands = static_cast<std::uint32_t>(program_.values.size());
@@ -208,6 +230,11 @@ Value ProgramBuilder::all_reduce(const char* label, Value in, Group group) {
 Value ProgramBuilder::all_to_all(const char* label, Value in, Group group, std::int64_t out_rows, std::int64_t out_columns) {
   if (group.ranks == 1) return in;
   return collective(kAllToAll, label, in, activation(in.dtype, out_rows, out_columns), group, in.bytes(), Axis::kRows);
+}
+
+void ProgramBuilder::shift(const char* label, Value in, Value out, Group group) {
+  check(group.ranks > 1 && in.columns == out.columns && in.dtype == out.dtype, "a shift needs peers and equal widths");
+  collective(kShift, label, in, out, group, in.bytes(), Axis::kRows);
 }
 
 void ProgramBuilder::exchange(const OperatorType& type, const char* label, Value in, Value out, Group group, Bytes bytes) {

@@ -44,6 +44,7 @@ struct TensorSlice {
   std::int32_t layer = -1;
   std::int32_t row = 0, column = 0, first_expert = 0;
   std::int32_t experts = 1;
+  std::uint32_t row_list = 0;      // inputs and state whose rows are scattered: 1 + index into Program::rows; 0 = rows follow `row`
   Bytes extra{};                   // quantisation scales and the like, beside the elements
 };
 
@@ -72,16 +73,25 @@ struct Value {
 };
 static_assert(sizeof(Value) == 24);
 
-enum class Primitive : std::uint8_t { kNone, kAllGather, kReduceScatter, kAllReduce, kAllToAll, kDispatch, kCombine };
+enum class Primitive : std::uint8_t { kNone, kAllGather, kReduceScatter, kAllReduce, kAllToAll, kDispatch, kCombine, kShift };
 std::string_view to_text(Primitive p);
 
 class OperatorView;
+
+// What an operator does to tensors (calculator.h), in either precision. Null: it has a cost but no mathematics yet.
+template <class Scalar>
+class Tensors;
+struct Compute {
+  void (*in_double)(const OperatorView&, Tensors<double>&) = nullptr;
+  void (*in_float)(const OperatorView&, Tensors<float>&) = nullptr;
+};
 
 // One constexpr entry per operator type; sim/ holds the entries and never knows the types.
 struct OperatorType {
   const char* name;
   Work (*work)(const OperatorView&);   // null for collectives
   Primitive primitive = Primitive::kNone;
+  Compute compute = {};
 };
 
 using StreamId = std::uint8_t;
@@ -105,7 +115,7 @@ static_assert(sizeof(Operator) == 40);
 
 enum class Axis : std::int32_t { kRows, kColumns };
 // bytes: the amount that closed forms are written in. Full output of an all-gather, full input of a reduce-scatter, the
-// vector of an all-reduce, the local buffer of an all-to-all.
+// vector of an all-reduce, the local buffer of an all-to-all or a shift.
 struct CollectiveParams {
   Bytes bytes{};
   std::int32_t ranks = 1;
@@ -120,6 +130,7 @@ struct Program {
   std::vector<Buffer> buffers;
   std::vector<TensorSlice> slices;
   std::vector<std::uint64_t> params;
+  std::vector<std::vector<std::int32_t>> rows;   // global rows of inputs and state, see TensorSlice::row_list
 
   [[nodiscard]] OperatorView view(std::size_t index) const;
   // Equal for every machine that does not look at the numbers in tensors: where a view or a slice starts may differ.
@@ -169,6 +180,9 @@ class ProgramBuilder {
   }
 
   Value input(Dtype dtype, std::int64_t rows, std::int64_t columns);
+  // The rows `rows` of the global tensor that `slice` names, in that order.
+  Value input(Dtype dtype, std::int64_t columns, TensorSlice slice, std::vector<std::int32_t> rows);
+  Value state(Dtype dtype, std::int64_t columns, TensorSlice slice, std::vector<std::int32_t> rows);
   // capacity: rows allocated, when more than are expected (routed tokens, padding).
   Value activation(Dtype dtype, std::int64_t rows, std::int64_t columns, std::int64_t capacity = 0);
   Value weight(Dtype dtype, std::int64_t inputs, std::int64_t outputs, const TensorSlice& slice);
@@ -197,6 +211,9 @@ class ProgramBuilder {
   Value reduce_scatter(const char* label, Value in, Group group);      // rows are padded up to a multiple of ranks
   Value all_reduce(const char* label, Value in, Group group);
   Value all_to_all(const char* label, Value in, Group group, std::int64_t out_rows, std::int64_t out_columns);
+  // A ring step: every member sends `in` to the next one of its group, the last to the first, and receives `out`, whose
+  // rows may be others than it sends. The kind's groups are ordered (fold.h). REQUIRES: at least two ranks.
+  void shift(const char* label, Value in, Value out, Group group);
   // A collective of an operator's own making (fused dispatch and combine): `bytes` = the local buffer that travels.
   // REQUIRES: at least two ranks.
   void exchange(const OperatorType& type, const char* label, Value in, Value out, Group group, Bytes bytes);
@@ -229,6 +246,7 @@ class ProgramBuilder {
   }
   void append_words(const void* data, std::size_t bytes);
   Value add_buffer(Buffer buffer);
+  Value add_scattered(BufferKind kind, Dtype dtype, std::int64_t columns, TensorSlice slice, std::vector<std::int32_t> rows);
   void push(const OperatorType& type, const char* label, std::uint32_t params, std::span<const Value> in,
             std::span<const Value> out, StreamId stream, std::uint8_t category, std::uint8_t group = 0);
   void fence(StreamId stream, std::uint32_t wait);

@@ -38,7 +38,7 @@ class Verifier {
 
   void exchange(const Folding::Meeting& meeting, std::span<const Arrival> arrivals) {
     const OperatorView first = view(arrivals[0]);
-    std::int64_t gathered_rows = 0;
+    std::int64_t gathered_rows = 0, received_rows = 0;
     for (const Arrival& a : arrivals) {
       const OperatorView v = view(a);
       reads_and_writes(a.rank_class, a.op);
@@ -50,11 +50,13 @@ class Verifier {
       int ranks = 0;
       for (const Folding::Member& m : meeting.members) {
         ranks += m.ranks;
-        if (m.rank_class == a.rank_class) gathered_rows += std::int64_t{v.in(0).rows} * m.ranks;
+        if (m.rank_class != a.rank_class) continue;
+        gathered_rows += std::int64_t{v.in(0).rows} * m.ranks;
+        received_rows += std::int64_t{v.out().rows} * m.ranks;
       }
       expect(v.params<CollectiveParams>().ranks == ranks, a, "another group size");
     }
-    for (const Arrival& a : arrivals) shapes(a, gathered_rows, first);
+    for (const Arrival& a : arrivals) shapes(a, gathered_rows, received_rows, first);
   }
 
  private:
@@ -67,7 +69,7 @@ class Verifier {
                              folding_.representative[static_cast<std::size_t>(a.rank_class)], op.label, a.op, op.layer, what));
   }
 
-  void shapes(const Arrival& a, std::int64_t gathered_rows, const OperatorView& first) const {
+  void shapes(const Arrival& a, std::int64_t gathered_rows, std::int64_t received_rows, const OperatorView& first) const {
     const OperatorView v = view(a);
     const auto& params = v.params<CollectiveParams>();
     switch (v.op().type->primitive) {
@@ -80,6 +82,7 @@ class Verifier {
                "other rows than its peers");
         break;
       case Primitive::kAllReduce: expect(v.in(0).rows == first.in(0).rows, a, "other rows than its peers"); break;
+      case Primitive::kShift: expect(gathered_rows == received_rows, a, "room for other rows than its peers send"); break;
       case Primitive::kAllToAll:
       case Primitive::kDispatch:
       case Primitive::kCombine:

@@ -67,10 +67,10 @@ double MemoryPerRank::smallest_fraction() const {
   return std::ceil(exact * 100 - 1e-9) / 100;
 }
 
-const char* MemoryPerRank::largest() const {
-  const std::pair<const char*, Bytes> parts[] = {{"weights", weights}, {"KV cache", kv_cache}, {"activations", activations},
+MemoryPerRank::Part MemoryPerRank::largest() const {
+  const Part parts[] = {{"weights", weights}, {"KV cache", kv_cache}, {"activations", activations},
                                                  {"communication buffers", communication}, {"runtime", runtime}};
-  return std::ranges::max_element(parts, {}, &std::pair<const char*, Bytes>::second)->first;
+  return *std::ranges::max_element(parts, {}, &Part::bytes);
 }
 
 MemoryPerRank memory_per_rank(const Deployment& d, const Workload& w, const Stack& stack, const KernelFacts& facts,

@@ -37,8 +37,12 @@ struct MemoryPerRank {
   [[nodiscard]] bool fits() const { return peak() <= allowed; }
   // The smallest NPU_MEMORY_FRACTION that starts this workload, rounded up to 0.01; above 1 when none does.
   [[nodiscard]] double smallest_fraction() const;
-  // name of the largest of the five parts
-  [[nodiscard]] const char* largest() const;
+  struct Part {
+    const char* name;
+    Bytes bytes;
+  };
+  // The largest of the five parts.
+  [[nodiscard]] Part largest() const;
 };
 
 MemoryPerRank memory_per_rank(const Deployment& deployment, const Workload& workload, const Stack& stack,

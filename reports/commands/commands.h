@@ -18,7 +18,8 @@ enum OptionGroup : std::uint32_t {
   kDiagnosticFormats = 8,  // short and github beside the other formats
   kPairOptions = 16,       // prefill, decode and what differs between them
   kSchemaOption = 32,
-  kCaseOptions = 64,  // case, explain
+  kRingOptions = 64,       // strategy, degrees, sizes and number types of a calculation
+  kCaseOptions = 128,  // case, explain
 };
 
 struct Reply {
@@ -46,6 +47,7 @@ Reply answer_run(const Options& options, Diagnostics& diagnostics);
 Reply answer_pair(const Options& options, Diagnostics& diagnostics);  // of run: --prefill and --decode
 Reply answer_check(const Options& options, Diagnostics& diagnostics);
 Reply answer_mem(const Options& options, Diagnostics& diagnostics);
+Reply answer_ring(const Options& options, Diagnostics& diagnostics);
 Reply answer_convert(const Options& options, Diagnostics& diagnostics);
 Reply answer_explain(const Options& options, Diagnostics& diagnostics);
 Reply answer_validate(const Options& options, Diagnostics& diagnostics);

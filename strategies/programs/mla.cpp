@@ -3,6 +3,7 @@
 // latent itself. Context parallelism gathers the latent of the whole prompt once and expands it on every rank, then calls
 // the kernel block by block in ring order (documented as a ring; the code has no point-to-point transfer).
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "strategies/partitions.h"
@@ -220,13 +221,14 @@ Value mla_decode(RankStep& s, Value residual) {
                                            .key_width = static_cast<std::int32_t>(s.m.cache_width()),
                                            .latent_width = static_cast<std::int32_t>(s.m.kv_rank),
                                            .context = s.rows * s.cached_tokens,
-                                           .cache_rows = s.load.sequences * s.cached_tokens},
+                                           .cache_rows = s.load.sequences * s.cached_tokens,
+                                           .scale = 1 / std::sqrt(static_cast<double>(s.m.qk_width()))},
                                           q, cache, Dtype::kFp32);
   Value out = partial.out;
   if (s.l.kv_shards() > 1) {
     const std::int64_t width = s.m.kv_rank + 1;
     s.category(Category::kVector);
-    Value packed = pack_partial(s.p, "out_lse_pack", partial, core_heads * width);
+    Value packed = pack_partial(s.p, "out_lse_pack", partial, s.d.dtype);
     packed = s.p.all_to_all("out_lse_exchange", packed, s.group(Group::kAttnSp), s.rows * s.l.sp, s.heads * width);
     packed = s.p.all_gather("out_lse_gather", packed, s.group(Group::kAttnCp));
     s.category(Category::kAttention);

@@ -132,7 +132,7 @@ TEST(MemoryPerRank, TheContextExampleFitsAt92PercentAndNotAt80) {
   EXPECT_TRUE(fits.fits());
   EXPECT_FALSE(not_fits.fits());
   EXPECT_EQ(fits.peak(), not_fits.peak());
-  EXPECT_STREQ(not_fits.largest(), "weights");
+  EXPECT_STREQ(not_fits.largest().name, "weights");
   EXPECT_EQ(not_fits.kv_blocks, 0);
 }
 

@@ -277,7 +277,7 @@ TEST(MergePartials, ByHand) {
 TEST(PackPartial, MovesOutputAndLogSumExp) {
   const Work w = work_of([](ProgramBuilder& p) {
     const Partial partial{p.input(Dtype::kFp16, 2, 16 * 512), p.input(Dtype::kFp32, 2, 16)};
-    pack_partial(p, "pack", partial, 16 * 513);
+    pack_partial(p, "pack", partial, Dtype::kFp16);
   });
   expect_family(w, Kernel::kDataMovement);
   EXPECT_EQ(w.read.count(), 2 * 2 * 16 * 512 + 4 * 2 * 16);

@@ -14,6 +14,7 @@ namespace ascendsim {
 struct AttentionBlock {
   std::int32_t q_row = 0, q_rows = 0, k_row = 0, k_rows = 0;
   std::int32_t causal = 0, shift = 0;
+  [[nodiscard]] std::int64_t visible(std::int64_t row) const;   // keys that query row `row` of the block sees
   [[nodiscard]] std::int64_t pairs() const;
 };
 
@@ -24,11 +25,13 @@ struct PrefillCore {
   double softmax_ops_per_row = 0;      // start-up of a row of queries, per head and call
   std::int32_t blocks = 0;
   std::int32_t accumulate = 0;         // merges into (out, lse) of an earlier call instead of starting them
+  double scale = 0;                    // of the scores; 0 = key_width^-0.5
   static constexpr bool kPaddingFree = true;
 };
-static_assert(sizeof(PrefillCore) == 6 * sizeof(std::int32_t) + 2 * sizeof(double));
+static_assert(sizeof(PrefillCore) == 6 * sizeof(std::int32_t) + 3 * sizeof(double));
 // One kernel call over `blocks` (of one or many sequences). q [T, heads * key_width], k [Tk, heads * key_width],
-// v [Tk, heads * value_width], out [T, heads * value_width] and lse [T, heads] are written in place.
+// v [Tk, heads * value_width], out [T, heads * value_width] and lse [T, heads] are written in place. Rows that see no key
+// get out = 0 and lse = -inf, the neutral element of every merge.
 void attend(ProgramBuilder& p, const char* label, PrefillCore core, std::span<const AttentionBlock> blocks, Value q, Value k,
             Value v, Value out, Value lse);
 
@@ -38,18 +41,29 @@ struct DecodeCore {
   std::int32_t latent_width = 0;       // 512: values are the first columns of the cached row
   std::int64_t context = 0;            // cached rows that each query row attends to on this rank, summed over the rows
   std::int64_t cache_rows = 0;         // rows streamed from memory: sequences share nothing, drafts share their sequence's
+  std::int64_t blocks = 0;
+  double scale = 0;                    // of the scores: that of the expanded form
+  static constexpr bool kPaddingFree = true;
 };
+static_assert(sizeof(DecodeCore) == 4 * sizeof(std::int64_t) + 2 * sizeof(std::int32_t) + sizeof(double));
 // q [b, heads * 576] against cache [rows, 576] (or int8 latent and 16-bit rope key side by side: 640 byte columns)
-// -> out [b, heads * 512], lse [b, heads].
+// -> out [b, heads * 512], lse [b, heads]. blocks: which cached rows each query sees, `context` pairs in all; costs do not
+// need them.
 struct Partial {
   Value out, lse;
 };
-Partial attend_absorbed(ProgramBuilder& p, const char* label, DecodeCore core, Value q, Value cache, Dtype lse_type);
+Partial attend_absorbed(ProgramBuilder& p, const char* label, DecodeCore core, Value q, Value cache, Dtype lse_type,
+                        std::span<const AttentionBlock> blocks = {});
 
-// out and lse of every head side by side in one 16-bit buffer [rows, columns], ready to be exchanged.
-Value pack_partial(ProgramBuilder& p, const char* label, const Partial& partial, std::int64_t columns);
+// out and lse of every head side by side in one buffer [rows, heads * (width + 1)], ready to be exchanged.
+Value pack_partial(ProgramBuilder& p, const char* label, const Partial& partial, Dtype type);
 
-// parts * [b, heads * (width + 1)] stacked -> [b, heads * width]: o = sum_i exp(lse_i - lse) o_i in fp32.
+// parts * [b, heads * (width + 1)] stacked -> [b, heads * width]: lse = log sum_i exp(lse_i), o = sum_i exp(lse_i - lse) o_i
+// in fp32 (FaUpdate of MindIE, npu_attention_update of vLLM-Ascend). merge_with_lse returns the lse too, in fp32.
+Partial merge_with_lse(ProgramBuilder& p, const char* label, Value stacked, int parts, std::int64_t rows, std::int64_t columns);
+// The same for two sets, in place: o -= sigmoid(lse_b - lse) (o - o_b), lse -= log sigmoid(lse - lse_b)
+// (zhuzilin/ring-flash-attention, ring_flash_attn/utils.py).
+void merge_into(ProgramBuilder& p, const char* label, const Partial& block, const Partial& into);
 Value merge_partials(ProgramBuilder& p, const char* label, Value stacked, int parts, std::int64_t rows, std::int64_t columns);
 
 }  // namespace ascendsim

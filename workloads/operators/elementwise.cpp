@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sim/tensors.h"
 #include "workloads/kernels.h"
 
 namespace ascendsim {
@@ -33,18 +34,70 @@ Work gather_work(const OperatorView& v) {
   return {.family = family(Kernel::kDataMovement), .read = v.in(0).bytes() + v.out().bytes(), .written = v.out().bytes()};
 }
 
+struct Heads {
+  std::int32_t count;
+};
+
+struct Runs {
+  std::int64_t count;
+};
+
+// Rows beyond the source's are padding: zeros.
+template <class Scalar>
+void copy_math(const OperatorView& op, Tensors<Scalar>& t) {
+  const auto x = t[op.in(0)];
+  auto y = t[op.out()];
+  y.topRows(x.rows()) = x;
+  y.bottomRows(y.rows() - x.rows()).setZero();
+}
+
+template <class Scalar>
+void select_math(const OperatorView& op, Tensors<Scalar>& t) {
+  const auto x = t[op.in(0)];
+  auto y = t[op.out()];
+  Eigen::Index at = 0;
+  for (const RowRun& run : op.tail<Runs, RowRun>(static_cast<std::size_t>(op.params<Runs>().count))) {
+    y.middleRows(at, run.rows) = x.middleRows(run.first, run.rows);
+    at += run.rows;
+  }
+}
+
+template <class Scalar>
+void add_math(const OperatorView& op, Tensors<Scalar>& t) {
+  t[op.out()] += t[op.in(0)];
+}
+
+// Per head [a of the head | b]: b is every head's own part, or one that all share.
+template <class Scalar>
+void concat_math(const OperatorView& op, Tensors<Scalar>& t) {
+  const Eigen::Index heads = op.params<Heads>().count;
+  const auto a = t[op.in(0)], b = t[op.in(1)];
+  auto y = t[op.out()];
+  const Eigen::Index width = y.cols() / heads, left = a.cols() / heads, right = width - left;
+  for (Eigen::Index h = 0; h < heads; ++h) {
+    y.middleCols(h * width, left) = a.middleCols(h * left, left);
+    y.middleCols(h * width + left, right) = b.middleCols(b.cols() == right ? 0 : h * right, right);
+  }
+}
+
+constexpr Compute kCopyMath{copy_math<double>, copy_math<float>};
+constexpr Compute kSelectMath{select_math<double>, select_math<float>};
+constexpr Compute kAddMath{add_math<double>, add_math<float>};
+constexpr Compute kConcatMath{concat_math<double>, concat_math<float>};
+
 constexpr OperatorType kRmsNorm{"rms_norm", vector_work};
 constexpr OperatorType kAddRmsNorm{"add_rms_norm", vector_work};
 constexpr OperatorType kRope{"rope", vector_work};
 constexpr OperatorType kKvNormRopeCache{"kv_norm_rope_cache", vector_work};
 constexpr OperatorType kQuantise{"quantise", vector_work};
 constexpr OperatorType kSwiglu{"swiglu", vector_work};
-constexpr OperatorType kCast{"cast", vector_work};
-constexpr OperatorType kAdd{"add", vector_work};
+constexpr OperatorType kCast{"cast", vector_work, Primitive::kNone, kCopyMath};
+constexpr OperatorType kAdd{"add", vector_work, Primitive::kNone, kAddMath};
 constexpr OperatorType kSample{"sample", vector_work};
-constexpr OperatorType kCopyRows{"copy_rows", movement_work};
-constexpr OperatorType kConcatKey{"concat_key", movement_work};
-constexpr OperatorType kTranspose{"transpose", movement_work};
+constexpr OperatorType kCopyRows{"copy_rows", movement_work, Primitive::kNone, kCopyMath};
+constexpr OperatorType kSelectRows{"select_rows", movement_work, Primitive::kNone, kSelectMath};
+constexpr OperatorType kConcatKey{"concat_key", movement_work, Primitive::kNone, kConcatMath};
+constexpr OperatorType kTranspose{"transpose", movement_work, Primitive::kNone, kCopyMath};
 constexpr OperatorType kEmbed{"embed", gather_work};
 
 // square, accumulate, scale by 1/rms, scale by the weight; one more for the residual sum
@@ -103,9 +156,23 @@ Value copy_rows(ProgramBuilder& p, const char* label, Value x, std::int64_t rows
   return y;
 }
 
+Value select_rows(ProgramBuilder& p, const char* label, Value x, std::span<const RowRun> runs) {
+  std::int64_t rows = 0;
+  for (const RowRun& run : runs) rows += run.rows;
+  const Value y = p.activation(x.dtype, rows, x.columns);
+  p.apply(kSelectRows, label, Runs{static_cast<std::int64_t>(runs.size())}, runs, {x}, {y});
+  return y;
+}
+
 Value concat_key(ProgramBuilder& p, const char* label, Value k_nope, Value k_rope, int heads) {
   const Value y = p.activation(k_nope.dtype, k_nope.rows, k_nope.columns + std::int64_t{k_rope.columns} * heads);
-  p.apply(kConcatKey, label, kOneOp, {k_nope, k_rope}, {y});
+  p.apply(kConcatKey, label, Heads{heads}, {k_nope, k_rope}, {y});
+  return y;
+}
+
+Value concat_heads(ProgramBuilder& p, const char* label, Value a, Value b, int heads) {
+  const Value y = p.activation(a.dtype, a.rows, std::int64_t{a.columns} + b.columns);
+  p.apply(kConcatKey, label, Heads{heads}, {a, b}, {y});
   return y;
 }
 

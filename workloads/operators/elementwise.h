@@ -2,6 +2,8 @@
 // operations per element are algorithmic counts (an FMA counts 2).
 #pragma once
 
+#include <span>
+
 #include "sim/program.h"
 
 namespace ascendsim {
@@ -21,8 +23,15 @@ Value cast(ProgramBuilder& p, const char* label, Value x, Dtype out);
 void add(ProgramBuilder& p, const char* label, Value into, Value x);
 // Copies rows (index_select, gather of last tokens, padding): pure data movement.
 Value copy_rows(ProgramBuilder& p, const char* label, Value x, std::int64_t rows);
+// The same for any runs of rows, one after another: reorders what a gather brought in rank order.
+struct RowRun {
+  std::int32_t first = 0, rows = 0;
+};
+Value select_rows(ProgramBuilder& p, const char* label, Value x, std::span<const RowRun> runs);
 // The shared rope key [m, 64] repeated to all heads beside k_nope [m, heads * 128] -> [m, heads * 192].
 Value concat_key(ProgramBuilder& p, const char* label, Value k_nope, Value k_rope, int heads);
+// a [m, heads * x] and b [m, heads * y] -> [m, heads * (x + y)], head by head.
+Value concat_heads(ProgramBuilder& p, const char* label, Value a, Value b, int heads);
 // Rearranges a weight on the fly (MindIE transposes W_UK and W_UV in every prefill).
 Value transpose(ProgramBuilder& p, const char* label, Value w);
 // Token ids [m, 1] -> rows of the embedding table [vocabulary, n].

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "sim/tensors.h"
 #include "workloads/kernels.h"
 
 namespace ascendsim {
@@ -88,8 +89,34 @@ Work grouped_work(const OperatorView& v) {
           .bytes_b = element_bytes(w.dtype)};
 }
 
-constexpr OperatorType kLinear{"linear", linear_work};
-constexpr OperatorType kPerHeadLinear{"per_head_linear", per_head_work};
+template <class Scalar>
+void multiply(const OperatorView& op, Tensors<Scalar>& t) {
+  check(bits(op.in(1).dtype) >= 16, "the calculator multiplies no quantised weights yet");
+  t.multiply(t[op.out()], t[op.in(0)], t[op.in(1)]);
+}
+
+// A weight that keeps its buffer's shape is [k, heads * n]. One that was reshaped lies as [n, heads * k] and is read
+// transposed: W_UK, made for expanding keys, absorbs queries.
+template <class Scalar>
+void multiply_per_head(const OperatorView& op, Tensors<Scalar>& t) {
+  const int heads = op.params<PerHead>().heads;
+  const auto x = t[op.in(0)];
+  auto y = t[op.out()];
+  const auto& w = t.whole(op.in(1));
+  const Eigen::Index k = x.cols() / heads, n = y.cols() / heads;
+  const bool transposed = op.in(1).columns != w.cols();
+  for (Eigen::Index h = 0; h < heads; ++h) {
+    auto out = y.middleCols(h * n, n);
+    if (transposed) t.multiply(out, x.middleCols(h * k, k), w.middleCols(h * k, k).transpose());
+    else t.multiply(out, x.middleCols(h * k, k), w.middleCols(h * n, n));
+  }
+}
+
+constexpr Compute kLinearMath{multiply<double>, multiply<float>};
+constexpr Compute kPerHeadMath{multiply_per_head<double>, multiply_per_head<float>};
+
+constexpr OperatorType kLinear{"linear", linear_work, Primitive::kNone, kLinearMath};
+constexpr OperatorType kPerHeadLinear{"per_head_linear", per_head_work, Primitive::kNone, kPerHeadMath};
 constexpr OperatorType kGroupedLinear{"grouped_linear", grouped_work};
 
 // Exact squaring instead of libm's pow, whose last bits differ between processors.

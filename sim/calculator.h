@@ -1,0 +1,64 @@
+// The calculator: carries the programs of all ranks out on real numbers, every rank with only the tensors that it owns;
+// collectives copy between ranks. Operators do their mathematics (OperatorType::compute); one that has none is an
+// InternalError with its name.
+//
+// Collectives are performed so that every byte that crosses from one rank to another is copied once and counted:
+// all-gather = each member's share to each other member; reduce-scatter = each member's part of a share to the share's
+// owner, summed in group order; all-reduce = both; all-to-all = the part for each other member. Shares of an all-to-all
+// follow from the shapes: columns are cut and rows stacked ([r, n c] -> [n r, c]), rows cut and columns joined
+// ([n r, c] -> [r, n c]), or rows cut and stacked when the shape stays.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "sim/drive.h"
+#include "sim/tensors.h"
+
+namespace ascendsim {
+
+// Whether numbers are rounded to the type of the buffer that they are written to (16-bit types are emulated), or kept in
+// the precision of the arithmetic.
+struct NumberFormats {
+  bool round_inputs = false;    // weights, inputs, state
+  bool round_results = false;   // whatever operators and collectives write
+};
+
+// REQUIRES: one program a rank; they and the groups outlive the calculator.
+template <class Scalar>
+class Calculator {
+ public:
+  Calculator(std::span<const Program* const> programs, std::span<const GroupKind> kinds, NumberFormats formats);
+
+  void run();
+
+  Tensors<Scalar>& rank(std::size_t r) { return tensors_[r]; }
+
+  // The machine's part (drive.h).
+  void local(int rank, std::size_t op);
+  void exchange(const Folding::Meeting& meeting, std::span<const Arrival> arrivals);
+
+ private:
+  using Matrix = typename Tensors<Scalar>::Matrix;
+  using View = typename Tensors<Scalar>::View;
+  struct Member {
+    std::size_t rank;
+    OperatorView op;
+    Matrix sent;
+  };
+
+  std::vector<Member> in_group_order(const Folding::Meeting& meeting, std::span<const Arrival> arrivals);
+  void copy(const Member& from, const Member& to, View target, const Eigen::Ref<const Matrix>& source);
+  void all_gather(std::span<const Member> group);
+  void reduce_scatter(std::span<const Member> group);
+  void all_reduce(std::span<const Member> group);
+  void all_to_all(std::span<const Member> group);
+  void shift(std::span<const Member> group);
+
+  std::span<const Program* const> programs_;
+  std::span<const GroupKind> kinds_;
+  NumberFormats formats_;
+  std::vector<Tensors<Scalar>> tensors_;
+};
+
+}  // namespace ascendsim
