@@ -40,7 +40,7 @@ Result result_of(const ValidationCase& c, const Libraries& libraries, std::vecto
   if (!c.needs.empty() || c.what.empty()) return r;
   Diagnostics found;
   const auto outcome = evaluate(c, libraries, found);
-  for (const Diagnostic& d : found.all())   // what a deployment leaves to defaults is no news here
+  for (const Diagnostic& d : found.all())  // what a deployment leaves to defaults is no news here
     if (d.severity != Severity::kNote) diagnostics.add(d);
   if (!outcome) return r;
   r.predicted = outcome->predicted;
@@ -66,11 +66,16 @@ void unknown_case(const std::string& wanted, const std::vector<CaseFile>& files,
 
 std::string value_text(const Metric& metric, double value) {
   switch (metric.unit) {
-    case Unit::kTime: return to_text(duration_from_seconds(value));
-    case Unit::kBytes: return to_text(Bytes(std::llround(value)));
-    case Unit::kFlopRate: return scaled_text(value, "FLOP/s");
-    case Unit::kByteRate: return to_text(BytesPerSecond(value));
-    case Unit::kText: return "";
+    case Unit::kTime:
+      return to_text(duration_from_seconds(value));
+    case Unit::kBytes:
+      return to_text(Bytes(std::llround(value)));
+    case Unit::kFlopRate:
+      return scaled_text(value, "FLOP/s");
+    case Unit::kByteRate:
+      return to_text(BytesPerSecond(value));
+    case Unit::kText:
+      return "";
   }
   return "";
 }
@@ -87,18 +92,36 @@ Cell percent_cell(double share) { return {fmt::format("{:+.1f} %", 100 * share),
 Cell share_text(double share) { return {fmt::format("{:.1f} %", 100 * share), fmt::to_string(share)}; }
 
 Table case_table(std::string title, std::string key) {
-  return {std::move(title), std::move(key), Table::Shape::kGrid,
-          {{"id", "id"}, {"stack", "stack"}, {"split", "split"}, {"metric", "metric"}, {"published", "published", true},
-           {"predicted", "predicted", true}, {"error", "error", true}, {"needs", "needs"}, {"definition", "definition"},
-           {"source", "source"}, {"note", "note"}},
+  return {std::move(title),
+          std::move(key),
+          Table::Shape::kGrid,
+          {{"id", "id"},
+           {"stack", "stack"},
+           {"split", "split"},
+           {"metric", "metric"},
+           {"published", "published", true},
+           {"predicted", "predicted", true},
+           {"error", "error", true},
+           {"needs", "needs"},
+           {"definition", "definition"},
+           {"source", "source"},
+           {"note", "note"}},
           {}};
 }
 
 std::vector<Cell> case_row(const Result& r) {
   const ValidationCase& c = r.of;
-  return {c.id, c.stack, to_text(c.split), c.metric->name, value_cell(c, c.published),
-          r.error ? value_cell(c, r.predicted) : Cell(""), r.error ? percent_cell(*r.error) : Cell(""),
-          c.needs, c.definition, c.source, c.note};
+  return {c.id,
+          c.stack,
+          to_text(c.split),
+          c.metric->name,
+          value_cell(c, c.published),
+          r.error ? value_cell(c, r.predicted) : Cell(""),
+          r.error ? percent_cell(*r.error) : Cell(""),
+          c.needs,
+          c.definition,
+          c.source,
+          c.note};
 }
 
 double distance(const Result& r) { return r.error ? std::abs(*r.error) : 0; }
@@ -127,14 +150,24 @@ const char* verdict_text(Verdict v) {
 
 Table summary_table(const std::vector<Result>& results, SummaryBy by) {
   const bool by_stack = by == SummaryBy::kStack;
-  Table t{by_stack ? "Summary by stack" : "Summary", by_stack ? "summary_by_stack" : "summary", Table::Shape::kGrid,
-          {{"metric", "metric"}, {"stack", "stack"}, {"split", "split"}, {"values", "values", true}, {"tables", "tables", true},
-           {"median error", "median_error", true}, {"bar", "median_bar", true}, {"within", "within", true},
-           {"share within", "share_within", true}, {"verdict", "verdict"}},
+  Table t{by_stack ? "Summary by stack" : "Summary",
+          by_stack ? "summary_by_stack" : "summary",
+          Table::Shape::kGrid,
+          {{"metric", "metric"},
+           {"stack", "stack"},
+           {"split", "split"},
+           {"values", "values", true},
+           {"tables", "tables", true},
+           {"median error", "median_error", true},
+           {"bar", "median_bar", true},
+           {"within", "within", true},
+           {"share within", "share_within", true},
+           {"verdict", "verdict"}},
           {}};
   for (const SummaryRow& r : summarise(results, by))
-    t.rows.push_back({r.name, r.stack, to_text(r.split), count_cell(r.values), count_cell(r.tables), share_text(r.median),
-                      share_text(r.bar->median), share_text(r.bar->within), share_text(r.share_within), verdict_text(r.verdict)});
+    t.rows.push_back({r.name, r.stack, to_text(r.split), count_cell(r.values), count_cell(r.tables),
+                      share_text(r.median), share_text(r.bar->median), share_text(r.bar->within),
+                      share_text(r.share_within), verdict_text(r.verdict)});
   return t;
 }
 
@@ -158,11 +191,12 @@ Table honesty_table(const std::vector<Result>& results) {
 }
 
 Table about() {
-  return list_of("About", "about",
-                 {"Written by `ascendsim validate --format md`; a test keeps it current. error = predicted / published - 1.",
-                  "A bar is met when the median |error| and 90 % of the values lie within it; judged from five test values up.",
-                  "A table counts once: its rows weigh 1 / rows each, in the median and in the share.",
-                  "fit: a figure of the catalogue or of a stack cites the value. weak: ambiguous sources, not scored."});
+  return list_of(
+      "About", "about",
+      {"Written by `ascendsim validate --format md`; a test keeps it current. error = predicted / published - 1.",
+       "A bar is met when the median |error| and 90 % of the values lie within it; judged from five test values up.",
+       "A table counts once: its rows weigh 1 / rows each, in the median and in the share.",
+       "fit: a figure of the catalogue or of a stack cites the value. weak: ambiguous sources, not scored."});
 }
 
 std::vector<Table> tables_of(const Suite& suite) {
@@ -190,7 +224,8 @@ std::vector<Table> machine_tables(const Suite& suite) {
 Suite run_suite(const Options& options, std::vector<Table>* breakdown, Diagnostics& diagnostics) {
   const Libraries libraries;
   Suite suite;
-  for (const std::string& file : files_of(options)) suite.files.push_back(load_cases(file, libraries.stacks, diagnostics));
+  for (const std::string& file : files_of(options))
+    suite.files.push_back(load_cases(file, libraries.stacks, diagnostics));
   if (diagnostics.has_errors()) throw ConfigError(diagnostics);  // a case that was misread would only add to them
   for (const CaseFile& f : suite.files)
     for (const ValidationCase& c : f.cases)

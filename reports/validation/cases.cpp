@@ -42,22 +42,32 @@ std::optional<double> base_units(const std::string& text) {
 
 std::optional<double> parse_value(Unit unit, const std::string& text) {
   switch (unit) {
-    case Unit::kTime: return base_units<Duration>(text);
-    case Unit::kBytes: return base_units<Bytes>(text);
-    case Unit::kFlopRate: return base_units<FlopsPerSecond>(text);
-    case Unit::kByteRate: return base_units<BytesPerSecond>(text);
-    case Unit::kText: return 0.0;
+    case Unit::kTime:
+      return base_units<Duration>(text);
+    case Unit::kBytes:
+      return base_units<Bytes>(text);
+    case Unit::kFlopRate:
+      return base_units<FlopsPerSecond>(text);
+    case Unit::kByteRate:
+      return base_units<BytesPerSecond>(text);
+    case Unit::kText:
+      return 0.0;
   }
   return std::nullopt;
 }
 
 std::string_view expected(Unit unit) {
   switch (unit) {
-    case Unit::kTime: return expected_unit<Duration>();
-    case Unit::kBytes: return expected_unit<Bytes>();
-    case Unit::kFlopRate: return expected_unit<FlopsPerSecond>();
-    case Unit::kByteRate: return expected_unit<BytesPerSecond>();
-    case Unit::kText: return "";
+    case Unit::kTime:
+      return expected_unit<Duration>();
+    case Unit::kBytes:
+      return expected_unit<Bytes>();
+    case Unit::kFlopRate:
+      return expected_unit<FlopsPerSecond>();
+    case Unit::kByteRate:
+      return expected_unit<BytesPerSecond>();
+    case Unit::kText:
+      return "";
   }
   return "";
 }
@@ -84,7 +94,8 @@ class CaseReader {
     read_subject(section, c);
     const ConfigNode value = section.node("value"), table = section.node("table");
     section.finish();
-    if (std::ranges::any_of(out_, [&](const ValidationCase& o) { return o.id == c.id || o.id.starts_with(c.id + "/"); }))
+    if (std::ranges::any_of(out_,
+                            [&](const ValidationCase& o) { return o.id == c.id || o.id.starts_with(c.id + "/"); }))
       diagnostics_.error("E0385", node.find("id").where(), fmt::format("two cases with the id '{}'", c.id));
     if (static_cast<bool>(value) == static_cast<bool>(table))
       diagnostics_.error("E0384", c.where, "a case has either a value or a table of values");
@@ -99,7 +110,8 @@ class CaseReader {
     const ConfigNode node = section.node(key);
     if (node.is_scalar() && !node.text().empty()) return std::string(node.text());
     const ConfigNode self = section.self();
-    diagnostics_.error("E0380", node ? node.where() : self.where(), fmt::format("a case without a {}", key), {}, question);
+    diagnostics_.error("E0380", node ? node.where() : self.where(), fmt::format("a case without a {}", key), {},
+                       question);
     return {};
   }
 
@@ -161,8 +173,8 @@ class CaseReader {
     if (c.metric == nullptr) return;
     const auto parsed = value.is_scalar() ? parse_value(c.metric->unit, c.value_text) : std::nullopt;
     if (!parsed || (c.metric->unit != Unit::kText && *parsed <= 0)) {
-      diagnostics_.error("E0382", value.where(), fmt::format("'{}' is no value of {}", c.value_text, c.metric->name), {},
-                         fmt::format("a positive number with a unit: {}", expected(c.metric->unit)));
+      diagnostics_.error("E0382", value.where(), fmt::format("'{}' is no value of {}", c.value_text, c.metric->name),
+                         {}, fmt::format("a positive number with a unit: {}", expected(c.metric->unit)));
       return;
     }
     c.published = *parsed;
@@ -233,7 +245,8 @@ ConfigNode Parameters::find(std::string_view name) {
 }
 
 void Parameters::missing(std::string_view name) {
-  diagnostics_.error("E0386", case_.subject.where(), fmt::format("{} of case {} needs '{}'", case_.what, case_.id, name));
+  diagnostics_.error("E0386", case_.subject.where(),
+                     fmt::format("{} of case {} needs '{}'", case_.what, case_.id, name));
 }
 
 std::int64_t Parameters::count(std::string_view name, std::optional<std::int64_t> fallback) {
@@ -245,7 +258,8 @@ std::int64_t Parameters::count(std::string_view name, std::optional<std::int64_t
   const auto parsed = node.is_scalar() ? parse_token_count(node.text()) : std::nullopt;
   constexpr std::int64_t kMost = 1 << 24;
   if (parsed && *parsed >= 1 && *parsed <= kMost) return *parsed;
-  diagnostics_.error("E0386", node.where(), fmt::format("{} must be a whole number from 1 to {}, got '{}'", name, kMost, node.text()));
+  diagnostics_.error("E0386", node.where(),
+                     fmt::format("{} must be a whole number from 1 to {}, got '{}'", name, kMost, node.text()));
   return 1;
 }
 

@@ -30,9 +30,9 @@ struct Metric {
 };
 
 struct ValidationCase {
-  std::string id;        // of a row of a table: "table-id/row"
-  std::string source;    // the primary one
-  std::string stack;     // "none" for measurements without an engine
+  std::string id;      // of a row of a table: "table-id/row"
+  std::string source;  // the primary one
+  std::string stack;   // "none" for measurements without an engine
   std::string definition, needs, note;
   Split split = Split::kTest;
   const Metric* metric = nullptr;

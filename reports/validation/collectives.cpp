@@ -41,7 +41,8 @@ Cluster::Span span_of(const Server& server, std::int64_t ranks) {
 
 }  // namespace
 
-std::optional<Outcome> evaluate_collective(const ValidationCase& c, const Libraries& libraries, Diagnostics& diagnostics) {
+std::optional<Outcome> evaluate_collective(const ValidationCase& c, const Libraries& libraries,
+                                           Diagnostics& diagnostics) {
   Diagnostics found;
   Parameters in(c, found);
   const Server server = libraries.catalogue.server(in.word("server"), "", found);

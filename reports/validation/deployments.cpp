@@ -21,7 +21,8 @@ Subject load(const ValidationCase& c, const std::vector<std::string>& set, const
 }
 
 double memory_of(const ValidationCase& c, const MemoryPerRank& memory) {
-  return static_cast<double>((c.metric->name == "kv_cache_per_token" ? memory.kv_bytes_per_token : memory.weights).count());
+  return static_cast<double>(
+      (c.metric->name == "kv_cache_per_token" ? memory.kv_bytes_per_token : memory.weights).count());
 }
 
 double time_of(const ValidationCase& c, const Prediction& p) {
@@ -33,7 +34,8 @@ double time_of(const ValidationCase& c, const Prediction& p) {
 
 }  // namespace
 
-std::optional<Outcome> evaluate_deployment(const ValidationCase& c, const Libraries& libraries, Diagnostics& diagnostics) {
+std::optional<Outcome> evaluate_deployment(const ValidationCase& c, const Libraries& libraries,
+                                           Diagnostics& diagnostics) {
   Diagnostics found;
   const Subject subject = load(c, {}, libraries, found);
   std::optional<Subject> before;

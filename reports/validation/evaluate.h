@@ -21,7 +21,9 @@ std::optional<Outcome> evaluate(const ValidationCase& c, const Libraries& librar
 
 // One file of evaluate each.
 std::optional<Outcome> evaluate_kernel(const ValidationCase& c, const Libraries& libraries, Diagnostics& diagnostics);
-std::optional<Outcome> evaluate_collective(const ValidationCase& c, const Libraries& libraries, Diagnostics& diagnostics);
-std::optional<Outcome> evaluate_deployment(const ValidationCase& c, const Libraries& libraries, Diagnostics& diagnostics);
+std::optional<Outcome> evaluate_collective(const ValidationCase& c, const Libraries& libraries,
+                                           Diagnostics& diagnostics);
+std::optional<Outcome> evaluate_deployment(const ValidationCase& c, const Libraries& libraries,
+                                           Diagnostics& diagnostics);
 
 }  // namespace ascendsim

@@ -1,4 +1,6 @@
 // Kernels of cases: the operators that programs are made of, built one by one and priced on one die.
+#include "workloads/kernels.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -6,7 +8,6 @@
 #include <array>
 
 #include "reports/validation/evaluate.h"
-#include "workloads/kernels.h"
 #include "workloads/operators/attention.h"
 #include "workloads/operators/elementwise.h"
 #include "workloads/operators/linear.h"
@@ -16,7 +17,7 @@ namespace ascendsim {
 
 namespace {
 
-constexpr std::int64_t kLatent = 512, kRope = 64, kHidden = 7168, kExperts = 256, kTopK = 8;   // DeepSeek-V3
+constexpr std::int64_t kLatent = 512, kRope = 64, kHidden = 7168, kExperts = 256, kTopK = 8;  // DeepSeek-V3
 constexpr const char* kUsualKernels = "dav-c220";
 
 Dtype type_of(Parameters& in) {
@@ -45,8 +46,7 @@ void build_linear(ProgramBuilder& p, Parameters& in, const KernelFacts&) {
 }
 
 Value grouped(ProgramBuilder& p, const char* label, Value x, std::int64_t n, Dtype type, const RoutedRows& rows) {
-  const Value w = p.weight(type, x.columns, n,
-                           {.key = "w", .experts = static_cast<std::int32_t>(rows.local_experts)});
+  const Value w = p.weight(type, x.columns, n, {.key = "w", .experts = static_cast<std::int32_t>(rows.local_experts)});
   return grouped_linear(p, label, x, w, rows, x.rows, Dtype::kBf16);
 }
 
@@ -92,8 +92,11 @@ void build_mla_decode(ProgramBuilder& p, Parameters& in, const KernelFacts&) {
   const std::int64_t heads = in.count("heads", 128);
   const Value cache = p.state(Dtype::kBf16, sequences * context, kLatent + kRope, {.key = "cache"});
   attend_absorbed(p, "mla_decode",
-                  {.heads = heads, .key_width = kLatent + kRope, .latent_width = kLatent,
-                   .context = sequences * rows * context, .cache_rows = sequences * context},
+                  {.heads = heads,
+                   .key_width = kLatent + kRope,
+                   .latent_width = kLatent,
+                   .context = sequences * rows * context,
+                   .cache_rows = sequences * context},
                   p.input(Dtype::kBf16, sequences * rows, heads * (kLatent + kRope)), cache, Dtype::kFp32);
 }
 
@@ -102,15 +105,25 @@ void build_vector(ProgramBuilder& p, Parameters& in, const KernelFacts&) {
   const std::int64_t m = in.count("m"), n = in.count("n", kHidden);
   const Value x = p.input(Dtype::kBf16, m, n);
   const auto norm = [&] { return p.weight(Dtype::kBf16, 1, n, {.key = "norm"}); };
-  if (name == "rms_norm") rms_norm(p, "rms_norm", x, norm(), Dtype::kBf16);
-  else if (name == "add_rms_norm") add_rms_norm(p, "add_rms_norm", x, p.activation(Dtype::kBf16, m, n), norm(), Dtype::kBf16);
-  else if (name == "quantise") quantise(p, "quantise", x);
-  else if (name == "swiglu") swiglu(p, "swiglu", x, Dtype::kBf16);
-  else if (name == "cast") cast(p, "cast", x, Dtype::kFp32);
-  else if (name == "add") add(p, "add", p.activation(Dtype::kBf16, m, n), x);
-  else if (name == "rope") rope(p, "rope", p.activation(Dtype::kBf16, m, n));
-  else if (name == "top_k") grouped_top_k(p, "top_k", p.input(Dtype::kFp32, m, n), kTopK);
-  else in.error(fmt::format("unknown vector kernel '{}'", name), "rms_norm, add_rms_norm, quantise, swiglu, cast, add, rope or top_k");
+  if (name == "rms_norm")
+    rms_norm(p, "rms_norm", x, norm(), Dtype::kBf16);
+  else if (name == "add_rms_norm")
+    add_rms_norm(p, "add_rms_norm", x, p.activation(Dtype::kBf16, m, n), norm(), Dtype::kBf16);
+  else if (name == "quantise")
+    quantise(p, "quantise", x);
+  else if (name == "swiglu")
+    swiglu(p, "swiglu", x, Dtype::kBf16);
+  else if (name == "cast")
+    cast(p, "cast", x, Dtype::kFp32);
+  else if (name == "add")
+    add(p, "add", p.activation(Dtype::kBf16, m, n), x);
+  else if (name == "rope")
+    rope(p, "rope", p.activation(Dtype::kBf16, m, n));
+  else if (name == "top_k")
+    grouped_top_k(p, "top_k", p.input(Dtype::kFp32, m, n), kTopK);
+  else
+    in.error(fmt::format("unknown vector kernel '{}'", name),
+             "rms_norm, add_rms_norm, quantise, swiglu, cast, add, rope or top_k");
 }
 
 struct KernelKind {
@@ -149,9 +162,15 @@ KernelSum price_all(const Program& program, const KernelCost& cost, Table& table
 }
 
 Table operators_table() {
-  return {"Operators", "operators", Table::Shape::kGrid,
-          {{"operator", "operator"}, {"family", "family"}, {"ms", "time_ms", true}, {"FLOP", "flop", true},
-           {"bytes", "bytes", true}, {"limit", "limit"}},
+  return {"Operators",
+          "operators",
+          Table::Shape::kGrid,
+          {{"operator", "operator"},
+           {"family", "family"},
+           {"ms", "time_ms", true},
+           {"FLOP", "flop", true},
+           {"bytes", "bytes", true},
+           {"limit", "limit"}},
           {}};
 }
 

@@ -46,8 +46,9 @@ void judge(SummaryRow& row, const std::vector<const Result*>& members) {
   row.median = weighted_median(std::move(errors));
   row.share_within = within / whole;
   if (row.split != Split::kTest || row.values < kValuesToJudge) return;
-  constexpr double kRounding = 1e-9;   // of the sum of weights
-  row.verdict = row.median <= row.bar->median && row.share_within >= kShareWithin - kRounding ? Verdict::kMet : Verdict::kMissed;
+  constexpr double kRounding = 1e-9;  // of the sum of weights
+  row.verdict =
+      row.median <= row.bar->median && row.share_within >= kShareWithin - kRounding ? Verdict::kMet : Verdict::kMissed;
 }
 
 void count_in(ConfigNode node, FigureCounts& counts) {
@@ -97,9 +98,8 @@ std::vector<SummaryRow> summarise(std::span<const Result> results, SummaryBy by)
   }
   for (std::size_t i = 0; i < rows.size(); ++i) judge(rows[i], members[i]);
   // Bars in their order, and the scored cases first.
-  std::ranges::stable_sort(rows, {}, [](const SummaryRow& r) {
-    return std::pair(r.stack, std::pair(r.split, r.bar - kBars.data()));
-  });
+  std::ranges::stable_sort(
+      rows, {}, [](const SummaryRow& r) { return std::pair(r.stack, std::pair(r.split, r.bar - kBars.data())); });
   return rows;
 }
 

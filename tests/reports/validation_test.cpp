@@ -52,10 +52,9 @@ TEST_F(ValidationTest, EveryMistakeIsSaid) {
   text = with(text, "split: test", "split: tset");
   write("own.yaml", text);
   EXPECT_EQ(run({"validate", "own.yaml"}), kWrongInput);
-  for (const char* said :
-       {"error[E0380]: a case without a source", "error[E0380]: a case without a definition",
-        "error[E0381]: unknown stack 'cann-recipe-2026-08'", "did you mean 'cann-recipes-2026-08'?",
-        "error[E0381]: unknown split 'tset'", "own.yaml:4:12", "4 errors"})
+  for (const char* said : {"error[E0380]: a case without a source", "error[E0380]: a case without a definition",
+                           "error[E0381]: unknown stack 'cann-recipe-2026-08'", "did you mean 'cann-recipes-2026-08'?",
+                           "error[E0381]: unknown split 'tset'", "own.yaml:4:12", "4 errors"})
     EXPECT_NE(err.find(said), std::string::npos) << said << "\n" << err;
 }
 
@@ -76,7 +75,8 @@ TEST_F(ValidationTest, OneCaseIsExplained) {
 }
 
 TEST_F(ValidationTest, WhatIsNotBuiltIsShown) {
-  write("own.yaml", with(kCase, "    kernel: {operator: vector, name: add, m: 1, die: a3-376t}\n", "    needs: serving\n"));
+  write("own.yaml",
+        with(kCase, "    kernel: {operator: vector, name: add, m: 1, die: a3-376t}\n", "    needs: serving\n"));
   ASSERT_EQ(run({"validate", "own.yaml"}), kDone) << err;
   EXPECT_NE(out.find("Not predicted yet, and what they need"), std::string::npos) << out;
 }
