@@ -230,9 +230,10 @@ LoadedQuestion load_question(const FileChoice& choice, const Libraries& librarie
       read_own(document->root(), libraries, options, out, found);
     else
       read_engine_file(*document, choice, libraries, options, out, found);
-    override_with(options, choice, out.question, found);
-    finish(out, libraries, found);
   }
+  // Also without a document: what the options say is not missing.
+  override_with(options, choice, out.question, found);
+  if (document) finish(out, libraries, found);
   out.readable = document && !found.has_errors();
   diagnostics.append(found);
   return out;

@@ -59,6 +59,7 @@ DisaggregatedPrediction predict_disaggregated(const Scenario& prefill, const Sce
 
 void check_disaggregated(const Deployment& p, const Deployment& d, Diagnostics& diagnostics) {
   constexpr const char* kPage = "MindIE documentation, Prefill-Decode Disaggregation";
+  if (p.model.name.empty() || d.model.name.empty()) return;   // a side that could not be read has said why
   if (p.model.name != d.model.name)
     diagnostics.error("E0350", d.origin("modelName").where,
                       fmt::format("the two sides serve different models: {} prefills, {} decodes", p.model.name, d.model.name),
