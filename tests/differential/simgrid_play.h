@@ -4,12 +4,13 @@
 #include <span>
 
 #include "sim/messages.h"
+#include "tests/sim/processor_time.h"
 
 namespace ascendsim {
 
 struct SimgridResult {
   double finish = 0;                   // seconds of simulated time
-  double wall = 0;                     // seconds that its run took, without building the platform
+  double processor = 0;                // seconds of processor time that its run took, without building the platform
 };
 
 // Model CM02, TCP-gamma 0, crosstraffic 0, all factors 1: then rates are max-min fair when routes have equal latency.

@@ -163,6 +163,31 @@ TEST(ClusterNetwork, FoldedIsUnfolded) {
   }
 }
 
+// All 589,056 pairs of CloudMatrix384. Six instants: messages enter after the latencies of SIO, L1 and L2, and end over
+// SIO, inside the servers, and between them. Every rate but those of SIO is computed when the latter enter, and again for
+// those that are left when the ends inside the servers come.
+TEST(ClusterNetwork, AllPairsOfCloudMatrix384) {
+  const Cluster cluster(shipped_server("cloudmatrix384"), 48);
+  ClusterNetwork network(cluster);
+  const std::vector<int> ranks = first_ranks(768);
+  const MessageSchedule all = all_to_all(network, ranks, Bytes(1'000'000));
+  const MessagesResult unfolded = play(network.flows(), std::span(&all, 1));
+  EXPECT_EQ(unfolded.counts.messages, 589'056U);
+  EXPECT_EQ(unfolded.counts.flows.solves, 6U);
+  EXPECT_EQ(unfolded.counts.flows.rates, 768U + 768 * 14 + (768 * 766) + 768 * 752);
+  const auto folded = fold(cluster, network, ranks);
+  ASSERT_TRUE(folded.has_value());
+  ASSERT_EQ(folded->classes.size(), 3U);
+  MessageSchedule one{.ranks = 1, .messages = {}};
+  for (const FoldedPeers& c : folded->classes) one.messages.push_back({0, 0, 0, c.route, Bytes(1'000'000), 768 * c.peers});
+  const MessagesResult grouped = play(folded->flows, std::span(&one, 1));
+  EXPECT_EQ(grouped.finish, unfolded.finish);
+  EXPECT_EQ(grouped.counts.flows.solves, 6U);
+  EXPECT_EQ(grouped.counts.flows.rates, 5U);
+  // The ports are busy from the first message inside a server: 766 x 1 MB at 164.64 GB/s and 1.2 us at the least.
+  EXPECT_NEAR(microseconds(grouped.finish), 766e6 / (196e9 * 0.84) * 1e6 + 1.2, 0.1);
+}
+
 TEST(ClusterNetwork, UnequalRanksDoNotFold) {
   const Cluster cluster(shipped_server("atlas-800i-a3"), 2);
   ClusterNetwork network(cluster);
