@@ -15,14 +15,15 @@ struct VectorParams {
 
 Work traffic(const OperatorView& v, Kernel kernel) {
   if (v.in(0).rows == 0) return {.launches = 0};
-  Work work{.family = family(kernel)};
+  Work work{.family = family(kernel), .rows = v.in(0).rows};
   for (std::size_t i = 0; i < v.op().inputs; ++i) work.read += v.in(i).bytes();
   for (std::size_t i = 0; i < v.op().outputs; ++i) work.written += v.out(i).bytes();
   return work;
 }
 
-Work vector_work(const OperatorView& v) {
-  Work work = traffic(v, Kernel::kVector);
+template <Kernel kKernel>
+Work row_work(const OperatorView& v) {
+  Work work = traffic(v, kKernel);
   if (work.launches > 0) work.vector = Flops(v.in(0).elements() * v.params<VectorParams>().ops_per_element);
   return work;
 }
@@ -31,7 +32,10 @@ Work movement_work(const OperatorView& v) { return traffic(v, Kernel::kDataMovem
 
 Work gather_work(const OperatorView& v) {
   if (v.in(0).rows == 0) return {.launches = 0};
-  return {.family = family(Kernel::kDataMovement), .read = v.in(0).bytes() + v.out().bytes(), .written = v.out().bytes()};
+  return {.family = family(Kernel::kDataMovement),
+          .read = v.in(0).bytes() + v.out().bytes(),
+          .written = v.out().bytes(),
+          .rows = v.in(0).rows};
 }
 
 struct Heads {
@@ -85,15 +89,15 @@ constexpr Compute kSelectMath{select_math<double>, select_math<float>};
 constexpr Compute kAddMath{add_math<double>, add_math<float>};
 constexpr Compute kConcatMath{concat_math<double>, concat_math<float>};
 
-constexpr OperatorType kRmsNorm{"rms_norm", vector_work};
-constexpr OperatorType kAddRmsNorm{"add_rms_norm", vector_work};
-constexpr OperatorType kRope{"rope", vector_work};
-constexpr OperatorType kKvNormRopeCache{"kv_norm_rope_cache", vector_work};
-constexpr OperatorType kQuantise{"quantise", vector_work};
-constexpr OperatorType kSwiglu{"swiglu", vector_work};
-constexpr OperatorType kCast{"cast", vector_work, Primitive::kNone, kCopyMath};
-constexpr OperatorType kAdd{"add", vector_work, Primitive::kNone, kAddMath};
-constexpr OperatorType kSample{"sample", vector_work};
+constexpr OperatorType kRmsNorm{"rms_norm", row_work<Kernel::kNorm>};
+constexpr OperatorType kAddRmsNorm{"add_rms_norm", row_work<Kernel::kNorm>};
+constexpr OperatorType kRope{"rope", row_work<Kernel::kRope>};
+constexpr OperatorType kKvNormRopeCache{"kv_norm_rope_cache", row_work<Kernel::kKvNormRopeCache>};
+constexpr OperatorType kQuantise{"quantise", row_work<Kernel::kQuantise>};
+constexpr OperatorType kSwiglu{"swiglu", row_work<Kernel::kActivation>};
+constexpr OperatorType kCast{"cast", row_work<Kernel::kVector>, Primitive::kNone, kCopyMath};
+constexpr OperatorType kAdd{"add", row_work<Kernel::kVector>, Primitive::kNone, kAddMath};
+constexpr OperatorType kSample{"sample", row_work<Kernel::kVector>};
 constexpr OperatorType kCopyRows{"copy_rows", movement_work, Primitive::kNone, kCopyMath};
 constexpr OperatorType kSelectRows{"select_rows", movement_work, Primitive::kNone, kSelectMath};
 constexpr OperatorType kConcatKey{"concat_key", movement_work, Primitive::kNone, kConcatMath};

@@ -13,17 +13,21 @@ struct TopK {
 Work top_k_work(const OperatorView& v) {
   const Value& scores = v.in(0);
   if (scores.rows == 0) return {.launches = 0};
-  return {.family = family(Kernel::kVector),
+  return {.family = family(Kernel::kTopK),
           // sigmoid, bias, and one compare a score for each of the group and expert selections
           .vector = Flops(scores.elements() * (2 + v.params<TopK>().top_k)),
           .read = scores.bytes(),
-          .written = v.out(0).bytes() + v.out(1).bytes()};
+          .written = v.out(0).bytes() + v.out(1).bytes(),
+          .rows = scores.rows};
 }
 
 Work deal_out_work(const OperatorView& v) {
   const Value &x = v.in(0), &out = v.out();
   if (x.rows == 0) return {.launches = 0};
-  return {.family = family(Kernel::kDataMovement), .read = x.bytes() + v.in(1).bytes(), .written = out.bytes()};
+  return {.family = family(Kernel::kDataMovement),
+          .read = x.bytes() + v.in(1).bytes(),
+          .written = out.bytes(),
+          .rows = out.rows};
 }
 
 Work sum_up_work(const OperatorView& v) {
@@ -32,7 +36,8 @@ Work sum_up_work(const OperatorView& v) {
   return {.family = family(Kernel::kVector),
           .vector = Flops(2 * copies.elements()),
           .read = copies.bytes() + v.in(1).bytes(),
-          .written = v.out().bytes()};
+          .written = v.out().bytes(),
+          .rows = v.in(1).rows};
 }
 
 constexpr OperatorType kTopK{"grouped_top_k", top_k_work};
