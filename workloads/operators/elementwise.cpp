@@ -15,7 +15,7 @@ struct VectorParams {
 
 Work traffic(const OperatorView& v, Kernel kernel) {
   if (v.in(0).rows == 0) return {.launches = 0};
-  Work work{.family = family(kernel), .rows = v.in(0).rows};
+  Work work{.family = family(kernel), .rows = std::max<std::int64_t>(v.in(0).rows, v.out(0).rows)};
   for (std::size_t i = 0; i < v.op().inputs; ++i) work.read += v.in(i).bytes();
   for (std::size_t i = 0; i < v.op().outputs; ++i) work.written += v.out(i).bytes();
   return work;
