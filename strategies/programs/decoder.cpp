@@ -156,8 +156,9 @@ std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64
   const GroupLoad& load = step.load[static_cast<std::size_t>(at.dp)];
   std::uint64_t same_load = 0;
   while (!(step.load[same_load] == load)) ++same_load;
+  const std::uint64_t shared_expert = at.moe_ep < deployment.experts.shared_ranks ? 1 : 0;
   // Besides its load, a rank differs by its zigzag chunks and by how many tokens its KV shard holds.
-  std::uint64_t role = same_load << 40 | static_cast<std::uint64_t>(step.phase == Phase::kPrefill ? at.cp : 0) << 32;
+  std::uint64_t role = shared_expert << 63 | same_load << 40 | static_cast<std::uint64_t>(step.phase == Phase::kPrefill ? at.cp : 0) << 32;
   if (load.sequences > 0 && deployment.layout.kv_shards() > 1) {
     const BlockPlacement placed = place_blocks(load.prompt, step.phase == Phase::kDecode ? load.context - load.prompt : 0,
                                                deployment.layout.kv_shards(), deployment.limits.block_tokens);

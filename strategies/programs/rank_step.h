@@ -37,6 +37,8 @@ struct RankStep {
   std::int64_t cached_tokens = 0;                // of one sequence, in this rank's KV shard
   bool drafting = false;                         // inside the MTP layer
 
+  [[nodiscard]] bool holds_shared_expert() const { return at.moe_ep < d.experts.shared_ranks; }
+
   // Every rank of the TP group keeps its own tokens outside attention (cann-recipes "SP-TP-SP").
   [[nodiscard]] bool token_split() const { return d.token_split_prefill && phase == Phase::kPrefill && l.tp > 1; }
   // Rows of the residual stream that this rank keeps.
