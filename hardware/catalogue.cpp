@@ -307,6 +307,10 @@ KernelFamily read_family(std::string_view name, Section own, Section& defaults) 
   family.hbm_efficiency = own_or_default<Ratio>(own, defaults, "hbm_efficiency");
   if (auto matrix = own.optional_figure<Ratio>("matrix_efficiency")) family.matrix_efficiency = *std::move(matrix);
   family.vector_efficiency = own_or_default<Ratio>(own, defaults, "vector_efficiency");
+  if (auto start = own.optional_figure<Duration>("core_start")) family.core_start = *std::move(start);
+  if (auto time = own.optional_figure<Duration>("row_time")) family.row_time = *std::move(time);
+  if (auto share = own.optional_figure<Ratio>("l2_efficiency")) family.l2_efficiency = *std::move(share);
+  if (auto bytes = own.optional_figure<Bytes>("l2_bytes_per_result")) family.l2_bytes_per_result = *std::move(bytes);
   own.finish();
   return family;
 }

@@ -103,6 +103,11 @@ struct KernelFamily {
   Figure<Ratio> hbm_efficiency;                            // of the die's HBM bandwidth, large transfers
   Figure<Ratio> matrix_efficiency;                         // of the die's cube peak, large shapes; 0 = no matrix work
   Figure<Ratio> vector_efficiency;                         // of the die's vector peak
+  Figure<Duration> core_start;                             // added to t0 by every core that gets work
+  // Kernels that take rows one by one on the vector cores; 0 = the family is not of that kind.
+  Figure<Duration> row_time;                               // of one row on its core
+  Figure<Ratio> l2_efficiency;                             // of the L2 bandwidth, what rows are copied in and out with
+  Figure<Bytes> l2_bytes_per_result;                       // of a matrix product, between cube and vector cores
 };
 struct KernelTable {
   Figure<Ratio> combine_exponent;                          // p

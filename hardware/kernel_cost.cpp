@@ -93,23 +93,42 @@ KernelCost::KernelCost(const Die& die, const KernelTable& table, std::span<const
                         1.0 / (share * die.matrix_16bit.value.count())},
       seconds_per_hbm_byte_(1.0 / (share * die.hbm_bandwidth.value.count())),
       seconds_per_l2_byte_(1.0 / (share * die.l2_bandwidth.value.count())),
+      l2_capacity_(static_cast<double>(die.l2_capacity.value.count())),
+      columns_per_core_(table.shared.ratio("columns_per_core").count()),
+      inverse_results_per_core_(1.0 / table.shared.ratio("results_per_core").count()),
+      vector_cores_(share * static_cast<double>(die.vector_cores.value.count())),
       cores_(std::llround(share * static_cast<double>(die.cube_cores.value.count()))) {
   check(exponent_ == 1.0 || exponent_ == 1.5 || exponent_ == 2.0, "combine exponent of the kernel table");
   check(cores_ > 0, "a die has matrix cores");
   for (const std::string_view name : families) {
     const KernelFamily& family = table.family(name);
-    families_.push_back({seconds(family.t0.value), seconds_per_hbm_byte_ / family.hbm_efficiency.value.count(),
-                         1.0 / family.matrix_efficiency.value.count(),
-                         1.0 / (share * die.vector_fp32.value.count() * family.vector_efficiency.value.count())});
+    const bool by_rows = family.l2_efficiency.value > Ratio{};
+    families_.push_back(
+        {.t0 = seconds(family.t0.value),
+         .core_start = seconds(family.core_start.value),
+         .seconds_per_byte = seconds_per_hbm_byte_ / family.hbm_efficiency.value.count(),
+         .inverse_matrix_efficiency = 1.0 / family.matrix_efficiency.value.count(),
+         .seconds_per_vector_flop = 1.0 / (share * die.vector_fp32.value.count() * family.vector_efficiency.value.count()),
+         .l2_seconds_per_result = static_cast<double>(family.l2_bytes_per_result.value.count()) * seconds_per_l2_byte_,
+         .row_time = seconds(family.row_time.value),
+         .row_seconds_per_byte = by_rows ? seconds_per_l2_byte_ / family.l2_efficiency.value.count() : 0.0});
   }
 }
 
-KernelCost::MatrixTime KernelCost::matrix_time(const Work& work, double flop_seconds) const {
+double KernelCost::cores_with_work(const Work& work) const {
+  if (work.groups > 0)
+    return std::min(static_cast<double>(cores_),
+                    static_cast<double>(work.groups * work.m * work.n) * inverse_results_per_core_);
+  return std::min(vector_cores_, static_cast<double>(work.rows));
+}
+
+KernelCost::MatrixTime KernelCost::matrix_time(const Work& work, double flop_seconds, double result_seconds) const {
   if (work.groups == 0) return {flop_seconds, Bound::kMatrix};
   MatrixTime best{kNever, Bound::kMatrix};
   const std::int64_t elements = work.groups * work.m * work.n;
   const double seconds_per_element = flop_seconds / static_cast<double>(elements);
   const double a_seconds = static_cast<double>(work.groups * work.m * work.k * work.bytes_a) * seconds_per_l2_byte_;
+  const double results = static_cast<double>(elements) * result_seconds;
   const double b_seconds = static_cast<double>(work.groups * work.k * work.n * work.bytes_b) * seconds_per_l2_byte_;
   const std::int64_t padded_m = round_up(work.m, kCubeRows);
   const auto try_tile = [&](TileShape tile) {
@@ -119,7 +138,8 @@ KernelCost::MatrixTime KernelCost::matrix_time(const Work& work, double flop_sec
     const std::int64_t tile_elements = std::min(std::int64_t{1} << tile.log2_m, padded_m) << tile.log2_n;
     const double on_cores =
         count_waves(tiles, cores_) * static_cast<double>(cores_ * tile_elements) * seconds_per_element;
-    const double through_l2 = a_seconds * static_cast<double>(columns - 1) + b_seconds * static_cast<double>(rows - 1);
+    const double through_l2 =
+        a_seconds * static_cast<double>(columns - 1) + b_seconds * static_cast<double>(rows - 1) + results;
     const double slower = std::max(on_cores, through_l2);
     if (slower < best.seconds) best = {slower, through_l2 > on_cores ? Bound::kL2 : Bound::kMatrix};
     return tiles;
@@ -132,18 +152,39 @@ KernelCost::MatrixTime KernelCost::matrix_time(const Work& work, double flop_sec
   return best;
 }
 
+KernelTime KernelCost::price_rows(const Work& work, const Terms& family) const {
+  const auto bytes = static_cast<double>((work.read + work.written).count());
+  const double cores = cores_with_work(work);
+  const double launch = family.t0 * work.launches + family.core_start * cores;
+  const double rows = family.row_time * static_cast<double>(work.rows) / vector_cores_ + bytes * family.row_seconds_per_byte;
+  const double memory = bytes * bytes / (bytes + l2_capacity_) * family.seconds_per_byte;
+  const double vector = static_cast<double>(work.vector.count()) * family.seconds_per_vector_flop;
+  const double longest = std::max({rows, memory, vector});
+  KernelTime time{duration_from_seconds(launch + longest), Bound::kLaunch};
+  if (longest > launch) time.bound = longest > rows && longest == memory ? Bound::kMemory : Bound::kVector;
+  return time;
+}
+
 KernelTime KernelCost::price(const Work& work) const {
   if (work.launches == 0) return {};
   const Terms& family = families_[work.family];
-  const double launch = family.t0 * work.launches;
-  const double memory = static_cast<double>((work.read + work.written).count()) * family.seconds_per_byte;
+  if (family.row_seconds_per_byte > 0.0) return price_rows(work, family);
+  const double launch = family.t0 * work.launches + family.core_start * cores_with_work(work);
+  auto bytes = static_cast<double>((work.read + work.written).count());
+  if (work.groups > 0) {
+    // groups * k * n * (1 / fed - 1), fed = groups * n / (cores * columns_per_core): B as if the whole die drew it.
+    const double fed = static_cast<double>(work.groups * work.n), whole = static_cast<double>(cores_) * columns_per_core_;
+    bytes += static_cast<double>(work.k * work.bytes_b) * std::max(0.0, whole - fed);
+  }
+  const double memory = bytes * family.seconds_per_byte;
   const double vector = static_cast<double>(work.vector.count()) * family.seconds_per_vector_flop;
   MatrixTime matrix{0.0, Bound::kMatrix};
   const Flops flops = work.matrix + work.matrix_rounding;
   if (flops > Flops{}) {
     matrix = matrix_time(work, static_cast<double>(flops.count()) *
                                    seconds_per_flop_[static_cast<std::size_t>(work.matrix_type)] *
-                                   family.inverse_matrix_efficiency);
+                                   family.inverse_matrix_efficiency,
+                         family.l2_seconds_per_result);
   }
   // combine(combine(matrix, vector), memory) with one root only.
   const double together =

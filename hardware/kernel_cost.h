@@ -1,17 +1,25 @@
-// Work -> time on one die:  t0 + (t_mem^p + t_compute^p)^(1/p).
-//   t_mem     = (read + written) / (HBM bandwidth * hbm_efficiency)
+// Work -> time on one die:  t0 + core_start * cores with work + (t_mem^p + t_compute^p)^(1/p).
+//   t_mem     = (read + written + b_share) / (HBM bandwidth * hbm_efficiency)
+//   b_share   = bytes of B * (1 / fed cores - 1): a core streams at its own rate, and a product of n columns feeds
+//               n / columns_per_core of them
 //   t_compute = (t_matrix'^p + t_vector^p)^(1/p)   (softmax on the vector cores beside the cube)
 //   t_matrix' = max( t_matrix, t_l2 )
 //   t_matrix  = (matrix + matrix_rounding) / (cube peak of the type * matrix_efficiency) * tile rounding over the cores
 //   t_l2      = bytes that tiles pull through L2 again (each A panel once per further column of tiles, each B panel
-//               once per further row; the first pull is the HBM traffic of t_mem) / L2 bandwidth
+//               once per further row; the first pull is the HBM traffic of t_mem; results that vector cores scale,
+//               l2_bytes_per_result each) / L2 bandwidth
 //   t_vector  = vector / (fp32 vector peak * vector_efficiency)
+// A product gives work to m * n / results_per_core cores, a vector kernel to as many as it has rows. Vector kernels that
+// take rows one by one (families with an l2_efficiency), overlapping what they wait for:
+//   t = t0 + core_start * cores + max( row_time * rows / cores + bytes / (L2 bandwidth * l2_efficiency),
+//                                      spilled / (HBM bandwidth * hbm_efficiency), t_vector )
+//   spilled = bytes * bytes / (bytes + L2 capacity): what the kernel before left in L2 is not read from HBM
 // p is a figure of the kernel table (1.5). Deterministic: sqrt and our own cube root only.
 // Tile rounding: output tiles of 128x256 or 256x128 (they fill L0C), m padded to 16 where it is less than a tile, and
 // ceil(tiles / cores) waves over the real core count; products with fewer such tiles than cores may also use 128x64 and
 // 64x64. The fastest choice counts. Larger products choose among fewer tiles, so more rows or columns are never faster.
 // FP32 products are charged against the 16-bit peak: the efficiency of their family carries the slower mode.
-// Ignored: splitting k and its reduction, and that few tiles cannot draw the whole HBM bandwidth.
+// Ignored: splitting k and its reduction.
 #pragma once
 
 #include <cstdint>
@@ -47,17 +55,22 @@ class KernelCost {
 
  private:
   struct Terms {
-    double t0, seconds_per_byte, inverse_matrix_efficiency, seconds_per_vector_flop;
+    double t0, core_start, seconds_per_byte, inverse_matrix_efficiency, seconds_per_vector_flop;
+    double l2_seconds_per_result;            // of a matrix product
+    double row_time, row_seconds_per_byte;   // the second one is 0 where rows do not go one by one
   };
   struct MatrixTime {
     double seconds;
     Bound bound;
   };
   // max(t_matrix, t_l2) of the best tiling; flop_seconds: t_matrix without tile rounding.
-  [[nodiscard]] MatrixTime matrix_time(const Work& work, double flop_seconds) const;
+  [[nodiscard]] MatrixTime matrix_time(const Work& work, double flop_seconds, double result_seconds) const;
+  [[nodiscard]] KernelTime price_rows(const Work& work, const Terms& family) const;
+  [[nodiscard]] double cores_with_work(const Work& work) const;
 
   std::vector<Terms> families_;
   double exponent_, seconds_per_flop_[4], seconds_per_hbm_byte_, seconds_per_l2_byte_;
+  double l2_capacity_, columns_per_core_, inverse_results_per_core_, vector_cores_;
   std::int64_t cores_;
 };
 

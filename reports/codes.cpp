@@ -148,6 +148,8 @@ constexpr CodeText kCodes[] = {
     {"E0368", "a later version of our file", "ascendsim: 1 is what this program reads", "update the program"},
     {"E0369", "our file names no stack", "stack is missing", "stack: cann-recipes; ascendsim list engines"},
     {"E0370", "MindIE does not offer this", "our file asks for what MindIE has no key for", "name another stack"},
+    {"E0372", "ranks of the shared expert", "experts.shared_ranks needs the all-to-all and ranks left for routed experts",
+     "set experts.exchange: all-to-all, fewer shared_ranks, or 0"},
     {"E0371", "token-split prefill with something else", "it is for prefill sides without SP, CP and moe_tp",
      "see what the message names"},
     {"E0376", "prefix hit as long as the prompt", "at least one token is computed", "lower --prefix-hit"},

@@ -26,6 +26,7 @@ std::string layout(const Deployment& d) {
   if (d.token_split_prefill) text += "  token-split prefill";
   if (d.micro_batches > 1) text += fmt::format("  {} micro-batches", d.micro_batches);
   if (d.experts.redundant > 0) text += fmt::format("  {} redundant experts", d.experts.redundant);
+  if (d.experts.shared_ranks > 0) text += fmt::format("  shared expert on {} ranks", d.experts.shared_ranks);
   if (d.features.speculative_tokens > 0) text += fmt::format("  MTP {}", d.features.speculative_tokens);
   if (d.role != Role::kHybrid) text += fmt::format("  ({} side of a disaggregated pair)", to_text(d.role));
   return text;

@@ -21,6 +21,7 @@ struct Work {
   // Shape of the (grouped) matrix product for tiling over cores: groups x [m, k] x [k, n]; 0 when it is not a GEMM.
   std::int64_t m = 0, n = 0, k = 0, groups = 0;
   std::uint8_t bytes_a = 0, bytes_b = 0;   // of an element of [m,k] and [k,n]
+  std::int64_t rows = 0;                   // of a vector kernel: what its cores share out
 };
 
 }  // namespace ascendsim

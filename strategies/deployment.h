@@ -37,6 +37,9 @@ struct Layout {
 // How experts are placed and reached, beyond what the layout says. The defaults are MindIE's.
 struct ExpertOptions {
   std::int64_t redundant = 0;                // replicas of experts over all moe_ep ranks together
+  // The first ranks of the moe_ep group hold the shared expert and no routed one, the others no shared one (CANN
+  // MoeDistributeDispatch, sharedExpertRankNum); 0 = every rank computes its own rows in a copy of its own.
+  std::int64_t shared_ranks = 0;
   bool exact_all_to_all = false;             // ep_level 2 prefill: int8 rows and real counts instead of padded 16-bit buffers
 };
 
@@ -83,6 +86,12 @@ struct Deployment {
   std::map<std::string, Origin, std::less<>> origins;   // by the engine's own key: "tp", "maxInputTokenLen"
   // Layers with a KV cache: one more for MTP, however many tokens it drafts (MindIE kvcache_settings.py).
   [[nodiscard]] std::int64_t physical_experts() const { return model.experts + experts.redundant; }
+  // Of a rank that holds routed ones.
+  [[nodiscard]] std::int64_t experts_per_rank() const {
+    return ceil_div(physical_experts(), layout.moe_ep - experts.shared_ranks);
+  }
+  // Rows that a token sends to experts on other ranks, or on its own.
+  [[nodiscard]] std::int64_t copies_per_token() const { return model.top_k + (experts.shared_ranks > 0 ? 1 : 0); }
   // One token in one layer's KV cache: the latent and the rope key.
   [[nodiscard]] Bytes cached_token_layer() const {
     return kv_int8 ? Bytes(model.kv_rank + model.rope * bits(dtype) / 8) : Bytes(model.cache_width() * bits(dtype) / 8);

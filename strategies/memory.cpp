@@ -36,6 +36,13 @@ void add_program(MemoryPerRank& memory, const Program& program) {
   }
 }
 
+// Ranks have the same weights, but where some hold the shared expert instead of routed ones: the last rank has routed
+// ones, which are as many or more, and comes first here because the first program counts the weights.
+void add_programs(MemoryPerRank& memory, const Deployment& d, const Step& step, const KernelFacts& facts) {
+  if (d.experts.shared_ranks > 0) add_program(memory, build_program(d, step, facts, d.layout.world() - 1));
+  add_program(memory, build_program(d, step, facts, 0));
+}
+
 // A communicator exists for every kind of group with more than one member; moe_ep and moe_tp have sizes of their own.
 void add_communication(MemoryPerRank& memory, const Deployment& d, const Stack& stack) {
   const Layout& l = d.layout;
@@ -86,9 +93,9 @@ MemoryPerRank memory_per_rank(const Deployment& d, const Workload& w, const Stac
     const std::int64_t sequences = std::min(d.limits.max_batch, sequences_per_group(d, w.batch)) * d.layout.dp;
     const std::int64_t context = w.input_tokens + std::max<std::int64_t>(w.output_tokens, 1);
     const Step step = decode_step(d.layout, sequences, w.input_tokens, context, 1 + d.features.speculative_tokens);
-    add_program(memory, build_program(d, step, facts, 0));
+    add_programs(memory, d, step, facts);
   }
-  if (d.role != Role::kDecode) add_program(memory, build_program(d, warm_up_step(d), facts, 0));
+  if (d.role != Role::kDecode) add_programs(memory, d, warm_up_step(d), facts);
   memory.activations = memory.activation_peak.bytes;
 
   const Bytes token_layer = d.cached_token_layer();

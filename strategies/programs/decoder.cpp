@@ -187,7 +187,8 @@ std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64
   std::int64_t same_load = 0;
   while (!(step.load[static_cast<std::size_t>(same_load)] == load)) ++same_load;
   differs_by(same_load);
-  // Besides its load, a rank differs by its zigzag chunks, by how many real rows its share of scattered ones has, and by
+  differs_by(at.moe_ep < deployment.experts.shared_ranks ? 1 : 0);
+  // Besides its load and whether it holds the shared expert, a rank differs by its zigzag chunks, by how many real rows its share of scattered ones has, and by
   // which tokens its KV shard holds.
   if (step.phase == Phase::kPrefill) differs_by(at.cp);
   const std::int64_t passes = step.phase == Phase::kDecode ? std::max<std::int64_t>(1, deployment.features.speculative_tokens) : 1;

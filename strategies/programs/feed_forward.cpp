@@ -53,7 +53,7 @@ RoutedRows routed_rows(const RankStep& s, std::int64_t tokens) {
           .top_k = static_cast<std::int32_t>(s.m.top_k),
           // Replicas share their expert's copies evenly.
           .experts = static_cast<std::int32_t>(s.d.physical_experts()),
-          .local_experts = ceil_div(s.d.physical_experts(), s.l.moe_ep)};
+          .local_experts = s.d.experts_per_rank()};
 }
 
 // The experts of this rank over the copies that reached it; the expert width is split over moe_tp.
@@ -75,8 +75,8 @@ Dtype routed_input(const RankStep& s) {
 }
 
 ExpertRange held_experts(const RankStep& s, std::int64_t moe_ep) {
-  const auto held = static_cast<std::int32_t>(ceil_div(s.d.physical_experts(), s.l.moe_ep));
-  return {static_cast<std::int32_t>(held * moe_ep), held, held};
+  const auto held = static_cast<std::int32_t>(s.d.experts_per_rank());
+  return {static_cast<std::int32_t>(held * (moe_ep - s.d.experts.shared_ranks)), held, held};
 }
 ExpertRange all_experts(const RankStep& s) {
   const std::int32_t held = held_experts(s, 0).count;
@@ -142,7 +142,8 @@ namespace {
 struct Exchange {
   Value rows;                          // of this rank, normed
   Routing routing{};
-  RoutedRows expected;                 // what comes in
+  RoutedRows expected;                 // what comes in for routed experts
+  std::int64_t received = 0;           // rows that come in
   std::int64_t copies = 0;             // what goes out
   ProgramBuilder::Group group;
 };
@@ -150,16 +151,21 @@ struct Exchange {
 // Bytes of the rows that travel, with an fp32 scale each where they are int8. Idle groups send as many padding rows as
 // the others.
 Bytes travelling(const RankStep& s, Dtype dtype) {
-  const std::int64_t rows = s.padded_world_rows / s.l.world() * s.m.top_k;
+  const std::int64_t rows = s.padded_world_rows / s.l.world() * s.d.copies_per_token();
   return Bytes(rows * (s.m.hidden * bits(dtype) + (dtype == Dtype::kInt8 ? bits(Dtype::kFp32) : 0)) / 8);
+}
+
+// Every token sends one row to one of the ranks that hold the shared expert.
+Value computed(RankStep& s, Value received, const Exchange& e) {
+  return s.holds_shared_expert() ? shared_expert(s, received, 1, 0) : experts(s, received, e.expected, 0);
 }
 
 // MC2: fused kernels deal rows out and quantise them on the way; 16-bit rows come back.
 Value exchange_fused(RankStep& s, const Exchange& e) {
-  const Value received = s.p.activation(routed_input(s), e.expected.expected(), s.m.hidden);
+  const Value received = s.p.activation(routed_input(s), e.received, s.m.hidden);
   s.p.exchange(kMoeDispatch, "moe_dispatch", {e.rows, e.routing.experts}, received, e.group, travelling(s, received.dtype),
                held_experts(s, 0).count);
-  const Value results = experts(s, received, e.expected, 0);
+  const Value results = computed(s, received, e);
   const Value returned = s.p.activation(s.d.dtype, e.copies, s.m.hidden);
   s.p.exchange(kMoeCombine, "moe_combine", {results}, returned, e.group, travelling(s, s.d.dtype));
   return returned;
@@ -180,9 +186,9 @@ Value exchange_padded(RankStep& s, const Exchange& e) {
 // All-to-all-v: rows quantised before they leave, real counts, 16-bit rows back (cann-recipes, vLLM-Ascend).
 Value exchange_exact(RankStep& s, const Exchange& e) {
   const Value dealt = deal_out(s.p, "init_routing", e.rows, e.routing, all_experts(s), e.copies, e.copies, routed_input(s));
-  const Value received = s.p.activation(routed_input(s), e.expected.expected(), s.m.hidden);
+  const Value received = s.p.activation(routed_input(s), e.received, s.m.hidden);
   s.p.exchange(kAllToAllRows, "moe_dispatch", {dealt}, received, e.group, travelling(s, received.dtype));
-  const Value results = experts(s, received, e.expected, 0);
+  const Value results = computed(s, received, e);
   const Value returned = s.p.activation(s.d.dtype, e.copies, s.m.hidden);
   s.p.exchange(kAllToAllRows, "moe_combine", {results}, returned, e.group, travelling(s, s.d.dtype));
   return returned;
@@ -196,8 +202,9 @@ Value moe_all_to_all(RankStep& s, Value x) {
   const std::int64_t own = scattered ? StreamRows{s.rows, s.padded_rows, s.scattered_rows}.real_in_share(s.at.tp) : s.rows;
   Exchange e{.rows = x.row_slice(0, own),
              .expected = routed_rows(s, s.world_rows),
-             .copies = own * s.m.top_k,
+             .copies = own * s.d.copies_per_token(),
              .group = s.group(Group::kMoeEp)};
+  e.received = s.holds_shared_expert() ? ceil_div(s.world_rows, s.d.experts.shared_ranks) : e.expected.expected();
   e.routing = route(s, e.rows);
   if (s.noted != nullptr) {
     std::vector<std::int64_t> names = s.names_of_stream(s.at.dp, s.at.cp);
@@ -205,12 +212,13 @@ Value moe_all_to_all(RankStep& s, Value x) {
     names.resize(static_cast<std::size_t>(own));
     note_experts(s, e.routing, std::move(names));
   }
-  const Value shared = shared_expert(s, e.rows, s.l.moe_tp, s.at.moe_tp);
+  const bool beside = s.d.experts.shared_ranks == 0;
+  const Value shared = beside ? shared_expert(s, e.rows, s.l.moe_tp, s.at.moe_tp) : Value{};
   const Value returned = s.phase == Phase::kDecode        ? exchange_fused(s, e)
                          : s.d.experts.exact_all_to_all ? exchange_exact(s, e)
                                                         : exchange_padded(s, e);
   const Value out = sum_up(s.p, "finalize_routing", returned, e.routing, own, x.rows, s.d.dtype);
-  add(s.p, "shared_add", out.row_slice(0, own), shared);
+  if (beside) add(s.p, "shared_add", out.row_slice(0, own), shared);
   return out;
 }
 

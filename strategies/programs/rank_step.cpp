@@ -330,13 +330,13 @@ Value RankStep::weight(Module module, const char* key, std::int64_t inputs, std:
 
 Value RankStep::expert_weight(const char* key, std::int64_t inputs, std::int64_t outputs, Cut cut) {
   const Precision& precision = routed_precision();
-  const std::int64_t experts = ceil_div(d.physical_experts(), l.moe_ep);
+  const std::int64_t experts = d.experts_per_rank();
   const std::int64_t in = ceil_div(inputs, cut.row_parts), out = ceil_div(outputs, cut.column_parts);
   return p.weight(precision.weight, in, out,
                   {.key = key,
                    .row = static_cast<std::int32_t>(in * cut.row_part),
                    .column = static_cast<std::int32_t>(out * cut.column_part),
-                   .first_expert = static_cast<std::int32_t>(experts * at.moe_ep),
+                   .first_expert = static_cast<std::int32_t>(experts * (at.moe_ep - d.experts.shared_ranks)),
                    .experts = static_cast<std::int32_t>(experts),
                    .fan_in = static_cast<std::int32_t>(inputs),
                    .extra = precision.scale_per_channel * (out * experts)});

@@ -82,6 +82,8 @@ struct RankStep {
   [[nodiscard]] std::vector<std::int64_t> names_of_world() const;                                     // padded
   void output(StepOutput::What what, Value value, std::vector<std::int64_t> names) const;
 
+  [[nodiscard]] bool holds_shared_expert() const { return at.moe_ep < d.experts.shared_ranks; }
+
   // Every rank of the TP group keeps its own tokens outside attention (cann-recipes "SP-TP-SP").
   [[nodiscard]] bool token_split() const { return d.token_split_prefill && phase == Phase::kPrefill && l.tp > 1; }
   // Rows of the residual stream that this rank keeps.

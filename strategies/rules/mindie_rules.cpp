@@ -153,6 +153,7 @@ void MindieRules::not_offered() {
                                                                {"micro_batches", d.micro_batches > 1},
                                                                {"kv_cache.dtype", d.kv_int8},
                                                                {"experts.redundant", d.experts.redundant > 0},
+                                                               {"experts.shared_ranks", d.experts.shared_ranks > 0},
                                                                {"experts.exchange", d.experts.exact_all_to_all}};
   for (const auto& [path, used] : extensions_of_others)
     if (used)

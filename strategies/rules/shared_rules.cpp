@@ -94,7 +94,7 @@ void RuleBase::divisibility() {
   even("tp", "columns of the dense MLP", m.dense_width, l.tp);
   even("tp", "columns of the embedding", m.hidden, l.tp);
   even("moe_ep", d.experts.redundant > 0 ? "routed experts with their replicas" : "routed experts",
-       d.physical_experts(), l.moe_ep);
+       d.physical_experts(), l.moe_ep - d.experts.shared_ranks);
   even("moe_tp", "columns of an expert", m.expert_width, l.moe_tp);
   if (l.ep_level == 1) even("worldSize", "columns of the shared expert", m.expert_width * m.shared_experts, l.world());
 }
@@ -113,8 +113,26 @@ void RuleBase::local_degree(const char* key, std::int64_t value, std::int64_t wh
           "weights are sharded evenly over the ranks", fmt::format("choose a divisor of {}", columns));
 }
 
+// The shared expert on ranks of its own: rows reach it by the all-to-all, like any other expert.
+void RuleBase::shared_ranks() {
+  const std::int64_t holders = d.experts.shared_ranks;
+  if (holders == 0) return;
+  const auto refuse = [&](std::string what, std::string why, std::string help) {
+    error("E0372", "experts.shared_ranks", std::move(what), std::move(why), std::move(help));
+  };
+  if (!d.experts.exact_all_to_all || l.ep_level != 2)
+    refuse("the shared expert has ranks of its own only with experts.exchange: all-to-all", "rows must travel to them",
+           "set experts.exchange: all-to-all, or experts.shared_ranks: 0");
+  else if (holders >= l.moe_ep)
+    refuse(fmt::format("{} ranks of the shared expert leave none of {} {} for routed ones", holders, name("moe_ep"), l.moe_ep),
+           "a rank holds the shared expert or routed ones", "set fewer");
+  else if (d.model.shared_experts == 0)
+    refuse(fmt::format("{} has no shared expert", d.model.name), "its configuration says so", "set experts.shared_ranks: 0");
+}
+
 // What no importer sets: token-split prefill, micro-batches.
 void RuleBase::extensions() {
+  shared_ranks();
   if (!d.token_split_prefill) return;
   const auto needs = [&](bool holds, const char* what, const std::string& got) {
     if (!holds)

@@ -211,7 +211,8 @@ Work merge_work(const OperatorView& v) {
   return {.family = family(Kernel::kMerge),
           .vector = Flops(4 * v.in(0).elements()),   // subtract, exp shared by a head, multiply, add
           .read = v.in(0).bytes(),
-          .written = v.out().bytes() + (v.op().outputs > 1 ? v.out(1).bytes() : Bytes(0))};
+          .written = v.out().bytes() + (v.op().outputs > 1 ? v.out(1).bytes() : Bytes(0)),
+          .rows = v.out().rows};
 }
 
 Work merge_into_work(const OperatorView& v) {
@@ -219,12 +220,16 @@ Work merge_into_work(const OperatorView& v) {
   return {.family = family(Kernel::kMerge),
           .vector = Flops(3 * v.in(0).elements()),   // subtract, multiply by the head's sigmoid, subtract
           .read = v.in(0).bytes() + v.in(1).bytes() + v.out(0).bytes() + v.out(1).bytes(),
-          .written = v.out(0).bytes() + v.out(1).bytes()};
+          .written = v.out(0).bytes() + v.out(1).bytes(),
+          .rows = v.out(0).rows};
 }
 
 Work pack_work(const OperatorView& v) {
   if (v.out().rows == 0) return {.launches = 0};
-  return {.family = family(Kernel::kDataMovement), .read = v.in(0).bytes() + v.in(1).bytes(), .written = v.out().bytes()};
+  return {.family = family(Kernel::kDataMovement),
+          .read = v.in(0).bytes() + v.in(1).bytes(),
+          .written = v.out().bytes(),
+          .rows = v.out().rows};
 }
 
 constexpr Compute kPrefillMath{attend_prefill<double>, attend_prefill<float>};

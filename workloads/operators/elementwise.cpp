@@ -20,14 +20,15 @@ struct Heads {
 
 Work traffic(const OperatorView& v, Kernel kernel) {
   if (v.in(0).rows == 0) return {.launches = 0};
-  Work work{.family = family(kernel)};
+  Work work{.family = family(kernel), .rows = std::max<std::int64_t>(v.in(0).rows, v.out(0).rows)};
   for (std::size_t i = 0; i < v.op().inputs; ++i) work.read += v.in(i).bytes();
   for (std::size_t i = 0; i < v.op().outputs; ++i) work.written += v.out(i).bytes();
   return work;
 }
 
-Work vector_work(const OperatorView& v) {
-  Work work = traffic(v, Kernel::kVector);
+template <Kernel kKernel>
+Work row_work(const OperatorView& v) {
+  Work work = traffic(v, kKernel);
   if (work.launches > 0) work.vector = Flops(v.in(0).elements() * v.params<VectorParams>().ops_per_element);
   return work;
 }
@@ -46,7 +47,10 @@ Work movement_work(const OperatorView& v) { return traffic(v, Kernel::kDataMovem
 
 Work gather_work(const OperatorView& v) {
   if (v.in(0).rows == 0) return {.launches = 0};
-  return {.family = family(Kernel::kDataMovement), .read = v.in(0).bytes() + v.out().bytes(), .written = v.out().bytes()};
+  return {.family = family(Kernel::kDataMovement),
+          .read = v.in(0).bytes() + v.out().bytes(),
+          .written = v.out().bytes(),
+          .rows = v.in(0).rows};
 }
 
 struct Runs {
@@ -72,10 +76,11 @@ Work rope_work(const OperatorView& v) {
   const auto& heads = v.params<Heads>();
   const std::int64_t elements = std::int64_t{v.in(0).rows} * heads.count * heads.width;
   const Bytes rotated(elements * bits(v.in(0).dtype) / 8);
-  return {.family = family(Kernel::kVector),
+  return {.family = family(Kernel::kRope),
           .vector = Flops(6 * elements),   // a complex multiplication of a pair
           .read = rotated + v.in(1).bytes(),
-          .written = rotated};
+          .written = rotated,
+          .rows = v.in(0).rows};
 }
 
 Bytes written_rows(const OperatorView& v, const Value& cache) {
@@ -85,10 +90,11 @@ Bytes written_rows(const OperatorView& v, const Value& cache) {
 // inputs: latent, w, positions; outputs: the rows, and the cache where they are written to it at once
 Work latent_work(const OperatorView& v) {
   if (v.in(0).rows == 0) return {.launches = 0};
-  Work work{.family = family(Kernel::kVector),
+  Work work{.family = family(Kernel::kKvNormRopeCache),
             .vector = Flops(5 * v.in(0).elements()),   // as a norm, and one for the rotated few
             .read = v.in(0).bytes() + v.in(1).bytes() + v.in(2).bytes(),
-            .written = v.out(0).bytes()};
+            .written = v.out(0).bytes(),
+            .rows = v.in(0).rows};
   if (v.op().outputs > 1) work.written += written_rows(v, v.out(1));
   return work;
 }
@@ -97,7 +103,8 @@ Work latent_work(const OperatorView& v) {
 Work cache_work(const OperatorView& v) {
   const Bytes written = written_rows(v, v.out());
   if (written.count() == 0) return {.launches = 0};
-  return {.family = family(Kernel::kDataMovement), .read = written, .written = written};
+  return {.family = family(Kernel::kDataMovement), .read = written, .written = written,
+          .rows = v.params<CacheWrites>().rows};
 }
 
 // Of the source only the rows that are moved.
@@ -106,12 +113,13 @@ Work placed_work(const OperatorView& v) {
   const Value& x = v.in(0);
   return {.family = family(Kernel::kDataMovement),
           .read = Bytes(v.params<MovedRows>().count * x.columns * bits(x.dtype) / 8),
-          .written = v.out().bytes()};
+          .written = v.out().bytes(),
+          .rows = v.out().rows};
 }
 
 Work zero_work(const OperatorView& v) {
   if (v.out().rows == 0) return {.launches = 0};
-  return {.family = family(Kernel::kDataMovement), .written = v.out().bytes()};
+  return {.family = family(Kernel::kDataMovement), .written = v.out().bytes(), .rows = v.out().rows};
 }
 
 // Rows beyond the source's are padding: zeros.
@@ -261,17 +269,17 @@ constexpr Compute kSwigluMath{swiglu_math<double>, swiglu_math<float>};
 constexpr Compute kEmbedMath{embed_math<double>, embed_math<float>};
 constexpr Compute kSampleMath{sample_math<double>, sample_math<float>};
 
-constexpr OperatorType kRmsNorm{"rms_norm", vector_work, Primitive::kNone, kNormMath};
-constexpr OperatorType kAddRmsNorm{"add_rms_norm", vector_work, Primitive::kNone, kAddNormMath};
+constexpr OperatorType kRmsNorm{"rms_norm", row_work<Kernel::kNorm>, Primitive::kNone, kNormMath};
+constexpr OperatorType kAddRmsNorm{"add_rms_norm", row_work<Kernel::kNorm>, Primitive::kNone, kAddNormMath};
 constexpr OperatorType kRope{"rope", rope_work, Primitive::kNone, kRopeMath};
 constexpr OperatorType kKvNormRope{"kv_norm_rope", latent_work, Primitive::kNone, kLatentMath};
 constexpr OperatorType kKvNormRopeCache{"kv_norm_rope_cache", latent_work, Primitive::kNone, kLatentMath};
 constexpr OperatorType kWriteCache{"write_cache", cache_work, Primitive::kNone, kCacheMath};
-constexpr OperatorType kQuantise{"quantise", vector_work, Primitive::kNone, kQuantiseMath};
-constexpr OperatorType kSwiglu{"swiglu", vector_work, Primitive::kNone, kSwigluMath};
-constexpr OperatorType kCast{"cast", vector_work, Primitive::kNone, kCopyMath};
-constexpr OperatorType kAdd{"add", vector_work, Primitive::kNone, kAddMath};
-constexpr OperatorType kSample{"sample", vector_work, Primitive::kNone, kSampleMath};
+constexpr OperatorType kQuantise{"quantise", row_work<Kernel::kQuantise>, Primitive::kNone, kQuantiseMath};
+constexpr OperatorType kSwiglu{"swiglu", row_work<Kernel::kActivation>, Primitive::kNone, kSwigluMath};
+constexpr OperatorType kCast{"cast", row_work<Kernel::kVector>, Primitive::kNone, kCopyMath};
+constexpr OperatorType kAdd{"add", row_work<Kernel::kVector>, Primitive::kNone, kAddMath};
+constexpr OperatorType kSample{"sample", row_work<Kernel::kVector>, Primitive::kNone, kSampleMath};
 constexpr OperatorType kCopyRows{"copy_rows", movement_work, Primitive::kNone, kCopyMath};
 constexpr OperatorType kSelectRows{"select_rows", movement_work, Primitive::kNone, kSelectMath};
 constexpr OperatorType kPlaceRows{"place_rows", placed_work, Primitive::kNone, kPlaceMath};

@@ -26,17 +26,21 @@ struct Shares {
 Work top_k_work(const OperatorView& v) {
   const Value& scores = v.in(0);
   if (scores.rows == 0) return {.launches = 0};
-  return {.family = family(Kernel::kVector),
+  return {.family = family(Kernel::kTopK),
           // sigmoid, bias, and one compare a score for each of the group and expert selections
           .vector = Flops(scores.elements() * (2 + v.params<Router>().top_k)),
           .read = scores.bytes() + v.in(1).bytes(),
-          .written = v.out(0).bytes() + v.out(1).bytes()};
+          .written = v.out(0).bytes() + v.out(1).bytes(),
+          .rows = scores.rows};
 }
 
 Work deal_out_work(const OperatorView& v) {
   const Value &x = v.in(0), &out = v.out();
   if (x.rows == 0) return {.launches = 0};
-  return {.family = family(Kernel::kDataMovement), .read = x.bytes() + v.in(1).bytes(), .written = out.bytes()};
+  return {.family = family(Kernel::kDataMovement),
+          .read = x.bytes() + v.in(1).bytes(),
+          .written = out.bytes(),
+          .rows = out.rows};
 }
 
 Work sum_up_work(const OperatorView& v) {
@@ -47,13 +51,14 @@ Work sum_up_work(const OperatorView& v) {
   return {.family = family(Kernel::kVector),
           .vector = Flops(2 * elements),
           .read = Bytes(elements * bits(copies.dtype) / 8) + weights.bytes(),
-          .written = v.out().bytes()};
+          .written = v.out().bytes(),
+          .rows = weights.rows};
 }
 
 Work copy_work(const OperatorView& v) {
   if (v.in(0).rows == 0) return {.launches = 0};
   const Bytes read = std::min(v.in(0).bytes(), v.out().bytes());
-  return {.family = family(Kernel::kDataMovement), .read = read, .written = v.out().bytes()};
+  return {.family = family(Kernel::kDataMovement), .read = read, .written = v.out().bytes(), .rows = v.out().rows};
 }
 
 // The `count` largest of values[first, last), largest first; of equals the one that comes first.
