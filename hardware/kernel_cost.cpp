@@ -153,6 +153,7 @@ KernelCost::MatrixTime KernelCost::matrix_time(const Work& work, double flop_sec
 }
 
 KernelTime KernelCost::price_rows(const Work& work, const Terms& family) const {
+  check(work.matrix == Flops{} && work.matrix_rounding == Flops{}, "kernels of rows have no matrix work");
   const auto bytes = static_cast<double>((work.read + work.written).count());
   const double cores = cores_with_work(work);
   const double launch = family.t0 * work.launches + family.core_start * cores;

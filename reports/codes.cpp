@@ -175,6 +175,8 @@ constexpr CodeText kCodes[] = {
     {"W0332", "more than one model", "only the first entry of ModelConfig is simulated", "split the file"},
     {"W0333", "prefix hits without a prefix cache", "the file does not switch it on",
      "features.prefix_cache, plugin_type prefix_cache"},
+    {"W0335", "no strict JSON", "a comment, or a comma before a closing bracket, in an engine's JSON file",
+     "remove it: the engine's own parser is stricter"},
     {"W0334", "acceptance without MTP", "there are no drafts to accept", "switch MTP on"},
     {"A0100", "a MindIE key is absent", "the engine's default is taken", kAssumed},
     {"A0101", "a MindIE key is ignored", "its effect is not modelled", "read the numbers as those without it"},

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "strategies/collectives/collective_cost.h"
 #include "strategies/importers/mindie_keys.h"
 #include "strategies/question.h"
 
@@ -78,6 +79,55 @@ Table all_fields() {
   return t;
 }
 
+// Words of the tables that `run` and its siblings print.
+struct Word {
+  std::string_view word, meaning, more;
+};
+constexpr Word kWords[] = {
+    {"throughput", "output tokens of all requests in a second, the same per card, and requests in a second",
+     "see output_throughput, request_throughput"},
+    {"attention", "time in attention kernels", "one part of a step's breakdown"},
+    {"linear", "time in dense matrix products: projections, dense MLP, LM head", "one part of a step's breakdown"},
+    {"moe", "time in gate, experts and what deals rows out to them", "one part of a step's breakdown"},
+    {"vector", "time in norms, activations, quantisation, copies", "one part of a step's breakdown"},
+    {"exposed communication", "time in collectives while nothing computes", "one part of a step's breakdown"},
+    {"hidden communication", "time in collectives while a kernel computes: no part of the step's time",
+     "communication = exposed + hidden"},
+    {"host", "gap before a step, and issuing kernels where graphs are not replayed", "step_gap, kernel_issue of the stack"},
+    {"idle", "nothing runs on the slowest rank: it waits for others", "one part of a step's breakdown"},
+    {"step", "one forward pass of all ranks", "the sum of the parts above"},
+    {"prefill step", "time of one prefill step, with the prompts that it takes", "limits.max_prefill_tokens, limits.max_prefill_batch"},
+    {"decode step", "time of one decode step; TPOT = decode step / tokens a step", "rows: 1 and the drafts of MTP"},
+    {"prefill bottleneck", "the largest part of a prefill step, and its largest operator", "a step's breakdown"},
+    {"decode bottleneck", "the largest part of a decode step, and its largest operator", "a step's breakdown"},
+    {"prefill speed of light", "see speed of light", "of the prefill step"},
+    {"decode speed of light", "see speed of light", "of the decode step"},
+    {"speed of light", "this placement's work at the catalogue's cube peaks and HBM bandwidth, no communication, no host",
+     "max(FLOP / peak, bytes / bandwidth)"},
+    {"memory per rank", "weights, KV cache, activations, buffers and runtime of one die", "see peak, capacity"},
+    {"kv capacity", "see kv_capacity_tokens", "per DP group"},
+    {"limit", "the largest term of an operator's time: launch, memory, matrix, vector, L2; of a collective its algorithm",
+     "hardware/kernel_cost.h"},
+    {"matrix", "limit: the cube cores", "hardware/kernel_cost.h"},
+    {"memory", "limit: HBM bandwidth", "hardware/kernel_cost.h"},
+    {"launch", "limit: starting the kernel and its cores", "t0 and core_start of the kernel family"},
+    {"L2", "limit: what tiles pull through the L2 cache again", "hardware/kernel_cost.h"},
+    {"mtp", "multi-token prediction: drafts that the next step verifies", "features.speculative_tokens"},
+    {"rank", "one die: a 910B chip, or half of a 910C package", "an A3 card has two"},
+};
+
+Table explain_word(const Word& w) {
+  Table t = facts(fmt::format("{}: {}", w.word, w.meaning), "word");
+  t.rows = {{"more", w.more}};
+  return t;
+}
+
+Table explain_algorithm(const CollectiveAlgorithm& a) {
+  Table t = facts(fmt::format("{}: a collective algorithm", a.name), "algorithm");
+  t.rows = {{"what it does", a.summary}};
+  return t;
+}
+
 struct EngineSection {
   std::string_view name;
   std::span<const KeySpec> keys;
@@ -101,6 +151,8 @@ std::vector<std::string_view> known_words() {
   std::vector<std::string_view> words{"file"};
   for (const CodeText& c : code_texts()) words.push_back(c.code);
   for (const MetricText& m : metric_texts()) words.push_back(m.name);
+  for (const Word& w : kWords) words.push_back(w.word);
+  for (const CollectiveAlgorithm& a : builtin_collectives()) words.push_back(a.name);
   for (const Field& f : question_fields()) {
     words.push_back(f.path);
     words.push_back(f.path.substr(f.path.rfind('.') + 1));
@@ -128,6 +180,10 @@ std::vector<Table> explain(std::string_view word, Diagnostics& diagnostics) {
     if (same(c.code, word)) out.push_back(explain_code(c));
   for (const MetricText& m : metric_texts())
     if (same(m.name, word) || same(m.key, word)) out.push_back(explain_metric(m));
+  for (const Word& w : kWords)
+    if (same(w.word, word)) out.push_back(explain_word(w));
+  for (const CollectiveAlgorithm& a : builtin_collectives())
+    if (same(a.name, word)) out.push_back(explain_algorithm(a));
   if (const Field* f = field_of(word)) out.push_back(explain_field(*f));
   const std::string_view last = word.substr(word.rfind('.') + 1);
   for (const EngineSection& section : engine_sections())
@@ -136,7 +192,7 @@ std::vector<Table> explain(std::string_view word, Diagnostics& diagnostics) {
   if (!out.empty()) return out;
   const std::vector<std::string_view> known = known_words();
   const std::string_view near = nearest(word, known);
-  diagnostics.error("E0010", {}, fmt::format("'{}' is no diagnostic code, key or metric", word), {},
+  diagnostics.error("E0010", {}, fmt::format("'{}' is no diagnostic code, key, metric or word of a table", word), {},
                     near.empty() ? "`ascendsim explain file` lists all keys" : fmt::format("did you mean '{}'?", near));
   return {};
 }

@@ -16,13 +16,17 @@ std::string hardware(const Subject& s) {
                      counted(s.servers(), "server"), counted(s.cards(), "card"), counted(s.dies(), "die"));
 }
 
-std::string layout(const Deployment& d) {
+// In the words of the file at hand: MindIE's keys, or our own.
+std::string layout(const Subject& s) {
+  const Deployment& d = s.deployment();
+  const bool own = !s.question.imported;
   const Layout& l = d.layout;
   std::string text =
       fmt::format("dp {}  cp {}  sp {}  tp {}  moe_ep {}  moe_tp {}", l.dp, l.cp, l.sp, l.tp, l.moe_ep, l.moe_tp);
-  if (l.moe_ep > 1) text += fmt::format("  ep_level {}", l.ep_level);
-  if (l.o_proj_local_tp > 0) text += fmt::format("  o_proj_local_tp {}", l.o_proj_local_tp);
-  if (l.lm_head_local_tp > 0) text += fmt::format("  lm_head_local_tp {}", l.lm_head_local_tp);
+  if (l.moe_ep > 1)
+    text += own ? fmt::format("  exchange {}", s.question.exchange) : fmt::format("  ep_level {}", l.ep_level);
+  if (l.o_proj_local_tp > 0) text += fmt::format("  o_proj_{}tp {}", own ? "" : "local_", l.o_proj_local_tp);
+  if (l.lm_head_local_tp > 0) text += fmt::format("  lm_head_{}tp {}", own ? "" : "local_", l.lm_head_local_tp);
   if (d.token_split_prefill) text += "  token-split prefill";
   if (d.micro_batches > 1) text += fmt::format("  {} micro-batches", d.micro_batches);
   if (d.experts.redundant > 0) text += fmt::format("  {} redundant experts", d.experts.redundant);
@@ -37,7 +41,7 @@ std::vector<std::vector<Cell>> deployment_rows(const Subject& s, const std::stri
   return {{side + "model", fmt::format("{}, {}, {}", d.model.name, d.quantisation.name, to_text(d.dtype))},
           {side + "engine", fmt::format("{} {}  ({})", d.engine, d.engine_version, s.file)},
           {side + "hardware", hardware(s)},
-          {side + "layout", layout(d)}};
+          {side + "layout", layout(s)}};
 }
 
 std::string load(const Workload& w) {

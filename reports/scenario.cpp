@@ -132,15 +132,22 @@ void read_own(ConfigNode root, const Libraries& libraries, const Options& option
 void read_engine_file(const Document& document, const FileChoice& choice, const Libraries& libraries,
                       const Options& options, LoadedQuestion& out, Diagnostics& found) {
   out.stack = load_stack(kEngine, options, libraries, found);
+  out.question.imported = true;
   // Without the stack there is nothing to import with; its own diagnostics say why.
   if (out.stack.engine.empty()) return;
+  const bool twice = found.has_errors();
   Diagnostics said;
   const Import import =
       import_mindie(document, {options.model, options.quantisation, options.memory_fraction, choice.role}, out.stack,
                     libraries.models, libraries.schemes, said);
+  for (const Document::Leniency& l : document.beyond_strict_json())
+    found.warning("W0335", l.where, fmt::format("{} is no JSON: it is read over here", l.what),
+                  "RFC 8259; nlohmann::json, which C++ servers such as MindIE's parse with, refuses it unless told otherwise",
+                  "remove it");
   const Question before = out.question = from_import(import);
   out.keys = import.keys;
-  out.has_layout = import.deployment.origins.contains("tp");
+  // A degree that is written twice has been refused: rules about either value would only add to that.
+  out.has_layout = import.deployment.origins.contains("tp") && !twice;
   Diagnostics set;
   for (const std::string& assignment : options.set) set_field(assignment, out.question, set);
   derive_layout(out.question);

@@ -378,6 +378,39 @@ std::shared_ptr<const Document> Document::parse(std::string text, std::string na
 }
 
 ConfigNode Document::root() const { return {this, 0}; }
+
+std::vector<Document::Leniency> Document::beyond_strict_json() const {
+  std::vector<Leniency> found;
+  const SourceText& source = impl_->source;
+  const std::string_view text = source.text();
+  std::optional<std::size_t> comma;  // the last one, as long as only blanks and comments follow
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const auto skip_to = [&](std::string_view end, std::size_t from) {
+      const std::size_t at = text.find(end, from);
+      i = at == std::string_view::npos ? text.size() : at + end.size() - 1;
+    };
+    if (c == '"') {
+      for (++i; i < text.size() && text[i] != '"'; ++i)
+        if (text[i] == '\\') ++i;
+      comma.reset();
+    } else if (c == '#' || text.substr(i, 2) == "//") {
+      found.push_back({source.locate(i), "a comment"});
+      skip_to("\n", i);
+    } else if (text.substr(i, 2) == "/*") {
+      found.push_back({source.locate(i), "a comment"});
+      skip_to("*/", i + 2);
+    } else if (c == ',') {
+      comma = i;
+    } else if (c == '}' || c == ']') {
+      if (comma) found.push_back({source.locate(*comma), "a comma before a closing bracket"});
+      comma.reset();
+    } else if (c != ' ' && c != '\t' && c != '\n' && c != '\r') {
+      comma.reset();
+    }
+  }
+  return found;
+}
 const std::string& Document::name() const { return impl_->source.name(); }
 
 ConfigNode::Kind ConfigNode::kind() const {

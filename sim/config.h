@@ -72,6 +72,12 @@ class Document {
 
   [[nodiscard]] ConfigNode root() const;
   [[nodiscard]] const std::string& name() const;
+  // What a parser of strict JSON would refuse in a file that is JSON otherwise: comments, commas before a closing bracket.
+  struct Leniency {
+    SourceLocation where;
+    const char* what;
+  };
+  [[nodiscard]] std::vector<Leniency> beyond_strict_json() const;
   ~Document();
   Document(const Document&) = delete;
   Document& operator=(const Document&) = delete;

@@ -38,9 +38,8 @@ DisaggregatedPrediction predict_disaggregated(const Scenario& prefill, const Sce
   out.transfer = kv_transfer(prefill, decode, w);
   add_requests(out.requests, first, rest, w, out.transfer.time, false);
   out.queue = out.requests.ttft.mean - std::min(out.requests.ttft.mean, first.step.total);
-  Workload kept = w;
-  kept.batch = out.prefill_batch = std::min(w.batch, 2 * first.sequences);
-  out.prefill.memory = prefill.memory(kept);
+  out.prefill_batch = prompts_kept(prefill.deployment, w);
+  out.prefill.memory = prefill.memory(w);
   out.prefill.prefill_sequences = first.sequences;
   out.prefill.prefill = std::move(first.step);
   Workload prompts = w;

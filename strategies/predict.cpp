@@ -51,11 +51,19 @@ HostModel host_model(const Deployment& d, const Stack& stack) {
           .issue = stack.figures.duration("kernel_issue")};
 }
 
-// Prompts of one prefill step over all DP groups.
 std::int64_t prefill_capacity(const Deployment& d, const Workload& w) {
   const std::int64_t by_tokens = std::max<std::int64_t>(1, d.limits.max_prefill_tokens / (w.input_tokens - w.prefix_hit));
   return d.layout.dp * std::min(d.limits.max_prefill_batch, by_tokens);
 }
+
+}  // namespace
+
+std::int64_t prompts_kept(const Deployment& d, const Workload& w) {
+  if (d.role != Role::kPrefill) return w.batch;
+  return std::min(w.batch, 2 * std::min(prefill_capacity(d, w), w.batch));
+}
+
+namespace {
 
 // Decode step times over the output, from three priced contexts.
 struct DecodeCurve {
@@ -90,6 +98,20 @@ DecodeCurve price_decode(const Scenario& s, const Workload& w, StepTime& middle)
   return curve;
 }
 
+// Whether a figure of the stack takes part in a prediction for this deployment.
+bool plays_a_part(std::string_view figure, const Deployment& d) {
+  const bool decodes = d.role != Role::kPrefill;
+  if (figure == "memory_fraction") return d.origin("memory_fraction").assumed;
+  if (figure == "step_gap") return !d.features.async_scheduling;
+  if (figure == "async_step_gap") return d.features.async_scheduling;
+  if (figure == "mtp_acceptance") return decodes && d.features.speculative_tokens > 0;
+  if (figure == "prolog_max_tokens") return decodes;
+  if (figure.starts_with("lane_share")) return decodes && d.micro_batches > 1;
+  if (figure == "moe_ep_buffer") return d.layout.moe_ep > 1;
+  if (figure == "moe_tp_buffer") return d.layout.moe_tp > 1;
+  return true;
+}
+
 // Families and collectives whose figures are assumed: what a prediction rests on without evidence.
 void add_assumed_figures(const Scenario& s, std::vector<std::string>& out) {
   const auto say = [&](const std::string& what, const auto& figure) {
@@ -99,7 +121,9 @@ void add_assumed_figures(const Scenario& s, std::vector<std::string>& out) {
     if (std::ranges::find(kKernelNames, f.name) == kKernelNames.end()) continue;
     say(fmt::format("kernel {} t0 {}", f.name, to_text(f.t0.value)), f.t0);
   }
-  s.stack.figures.for_each([&](const std::string& name, const auto& f) { say("stack " + name, f); });
+  s.stack.figures.for_each([&](const std::string& name, const auto& f) {
+    if (plays_a_part(name, s.deployment)) say("stack " + name, f);
+  });
 }
 
 }  // namespace
@@ -108,7 +132,8 @@ std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
   const Layout& l = s.deployment.layout;
   std::vector<std::string> out;
   out.push_back("experts are hit uniformly; collectives without contention");
-  out.push_back(fmt::format("activations are those of a warm-up prefill of maxPrefillTokens = {} tokens on every DP group",
+  if (s.deployment.role != Role::kDecode)
+    out.push_back(fmt::format("activations are those of a warm-up prefill of maxPrefillTokens = {} tokens on every DP group",
                             with_commas(s.deployment.limits.max_prefill_tokens)));
   if (s.cluster.server().fabric == Fabric::kUnifiedBus)
     out.push_back("HCCL_OP_EXPANSION_MODE=AIV: small collectives run on vector cores, large ones on copy engines");
@@ -137,6 +162,12 @@ Scenario::Scenario(Deployment d, Stack st, KernelTable k, Cluster c)
       shared_attention(cluster.server().die, kernels, kKernelNames, stack.figures.ratio("lane_share_attention").count()),
       shared_experts(cluster.server().die, kernels, kKernelNames, stack.figures.ratio("lane_share_moe").count()),
       pricer(deployment, facts, cluster, cost, {shared_attention, shared_experts}, host_model(deployment, stack)) {}
+
+MemoryPerRank Scenario::memory(const Workload& w) const {
+  Workload kept = w;
+  kept.batch = prompts_kept(deployment, w);
+  return memory_per_rank(deployment, kept, stack, facts, capacity());
+}
 
 PrefillRun run_prefill(const Scenario& s, const Workload& w) {
   PrefillRun run;
@@ -217,6 +248,9 @@ Prediction predict(const Scenario& s, const Workload& w) {
   p.prefill = std::move(prefill.step);
   p.decode = std::move(decode.step);
   p.assumptions = assumptions(s, w);
+  if (s.deployment.role == Role::kPrefill)
+    p.assumptions.push_back(fmt::format("the prefill side keeps the cache of {} prompts: those of a step and those that are being pulled",
+                                        prompts_kept(s.deployment, w)));
   return p;
 }
 

@@ -45,10 +45,12 @@ struct Scenario {
   StepPricer pricer;
 
   [[nodiscard]] Bytes capacity() const { return cluster.server().die.hbm_visible.value; }
-  [[nodiscard]] MemoryPerRank memory(const Workload& w) const {
-    return memory_per_rank(deployment, w, stack, facts, capacity());
-  }
+  // A prefill side keeps the prompts of a step and those that are being pulled, not the whole load.
+  [[nodiscard]] MemoryPerRank memory(const Workload& w) const;
 };
+
+// Prompts whose cache lies on an instance at once: of a prefill side two steps of them, elsewhere the whole load.
+std::int64_t prompts_kept(const Deployment& deployment, const Workload& workload);
 
 // By the deployment's role: a prefill side has no decode step, and the other way round.
 Prediction predict(const Scenario& scenario, const Workload& workload);

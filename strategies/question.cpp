@@ -596,11 +596,13 @@ void complete_workload(const Deployment& d, const Stack& stack, Workload& w, Dia
                                  w.prefix_hit - partial, d.limits.block_tokens));
     w.prefix_hit -= partial;
   }
-  if (w.prefix_hit > 0 && !d.features.prefix_cache && d.role != Role::kDecode)
+  if (w.prefix_hit > 0 && !d.features.prefix_cache && d.role != Role::kDecode) {
     diagnostics.warning("W0333", at("workload.prefix_hit"),
-                        "prefix hits are asked for, but the prefix cache is not switched on",
-                        "MindIE documentation, Prefix Cache: plugin_type prefix_cache",
+                        "prefix hits are asked for, but the prefix cache is not switched on: none are counted",
+                        d.engine == "mindie" ? "MindIE documentation, Prefix Cache: plugin_type prefix_cache" : "",
                         "--set features.prefix_cache=true, or in the file");
+    w.prefix_hit = 0;
+  }
   const std::int64_t drafts = d.role == Role::kPrefill ? 0 : d.features.speculative_tokens;
   const auto given = static_cast<std::int64_t>(w.acceptance.size());
   if (given > 0 && d.role == Role::kPrefill) {
@@ -660,10 +662,11 @@ void resolve(Question& q, const ModelLibrary& models, const QuantisationLibrary&
   if (d.model.dtype && !q.named("dtype")) q.dtype = std::string(to_text(*d.model.dtype));
   d.dtype = q.dtype == "bfloat16" ? Dtype::kBf16 : Dtype::kFp16;
   const auto known = schemes.names();
-  if (std::ranges::find(known, lower(q.quantisation)) == known.end())
+  const bool refused = q.imported && q.quantisation.empty();  // the import has said that it does not know the scheme
+  if (!refused && std::ranges::find(known, lower(q.quantisation)) == known.end())
     diagnostics.error("E0244", at("quantisation"), fmt::format("unknown quantisation '{}'", q.quantisation), {},
                       fmt::format("one of: {}", fmt::join(known, ", ")));
-  else
+  else if (!refused)
     d.quantisation = schemes.load(lower(q.quantisation), d.dtype, diagnostics);
   d.role = static_cast<Role>(std::ranges::find(kRoles, q.role) - std::begin(kRoles));
   d.layout.ep_level = q.exchange == "all-gather" ? 1 : 2;

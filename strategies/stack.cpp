@@ -39,11 +39,14 @@ std::string StackLibrary::find(std::string_view engine, std::string_view version
     newest = name;   // names ascend
   }
   if (!newest.empty() && version.empty()) return newest;
-  std::vector<std::string_view> views(known.begin(), known.end());
+  // Versions of an engine that is known, or all stacks.
+  std::vector<std::string_view> views;
+  for (const std::string& name : known)
+    if (newest.empty() || (name.starts_with(engine) && name[engine.size()] == '-')) views.push_back(name);
   const std::string asked = version.empty() ? std::string(engine) : fmt::format("{}-{}", engine, version);
   const std::string_view near = nearest(asked, views);
   diagnostics.error("E0211", {}, fmt::format("unknown software stack '{}'", asked),
-                    fmt::format("known stacks: {}", fmt::join(known, ", ")),
+                    fmt::format("known stacks: {}", fmt::join(views, ", ")),
                     near.empty() ? "name one of them" : fmt::format("did you mean '{}'?", near));
   return {};
 }

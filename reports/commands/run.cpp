@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "reports/cli.h"
 #include "reports/commands/commands.h"
 #include "reports/findings.h"
@@ -12,9 +14,15 @@ namespace ascendsim {
 
 namespace {
 
+// Four digits, and never 1.2e+04.
+std::string rate(double per_second) {
+  constexpr double kFourDigits = 1e4;
+  return per_second < kFourDigits ? fmt::format("{:.4g}", per_second) : with_commas(std::llround(per_second));
+}
+
 std::string throughput(const Subject& s, const Prediction& p) {
-  return fmt::format("{:.4g} output tok/s, {:.4g} per card; {:.4g} requests/s", p.output_tokens_per_second,
-                     p.output_tokens_per_second / static_cast<double>(s.cards()), p.requests_per_second);
+  return fmt::format("{} output tok/s, {} per card; {} requests/s", rate(p.output_tokens_per_second),
+                     rate(p.output_tokens_per_second / static_cast<double>(s.cards())), rate(p.requests_per_second));
 }
 
 Table results(const Subject& s, const Prediction& p) {

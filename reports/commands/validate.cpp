@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -33,6 +34,24 @@ bool asked_for(const ValidationCase& c, const std::string& wanted) {
   return wanted.empty() || c.id == wanted || c.id.starts_with(wanted + "/");
 }
 
+// The answer to "why" before the tables that it rests on.
+Table reasons(const ValidationCase& c, const Outcome& outcome) {
+  const Bar& bar = bar_of(c.metric->group);
+  const double error = outcome.predicted / c.published - 1;
+  const bool missed = std::abs(error) > bar.within;
+  std::vector<Term> largest = outcome.terms;
+  std::ranges::stable_sort(largest, std::greater{}, &Term::time);
+  constexpr std::size_t kShown = 3;
+  if (largest.size() > kShown) largest.resize(kShown);
+  std::vector<std::string> words;
+  for (const Term& t : largest) words.push_back(fmt::format("{} {}", t.what, to_text(t.time)));
+  Table t = facts("Why", "why");
+  t.rows.push_back({"error", fmt::format("{:+.1f} %, {} {:.0f} %", 100 * error, missed ? "MISSED: outside of" : "within", 100 * bar.within)});
+  if (!words.empty()) t.rows.push_back({"largest terms", fmt::format("{}", fmt::join(words, "; "))});
+  if (missed) t.rows.push_back({"suspected cause", c.note.empty() ? "none written: give the case a note" : c.note});
+  return t;
+}
+
 Result result_of(const ValidationCase& c, const Libraries& libraries, std::vector<Table>* breakdown,
                  Diagnostics& diagnostics) {
   Result r;
@@ -46,12 +65,14 @@ Result result_of(const ValidationCase& c, const Libraries& libraries, std::vecto
   r.predicted = outcome->predicted;
   r.family = outcome->family;
   r.error = outcome->predicted / c.published - 1;
-  if (breakdown != nullptr)
-    for (Table t : outcome->breakdown) {
-      t.title = fmt::format("{}: {}", c.id, t.title);
-      t.key = fmt::format("{}: {}", c.id, t.key);
-      breakdown->push_back(std::move(t));
-    }
+  if (breakdown == nullptr) return r;
+  std::vector<Table> tables{reasons(c, *outcome)};
+  tables.insert(tables.end(), outcome->breakdown.begin(), outcome->breakdown.end());
+  for (Table& t : tables) {
+    t.title = fmt::format("{}: {}", c.id, t.title);
+    t.key = fmt::format("{}: {}", c.id, t.key);
+    breakdown->push_back(std::move(t));
+  }
   return r;
 }
 

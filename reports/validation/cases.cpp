@@ -90,13 +90,17 @@ class CaseReader {
     c.note = section.optional<std::string>("note", {});
     check_stack(c.stack, section.node("stack"));
     c.split = static_cast<Split>(choice(section, "split", kSplits));
+    const ConfigNode cited = section.node("cited_by");
+    for (std::size_t i = 0; i < cited.size(); ++i) c.cited_by.emplace_back(cited.at(i).text());
+    if (cited && c.split != Split::kFit)
+      diagnostics_.error("E0384", cited.where(), "a case that a figure cites is no test of it", {}, "split: fit");
     read_metric(section, c);
     read_subject(section, c);
     const ConfigNode value = section.node("value"), table = section.node("table");
     section.finish();
-    if (std::ranges::any_of(out_,
-                            [&](const ValidationCase& o) { return o.id == c.id || o.id.starts_with(c.id + "/"); }))
+    if (std::ranges::find(ids_, c.id) != ids_.end())
       diagnostics_.error("E0385", node.find("id").where(), fmt::format("two cases with the id '{}'", c.id));
+    ids_.push_back(c.id);
     if (static_cast<bool>(value) == static_cast<bool>(table))
       diagnostics_.error("E0384", c.where, "a case has either a value or a table of values");
     else if (value)
@@ -210,7 +214,7 @@ class CaseReader {
     }
   }
 
-  std::vector<std::string> stacks_;
+  std::vector<std::string> stacks_, ids_;
   Diagnostics& diagnostics_;
   std::vector<ValidationCase>& out_;
 };

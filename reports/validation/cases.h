@@ -34,6 +34,7 @@ struct ValidationCase {
   std::string source;  // the primary one
   std::string stack;   // "none" for measurements without an engine
   std::string definition, needs, note;
+  std::vector<std::string> cited_by{};  // figures that rest on it, "servers/atlas-800i-a3 aiv_floor_16", or what it steered
   Split split = Split::kTest;
   const Metric* metric = nullptr;
   double published = 0;  // s, B, FLOP/s or B/s; 0 for text

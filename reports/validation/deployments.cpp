@@ -62,6 +62,8 @@ std::optional<Outcome> evaluate_deployment(const ValidationCase& c, const Librar
   outcome.breakdown.push_back(breakdown_table(phases));
   constexpr std::int64_t kAllOperators = 1000;
   for (const PhaseStep& phase : phases) {
+    for (const OperatorRow& row : phase.step->operator_rows)
+      outcome.terms.push_back({fmt::format("{} {} ({})", phase.name, row.label, row.limit), row.time});
     outcome.breakdown.push_back(operator_table(phase, kAllOperators));
     outcome.breakdown.push_back(collective_table(phase));
   }

@@ -11,10 +11,15 @@
 
 namespace ascendsim {
 
+struct Term {
+  std::string what;
+  Duration time{};
+};
 struct Outcome {
   double predicted = 0;  // in the unit of the case's metric
   std::string family;    // of a kernel; the primitive of a collective; empty otherwise
   std::vector<Table> breakdown;
+  std::vector<Term> terms{};  // what the time is made of; none of memory
 };
 // Empty after diagnostics. REQUIRES: the case names what to predict.
 std::optional<Outcome> evaluate(const ValidationCase& c, const Libraries& libraries, Diagnostics& diagnostics);

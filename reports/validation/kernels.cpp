@@ -155,7 +155,7 @@ struct KernelSum {
   std::string family;
 };
 
-KernelSum price_all(const Program& program, const KernelCost& cost, Table& table) {
+KernelSum price_all(const Program& program, const KernelCost& cost, Table& table, std::vector<Term>& terms) {
   KernelSum sum;
   for (std::size_t i = 0; i < program.operators.size(); ++i) {
     const OperatorView v = program.view(i);
@@ -163,6 +163,7 @@ KernelSum price_all(const Program& program, const KernelCost& cost, Table& table
     const KernelTime time = cost.price(work);
     const std::string_view family = kKernelNames[work.family];
     sum.time += time.total;
+    terms.push_back({fmt::format("{} ({}, {})", v.op().label, family, to_text(time.bound)), time.total});
     sum.flops += work.matrix;
     sum.bytes += work.read + work.written;
     if (time.total > sum.longest) sum.longest = time.total, sum.family = family;
@@ -233,7 +234,7 @@ std::optional<Outcome> evaluate_kernel(const ValidationCase& c, const Libraries&
   if (setting == "alone") table = alone(std::move(table));
   Outcome outcome;
   Table operators = operators_table();
-  const KernelSum sum = price_all(builder.take(), KernelCost(die, table, kKernelNames), operators);
+  const KernelSum sum = price_all(builder.take(), KernelCost(die, table, kKernelNames), operators, outcome.terms);
   outcome.breakdown.push_back(std::move(operators));
   outcome.family = bar_family(sum.family, table);
   outcome.predicted = in_metric(*c.metric, sum);

@@ -206,11 +206,12 @@ void Reader::read_names(Keys& model) {
       diagnostics.note("A0104", model.node("modelName").where(), fmt::format("quantisation {} is taken from the name '{}'", s, from));
     }
   }
+  const bool unknown = !scheme.empty() && std::ranges::find(known, scheme) == known.end();
   if (scheme.empty()) {
     scheme = "float";
     diagnostics.note("A0104", model.node("modelName").where(),
                      fmt::format("no quantisation in the name '{}': 16-bit weights assumed; --quantisation w8a8 says otherwise", from));
-  } else if (std::ranges::find(known, scheme) == known.end()) {
+  } else if (unknown) {
     std::vector<std::string_view> views(known.begin(), known.end());
     diagnostics.error("E0244", {}, fmt::format("unknown quantisation '{}'", scheme), {},
                       fmt::format("one of: {}", fmt::join(known, ", ")));
@@ -242,6 +243,7 @@ void Reader::read_names(Keys& model) {
     diagnostics.note("A0106", {}, "dtype float16 is assumed: no config.json of the weight folder says otherwise");
   }
   d.quantisation = schemes.load(scheme, d.dtype, diagnostics);
+  if (unknown) d.quantisation.name.clear();  // rules about schemes have nothing to say
 }
 
 void Reader::read_layout(Keys& model, bool multi_node) {

@@ -81,7 +81,7 @@ void MindieRules::sequence_and_context() {
   const std::string& scheme = d.quantisation.name;
   const bool r1 = model == "DeepSeek-R1", v3 = model == "DeepSeek-V3" || model == "DeepSeek-V3.1";
   const bool named = (r1 && (scheme == "W8A8" || scheme == "W4A8")) || (v3 && scheme == "W4A8");
-  if (!named && !model.empty())  // an unknown model was reported as such
+  if (!named && !scheme.empty())  // an unknown model or scheme was reported as such
     warn("W0312", splitting_key(),
          fmt::format("{} with {} {} is not among the combinations that the page names", splitting_key(), model, scheme),
          fmt::format("{}: only W8A8 of DeepSeek-R1 and W4A8 of DeepSeek-R1, DeepSeek-V3 and DeepSeek-V3.1; the MindIE "

@@ -205,7 +205,8 @@ void check_sizes(const Deployment& d, const Workload& w, bool own_file, Diagnost
 void check_workload(const Deployment& d, const Workload& asked, bool own_file, Diagnostics& diagnostics) {
   Workload w = asked;
   if (d.role == Role::kPrefill) w.output_tokens = 1;  // the other side generates the rest, and batches it
-  constexpr const char* kServicePage = "MindIE documentation, Configuration Parameters (Service-Specific)";
+  const char* const kServicePage =
+      own_file ? "docs/deployment-file.md" : "MindIE documentation, Configuration Parameters (Service-Specific)";
   const Limits& m = d.limits;
   const auto name = [&](std::string_view key) { return name_in(own_file, key); };
   const auto set = [&](std::string_view key, std::int64_t value) { return setting(own_file, key, value); };
@@ -214,21 +215,22 @@ void check_workload(const Deployment& d, const Workload& asked, bool own_file, D
     diagnostics.error(
         "E0340", d.origin(m.max_input_tokens <= m.max_seq_len - 1 ? "maxInputTokenLen" : "maxSeqLen").where,
         fmt::format("a prompt of {} tokens is longer than this deployment takes: {}", w.input_tokens, longest),
-        fmt::format("{}: the effective input limit is min(maxInputTokenLen, maxSeqLen - 1)", kServicePage),
+        fmt::format("{}: the effective input limit is min({}, {} - 1)", kServicePage, name("maxInputTokenLen"),
+                    name("maxSeqLen")),
         fmt::format("set {} (and {}, {} to match), or --input {}", set("maxInputTokenLen", w.input_tokens),
                     name("maxSeqLen"), name("maxPrefillTokens"), longest));
   else if (w.input_tokens + w.output_tokens > m.max_seq_len)
     diagnostics.error("E0341", d.origin("maxSeqLen").where,
                       fmt::format("{} tokens in and {} out are more than {} {}", w.input_tokens, w.output_tokens,
                                   name("maxSeqLen"), m.max_seq_len),
-                      fmt::format("{}: maxSeqLen limits input and output together", kServicePage),
+                      fmt::format("{}: {} limits input and output together", kServicePage, name("maxSeqLen")),
                       fmt::format("set {}, or --output {}", set("maxSeqLen", w.input_tokens + w.output_tokens),
                                   m.max_seq_len - w.input_tokens));
   if (d.role != Role::kPrefill && w.batch > m.max_batch * d.layout.dp)
     diagnostics.error("E0342", d.origin("maxBatchSize").where,
                       fmt::format("{} requests side by side are more than {} {} x dp {}", w.batch, name("maxBatchSize"),
                                   m.max_batch, d.layout.dp),
-                      fmt::format("{}: maxBatchSize limits the decode batch of a DP group", kServicePage),
+                      fmt::format("{}: {} limits the decode batch of a DP group", kServicePage, name("maxBatchSize")),
                       fmt::format("set {}, or --batch {}", set("maxBatchSize", ceil_div(w.batch, d.layout.dp)),
                                   m.max_batch * d.layout.dp));
   if (w.input_tokens + w.output_tokens > d.model.max_positions)

@@ -226,14 +226,91 @@ TEST_F(DeploymentFile, ExplainKnowsCodesKeysAndMetrics) {
   for (const MetricText& m : metric_texts()) EXPECT_EQ(run({"explain", std::string(m.name)}), kDone) << m.name;
   EXPECT_EQ(run({"explain", "layout.tpp"}), kWrongInput);
   EXPECT_EQ(err,
-            "error[E0010]: 'layout.tpp' is no diagnostic code, key or metric\n  = help: did you mean 'layout.tp'?\n1 "
+            "error[E0010]: 'layout.tpp' is no diagnostic code, key, metric or word of a table\n  = help: did you mean 'layout.tp'?\n1 "
             "error\n");
+}
+
+TEST_F(DeploymentFile, ExplainKnowsTheWordsThatRunPrints) {
+  for (const char* word : {"throughput", "hidden communication", "exposed communication", "mc2", "ub-aicpu", "ub-aiv",
+                           "hccs-mesh", "KV capacity", "memory per rank", "decode bottleneck", "limit", "idle"})
+    EXPECT_EQ(run({"explain", word}), kDone) << word << err;
 }
 
 TEST_F(DeploymentFile, ThePageOfAllKeysIsCurrent) {
   EXPECT_EQ(run({"explain", "file", "--format", "md"}), kDone);
   EXPECT_TRUE(contains(content(kRoot / "docs/deployment-file.md"), out)) << "ascendsim explain file --format md\n"
                                                                          << out;
+}
+
+// ---- what is said applies to the deployment at hand ----------------------------------------------------------------
+
+TEST_F(DeploymentFile, OnlyFiguresThatTakePartAreAssumptions) {
+  write("own.yaml", kOwn);
+  ASSERT_EQ(run({"run", "own.yaml"}), kDone) << err;
+  for (const char* absent : {"stack memory_fraction is", "stack async_step_gap is", "stack lane_share_attention is"})
+    EXPECT_FALSE(contains(out + err, absent)) << absent;
+  EXPECT_TRUE(contains(out + err, "warm-up prefill")) << out << err;
+  write("decode.yaml", side(32, 1, 1) + "role: decode\nhardware: {server: cloudmatrix384}\n");
+  ASSERT_EQ(run({"run", "decode.yaml"}), kDone) << err;
+  EXPECT_FALSE(contains(out + err, "warm-up prefill")) << out << err;
+}
+
+TEST_F(DeploymentFile, AnOwnFileIsAnsweredInItsOwnWords) {
+  write("own.yaml", side(32, 1, 1) + "role: decode\nexperts: {exchange: all-to-all}\nhardware: {server: cloudmatrix384}\n");
+  ASSERT_EQ(run({"run", "own.yaml"}), kDone) << err;
+  EXPECT_TRUE(contains(out, "exchange all-to-all")) << out;
+  EXPECT_FALSE(contains(out, "ep_level")) << out;
+  EXPECT_EQ(run({"run", "own.yaml", "--set", "limits.max_input_tokens=100"}), kWrongInput);
+  EXPECT_TRUE(contains(err, "docs/deployment-file.md: the effective input limit is min(limits.max_input_tokens, "
+                            "limits.max_seq_len - 1)"))
+      << err;
+}
+
+TEST_F(DeploymentFile, LargeThroughputsArePrintedInDigits) {
+  write("own.yaml", side(32, 1, 1) + "role: decode\nhardware: {server: cloudmatrix384}\n");
+  ASSERT_EQ(run({"run", "own.yaml", "--batch", "1024"}), kDone) << err;
+  EXPECT_TRUE(std::regex_search(out, std::regex("throughput +[0-9]+,[0-9]{3} output tok/s"))) << out;
+  EXPECT_FALSE(contains(out, "e+0")) << out;
+}
+
+TEST_F(DeploymentFile, PrefixHitsWithoutACacheAreNotCounted) {
+  write("own.yaml", kOwn);
+  ASSERT_EQ(run({"run", "own.yaml", "--json"}), kDone) << err;
+  const Json without = Json::parse(out);
+  ASSERT_EQ(run({"run", "own.yaml", "--prefix-hit", "32K", "--json"}), kDone) << err;
+  EXPECT_EQ(Json::parse(out).at("ttft_ms"), without.at("ttft_ms"));
+}
+
+TEST_F(DeploymentFile, OneMistakeIsOneMessage) {
+  write("config.json", context_parallel_fragment());
+  const std::vector<std::string> load{"--hardware", "atlas-800i-a3", "--input", "4K", "--output", "16"};
+  const auto check = [&](std::vector<std::string> more) {
+    std::vector<std::string> args{"run", "config.json"};
+    args.insert(args.end(), load.begin(), load.end());
+    args.insert(args.end(), more.begin(), more.end());
+    return run(args);
+  };
+  EXPECT_EQ(check({"--engine-version", "9.9"}), kWrongInput);
+  EXPECT_TRUE(contains(err, "E0211")) << err;
+  EXPECT_FALSE(contains(err, "E0366")) << err;
+  EXPECT_FALSE(contains(err, "cann-recipes")) << err;
+  EXPECT_EQ(check({"--quantisation", "int3"}), kWrongInput);
+  EXPECT_FALSE(contains(err, "W0312")) << err;
+  write("config.json", context_parallel_fragment("8", "            \"tp\": 4,\n"));
+  EXPECT_EQ(check({}), kWrongInput);
+  EXPECT_TRUE(contains(err, "duplicate key 'tp'")) << err;
+  EXPECT_FALSE(contains(err, "E0301")) << err;
+}
+
+TEST_F(DeploymentFile, WhatStrictJsonRefusesIsWarnedOf) {
+  std::string text = context_parallel_fragment();
+  text.insert(text.find("\"worldSize\""), "// sixteen dies, \"all\" of them\n            ");
+  const std::string end = "\"moe_tp\": 1\n";
+  text.replace(text.find(end), end.size(), "\"moe_tp\": 1,\n");
+  write("config.json", text);
+  EXPECT_EQ(run({"check", "config.json", "--hardware", "atlas-800i-a3"}), kDone) << err;
+  EXPECT_TRUE(contains(out + err, "warning[W0335]: a comment is no JSON")) << out << err;
+  EXPECT_TRUE(contains(out + err, "warning[W0335]: a comma before a closing bracket is no JSON")) << out << err;
 }
 
 // ---- pairs ----------------------------------------------------------------------------------------------------------

@@ -1,6 +1,16 @@
 // The format of cases, the arithmetic of the summary, and the command on a file of one's own.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <sstream>
+#include <utility>
+
+#include "reports/scenario.h"
 #include "reports/validation/summary.h"
 #include "tests/reports/application_under_test.h"
 
@@ -79,6 +89,158 @@ TEST_F(ValidationTest, WhatIsNotBuiltIsShown) {
         with(kCase, "    kernel: {operator: vector, name: add, m: 1, die: a3-376t}\n", "    needs: serving\n"));
   ASSERT_EQ(run({"validate", "own.yaml"}), kDone) << err;
   EXPECT_NE(out.find("Not predicted yet, and what they need"), std::string::npos) << out;
+}
+
+TEST_F(ValidationTest, OnlyAFitCaseIsCited) {
+  write("own.yaml", with(kCase, "    split: test\n", "    split: test\n    cited_by: [kernels/dav-c220 vector.t0]\n"));
+  EXPECT_EQ(run({"validate", "own.yaml"}), kWrongInput);
+  EXPECT_NE(err.find("error[E0384]: a case that a figure cites is no test of it"), std::string::npos) << err;
+  EXPECT_NE(err.find("own.yaml:5:"), std::string::npos) << err;
+}
+
+TEST_F(ValidationTest, AMissIsExplainedByItsNote) {
+  write("own.yaml", with(kCase, "value: 3 us", "value: 30 us\n    note: \"a slow clock\""));
+  ASSERT_EQ(run({"validate", "own.yaml", "--case", "add", "--explain"}), kDone) << err;
+  for (const char* said : {"add: Why", "MISSED: outside of 20 %", "add (vector, launch)", "a slow clock"})
+    EXPECT_NE(out.find(said), std::string::npos) << said << "\n" << out;
+}
+
+TEST_F(ValidationTest, UnknownKeysAndDoubleIdsAreRefusedWithTheirLine) {
+  std::string text = with(kCase, "    value: 3 us\n", "    valeu: 3 us\n");
+  text += std::string(kCase).substr(std::string(kCase).find("  - id"));
+  write("own.yaml", text);
+  EXPECT_EQ(run({"validate", "own.yaml"}), kWrongInput);
+  for (const char* said : {"own.yaml:9:5", "'valeu'", "error[E0385]: two cases with the id 'add'"})
+    EXPECT_NE(err.find(said), std::string::npos) << said << "\n" << err;
+}
+
+// ---- the shipped cases ---------------------------------------------------------------------------------------------
+
+std::vector<ValidationCase> shipped_cases(std::vector<CaseFile>& files) {
+  const Libraries libraries;
+  Diagnostics diagnostics;
+  for (const auto& entry : std::filesystem::directory_iterator(data_folder("reports/validation")))
+    if (entry.path().extension() == ".yaml")
+      files.push_back(load_cases(entry.path().string(), libraries.stacks, diagnostics));
+  EXPECT_FALSE(diagnostics.has_errors());
+  std::vector<ValidationCase> out;
+  for (const CaseFile& f : files) out.insert(out.end(), f.cases.begin(), f.cases.end());
+  return out;
+}
+
+// "servers/atlas-800i-a3 aiv_floor_16" -> source and kind, of every figure of the data files.
+struct ShippedFigure {
+  std::string kind, source;
+};
+void collect(ConfigNode node, const std::string& name, std::map<std::string, ShippedFigure>& out) {
+  if (node.find("kind") && node.find("value")) {
+    out[name] = {std::string(node.find("kind").text()), std::string(node.find("source").text())};
+    return;
+  }
+  if (!node.is_map()) return;
+  for (std::size_t i = 0; i < node.size(); ++i) {
+    const std::string_view key = node.at(i).key();
+    // Sections whose names are unique inside their file are left out of a figure's name.
+    const bool section = key == "families" || key == "shared" || key == "collectives" || key == "figures" || key == "defaults";
+    collect(node.at(i), section ? name : name + (name.ends_with(' ') ? "" : ".") + std::string(key), out);
+  }
+}
+std::map<std::string, ShippedFigure> shipped_figures() {
+  std::map<std::string, ShippedFigure> out;
+  Diagnostics diagnostics;
+  for (const char* folder : {"hardware/catalogue/kernels", "hardware/catalogue/servers", "hardware/catalogue/dies",
+                             "hardware/catalogue/links", "strategies/stacks"})
+    for (const auto& entry : std::filesystem::directory_iterator(data_folder(folder))) {
+      const auto document = Document::load(entry.path().string(), diagnostics);
+      const std::string file = entry.path().parent_path().filename().string() + "/" + entry.path().stem().string();
+      if (document) collect(document->root(), file + " ", out);
+    }
+  return out;
+}
+
+std::string table_id(const ValidationCase& c) { return c.id.substr(0, c.id.find('/')); }
+
+// Words of a source that look like ids: letters, digits, dots and hyphens.
+std::set<std::string> words_of(const std::string& text) {
+  std::set<std::string> words;
+  std::string word;
+  for (const char c : text + " ")
+    if (std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.')
+      word += c;
+    else if (!word.empty())
+      words.insert(std::exchange(word, {}));
+  return words;
+}
+
+TEST(ShippedCases, FiguresRestOnFitCasesOnly) {
+  std::vector<CaseFile> files;
+  const auto figures = shipped_figures();
+  ASSERT_GT(figures.size(), 200u);
+  std::set<std::string> cited;
+  for (const auto& [name, figure] : figures) cited.merge(words_of(figure.source));
+  for (const ValidationCase& c : shipped_cases(files)) {
+    const bool in_a_source = cited.contains(table_id(c));
+    if (c.split == Split::kFit) {
+      EXPECT_TRUE(in_a_source || !c.cited_by.empty()) << c.id << " is fit, and no figure rests on it";
+    } else {
+      EXPECT_FALSE(in_a_source) << c.id << " is " << to_text(c.split) << ", and a figure cites it";
+    }
+    for (const std::string& figure : c.cited_by) {
+      ASSERT_TRUE(figures.contains(figure)) << c.id << ": no figure " << figure;
+      EXPECT_NE(figures.at(figure).kind, "assumed") << c.id << ": " << figure;
+    }
+  }
+}
+
+std::vector<std::vector<std::string>> csv_rows(const std::string& text) {
+  std::vector<std::vector<std::string>> rows;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::vector<std::string> cells(1);
+    bool quoted = false;
+    for (const char c : line) {
+      if (c == '"')
+        quoted = !quoted;
+      else if (c == ',' && !quoted)
+        cells.emplace_back();
+      else
+        cells.back() += c;
+    }
+    rows.push_back(std::move(cells));
+  }
+  return rows;
+}
+
+// Every test value outside of its bar has a note with what would settle it, and the counts of the summary are those of
+// the cases and data files.
+TEST_F(ValidationTest, ShippedMissesHaveNotesAndCountsAreRight) {
+  ASSERT_EQ(run({"validate", "--format", "csv"}), kDone) << err;
+  constexpr std::size_t kSplit = 2, kMetric = 3, kError = 6, kNote = 10;
+  std::map<std::string, int> values;
+  int checked = 0;
+  std::string fitted;
+  for (const auto& row : csv_rows(out)) {
+    if (row.size() >= 2 && row[0].starts_with("values that")) fitted += row[1] + " ";
+    if (row.size() != 11 || row[0] == "id" || row[kError].empty()) continue;
+    ++values[row[kSplit]];
+    ++checked;
+    const double error = std::abs(std::stod(row[kError]));
+    const std::string& metric = row[kMetric];
+    const double within = metric.starts_with("kernel")       ? 0.20
+                          : metric.starts_with("collective") ? 0.15
+                          : metric == "decode_step" || metric == "tpot" ? 0.15
+                          : metric == "ttft" || metric == "prefill_step" ? 0.20
+                                                                         : 0.08;
+    EXPECT_FALSE(row[kSplit] == "test" && error > within && row[kNote].empty())
+        << row[0] << " is a miss without a note";
+  }
+  EXPECT_GT(checked, 300);
+  EXPECT_EQ(fitted, std::to_string(values["fit"]) + " " + std::to_string(values["test"]) + " ");
+  int fitted_figures = 0;
+  for (const auto& [name, figure] : shipped_figures()) fitted_figures += figure.kind == "fitted";
+  const FigureCounts catalogue = count_figures(data_folder("hardware/catalogue"));
+  const FigureCounts stacks = count_figures(data_folder("strategies/stacks"));
+  EXPECT_EQ(catalogue.fitted + stacks.fitted, fitted_figures);
 }
 
 Result result(const Metric& metric, std::string id, double error, std::int64_t table_rows = 1) {

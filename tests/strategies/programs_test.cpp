@@ -2,6 +2,9 @@
 // are the rows of an attention stream, S the prompt, H = 7168.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "sim/memory.h"
 #include "strategies/programs/rank_step.h"
 #include "tests/strategies/mindie_under_test.h"
 
@@ -200,6 +203,57 @@ TEST(BytesSent, OneRankSendsNothing) {
   Example e{.tp = 1};
   e.input = 4096;
   EXPECT_TRUE(prefill(e, 1, 4096).collective_rows.empty());
+}
+
+// ---- the shared expert on ranks of its own ---------------------------------------------------------------------------
+
+// 16 ranks, 4 of them with the shared expert: the other 12 hold 264 slots, 256 experts and 8 replicas, 22 each.
+std::unique_ptr<Scenario> with_shared_ranks() {
+  auto s = scenario(Example{.dp = 16, .ep_level = 2});
+  s->deployment.experts = {.redundant = 8, .shared_ranks = 4, .exact_all_to_all = true};
+  return s;
+}
+std::int64_t held(const Program& program, std::string_view key) {
+  std::int64_t most = 0;
+  for (const TensorBytes& t : tensors(program, BufferKind::kWeight))
+    if (t.slice.key == key) most = std::max<std::int64_t>(1, t.slice.experts);
+  return most;
+}
+
+TEST(SharedRanks, HoldTheSharedExpertAndNoOther) {
+  const auto s = with_shared_ranks();
+  const Step step = decode_step(s->deployment.layout, 64, 1023, 1024);
+  const Program first = build_program(s->deployment, step, s->facts, 3), second = build_program(s->deployment, step, s->facts, 4);
+  EXPECT_EQ(held(first, "shared_gate_up"), 1);
+  EXPECT_EQ(held(first, "experts_gate_up"), 0);
+  EXPECT_EQ(held(second, "shared_gate_up"), 0);
+  EXPECT_EQ(held(second, "experts_gate_up"), 22);
+  EXPECT_NE(role_of(s->deployment, step, 3), role_of(s->deployment, step, 4));
+}
+
+// 64 rows of the world: 16 on each of 4 ranks; 2 x 44,040,192 FLOP a row and layer, 58 layers. Every row travels 9 times.
+TEST(SharedRanks, ComputeEveryRowOnce) {
+  const auto s = with_shared_ranks();
+  const Step step = decode_step(s->deployment.layout, 64, 1023, 1024);
+  const Program program = build_program(s->deployment, step, s->facts, 0);
+  std::int64_t flops = 0, dispatched = 0;
+  for (std::size_t i = 0; i < program.operators.size(); ++i) {
+    const OperatorView v = program.view(i);
+    const std::string_view label = v.op().label;
+    if (label == "shared_gate_up" || label == "shared_down") flops += v.op().type->work(v).matrix.count();
+    if (label == "moe_dispatch") dispatched = v.params<CollectiveParams>().bytes.count();
+  }
+  EXPECT_EQ(flops, 2 * 44'040'192LL * 16 * 58);
+  EXPECT_EQ(dispatched, 4 * 9 * (7168 + 4));  // 4 rows a rank, int8 with an fp32 scale
+}
+
+TEST(SharedRanks, FoldedEqualsUnfolded) {
+  const auto s = with_shared_ranks();
+  const Step step = decode_step(s->deployment.layout, 64, 1023, 1024);
+  const StepTime folded = s->pricer.price(step), unfolded = s->pricer.price(step, false);
+  EXPECT_EQ(folded.total, unfolded.total);
+  EXPECT_EQ(folded.classes, 2);
+  EXPECT_EQ(unfolded.classes, 16);
 }
 
 // ---- buffers of the context example at 65,536 tokens, ep_level 1 without cutoff

@@ -42,7 +42,7 @@ dtype: bfloat16
 role: prefill
 world_size: 32
 layout: {dp: 2, cp: 3, sp: 4, tp: 5, moe_ep: 6, moe_tp: 7, o_proj_tp: 8, lm_head_tp: 9}
-experts: {exchange: all-to-all, redundant: 10, init_routing_cutoff: true, topk_scaling_factor: 0.25, buffer_scale: [[1024, 2.5], [0, 3]]}
+experts: {exchange: all-to-all, redundant: 10, shared_ranks: 4, init_routing_cutoff: true, topk_scaling_factor: 0.25, buffer_scale: [[1024, 2.5], [0, 3]]}
 prefill: {attention: token-split}
 micro_batches: 2
 kv_cache: {dtype: int8, block_tokens: 64, memory: 20 GiB}
@@ -233,10 +233,10 @@ TEST(Completion, PrefixHitsAreWholeBlocks) {
   EXPECT_EQ(completed(w, "prefix_cache: true", Role::kHybrid, &out),
             "note[A0113]: a prefix hit of 300 tokens counts as 256: whole blocks of 128 tokens\n");
   EXPECT_EQ(out.prefix_hit, 256);
-  EXPECT_EQ(completed({.input_tokens = 1000, .output_tokens = 1, .prefix_hit = 256}, "", Role::kHybrid),
-            "warning[W0333]: prefix hits are asked for, but the prefix cache is not switched on\n"
-            "  = rule: MindIE documentation, Prefix Cache: plugin_type prefix_cache\n"
+  EXPECT_EQ(completed({.input_tokens = 1000, .output_tokens = 1, .prefix_hit = 256}, "", Role::kHybrid, &out),
+            "warning[W0333]: prefix hits are asked for, but the prefix cache is not switched on: none are counted\n"
             "  = help: --set features.prefix_cache=true, or in the file\n");
+  EXPECT_EQ(out.prefix_hit, 0);
   EXPECT_EQ(
       completed({.input_tokens = 256, .output_tokens = 1, .prefix_hit = 256}, "prefix_cache: true", Role::kHybrid),
       "error[E0376]: a prefix hit of 256 tokens leaves nothing of a prompt of 256 tokens to compute\n"

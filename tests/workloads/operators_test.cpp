@@ -340,7 +340,8 @@ TEST(VectorOperators, ReadAndWriteTheirOperandsOnce) {
     add_rms_norm(p, "norm", p.input(Dtype::kFp16, 3, 64), p.input(Dtype::kFp16, 3, 64),
                  p.weight(Dtype::kFp16, 1, 64, {}), Dtype::kInt8);
   });
-  expect_family(norm, Kernel::kVector);
+  expect_family(norm, Kernel::kNorm);
+  EXPECT_EQ(norm.rows, 3);
   EXPECT_EQ(norm.read.count(), 2 * (3 * 64 + 3 * 64 + 64));
   EXPECT_EQ(norm.written.count(), 3 * 64 + 2 * 3 * 64);  // int8 rows and the residual
   EXPECT_EQ(norm.vector.count(), 5 * 3 * 64);
