@@ -25,10 +25,10 @@ constexpr std::string_view kEnvironment[] = {"NPU_MEMORY_FRACTION", "MINDIE_ASYN
 struct Written {
   std::vector<std::string> words, env, set;
   std::string hardware, servers, die, model, quantisation, role, input, output, batch, top, format, output_file;
-  std::string strategy, partition, cp, tp, tokens, heads, interleave, dtype, lse_dtype;
+  std::string config, scale, seed, strategy, partition, cp, tp, tokens, heads, interleave, dtype, lse_dtype;
   std::string prefix_hit, acceptance, engine_version, from, only_case;
   std::string prefill, decode, prefill_hardware, decode_hardware, prefill_servers, decode_servers;
-  bool all = false, json = false, strict = false, verbose = false, print_config = false, schema = false, help = false,
+  bool all = false, layer = false, json = false, strict = false, verbose = false, print_config = false, schema = false, help = false,
        version = false, explain = false;
 };
 
@@ -82,6 +82,10 @@ constexpr OptionSpec kOptions[] = {
     {"--print-config", "", nullptr, &Written::print_config, kDeploymentOptions,
      "print the effective configuration and where each value comes from"},
     {"--top", "N", &Written::top, nullptr, kTopOption, "operators shown per phase [default: 10]"},
+    {"--layer", "", nullptr, &Written::layer, kRingOptions, "whole layers of the deployment in --config (or --prefill, --decode)"},
+    {"--config", "FILE", &Written::config, nullptr, kRingOptions, "of --layer: a deployment file"},
+    {"--scale", "NAME", &Written::scale, nullptr, kRingOptions, "of --layer: tiny, a model small enough to compute"},
+    {"--seed", "N", &Written::seed, nullptr, kRingOptions, "of --layer: draws the lengths of prompts [default: 0]"},
     {"--strategy", "NAME", &Written::strategy, nullptr, kRingOptions,
      "ring, tp, mindie-cp, mindie-sp, vllm-pcp, vllm-dcp or vllm-pcp-dcp (both)"},
     {"--all", "", nullptr, &Written::all, kRingOptions, "all strategies, partitions and number types"},
@@ -90,10 +94,10 @@ constexpr OptionSpec kOptions[] = {
     {"--cp,--ranks,--pcp", "N", &Written::cp, nullptr, kRingOptions, "ranks that share a sequence (also --ranks, --pcp)"},
     {"--tp,--sp,--dcp", "N", &Written::tp, nullptr, kRingOptions,
      "ranks that share the heads, and in decode the cache (also --sp, --dcp)"},
-    {"--tokens", "N", &Written::tokens, nullptr, kRingOptions, "length of the sequence [default: 512]"},
+    {"--tokens", "N", &Written::tokens, nullptr, kRingOptions, "length of the sequence [default: 512]; of --layer: of the shortest prompt"},
     {"--heads", "N", &Written::heads, nullptr, kRingOptions, "attention heads [default: 8]"},
     {"--interleave", "N", &Written::interleave, nullptr, kRingOptions, "tokens a turn of vLLM's cache [default: 128]"},
-    {"--dtype", "TYPE", &Written::dtype, nullptr, kRingOptions, "fp64, fp32, fp16 or bf16 [default: fp64]"},
+    {"--dtype", "TYPE", &Written::dtype, nullptr, kRingOptions, "fp64, fp32, fp16 or bf16; of --layer fp64, fp16, bf16 or deployed [default: fp64]"},
     {"--lse-dtype", "TYPE", &Written::lse_dtype, nullptr, kRingOptions,
      "fp32, fp16 or bf16: of the log-sum-exp where it is merged [default: the engine's]"},
     {"--strict", "", nullptr, &Written::strict, kDeploymentOptions, "warnings count as errors"},
@@ -259,6 +263,10 @@ class Reader {
 
   void read_ring(RingOptions& r) {
     r.all = written_.all;
+    r.layer = written_.layer;
+    r.config = written_.config;
+    r.scale = written_.scale;
+    r.seed = count("--seed", written_.seed, kMostRingTokens, "1").value_or(0);
     r.strategy = written_.strategy;
     r.partition = written_.partition;
     r.dtype = written_.dtype;

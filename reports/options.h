@@ -17,6 +17,10 @@ struct RingOptions {
   std::string strategy, partition, dtype, lse_dtype;
   std::optional<std::int64_t> cp, tp, tokens, heads, interleave;
   bool all = false;
+  // Whole layers of a deployment instead.
+  bool layer = false;
+  std::string config, scale;
+  std::int64_t seed = 0;
 };
 
 // Whose file it is.

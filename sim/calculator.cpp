@@ -213,8 +213,10 @@ void Calculator<Scalar>::deliver(std::span<const Member> group) {
         if (!addressed(outbox.deals[i])) continue;
         received.row(at++) = outbox.rows.row(static_cast<Eigen::Index>(i));
         if (from.rank == group[t].rank) continue;
-        tensors_[from.rank].ledger().bytes_sent +=
-            ceil_div(outbox.rows.cols() * bits(from.op.out().dtype), 8) + outbox.extra_bytes_a_row;
+        Ledger& ledger = tensors_[from.rank].ledger();
+        const std::int64_t bytes = ceil_div(outbox.rows.cols() * bits(from.op.out().dtype), 8) + outbox.extra_bytes_a_row;
+        ledger.bytes_sent += bytes;
+        ledger.routed_bytes += bytes;
       }
     }
   }

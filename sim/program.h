@@ -64,6 +64,7 @@ struct TensorSlice {
   std::int32_t experts = 1;
   std::uint32_t row_list = 0;      // inputs and state whose rows are scattered: 1 + index into Program::rows; 0 = rows follow `row`
   std::uint32_t first_name = 0, names = 0;   // the same in Program::names, in compressed form; rows beyond are padding
+  std::int32_t second_column = 0;  // weights that are two matrices side by side (gate and up): where the second half begins
   std::int32_t fan_in = 0;         // weights: inputs of the whole matrix; the calculator scales its numbers by it
   Bytes extra{};                   // quantisation scales and the like, beside the elements
 };

@@ -42,6 +42,8 @@ Ledger& Ledger::operator+=(const Ledger& other) {
   matrix_flops += other.matrix_flops;
   masked_flops += other.masked_flops;
   bytes_sent += other.bytes_sent;
+  routed_flops += other.routed_flops;
+  routed_bytes += other.routed_bytes;
   return *this;
 }
 
@@ -104,7 +106,9 @@ void Tensors<Scalar>::fill(const Buffer& buffer, const TensorSlice& slice, Matri
         row.setConstant(static_cast<Scalar>(name));
       } else {
         for (std::int64_t c = 0; c < buffer.columns; ++c) {
-          const double x = element_of(tensor, spread, name, slice.column + c);
+          const std::int64_t half = buffer.columns / 2;
+          const std::int64_t column = slice.second_column > 0 && c >= half ? slice.second_column + c - half : slice.column + c;
+          const double x = element_of(tensor, spread, name, column);
           row(c) = static_cast<Scalar>(round_inputs ? stored_element(x, slice, buffer.kind, buffer.dtype) : x);
         }
       }

@@ -19,6 +19,8 @@ struct Ledger {
   std::int64_t matrix_flops = 0;
   std::int64_t masked_flops = 0;   // of these: spent on scores that a mask then hides (whole tiles are multiplied)
   std::int64_t bytes_sent = 0;
+  // Of these: what depends on how data decided (grouped products, addressed rows).
+  std::int64_t routed_flops = 0, routed_bytes = 0;
   [[nodiscard]] std::int64_t useful_flops() const { return matrix_flops - masked_flops; }
   Ledger& operator+=(const Ledger& other);
 };

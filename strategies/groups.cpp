@@ -5,7 +5,7 @@ namespace ascendsim {
 namespace {
 
 // Partition of 0..world-1 into groups of `size` ranks that are `stride` apart.
-GroupKind strided(const char* name, std::int64_t world, std::int64_t size, std::int64_t stride, const Cluster& cluster) {
+GroupKind strided(const char* name, std::int64_t world, std::int64_t size, std::int64_t stride, const Cluster* cluster) {
   GroupKind k;
   k.name = name;
   const std::int64_t block = size * stride;
@@ -13,19 +13,19 @@ GroupKind strided(const char* name, std::int64_t world, std::int64_t size, std::
     for (std::int64_t offset = 0; offset < stride; ++offset) {
       std::vector<int> members;
       for (std::int64_t i = 0; i < size; ++i) members.push_back(static_cast<int>(base + offset + i * stride));
-      const Cluster::Span span = cluster.span_of(members);
-      // Everything that collective costs depend on, packed: equal spans cost the same.
-      k.signature.push_back(static_cast<std::uint64_t>(span.servers) << 32 |
-                            static_cast<std::uint64_t>(span.ranks_per_server) << 8 |
-                            static_cast<std::uint64_t>(span.package_peers));
+      if (cluster != nullptr) {
+        const Cluster::Span span = cluster->span_of(members);
+        // Everything that collective costs depend on, packed: equal spans cost the same.
+        k.signature.push_back(static_cast<std::uint64_t>(span.servers) << 32 |
+                              static_cast<std::uint64_t>(span.ranks_per_server) << 8 |
+                              static_cast<std::uint64_t>(span.package_peers));
+      }
       k.groups.push_back(std::move(members));
     }
   return k;
 }
 
-}  // namespace
-
-std::vector<GroupKind> mindie_groups(const Layout& l, const Cluster& cluster) {
+std::vector<GroupKind> groups_of(const Layout& l, const Cluster* cluster) {
   const std::int64_t world = l.world();
   check(l.moe_ep * l.moe_tp == world && (l.sp == 1 || l.sp == l.tp), "groups of an illegal layout");
   std::vector<GroupKind> kinds;
@@ -41,6 +41,11 @@ std::vector<GroupKind> mindie_groups(const Layout& l, const Cluster& cluster) {
   kinds.push_back(strided("lm_head_tp", world, l.lm_head_parts(), 1, cluster));
   return kinds;
 }
+
+}  // namespace
+
+std::vector<GroupKind> mindie_groups(const Layout& l, const Cluster& cluster) { return groups_of(l, &cluster); }
+std::vector<GroupKind> mindie_groups(const Layout& l) { return groups_of(l, nullptr); }
 
 RankCoordinates coordinates(const Layout& l, std::int64_t rank) {
   return {.dp = rank / (l.cp * l.tp),

@@ -19,6 +19,8 @@ constexpr std::uint8_t kind(Group g) { return static_cast<std::uint8_t>(g); }
 // of one sequence's KV cache. o_proj_tp and lm_head_tp: contiguous blocks of the local degrees. Indexed by Group.
 
 std::vector<GroupKind> mindie_groups(const Layout& layout, const Cluster& cluster);
+// Without hardware, where nothing is priced.
+std::vector<GroupKind> mindie_groups(const Layout& layout);
 
 struct RankCoordinates {
   std::int64_t dp = 0, cp = 0, tp = 0;

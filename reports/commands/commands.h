@@ -48,6 +48,7 @@ Reply answer_pair(const Options& options, Diagnostics& diagnostics);  // of run:
 Reply answer_check(const Options& options, Diagnostics& diagnostics);
 Reply answer_mem(const Options& options, Diagnostics& diagnostics);
 Reply answer_ring(const Options& options, Diagnostics& diagnostics);
+Reply answer_layers(const Options& options, Diagnostics& diagnostics);   // ring --layer
 Reply answer_convert(const Options& options, Diagnostics& diagnostics);
 Reply answer_explain(const Options& options, Diagnostics& diagnostics);
 Reply answer_validate(const Options& options, Diagnostics& diagnostics);

@@ -226,6 +226,7 @@ std::string json_of(const std::vector<Calculation>& cases) {
 }  // namespace
 
 Reply answer_ring(const Options& options, Diagnostics& diagnostics) {
+  if (options.ring.layer) return answer_layers(options, diagnostics);
   std::vector<Calculation> cases = Reader(options.ring, diagnostics).read();
   calculate(cases);
   Reply reply;

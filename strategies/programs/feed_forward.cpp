@@ -20,7 +20,8 @@ Value gated_mlp(RankStep& s, Module module, const MlpLabels& labels, Value x, st
                 std::int64_t part) {
   const Value in = s.prepared(module, labels.quant, x);
   const Value gate_up = linear(s.p, labels.gate_up, in,
-                               s.weight(module, labels.gate_up, s.m.hidden, 2 * width, {.column_parts = parts, .column_part = part}),
+                               s.weight(module, labels.gate_up, s.m.hidden, 2 * width,
+                                        {.column_parts = parts, .column_part = part, .gate_and_up = true}),
                                s.d.dtype);
   const bool quantised = s.d.quantisation.of(module).activation != ActivationQuant::kNone;
   const Value act = swiglu(s.p, labels.swiglu, gate_up, quantised ? Dtype::kInt8 : s.d.dtype);
@@ -57,11 +58,12 @@ RoutedRows routed_rows(const RankStep& s, std::int64_t tokens) {
 }
 
 // The experts of this rank over the copies that reached it; the expert width is split over moe_tp.
-Value experts(RankStep& s, Value copies, const RoutedRows& rows, std::int64_t capacity) {
-  const Value gate_up = grouped_linear(s.p, "experts_gate_up", copies,
-                                       s.expert_weight("experts_gate_up", s.m.hidden, 2 * s.m.expert_width,
-                                                       {.column_parts = s.l.moe_tp, .column_part = s.at.moe_tp}),
-                                       rows, capacity, s.d.dtype);
+Value gate_up_weight(RankStep& s) {
+  return s.expert_weight("experts_gate_up", s.m.hidden, 2 * s.m.expert_width,
+                         {.column_parts = s.l.moe_tp, .column_part = s.at.moe_tp, .gate_and_up = true});
+}
+Value experts(RankStep& s, Value copies, Value w, const RoutedRows& rows, std::int64_t capacity) {
+  const Value gate_up = grouped_linear(s.p, "experts_gate_up", copies, w, rows, capacity, s.d.dtype);
   const bool quantised = s.routed_precision().activation != ActivationQuant::kNone;
   const Value act = swiglu(s.p, "experts_swiglu", gate_up, quantised ? Dtype::kInt8 : s.d.dtype, capacity);
   return grouped_linear(s.p, "experts_down", act,
@@ -74,14 +76,7 @@ Dtype routed_input(const RankStep& s) {
   return s.routed_precision().activation != ActivationQuant::kNone ? Dtype::kInt8 : s.d.dtype;
 }
 
-ExpertRange held_experts(const RankStep& s, std::int64_t moe_ep) {
-  const auto held = static_cast<std::int32_t>(s.d.experts_per_rank());
-  return {static_cast<std::int32_t>(held * (moe_ep - s.d.experts.shared_ranks)), held, held};
-}
-ExpertRange all_experts(const RankStep& s) {
-  const std::int32_t held = held_experts(s, 0).count;
-  return {0, static_cast<std::int32_t>(held * s.l.moe_ep), held};
-}
+std::int32_t held_experts(const RankStep& s) { return static_cast<std::int32_t>(s.d.experts_per_rank()); }
 
 // names: of the rows that were routed, with padding anywhere between.
 void note_experts(const RankStep& s, const Routing& routing, std::vector<std::int64_t> names) {
@@ -114,8 +109,9 @@ Value moe_all_gather(RankStep& s, Value gathered) {
   const RoutedRows rows = routed_rows(s, x.rows);
   const double copies = static_cast<double>(s.m.top_k) * (s.d.init_routing_cutoff ? s.d.topk_scaling_factor : 1);
   const auto capacity = static_cast<std::int64_t>(copies) * gathered.rows;
-  const Value dealt = deal_out(s.p, "init_routing", x, routing, held_experts(s, s.at.moe_ep), rows.expected(), capacity, routed_input(s));
-  const Value out = sum_up(s.p, "finalize_routing", experts(s, dealt, rows, capacity), routing, x.rows,
+  const Value w = gate_up_weight(s);
+  const Value dealt = deal_out(s.p, "init_routing", x, routing, w, rows.expected(), capacity, routed_input(s));
+  const Value out = sum_up(s.p, "finalize_routing", experts(s, dealt, w, rows, capacity), routing, x.rows,
                            picks ? x.rows : gathered.rows, s.d.dtype);
   add(s.p, "shared_add", out.row_slice(0, x.rows), shared);
   return picks ? place_rows(s.p, "ffn_pad", out, gathered.rows, s.padded_places) : out;
@@ -157,14 +153,14 @@ Bytes travelling(const RankStep& s, Dtype dtype) {
 
 // Every token sends one row to one of the ranks that hold the shared expert.
 Value computed(RankStep& s, Value received, const Exchange& e) {
-  return s.holds_shared_expert() ? shared_expert(s, received, 1, 0) : experts(s, received, e.expected, 0);
+  return s.holds_shared_expert() ? shared_expert(s, received, 1, 0) : experts(s, received, gate_up_weight(s), e.expected, 0);
 }
 
 // MC2: fused kernels deal rows out and quantise them on the way; 16-bit rows come back.
 Value exchange_fused(RankStep& s, const Exchange& e) {
   const Value received = s.p.activation(routed_input(s), e.received, s.m.hidden);
   s.p.exchange(kMoeDispatch, "moe_dispatch", {e.rows, e.routing.experts}, received, e.group, travelling(s, received.dtype),
-               held_experts(s, 0).count);
+               held_experts(s));
   const Value results = computed(s, received, e);
   const Value returned = s.p.activation(s.d.dtype, e.copies, s.m.hidden);
   s.p.exchange(kMoeCombine, "moe_combine", {results}, returned, e.group, travelling(s, s.d.dtype));
@@ -174,18 +170,18 @@ Value exchange_fused(RankStep& s, const Exchange& e) {
 // MindIE's prefill: fixed-size buffers of 16-bit rows, an equal share for every peer, whatever the router said.
 Value exchange_padded(RankStep& s, const Exchange& e) {
   const std::int64_t buffer = padded_all_to_all_rows(s.d, s.scattered_rows, true);
-  const Value dealt = deal_out(s.p, "init_routing", e.rows, e.routing, all_experts(s), e.copies, e.copies, s.d.dtype);
+  const Value dealt = deal_out_all(s.p, "init_routing", e.rows, e.routing, held_experts(s), e.copies, e.copies, s.d.dtype);
   const Value padded = pad_shares(s.p, "all_to_all_pad", dealt, buffer, e.group.ranks);
   const Value received = s.p.all_to_all("moe_dispatch", padded, e.group, buffer, s.m.hidden);
   const Value valid = collect_copies(s.p, "all_to_all_collect", received, e.expected.expected(), buffer);
   const Value in = s.prepared(Module::kRoutedExpert, "experts_quant", valid);
-  const Value results = return_copies(s.p, "all_to_all_unpad", experts(s, in, e.expected, buffer), received);
+  const Value results = return_copies(s.p, "all_to_all_unpad", experts(s, in, gate_up_weight(s), e.expected, buffer), received);
   return s.p.all_to_all("moe_combine", results, e.group, buffer, s.m.hidden);
 }
 
 // All-to-all-v: rows quantised before they leave, real counts, 16-bit rows back (cann-recipes, vLLM-Ascend).
 Value exchange_exact(RankStep& s, const Exchange& e) {
-  const Value dealt = deal_out(s.p, "init_routing", e.rows, e.routing, all_experts(s), e.copies, e.copies, routed_input(s));
+  const Value dealt = deal_out_all(s.p, "init_routing", e.rows, e.routing, held_experts(s), e.copies, e.copies, routed_input(s));
   const Value received = s.p.activation(routed_input(s), e.received, s.m.hidden);
   s.p.exchange(kAllToAllRows, "moe_dispatch", {dealt}, received, e.group, travelling(s, received.dtype));
   const Value results = computed(s, received, e);

@@ -317,29 +317,33 @@ ProgramBuilder::Group RankStep::group(Group g) const {
   return {kind(g), static_cast<int>(size())};
 }
 
+TensorSlice RankStep::Cut::of(const char* key, std::int64_t inputs, std::int64_t outputs) const {
+  const std::int64_t in = ceil_div(inputs, row_parts), out = ceil_div(outputs, column_parts);
+  const std::int64_t column = (gate_and_up ? out / 2 : out) * column_part;
+  return {.key = key,
+          .row = static_cast<std::int32_t>(in * row_part),
+          .column = static_cast<std::int32_t>(column),
+          .second_column = static_cast<std::int32_t>(gate_and_up ? outputs / 2 + column : 0),
+          .fan_in = static_cast<std::int32_t>(inputs)};
+}
+
 Value RankStep::weight(Module module, const char* key, std::int64_t inputs, std::int64_t outputs, Cut cut) {
   const Precision& precision = d.quantisation.of(module);
   const std::int64_t in = ceil_div(inputs, cut.row_parts), out = ceil_div(outputs, cut.column_parts);
-  return p.weight(precision.weight, in, out,
-                  {.key = key,
-                   .row = static_cast<std::int32_t>(in * cut.row_part),
-                   .column = static_cast<std::int32_t>(out * cut.column_part),
-                   .fan_in = static_cast<std::int32_t>(inputs),
-                   .extra = precision.scale_per_channel * out});
+  TensorSlice slice = cut.of(key, inputs, outputs);
+  slice.extra = precision.scale_per_channel * out;
+  return p.weight(precision.weight, in, out, slice);
 }
 
 Value RankStep::expert_weight(const char* key, std::int64_t inputs, std::int64_t outputs, Cut cut) {
   const Precision& precision = routed_precision();
   const std::int64_t experts = d.experts_per_rank();
   const std::int64_t in = ceil_div(inputs, cut.row_parts), out = ceil_div(outputs, cut.column_parts);
-  return p.weight(precision.weight, in, out,
-                  {.key = key,
-                   .row = static_cast<std::int32_t>(in * cut.row_part),
-                   .column = static_cast<std::int32_t>(out * cut.column_part),
-                   .first_expert = static_cast<std::int32_t>(experts * (at.moe_ep - d.experts.shared_ranks)),
-                   .experts = static_cast<std::int32_t>(experts),
-                   .fan_in = static_cast<std::int32_t>(inputs),
-                   .extra = precision.scale_per_channel * (out * experts)});
+  TensorSlice slice = cut.of(key, inputs, outputs);
+  slice.first_expert = static_cast<std::int32_t>(experts * (at.moe_ep - d.experts.shared_ranks));
+  slice.experts = static_cast<std::int32_t>(experts);
+  slice.extra = precision.scale_per_channel * (out * experts);
+  return p.weight(precision.weight, in, out, slice);
 }
 
 const Precision& RankStep::routed_precision() const {

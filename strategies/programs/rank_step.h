@@ -94,6 +94,8 @@ struct RankStep {
   // The rank's slice of a weight [inputs, outputs] of a module; position counts slices along the split dimension.
   struct Cut {
     std::int64_t row_parts = 1, row_part = 0, column_parts = 1, column_part = 0;
+    bool gate_and_up = false;                    // two matrices side by side, each cut
+    [[nodiscard]] TensorSlice of(const char* key, std::int64_t inputs, std::int64_t outputs) const;
   };
   Value weight(Module module, const char* key, std::int64_t inputs, std::int64_t outputs, Cut cut);
   Value weight(Module module, const char* key, std::int64_t inputs, std::int64_t outputs) {

@@ -187,8 +187,8 @@ TEST(RoutedMath, DealsMultipliesAndSumsUp) {
   ProgramBuilder p;
   const Value x = p.input(Dtype::kFp32, 2, 1);
   const Routing r{p.input(Dtype::kInt32, 2, 2), p.input(Dtype::kFp32, 2, 2)};
-  const Value dealt = deal_out(p, "deal", x, r, {2, 2, 2}, 1, 4, Dtype::kFp32);
   const Value w = p.weight(Dtype::kFp32, 1, 1, {.key = "w", .first_expert = 2, .experts = 2});
+  const Value dealt = deal_out(p, "deal", x, r, w, 1, 4, Dtype::kFp32);
   const Value y = grouped_linear(p, "experts", dealt, w, {2, 2, 4, 2}, 4, Dtype::kFp32);
   const Value sum = sum_up(p, "sum", y, r, 2, 3, Dtype::kFp32);
   Computed c(p);
@@ -208,7 +208,7 @@ TEST(RoutedMath, FixedSharesHaveRoomForSoMany) {
   ProgramBuilder p;
   const Value x = p.input(Dtype::kFp32, 2, 1);
   const Routing r{p.input(Dtype::kInt32, 2, 2), p.input(Dtype::kFp32, 2, 2)};
-  const Value dealt = deal_out(p, "deal", x, r, {0, 4, 2}, 4, 4, Dtype::kFp32);
+  const Value dealt = deal_out_all(p, "deal", x, r, 2, 4, 4, Dtype::kFp32);
   const Value padded = pad_shares(p, "pad", dealt, 4, 2), back = collect_copies(p, "collect", padded, 4, 4);
   const Value returned = return_copies(p, "return", back, padded);
   Computed c(p);

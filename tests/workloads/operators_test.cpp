@@ -319,7 +319,7 @@ TEST(Routing, TopKDealOutAndSumUp) {
   ProgramBuilder p;
   const Value x = p.input(Dtype::kFp16, 3, 64), scores = p.input(Dtype::kFp32, 3, 256);
   const Routing r = grouped_top_k(p, "top_k", scores, p.input(Dtype::kFp32, 1, 256), {});
-  const Value dealt = deal_out(p, "deal", x, r, {0, 256, 256}, 24, 40, Dtype::kInt8);
+  const Value dealt = deal_out_all(p, "deal", x, r, 256, 24, 40, Dtype::kInt8);
   sum_up(p, "sum", p.input(Dtype::kFp16, 24, 64), r, 3, 5, Dtype::kFp16);
   const Program program = p.take();
   const auto work = [&](std::size_t i) { return program.view(i).op().type->work(program.view(i)); };

@@ -129,6 +129,7 @@ void multiply_grouped(const OperatorView& op, Tensors<Scalar>& t) {
     check(expert >= 0 && expert < experts, "a routed row came to a rank that does not hold its expert");
     rows_of[static_cast<std::size_t>(expert)].push_back(static_cast<Eigen::Index>(r));
   }
+  const std::int64_t before = t.ledger().matrix_flops;
   Matrix in, out;
   for (Eigen::Index e = 0; e < experts; ++e) {
     const auto& rows = rows_of[static_cast<std::size_t>(e)];
@@ -139,6 +140,7 @@ void multiply_grouped(const OperatorView& op, Tensors<Scalar>& t) {
     t.multiply(out, in, w.middleRows(e * k, k));
     for (std::size_t i = 0; i < rows.size(); ++i) y.row(rows[i]) = out.row(static_cast<Eigen::Index>(i));
   }
+  t.ledger().routed_flops += t.ledger().matrix_flops - before;
 }
 
 constexpr Compute kGroupedMath{multiply_grouped<double>, multiply_grouped<float>};

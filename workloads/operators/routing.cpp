@@ -1,6 +1,7 @@
 #include "workloads/operators/routing.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "workloads/kernels.h"
@@ -16,7 +17,7 @@ struct TopK {
 
 struct Dealing {
   std::int32_t top_k;
-  ExpertRange to;
+  std::int32_t held;                   // by each rank, when all experts are dealt to
 };
 
 struct Shares {
@@ -100,15 +101,15 @@ void top_k_math(const OperatorView& op, Tensors<Scalar>& t) {
   }
 }
 
-// Copies for the experts of the range, by expert, then by token.
+// Copies for experts [first, end), by expert, then by token; `held` of them lie on each rank.
 template <class Scalar, class Experts>
-std::vector<Deal> deals_of(const Experts& experts, ExpertRange to) {
+std::vector<Deal> deals_of(const Experts& experts, std::int32_t first, std::int32_t end, std::int32_t held) {
   std::vector<Deal> deals;
   for (Eigen::Index r = 0; r < experts.rows(); ++r)
     for (Eigen::Index i = 0; i < experts.cols(); ++i) {
       const auto expert = static_cast<std::int32_t>(experts(r, i));
-      if (expert >= to.first && expert < to.first + to.count)
-        deals.push_back({expert, (expert - to.first) / to.held_by_each, static_cast<std::int32_t>(r * experts.cols() + i)});
+      if (expert >= first && expert < end)
+        deals.push_back({expert, (expert - first) / held, static_cast<std::int32_t>(r * experts.cols() + i)});
     }
   std::ranges::stable_sort(deals, {}, &Deal::bin);
   return deals;
@@ -118,7 +119,14 @@ template <class Scalar>
 void deal_out_math(const OperatorView& op, Tensors<Scalar>& t) {
   const auto& dealing = op.params<Dealing>();
   const auto x = t[op.in(0)];
-  auto y = t.deal(op.out(), deals_of<Scalar>(t[op.in(1)], dealing.to));
+  std::int32_t first = 0, end = std::numeric_limits<std::int32_t>::max(), held = dealing.held;
+  if (op.op().inputs > 2) {
+    const TensorSlice& own = op.slice(op.in(2));
+    first = own.first_expert;
+    end = first + own.experts;
+    held = own.experts;
+  }
+  auto y = t.deal(op.out(), deals_of<Scalar>(t[op.in(1)], first, end, held));
   const auto& deals = *t.deals(op.out());
   for (std::size_t i = 0; i < deals.size(); ++i) y.row(static_cast<Eigen::Index>(i)) = x.row(deals[i].row / dealing.top_k);
   if (op.out().dtype == Dtype::kInt8) quantise_rows(t, y);
@@ -203,7 +211,7 @@ void dispatch_math(const OperatorView& op, Tensors<Scalar>& t) {
   const auto x = t[op.in(0)], experts = t[op.in(1)];
   const auto& params = op.params<CollectiveParams>();
   const auto held = static_cast<std::int32_t>(params.detail);
-  t.outbox.deals = deals_of<Scalar>(experts, {0, held * params.ranks, held});
+  t.outbox.deals = deals_of<Scalar>(experts, 0, held * params.ranks, held);
   t.outbox.rows.resize(static_cast<Eigen::Index>(t.outbox.deals.size()), x.cols());
   for (std::size_t i = 0; i < t.outbox.deals.size(); ++i)
     t.outbox.rows.row(static_cast<Eigen::Index>(i)) = x.row(t.outbox.deals[i].row / experts.cols());
@@ -244,10 +252,18 @@ Routing grouped_top_k(ProgramBuilder& p, const char* label, Value scores, Value 
   return r;
 }
 
-Value deal_out(ProgramBuilder& p, const char* label, Value x, const Routing& routing, ExpertRange to, std::int64_t expected,
+Value deal_out_all(ProgramBuilder& p, const char* label, Value x, const Routing& routing, int held, std::int64_t expected,
+                   std::int64_t capacity, Dtype out) {
+  const Value y = p.activation(out, expected, x.columns, capacity);
+  p.apply(kDealOut, label, Dealing{routing.experts.columns, held}, {x, routing.experts}, {y});
+  return y;
+}
+
+// The weight only says which experts: none of its rows is read, and where they begin is no part of the work.
+Value deal_out(ProgramBuilder& p, const char* label, Value x, const Routing& routing, Value w, std::int64_t expected,
                std::int64_t capacity, Dtype out) {
   const Value y = p.activation(out, expected, x.columns, capacity);
-  p.apply(kDealOut, label, Dealing{routing.experts.columns, to}, {x, routing.experts}, {y});
+  p.apply(kDealOut, label, Dealing{routing.experts.columns, 0}, {x, routing.experts, w.row_slice(0, 0)}, {y});
   return y;
 }
 

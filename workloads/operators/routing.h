@@ -22,13 +22,11 @@ struct Router {
 static_assert(sizeof(Router) == 4 * sizeof(std::int32_t) + sizeof(double));
 Routing grouped_top_k(ProgramBuilder& p, const char* label, Value scores, Value bias, const Router& router);
 
-// The experts that copies are dealt out to, and over how many of a group's ranks they lie in equal parts.
-struct ExpertRange {
-  std::int32_t first = 0, count = 0;
-  std::int32_t held_by_each = 1;
-};
-// Copies of x [m, hidden] sorted by expert: as many rows as go to the range; int8 output is quantised per token.
-Value deal_out(ProgramBuilder& p, const char* label, Value x, const Routing& routing, ExpertRange to, std::int64_t expected,
+// Copies of x [m, hidden] sorted by expert; int8 output is quantised per token. deal_out_all: for all experts, of which each
+// rank of a group holds `held` following ones. deal_out: for those that this rank's weight `w` holds.
+Value deal_out_all(ProgramBuilder& p, const char* label, Value x, const Routing& routing, int held, std::int64_t expected,
+                   std::int64_t capacity, Dtype out);
+Value deal_out(ProgramBuilder& p, const char* label, Value x, const Routing& routing, Value w, std::int64_t expected,
                std::int64_t capacity, Dtype out);
 // The inverse: the weighted sum of the copies of every token [m, hidden] in rows [0, m) of [padded_rows, hidden]; padding is
 // zero.

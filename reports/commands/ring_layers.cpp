@@ -1,0 +1,211 @@
+// `ascendsim ring --layer`: the programs of a deployment that are timed, computed on real numbers with a small model.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "reports/cli.h"
+#include "reports/commands/commands.h"
+#include "reports/findings.h"
+#include "reports/scenario.h"
+#include "strategies/layer_check.h"
+
+namespace ascendsim {
+
+namespace {
+
+constexpr std::int64_t kMemoryLimit = std::int64_t{4} << 30;
+constexpr std::size_t kTokensNamed = 8;
+
+struct LayerRun {
+  std::string file, phase;
+  Deployment tiny;
+  KernelFacts facts;
+  Step step;
+  LayerType type = LayerType::kFp64;
+  LayerReport report;
+};
+
+class Reader {
+ public:
+  Reader(const Options& options, Diagnostics& diagnostics) : options_(options), diagnostics_(diagnostics) {}
+
+  std::vector<LayerRun> read() {
+    const LayerType type = type_asked();
+    if (options_.ring.scale.empty()) {
+      diagnostics_.error("E0003", {}, "--scale is missing", {}, "--scale tiny");
+    } else if (options_.ring.scale != "tiny") {
+      diagnostics_.error("E0004", {}, fmt::format("unknown scale '{}'", options_.ring.scale), {}, "--scale tiny");
+    }
+    std::vector<LayerRun> runs;
+    if (options_.pair()) {
+      add(options_.prefill_file, Role::kPrefill, type, runs);
+      add(options_.decode_file, Role::kDecode, type, runs);
+    } else if (!options_.ring.config.empty()) {
+      add(options_.ring.config, options_.role, type, runs);
+    } else {
+      diagnostics_.error("E0003", {}, "--config FILE is missing", {}, "or --prefill FILE and --decode FILE");
+    }
+    if (refused(diagnostics_, options_.strict)) throw ConfigError(diagnostics_);
+    return runs;
+  }
+
+  std::vector<std::string> rules;
+
+ private:
+  LayerType type_asked() {
+    if (options_.ring.dtype.empty()) return LayerType::kFp64;
+    for (const LayerType t : {LayerType::kFp64, LayerType::kFp16, LayerType::kBf16, LayerType::kDeployed})
+      if (options_.ring.dtype == to_text(t)) return t;
+    diagnostics_.error("E0004", {}, fmt::format("unknown --dtype '{}' of --layer", options_.ring.dtype), {},
+                       "one of: fp64, fp16, bf16, deployed");
+    return LayerType::kFp64;
+  }
+
+  void add(const std::string& file, std::optional<Role> role, LayerType type, std::vector<LayerRun>& runs) {
+    if (file.empty()) return;
+    Subject subject = load_subject({file, options_.hardware, options_.servers, role}, Load::kLimitsIfAny, libraries_, options_,
+                                   diagnostics_);
+    if (!subject.scenario) return;
+    const Deployment& d = subject.deployment();
+    std::vector<std::string> shrunk;
+    const Deployment tiny = tiny_deployment(d, shrunk);
+    for (std::string& rule : shrunk)
+      if (std::ranges::find(rules, rule) == rules.end()) rules.push_back(std::move(rule));
+    const auto run = [&](std::string name, Phase phase, bool history) {
+      runs.push_back({file, std::move(name), tiny, subject.scenario->facts,
+                      tiny_step(tiny, phase, options_.ring.tokens.value_or(0), static_cast<std::uint64_t>(options_.ring.seed), history),
+                      type, {}});
+      limit(runs.back());
+    };
+    if (d.role != Role::kDecode) run("prefill", Phase::kPrefill, false);
+    if (d.role != Role::kDecode && d.features.prefix_cache) run("prefill after history", Phase::kPrefill, true);
+    if (d.role != Role::kPrefill) run("decode", Phase::kDecode, false);
+  }
+
+  void limit(const LayerRun& run) {
+    const std::int64_t need = memory_estimate(run.tiny, run.step, run.facts);
+    if (need <= kMemoryLimit) return;
+    diagnostics_.error("E0004", {},
+                       fmt::format("the {} of {} needs about {:.1f} GiB, the limit is {} GiB", run.phase, run.file,
+                                   static_cast<double>(need) / 0x1p30, kMemoryLimit >> 30),
+                       {}, "fewer --tokens");
+  }
+
+  const Options& options_;
+  Diagnostics& diagnostics_;
+  Libraries libraries_;
+};
+
+Cell error_cell(double e) { return {fmt::format("{:.1e}", e), fmt::format("{}", e)}; }
+
+std::string_view verdict(const LayerReport& r) { return r.ok() ? "ok" : r.close() ? "LEDGER" : "TOO FAR"; }
+
+Table result_table(const std::vector<LayerRun>& runs) {
+  Table t{"Whole layers against one dense rank in double", "cases", Table::Shape::kGrid,
+          {{"file", "file"}, {"step", "step"}, {"ranks", "ranks", true}, {"dtype", "dtype"}, {"hidden", "max_hidden_error", true},
+           {"logits", "max_logits_error", true}, {"KV cache", "max_cache_error", true}, {"relative", "max_relative_error", true},
+           {"tolerance", "tolerance", true}, {"rows", "rows_compared", true}, {"flips", "flipped_tokens", true}, {"verdict", "verdict"}},
+          {}};
+  for (const LayerRun& run : runs) {
+    const LayerReport& r = run.report;
+    t.rows.push_back({run.file, run.phase, count_cell(run.tiny.layout.world()), to_text(run.type), error_cell(r.error.hidden),
+                      error_cell(r.error.logits), error_cell(r.error.cache), error_cell(r.error.relative), error_cell(r.tolerance),
+                      count_cell(r.rows_compared), count_cell(static_cast<std::int64_t>(r.flips.size())), verdict(r)});
+  }
+  return t;
+}
+
+Table ledger_table(const std::vector<LayerRun>& runs) {
+  Table t{"Work performed and what the clock charges, all ranks", "ledger", Table::Shape::kGrid,
+          {{"step", "step"}, {"work", "work"}, {"performed", "performed", true}, {"charged", "charged", true}}, {}};
+  for (const LayerRun& run : runs) {
+    const LayerReport& r = run.report;
+    const auto row = [&](const char* what, std::int64_t performed, std::int64_t charged) {
+      t.rows.push_back({run.phase, what, count_cell(performed), count_cell(charged)});
+    };
+    row("FLOPs", r.flops_performed, r.flops_charged);
+    row("bytes", r.bytes_moved, r.bytes_charged);
+    row("routed FLOPs", r.routed_flops_performed, r.routed_flops_charged);
+    row("routed bytes (charged: even spread, with padding)", r.routed_bytes_moved, r.routed_bytes_charged);
+  }
+  return t;
+}
+
+Table rank_table(const LayerRun& run) {
+  Table t{fmt::format("Ranks, {}", run.phase), "ranks", Table::Shape::kGrid,
+          {{"rank", "rank", true}, {"hidden", "max_hidden_error", true}, {"logits", "max_logits_error", true},
+           {"KV cache", "max_cache_error", true}, {"relative", "max_relative_error", true}},
+          {}};
+  for (std::size_t r = 0; r < run.report.ranks.size(); ++r) {
+    const LayerError& e = run.report.ranks[r];
+    t.rows.push_back({count_cell(static_cast<std::int64_t>(r)), error_cell(e.hidden), error_cell(e.logits), error_cell(e.cache),
+                      error_cell(e.relative)});
+  }
+  return t;
+}
+
+std::string flip_text(const LayerRun& run, const Flip& f) {
+  const std::int64_t sequence = f.token / kPositions;
+  return fmt::format("{}: sequence {}, position {}, layer {}{}: scores {:.1e} apart", run.phase, sequence, f.token % kPositions,
+                     f.layer, f.pass > 0 ? fmt::format(", draft {}", f.pass) : "", f.margin);
+}
+
+Table flip_table(const std::vector<LayerRun>& runs) {
+  std::vector<std::string> lines;
+  for (const LayerRun& run : runs) {
+    for (std::size_t i = 0; i < std::min(kTokensNamed, run.report.flips.size()); ++i)
+      lines.push_back(flip_text(run, run.report.flips[i]));
+    if (run.report.flips.size() > kTokensNamed)
+      lines.push_back(fmt::format("{}: {} more (--format json names all)", run.phase, run.report.flips.size() - kTokensNamed));
+  }
+  return list_of("Tokens whose experts flipped by rounding (the reference follows)", "flips", std::move(lines));
+}
+
+std::string json_of(const std::vector<LayerRun>& runs, const std::vector<std::string>& rules) {
+  nlohmann::ordered_json out;
+  out["schema_version"] = 1;
+  out["scale"] = rules;
+  out["cases"] = nlohmann::ordered_json::array();
+  for (const LayerRun& run : runs) {
+    const LayerReport& r = run.report;
+    nlohmann::ordered_json c{{"file", run.file}, {"step", run.phase}, {"ranks", run.tiny.layout.world()}, {"dtype", to_text(run.type)},
+                             {"max_hidden_error", r.error.hidden}, {"max_logits_error", r.error.logits},
+                             {"max_cache_error", r.error.cache}, {"max_relative_error", r.error.relative}, {"tolerance", r.tolerance},
+                             {"rows_compared", r.rows_compared}, {"flops_performed", r.flops_performed},
+                             {"flops_charged", r.flops_charged}, {"flops_masked", r.flops_masked}, {"bytes_moved", r.bytes_moved},
+                             {"bytes_charged", r.bytes_charged}, {"routed_flops_performed", r.routed_flops_performed},
+                             {"routed_flops_charged", r.routed_flops_charged}, {"routed_bytes_moved", r.routed_bytes_moved},
+                             {"routed_bytes_charged", r.routed_bytes_charged}, {"ok", r.ok()}};
+    c["flips"] = nlohmann::ordered_json::array();
+    for (const Flip& f : r.flips)
+      c["flips"].push_back({{"sequence", f.token / kPositions}, {"position", f.token % kPositions}, {"layer", f.layer},
+                            {"draft", f.pass}, {"margin", f.margin}});
+    c["rank_errors"] = nlohmann::ordered_json::array();
+    for (const LayerError& e : r.ranks)
+      c["rank_errors"].push_back({{"hidden", e.hidden}, {"logits", e.logits}, {"cache", e.cache}, {"relative", e.relative}});
+    out["cases"].push_back(std::move(c));
+  }
+  return out.dump(2) + "\n";
+}
+
+}  // namespace
+
+Reply answer_layers(const Options& options, Diagnostics& diagnostics) {
+  Reader reader(options, diagnostics);
+  std::vector<LayerRun> runs = reader.read();
+  for (LayerRun& run : runs) run.report = check_layers(run.tiny, run.step, run.facts, run.type);
+  Reply reply;
+  reply.exit_code = std::ranges::all_of(runs, [](const LayerRun& r) { return r.report.ok(); }) ? kDone : kAnswerIsNo;
+  if (options.format == Format::kJson) {
+    reply.out = json_of(runs, reader.rules);
+    return reply;
+  }
+  std::vector<Table> tables{result_table(runs), ledger_table(runs)};
+  for (const LayerRun& run : runs) tables.push_back(rank_table(run));
+  tables.push_back(flip_table(runs));
+  tables.push_back(list_of("Scale tiny: the deployment's layout, flags and types with another model", "scale", std::move(reader.rules)));
+  reply.out = render(tables, options.format);
+  return reply;
+}
+
+}  // namespace ascendsim

@@ -1,0 +1,325 @@
+#include "strategies/layer_check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "sim/calculator.h"
+
+namespace ascendsim {
+
+namespace {
+
+constexpr double kNever = std::numeric_limits<double>::infinity();
+
+struct BuiltRanks {
+  std::vector<Program> programs;
+  std::vector<std::vector<StepOutput>> outputs;
+};
+
+BuiltRanks build(const Deployment& d, const Step& step, const KernelFacts& facts) {
+  BuiltRanks out;
+  for (std::int64_t r = 0; r < d.layout.world(); ++r) {
+    out.outputs.emplace_back();
+    out.programs.push_back(build_program(d, step, facts, r, &out.outputs.back()));
+  }
+  return out;
+}
+
+Value whole(const Program& p, std::size_t buffer) {
+  const Buffer& b = p.buffers[buffer];
+  return {.buffer = static_cast<std::uint32_t>(buffer), .rows = static_cast<std::int32_t>(b.rows), .columns = b.columns, .dtype = b.dtype};
+}
+
+template <class Scalar>
+void hand_out_tokens(const Program& p, std::int64_t vocabulary, Tensors<Scalar>& t) {
+  for (std::size_t b = 0; b < p.buffers.size(); ++b) {
+    if (p.buffers[b].kind != BufferKind::kInput || std::string_view(p.slices[p.buffers[b].slice].key) != "token_ids") continue;
+    auto ids = t[whole(p, b)];
+    const std::vector<std::int64_t> names = p.row_names(p.buffers[b]);
+    for (std::size_t r = 0; r < names.size(); ++r)
+      ids(static_cast<Eigen::Index>(r), 0) =
+          static_cast<Scalar>(names[r] == Program::kPaddingRow ? 0 : token_id(names[r], vocabulary));
+  }
+}
+
+// Largest difference, and what it is measured by.
+struct Measure {
+  double worst = 0, squares = 0;
+  std::int64_t elements = 0;
+  template <class Got>
+  void compare(const Got& got, const DenseMatrix& expected) {
+    for (Eigen::Index c = 0; c < expected.cols(); ++c) {
+      const double difference = static_cast<double>(got(0, c)) - expected(0, c);
+      worst = std::max(worst, std::isnan(difference) ? kNever : std::abs(difference));
+      squares += expected(0, c) * expected(0, c);
+    }
+    elements += expected.cols();
+  }
+  [[nodiscard]] double relative() const {
+    return worst == 0 ? 0 : worst / std::sqrt(squares / static_cast<double>(std::max<std::int64_t>(1, elements)));
+  }
+};
+
+class Comparison {
+ public:
+  Comparison(const Deployment& d, const DenseStep& dense) : d_(d), dense_(dense) {}
+
+  template <class Scalar>
+  LayerError rank(const Program& program, const std::vector<StepOutput>& outputs, Tensors<Scalar>& t) {
+    Measure hidden, logits, cache;
+    for (const StepOutput& o : outputs) {
+      if (o.what == StepOutput::What::kExperts) continue;
+      const auto pass = static_cast<std::size_t>(o.pass);
+      const auto& expected = o.what == StepOutput::What::kHidden ? dense_.hidden[pass] : dense_.logits[pass];
+      const auto got = t[o.value];
+      for (std::size_t r = 0; r < o.rows.size(); ++r) {
+        const auto known = expected.find(o.rows[r]);   // tokens beyond the end of a prompt are padding too
+        if (known == expected.end()) continue;
+        const auto row = got.row(static_cast<Eigen::Index>(r));
+        ++rows;
+        if (o.what == StepOutput::What::kHidden) hidden.compare(row, known->second);
+        if (o.what == StepOutput::What::kLogits) logits.compare(row, known->second);
+        if (o.what == StepOutput::What::kSampled) {
+          // The largest logit, or one that the error makes as large.
+          const auto id = static_cast<Eigen::Index>(row(0));
+          const double short_of = known->second.maxCoeff() - known->second(0, id);
+          logits.worst = std::max(logits.worst, short_of / 2);
+        }
+      }
+    }
+    for (std::size_t b = 0; b < program.buffers.size(); ++b) {
+      if (program.buffers[b].kind != BufferKind::kState) continue;
+      const std::int32_t layer = program.slices[program.buffers[b].slice].layer;
+      const std::vector<std::int64_t> names = program.row_names(program.buffers[b]);
+      const auto got = t[whole(program, b).column_slice(0, d_.model.cache_width())];
+      for (std::size_t r = 0; r < names.size(); ++r) {
+        const auto known = dense_.cache.find({layer, names[r]});
+        check(known != dense_.cache.end(), "a cache holds a token that the reference does not know");
+        cache.compare(got.row(static_cast<Eigen::Index>(r)), known->second);
+        ++rows;
+      }
+    }
+    return {hidden.worst, logits.worst, cache.worst, std::max({hidden.relative(), logits.relative(), cache.relative()})};
+  }
+
+  std::int64_t rows = 0;
+
+ private:
+  const Deployment& d_;
+  const DenseStep& dense_;
+};
+
+void raise(LayerError& all, const LayerError& one) {
+  all.hidden = std::max(all.hidden, one.hidden);
+  all.logits = std::max(all.logits, one.logits);
+  all.cache = std::max(all.cache, one.cache);
+  all.relative = std::max(all.relative, one.relative);
+}
+
+void add_charges(const Program& program, LayerReport& report) {
+  for (std::size_t i = 0; i < program.operators.size(); ++i) {
+    const OperatorView v = program.view(i);
+    const OperatorType& type = *v.op().type;
+    if (type.primitive == Primitive::kNone) {
+      const bool routed = std::string_view(type.name) == "grouped_linear";
+      (routed ? report.routed_flops_charged : report.flops_charged) += type.work(v).matrix.count();
+      if (routed) ++report.routed_roundings;
+    } else {
+      const std::int64_t bytes = bytes_sent(type.primitive, v.params<CollectiveParams>()).count();
+      (type.compute.in_double != nullptr ? report.routed_bytes_charged : report.bytes_charged) += bytes;
+    }
+  }
+}
+
+template <class Scalar>
+ChosenExperts chosen_experts(const BuiltRanks& ranks, Calculator<Scalar>& calculator) {
+  ChosenExperts chosen;
+  for (std::size_t r = 0; r < ranks.programs.size(); ++r)
+    for (const StepOutput& o : ranks.outputs[r]) {
+      if (o.what != StepOutput::What::kExperts) continue;
+      const auto experts = calculator.rank(r)[o.value];
+      for (Eigen::Index row = 0; row < experts.rows(); ++row) {
+        std::vector<std::int32_t>& known = chosen[{o.pass, o.layer, o.rows[static_cast<std::size_t>(row)]}];
+        if (!known.empty()) continue;   // another rank's copy of the same token
+        for (Eigen::Index i = 0; i < experts.cols(); ++i) known.push_back(static_cast<std::int32_t>(experts(row, i)));
+      }
+    }
+  return chosen;
+}
+
+// Operators with rounded results that a token passes through one after another; columns of the rows that are quantised.
+struct Depth {
+  double rounded = 0, quantised_columns = 0;
+};
+Depth depth_of(const Program& p) {
+  Depth depth;
+  for (const Operator& op : p.operators) {
+    if (op.inputs + op.outputs == 0) continue;
+    ++depth.rounded;
+    const OperatorView v(p, op);
+    if (v.out().dtype == Dtype::kInt8 && op.inputs > 0 && v.in(0).dtype != Dtype::kInt8) depth.quantised_columns += v.out().columns;
+    if (std::string_view(op.type->name) == "mla_prolog" && v.in(2).dtype == Dtype::kInt8)
+      depth.quantised_columns += v.in(2).rows + v.in(5).rows;   // what it quantises inside
+  }
+  return depth;
+}
+
+// Errors of rounding are independent, so they add as squares. One rounding to t bits errs by 2^-t / sqrt(3) of the value, root
+// mean square. Quantising to 127 steps of the largest element errs by 1 / (127 sqrt(12)) of that, and the largest of n
+// elements is at most sqrt(n) times their root mean square. All operators of a program count, as if a token went through them
+// one after another. The largest of some ten thousand elements lies within 5 deviations.
+double derived_tolerance(const Program& program, LayerType type, Dtype float_type) {
+  if (type == LayerType::kFp64) return 1e-12;
+  const bool bf16 = type == LayerType::kBf16 || (type == LayerType::kDeployed && float_type == Dtype::kBf16);
+  const double rounding = std::ldexp(1.0, bf16 ? -8 : -11) / std::sqrt(3.0);
+  const double step = type == LayerType::kDeployed ? 1 / (127 * std::sqrt(12.0)) : 0;
+  const Depth depth = depth_of(program);
+  return 5 * std::sqrt(depth.rounded * rounding * rounding + depth.quantised_columns * step * step);
+}
+
+template <class Scalar>
+LayerReport calculate(const Deployment& d, const Step& step, const BuiltRanks& ranks, LayerType type) {
+  std::vector<const Program*> programs;
+  for (const Program& p : ranks.programs) programs.push_back(&p);
+  const std::vector<GroupKind> groups = mindie_groups(d.layout);
+  const bool rounds = type != LayerType::kFp64;
+  Calibration calibration;
+  if (type == LayerType::kDeployed) {
+    Calculator<Scalar> first(programs, groups, {.round_inputs = true}, &calibration);
+    for (std::size_t r = 0; r < programs.size(); ++r) hand_out_tokens(*programs[r], d.model.vocabulary, first.rank(r));
+    first.run();
+    calibration.use();
+  }
+  Calculator<Scalar> calculator(programs, groups, {.round_inputs = rounds, .round_results = rounds},
+                                type == LayerType::kDeployed ? &calibration : nullptr);
+  for (std::size_t r = 0; r < programs.size(); ++r) hand_out_tokens(*programs[r], d.model.vocabulary, calculator.rank(r));
+  calculator.run();
+
+  LayerReport report;
+  report.tolerance = derived_tolerance(ranks.programs[0], type, d.dtype);
+  // Scores are sigmoids of products whose relative error is within the tolerance: their slope is at most 1/4. A gap of
+  // groups is made of four scores.
+  report.flip_margin = rounds ? 4 * report.tolerance / 4 : 0;
+  const ChosenExperts chosen = chosen_experts(ranks, calculator);
+  const DenseStep dense = dense_step(d, step, rounds, rounds ? &chosen : nullptr, report.flips);
+  Comparison comparison(d, dense);
+  Ledger ledger;
+  for (std::size_t r = 0; r < programs.size(); ++r) {
+    report.ranks.push_back(comparison.rank(ranks.programs[r], ranks.outputs[r], calculator.rank(r)));
+    raise(report.error, report.ranks.back());
+    ledger += calculator.rank(r).ledger();
+    add_charges(ranks.programs[r], report);
+  }
+  report.rows_compared = comparison.rows;
+  report.flops_performed = ledger.useful_flops() - ledger.routed_flops;
+  report.flops_masked = ledger.masked_flops;
+  report.routed_flops_performed = ledger.routed_flops;
+  report.bytes_moved = ledger.bytes_sent - ledger.routed_bytes;
+  report.routed_bytes_moved = ledger.routed_bytes;
+  return report;
+}
+
+std::int64_t least_multiple(std::int64_t at_least, std::int64_t of) { return round_up(std::max(at_least, of), of); }
+
+}  // namespace
+
+bool LayerReport::close() const {
+  const bool numbers = tolerance <= 1e-12 ? std::max({error.hidden, error.logits, error.cache}) <= tolerance
+                                          : error.relative <= tolerance;
+  return numbers && rows_compared > 0 && std::ranges::all_of(flips, [&](const Flip& f) { return f.margin <= flip_margin; });
+}
+
+bool LayerReport::ledger_agrees() const {
+  const std::int64_t lost = routed_flops_performed - routed_flops_charged;
+  return flops_performed == flops_charged && bytes_moved == bytes_charged && lost >= 0 && lost <= routed_roundings;
+}
+
+std::string_view to_text(LayerType type) {
+  switch (type) {
+    case LayerType::kFp64: return "fp64";
+    case LayerType::kFp16: return "fp16";
+    case LayerType::kBf16: return "bf16";
+    case LayerType::kDeployed: return "deployed";
+  }
+  return "?";
+}
+
+Deployment tiny_deployment(const Deployment& deployment, std::vector<std::string>& rules) {
+  Deployment d = deployment;
+  Model& m = d.model;
+  const Layout& l = d.layout;
+  const std::int64_t world = l.world();
+  m.layers = 3;
+  m.dense_layers = std::min<std::int64_t>(m.dense_layers, 1);
+  rules.push_back(fmt::format("{} layers, {} of them dense", m.layers, m.dense_layers));
+  m.heads = least_multiple(2, std::lcm(2 * l.tp, l.o_proj_parts()));
+  m.nope = m.value = 16;
+  m.rope = 8;
+  m.q_rank = m.kv_rank = 32;
+  m.hidden = least_multiple(64, l.tp);
+  rules.push_back(fmt::format("hidden {}, {} heads (two a tp rank) of {} + {} / {}, ranks of q and kv {}", m.hidden, m.heads, m.nope,
+                              m.rope, m.value, m.kv_rank));
+  m.dense_width = least_multiple(32, l.tp);
+  m.expert_width = least_multiple(16, world);
+  d.experts.redundant = 0;
+  m.expert_groups = deployment.model.expert_groups;
+  m.kept_groups = deployment.model.kept_groups;
+  m.experts = least_multiple(2 * m.expert_groups, std::lcm(m.expert_groups, l.moe_ep));
+  m.top_k = std::min(m.top_k, m.kept_groups * (m.experts / m.expert_groups) / 2);
+  m.top_k = std::max<std::int64_t>(m.top_k, 1);
+  rules.push_back(fmt::format("{} experts of width {} in {} groups, {} a token of {} groups, no replicas; dense width {}", m.experts,
+                              m.expert_width, m.expert_groups, m.top_k, m.kept_groups, m.dense_width));
+  m.vocabulary = least_multiple(32, std::lcm(world, l.lm_head_parts()));
+  d.limits.block_tokens = 4;
+  rules.push_back(fmt::format("vocabulary {}, blocks of {} tokens", m.vocabulary, d.limits.block_tokens));
+  return d;
+}
+
+Step tiny_step(const Deployment& d, Phase phase, std::int64_t tokens, std::uint64_t seed, bool history) {
+  const Layout& l = d.layout;
+  const std::int64_t shortest = tokens > 0 ? tokens : std::max(2 * l.cp + 1, ceil_div(2 * l.world(), l.dp)) + 1;
+  Step step{phase, {}};
+  for (std::int64_t g = 0; g < l.dp; ++g) {
+    const TensorSlice name{.key = "lengths", .layer = static_cast<std::int32_t>(seed % 65'536)};
+    const double drawn = (hashed_element(name, BufferKind::kInput, g, 0, 0) / std::sqrt(3.0) + 1) / 2;   // in [0, 1)
+    const std::int64_t prompt = shortest + static_cast<std::int64_t>(drawn * 5);
+    GroupLoad load{.sequences = 2 + g % 2, .prompt = prompt};
+    if (phase == Phase::kPrefill) {
+      load.history = history ? prompt / 2 : 0;
+      load.new_tokens = prompt - load.history;
+      load.context = prompt;
+    } else {
+      load.new_tokens = 1 + d.features.speculative_tokens;
+      load.context = prompt + d.limits.block_tokens + 1 + load.new_tokens;
+    }
+    if (l.dp >= 3 && g + 1 == l.dp) load = {};
+    step.load.push_back(load);
+  }
+  return step;
+}
+
+LayerReport check_layers(const Deployment& tiny, const Step& step, const KernelFacts& facts, LayerType type,
+                         const LayerMutation& mutate) {
+  Deployment d = tiny;
+  const Dtype wanted = type == LayerType::kFp16 ? Dtype::kFp16 : type == LayerType::kBf16 ? Dtype::kBf16 : d.dtype;
+  for (Precision& p : d.quantisation.modules)
+    if (p.weight == Dtype::kFp16 || p.weight == Dtype::kBf16) p.weight = wanted;
+  d.dtype = wanted;
+  BuiltRanks ranks = build(d, step, facts);
+  if (mutate) mutate(ranks.programs);
+  return type == LayerType::kFp64 ? calculate<double>(d, step, ranks, type) : calculate<float>(d, step, ranks, type);
+}
+
+std::int64_t memory_estimate(const Deployment& tiny, const Step& step, const KernelFacts& facts) {
+  const Program p = build_program(tiny, step, facts, 0);
+  std::int64_t elements = 0;
+  for (const Buffer& b : p.buffers) elements += std::max(b.rows, b.capacity) * b.columns;
+  // The reference holds every weight once: no more than all ranks together.
+  return 8 * elements * (tiny.layout.world() + 1);
+}
+
+}  // namespace ascendsim

@@ -1,0 +1,302 @@
+// Whole layers: the programs that are timed compute what one dense rank computes, the ledger is what the clock charges, and a
+// program with a mistake is caught.
+#include "strategies/layer_check.h"
+
+#include "tests/strategies/mindie_under_test.h"
+
+namespace ascendsim {
+namespace {
+
+KernelFacts facts() { return kernel_facts(mindie_stack(), shipped_kernels()); }
+KernelFacts without_prolog() {
+  KernelFacts f = facts();
+  f.prolog_max_tokens = 0;
+  return f;
+}
+
+Deployment tiny(const Example& e) {
+  std::vector<std::string> rules;
+  return tiny_deployment(deployment(e), rules);
+}
+Deployment level_2(Deployment d) {
+  d.layout.ep_level = 2;
+  return d;
+}
+
+constexpr Phase kBoth[] = {Phase::kPrefill, Phase::kDecode};
+
+void expect_exact(const char* what, const Deployment& d, const Step& step, const KernelFacts& f) {
+  const LayerReport r = check_layers(d, step, f, LayerType::kFp64);
+  EXPECT_TRUE(r.close()) << what << ": hidden " << r.error.hidden << ", logits " << r.error.logits << ", cache " << r.error.cache;
+  EXPECT_EQ(r.flops_performed, r.flops_charged) << what;
+  EXPECT_EQ(r.bytes_moved, r.bytes_charged) << what;
+  EXPECT_GE(r.routed_flops_performed, r.routed_flops_charged) << what;
+  EXPECT_LE(r.routed_flops_performed - r.routed_flops_charged, r.routed_roundings) << what;
+  EXPECT_GT(r.rows_compared, 0) << what;
+}
+void expect_exact(const char* what, const Deployment& d, const KernelFacts& f = facts()) {
+  for (const Phase phase : kBoth) {
+    SCOPED_TRACE(phase == Phase::kPrefill ? "prefill" : "decode");
+    for (const std::uint64_t seed : {0, 1}) expect_exact(what, d, tiny_step(d, phase, 0, seed), f);
+  }
+}
+
+TEST(Layers, OneRankIsTheReference) { expect_exact("one rank", tiny({})); }
+
+TEST(Layers, TensorAndDataParallel) {
+  expect_exact("tp4", tiny({.tp = 4}));
+  expect_exact("dp2 tp2", tiny({.dp = 2, .tp = 2}));
+  expect_exact("dp4", tiny({.dp = 4}));
+  expect_exact("dp3, the last idle", tiny({.dp = 3}));
+  expect_exact("separate operators", tiny({.dp = 2, .tp = 2}), without_prolog());
+}
+
+TEST(Layers, SequenceAndContextParallel) {
+  expect_exact("sp4", tiny({.sp = 4, .tp = 4}));
+  expect_exact("dp2 sp2", tiny({.dp = 2, .sp = 2, .tp = 2}));
+  expect_exact("cp2", tiny({.cp = 2}));
+  expect_exact("cp2 tp2", tiny({.cp = 2, .tp = 2}));
+  expect_exact("cp2 sp4", tiny({.cp = 2, .sp = 4, .tp = 4}));
+  expect_exact("cp2 sp2, separate operators", tiny({.cp = 2, .sp = 2, .tp = 2}), without_prolog());
+}
+
+TEST(Layers, ExpertsByEveryExchange) {
+  expect_exact("all-gather, experts cut", tiny({.dp = 2, .tp = 2, .moe_tp = 2}));
+  expect_exact("experts over tensor parallelism alone", tiny({.dp = 2, .tp = 2, .moe_tp = 4}));
+  expect_exact("padded and fused", level_2(tiny({.dp = 2, .tp = 2})));
+  expect_exact("padded and fused, tp1, the last idle", level_2(tiny({.dp = 4})));
+  expect_exact("padded and fused, cp2", level_2(tiny({.cp = 2, .sp = 2, .tp = 2})));
+  Deployment exact = level_2(tiny({.dp = 2, .tp = 2}));
+  exact.experts.exact_all_to_all = true;
+  expect_exact("all-to-all-v", exact);
+  Deployment cut_off = tiny({.dp = 2, .tp = 2});
+  cut_off.init_routing_cutoff = true;
+  cut_off.topk_scaling_factor = 0.5;
+  expect_exact("cut-off buffers", cut_off);
+}
+
+TEST(Layers, SplitTokens) {
+  Deployment d = level_2(tiny({.dp = 2, .tp = 4}));
+  d.token_split_prefill = true;
+  d.experts.exact_all_to_all = true;
+  expect_exact("token split", d);
+}
+
+TEST(Layers, LocalGroups) {
+  Deployment d = level_2(tiny({.dp = 4}));
+  d.layout.o_proj_local_tp = 2;
+  d.layout.lm_head_local_tp = 2;
+  std::vector<std::string> rules;
+  d = tiny_deployment(d, rules);
+  expect_exact("o_proj and head local", d);
+  d.layout.ep_level = 1;
+  expect_exact("o_proj and head local, all-gather", d);
+}
+
+TEST(Layers, Drafts) {
+  for (const std::int64_t tokens : {1, 2, 3}) {
+    Deployment d = tiny({.dp = 2, .sp = 2, .tp = 2});
+    d.features.speculative_tokens = tokens;
+    expect_exact("drafts", d);
+    expect_exact("drafts, all-to-all", level_2(d), without_prolog());
+  }
+  Deployment d = tiny({.cp = 2, .sp = 2, .tp = 2});
+  d.features.speculative_tokens = 1;
+  expect_exact("drafts, cp2", d);
+}
+
+TEST(Layers, CachedHistory) {
+  for (const Example& e : {Example{.tp = 2}, Example{.sp = 4, .tp = 4}, Example{.cp = 2, .tp = 2}, Example{.cp = 2, .sp = 2, .tp = 2}}) {
+    const Deployment d = tiny(e);
+    expect_exact("history", d, tiny_step(d, Phase::kPrefill, 21, 3, true), facts());
+  }
+}
+
+TEST(Layers, MicroBatchesAndInt8Caches) {
+  Deployment d = level_2(tiny({.dp = 2, .tp = 2}));
+  d.micro_batches = 2;
+  d.experts.exact_all_to_all = true;
+  expect_exact("two micro-batches", d);
+  Deployment c8 = tiny({.dp = 2, .tp = 2});
+  c8.kv_int8 = true;
+  expect_exact("int8 cache", c8);
+}
+
+// ---- rounded numbers ------------------------------------------------------------------------------------------------
+
+TEST(Layers, RoundedTypesStayWithinTheDerivedTolerance) {
+  for (const Example& e : {Example{.cp = 2, .sp = 2, .tp = 2}, Example{.dp = 2, .tp = 2, .ep_level = 2}})
+    for (const Phase phase : kBoth)
+      for (const LayerType type : {LayerType::kFp16, LayerType::kBf16, LayerType::kDeployed}) {
+        const Deployment d = tiny(e);
+        const LayerReport r = check_layers(d, tiny_step(d, phase, 0, 0), facts(), type);
+        EXPECT_TRUE(r.close()) << to_text(type) << ": " << r.error.relative << " of " << r.tolerance << ", " << r.flips.size() << " flips";
+        EXPECT_TRUE(r.ledger_agrees());
+        EXPECT_GT(r.error.relative, r.tolerance / 100) << to_text(type);   // numbers were rounded, and the bar is no wall
+      }
+}
+
+TEST(Layers, AreTheSameTwice) {
+  const Deployment d = tiny({.dp = 2, .tp = 2, .ep_level = 2});
+  const Step step = tiny_step(d, Phase::kPrefill, 0, 0);
+  EXPECT_EQ(check_layers(d, step, facts(), LayerType::kDeployed).error.relative,
+            check_layers(d, step, facts(), LayerType::kDeployed).error.relative);
+}
+
+// Asking for outputs changes nothing of the program.
+TEST(Layers, OutputsAreNoWork) {
+  const Deployment d = tiny({.cp = 2, .sp = 2, .tp = 2});
+  for (const Phase phase : kBoth) {
+    const Step step = tiny_step(d, phase, 0, 0);
+    std::vector<StepOutput> outputs;
+    EXPECT_TRUE(build_program(d, step, facts(), 1).same_work(build_program(d, step, facts(), 1, &outputs)));
+    EXPECT_FALSE(outputs.empty());
+  }
+}
+
+// Ranks of one role do the same work, although their rows lie elsewhere.
+TEST(Layers, EqualRolesAreEqualWork) {
+  for (Deployment d : {tiny({.cp = 2, .sp = 4, .tp = 4}), level_2(tiny({.dp = 3, .tp = 4}))}) {
+    d.features.speculative_tokens = 2;
+    for (const Phase phase : kBoth) {
+      const Step step = tiny_step(d, phase, 0, 0);
+      for (std::int64_t a = 0; a < d.layout.world(); ++a)
+        for (std::int64_t b = 0; b < a; ++b)
+          if (role_of(d, step, a) == role_of(d, step, b))
+            EXPECT_TRUE(build_program(d, step, facts(), a).same_work(build_program(d, step, facts(), b))) << a << " " << b;
+    }
+  }
+}
+
+// ---- mistakes are caught --------------------------------------------------------------------------------------------
+
+// Either the numbers are far off, or the verifier or the calculator stops.
+void expect_caught(const char* what, const Deployment& d, Phase phase, const LayerMutation& mutation) {
+  const Step step = tiny_step(d, phase, 13, 0);
+  ASSERT_TRUE(check_layers(d, step, without_prolog(), LayerType::kFp64).ok()) << what;
+  try {
+    EXPECT_FALSE(check_layers(d, step, without_prolog(), LayerType::kFp64, mutation).close()) << what;
+  } catch (const InternalError&) {
+  }
+}
+
+template <class Change>
+LayerMutation on(std::string_view label, Change change) {
+  return [=](std::vector<Program>& programs) {
+    bool found = false;
+    for (Program& p : programs)
+      for (Operator& op : p.operators)
+        if (op.label == label) {
+          change(p, op);
+          found = true;
+        }
+    EXPECT_TRUE(found) << label;
+  };
+}
+// Layers share lists of rows: changed once a program.
+template <class Change>
+LayerMutation on_moves(std::string_view label, Change change) {
+  return [=](std::vector<Program>& programs) {
+    bool found = false;
+    for (Program& p : programs)
+      for (const Operator& op : p.operators)
+        if (op.label == label && op.move_list > 0) {
+          const Program::MoveList& list = p.move_lists[op.move_list - 1];
+          change(std::span(p.moves).subspan(list.first, list.count));
+          found = true;
+          break;
+        }
+    EXPECT_TRUE(found) << label;
+  };
+}
+constexpr auto kSkip = [](Program&, Operator& op) {
+  static constexpr OperatorType kNothing{"nothing", [](const OperatorView&) { return Work{.launches = 0}; }};
+  op = Operator{};
+  op.type = &kNothing;
+};
+LayerMutation slice_of(std::string_view key, void (*change)(TensorSlice&)) {
+  return [=](std::vector<Program>& programs) {
+    bool found = false;
+    for (TensorSlice& s : programs.back().slices)
+      if (s.key != nullptr && std::string_view(s.key) == key) {
+        change(s);
+        found = true;
+      }
+    EXPECT_TRUE(found) << key;
+  };
+}
+
+TEST(LayerMutations, DroppedCollectives) {
+  const Deployment gathered = tiny({.dp = 2, .sp = 2, .tp = 2}), exchanged = level_2(gathered), context = tiny({.cp = 2, .sp = 2, .tp = 2});
+  const auto drop = [](const char* label, const Deployment& d, Phase phase) { expect_caught(label, d, phase, on(label, kSkip)); };
+  for (const char* label : {"embedding_gather", "attention_all_reduce", "attention_reduce_scatter", "ffn_all_gather", "ffn_all_reduce",
+                            "ffn_reduce_scatter", "layer_all_gather", "head_all_gather", "logits_gather"})
+    drop(label, gathered, Phase::kPrefill);
+  for (const char* label : {"moe_dispatch", "moe_combine"})
+    for (const Phase phase : kBoth) drop(label, exchanged, phase);
+  for (const char* label : {"q_gather", "out_lse_exchange"}) drop(label, gathered, Phase::kDecode);
+  drop("out_lse_gather", context, Phase::kDecode);
+  drop("latent_gather", context, Phase::kPrefill);
+  Deployment local = level_2(tiny({.dp = 4}));
+  local.layout.o_proj_local_tp = local.layout.lm_head_local_tp = 2;
+  for (const char* label : {"o_proj_exchange", "o_proj_reduce_scatter", "head_rows_gather", "logits_exchange"})
+    drop(label, local, Phase::kDecode);
+}
+
+AttentionBlock* blocks_of(Program& p, const Operator& op) {
+  return reinterpret_cast<AttentionBlock*>(p.params.data() + op.params + OperatorView::words<PrefillCore>());
+}
+
+TEST(LayerMutations, WrongMasksAndSkippedBlocks) {
+  const Deployment heads = tiny({.tp = 2}), context = tiny({.cp = 2, .sp = 2, .tp = 2});
+  const auto unmask = [](Program& p, Operator& op) { blocks_of(p, op)->causal = 0; };
+  const auto late = [](Program& p, Operator& op) { ++blocks_of(p, op)->shift; };
+  expect_caught("no mask", heads, Phase::kPrefill, on("attention", unmask));
+  expect_caught("late mask", heads, Phase::kPrefill, on("attention", late));
+  expect_caught("no mask, cp", context, Phase::kPrefill, on("ring_mla", unmask));
+  expect_caught("skipped block", context, Phase::kPrefill, [](std::vector<Program>& programs) {
+    for (Program& p : programs)
+      for (Operator& op : p.operators)
+        if (std::string_view(op.label) == "ring_mla" && OperatorView(p, op).params<PrefillCore>().accumulate) kSkip(p, op);
+  });
+  expect_caught("a token of the cache unseen", heads, Phase::kDecode, on("mla_decode", [](Program& p, Operator& op) {
+    auto* core = reinterpret_cast<DecodeCore*>(p.params.data() + op.params);
+    auto* block = reinterpret_cast<AttentionBlock*>(p.params.data() + op.params + OperatorView::words<DecodeCore>());
+    --block->k_rows;
+    core->context -= core->repeats;
+  }));
+}
+
+TEST(LayerMutations, RowsInWrongPlaces) {
+  const Deployment context = tiny({.cp = 2, .sp = 2, .tp = 2}), uneven = tiny({.dp = 2, .tp = 2});
+  const auto swap = [](std::span<RowMove> moves) {
+    if (moves.size() > 1) std::swap(moves[0].from, moves[1].from);
+    else if (!moves.empty()) ++moves[0].from;
+  };
+  expect_caught("chunks swapped", context, Phase::kPrefill, on_moves("latent_reorder", swap));
+  expect_caught("no cache rows", context, Phase::kPrefill, on("kv_cache_write", kSkip));
+  expect_caught("other cache rows", uneven, Phase::kDecode, on_moves("kv_norm_rope_cache", [](std::span<RowMove> moves) {
+    for (RowMove& m : moves) --m.to;
+  }));
+  expect_caught("sampled rows", uneven, Phase::kPrefill, on_moves("last_rows", swap));
+  expect_caught("padding left in", uneven, Phase::kPrefill, on_moves("ffn_unpad", swap));
+  expect_caught("positions", uneven, Phase::kPrefill, on("q_rope", kSkip));
+}
+
+TEST(LayerMutations, WrongShardsAndOwners) {
+  const auto first_columns = [](TensorSlice& s) { s.column = 0; };
+  const auto first_rows = [](TensorSlice& s) { s.row = 0; };
+  const Deployment d = tiny({.dp = 2, .tp = 2});
+  for (const char* key : {"q_b", "w_uk", "w_uv", "mlp_gate_up", "shared_gate_up", "lm_head", "embedding"})
+    expect_caught(key, d, Phase::kPrefill, slice_of(key, first_columns));
+  for (const char* key : {"o_proj", "mlp_down", "shared_down"}) expect_caught(key, d, Phase::kPrefill, slice_of(key, first_rows));
+  expect_caught("experts_down", tiny({.dp = 2, .tp = 2, .moe_tp = 4}), Phase::kPrefill, slice_of("experts_down", first_rows));
+  // Experts of the neighbour's, in every exchange.
+  for (const Deployment& exchange : {d, level_2(d)})
+    for (const Phase phase : kBoth)
+      for (const char* key : {"experts_gate_up", "experts_down"})
+        expect_caught(key, exchange, phase, slice_of(key, [](TensorSlice& s) { s.first_expert -= s.experts; }));
+}
+
+}  // namespace
+}  // namespace ascendsim
