@@ -219,27 +219,45 @@ class Reader {
   std::vector<std::string> said_;
 };
 
-// Cases are independent: threads share them out, the answer does not depend on how. Cases with the same question share the
-// reference.
-void calculate(std::vector<Calculation>& cases, const RingOptions& options) {
-  DenseReferences references;
+// Does `work` for every case, on several threads; answers do not depend on how they share the cases out.
+template <class Work>
+void for_each_case(std::vector<Calculation>& cases, std::size_t threads, Work work) {
   std::atomic<std::size_t> next{0};
   std::vector<std::exception_ptr> failures(cases.size());
-  const auto work = [&] {
+  const auto some = [&] {
     for (std::size_t i = next++; i < cases.size(); i = next++) try {
-        cases[i].report = check_attention(*cases[i].strategy, cases[i].shape, references,
-                                          {.type = cases[i].type, .orders = static_cast<int>(options.orders.value_or(kOrders))});
+        work(cases[i]);
       } catch (...) {
         failures[i] = std::current_exception();
       }
   };
   {
-    std::vector<std::jthread> threads;
-    for (std::size_t t = 1; t < threads_for(options, cases.size()); ++t) threads.emplace_back(work);
-    work();
+    std::vector<std::jthread> others;
+    for (std::size_t t = 1; t < threads; ++t) others.emplace_back(some);
+    some();
   }
   for (const std::exception_ptr& failure : failures)
     if (failure) std::rethrow_exception(failure);
+}
+
+// Returns what is said about it. Cases with the same question share the reference.
+std::string calculate(std::vector<Calculation>& cases, const RingOptions& options) {
+  const std::size_t threads = threads_for(options, cases.size());
+  const auto orders = options.orders.value_or(kOrders);
+  DenseReferences references;
+  const auto seconds = [&](auto work) {
+    const auto start = std::chrono::steady_clock::now();
+    for_each_case(cases, threads, work);
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  const double reference_time = seconds([&](Calculation& c) { references.of(c.shape, c.strategy->decode, c.type); });
+  const double time = seconds([&](Calculation& c) {
+    c.report = check_attention(*c.strategy, c.shape, references, {.type = c.type, .orders = static_cast<int>(orders)});
+  });
+  const auto s = [](auto count) { return count == 1 ? "" : "s"; };
+  return fmt::format("{} case{} in {:.1f} s, the reference{} in {:.1f} s, on {} thread{}; each in program order and, where "
+                     "ranks have several streams, in {} random order{} of them\n",
+                     cases.size(), s(cases.size()), time, s(cases.size()), reference_time, threads, s(threads), orders, s(orders));
 }
 
 Cell error_cell(double e) { return {fmt::format("{:.1e}", e), fmt::format("{}", e)}; }
@@ -308,14 +326,10 @@ std::string json_of(const std::vector<Calculation>& cases) {
 }  // namespace
 
 Reply answer_ring(const Options& options, Diagnostics& diagnostics) {
-  const auto started = std::chrono::steady_clock::now();
   std::vector<Calculation> cases = Reader(options.ring, diagnostics).read();
-  calculate(cases, options.ring);
   Reply reply;
+  reply.err = calculate(cases, options.ring);
   reply.exit_code = std::ranges::all_of(cases, [](const Calculation& c) { return c.report.ok(); }) ? kDone : kAnswerIsNo;
-  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - started;
-  reply.err = fmt::format("{} cases in {:.1f} s on {} threads, each in program order and in {} random orders of its streams\n",
-                          cases.size(), taken.count(), threads_for(options.ring, cases.size()), options.ring.orders.value_or(kOrders));
   if (options.format == Format::kJson) {
     reply.out = json_of(cases);
     return reply;
