@@ -99,7 +99,7 @@ constexpr OptionSpec kOptions[] = {
     {"--dcp", "N", &Written::dcp, nullptr, kRingOptions, "vLLM-Ascend: of these, how many share cached tokens"},
     {"--tokens", "N,...", &Written::tokens, nullptr, kRingOptions, "length of each sequence [default: 512]"},
     {"--history", "N,...", &Written::history, nullptr, kRingOptions,
-     "prefill: cached tokens before each sequence's new ones [default: 0]"},
+     "cached tokens before those of each sequence [default: 0]"},
     {"--heads", "N", &Written::heads, nullptr, kRingOptions, "attention heads [default: 8]"},
     {"--interleave", "N", &Written::interleave, nullptr, kRingOptions, "tokens a turn of vLLM's cache [default: 128]"},
     {"--dtype", "TYPE", &Written::dtype, nullptr, kRingOptions, "fp64, fp32, fp16 or bf16 [default: fp64]"},

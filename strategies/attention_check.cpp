@@ -296,12 +296,16 @@ std::int64_t memory_estimate(const AttentionCase& c, bool decode) {
     queries += decode ? 1 : c.tokens[s];
     keys += c.total(s);
   }
-  // Queries (parts, joined), partial results and outputs of all ranks and of the reference; latents of all ranks, raw,
-  // ready, gathered and in order; keys and values on every rank of a CP group, three times, and one head's in the reference.
-  const std::int64_t per_query = c.heads * (3 * c.key_width() + 6 * c.value) + (decode ? c.heads * 6 * c.latent_width() * c.cp : 0);
-  const std::int64_t per_key = 4 * c.world() * c.latent_width() +
-                               (decode ? 0 : 3 * c.cp * c.heads * (c.key_width() + c.value)) + c.key_width() + c.value;
-  return 8 * (queries * per_query + keys * per_key + 2 * c.cp * c.kv_rank * c.heads * (c.nope + c.value));
+  // Latents, raw and ready: where they are cached; where a prefill gathers them, received and in order besides. Keys and
+  // values: on every rank that expands them, or travelling through two buffers and one that is sent.
+  const std::int64_t latents = 2 * c.latent_width() * (decode ? c.tp / c.dcp : c.tp * (1 + c.cp));
+  const std::int64_t expanded = decode ? 0 : c.heads * (c.nope + c.key_width() + c.value) * (c.cp + 2);
+  // Parts and whole of a query, absorbed and gathered ones in decode; a result a call, and their sum.
+  const std::int64_t asked = decode ? 8 * c.heads * c.latent_width() * c.shards() : c.heads * (3 * c.key_width() + c.value * (c.cp + 4));
+  const std::int64_t reference = keys * (2 * c.latent_width() + c.key_width() + c.value) + 256 * keys +
+                                 queries * c.heads * (2 * c.key_width() + c.value);
+  const std::int64_t weights = (1 + c.cp) * c.kv_rank * c.heads * (c.nope + c.value);
+  return static_cast<std::int64_t>(sizeof(double)) * (keys * (latents + expanded) + queries * asked + reference + weights);
 }
 
 double merge_weight_error(Dtype type) {

@@ -91,6 +91,8 @@ class Reader {
       const bool vllm = std::string_view(s.name).starts_with("vllm-");
       if (options_.all || options_.strategy == s.name || (both && vllm)) out.push_back(&s);
     }
+    if (options_.all && !options_.strategy.empty())
+      diagnostics_.error("E0004", {}, "--all and --strategy exclude each other", {}, "one of them");
     if (options_.strategy.empty() && !options_.all)
       diagnostics_.error("E0003", {}, "--strategy NAME or --all is missing", {}, fmt::format("one of: {}", fmt::join(names, ", ")));
     else if (out.empty()) unknown("strategy", options_.strategy, names);
@@ -176,6 +178,9 @@ class Reader {
     c.heads = options_.heads.value_or(c.heads);
     if (!options_.tokens.empty()) c.tokens = options_.tokens;
     c.history = options_.history;
+    if (s.decode)   // whatever came before the last token is cached
+      for (std::size_t i = 0; i < c.tokens.size(); ++i) c.tokens[i] = c.total(i);
+    if (s.decode) c.history.clear();
     c.cp = degree(s, {"ranks", "cp", "pcp"}).value_or(heads_only ? 1 : ring ? 4 : 2);
     const std::optional<std::int64_t> sharing = degree(s, {"sp", "dcp"});
     c.tp = degree(s, {"tp"}).value_or(sharing.value_or(ring ? 1 : 4));

@@ -87,8 +87,6 @@ TEST_F(Ring, ImpossibleShapesNameTheRule) {
   EXPECT_EQ(refusal({"--strategy", "mindie-cp", "--history", "100"}),
             "error[E0396]: mindie-cp: a history of 100 tokens is no multiple of the block of 128: with CP it can only come from "
             "the prefix cache");
-  EXPECT_EQ(refusal({"--strategy", "mindie-sp", "--history", "128"}),
-            "error[E0396]: mindie-sp: a decode step has no history beside its cache: --tokens says how long that is");
   EXPECT_EQ(refusal({"--strategy", "tp", "--tokens", "1000000", "--history", "1000000"}),
             "error[E0396]: tp: a sequence of 2000000 tokens is too long: fewer than 1048576 are possible");
 }
@@ -131,6 +129,9 @@ TEST_F(Ring, MindieRunsInFp16Only) {
 TEST_F(Ring, TakesABatchWithHistory) {
   EXPECT_EQ(run({"ring", "--strategy", "vllm-pcp", "--tokens", "50,7", "--history", "0,200", "--heads", "4", "--json"}), kDone) << err;
   EXPECT_EQ(Json::parse(out)["cases"][0]["history"], (std::vector<int>{0, 200}));
+  // A decode step caches whatever came before.
+  EXPECT_EQ(run({"ring", "--strategy", "vllm-dcp", "--tokens", "50,7", "--history", "0,200", "--heads", "4", "--json"}), kDone) << err;
+  EXPECT_EQ(Json::parse(out)["cases"][0]["tokens"], (std::vector<int>{50, 207}));
   EXPECT_EQ(run({"ring", "--strategy", "vllm-pcp", "--tokens", "50", "--history", "0,200"}), kWrongInput);
   EXPECT_EQ(err.find("error[E0004]: --history names 2 sequences, --tokens 1\n"), 0U) << err;
   EXPECT_EQ(run({"ring", "--strategy", "vllm-pcp", "--tokens", "50,,7"}), kWrongInput);
@@ -144,6 +145,8 @@ TEST_F(Ring, RefusesWhatDoesNotFitWithTheEstimate) {
 
 TEST_F(Ring, NeedsAStrategy) {
   EXPECT_EQ(run({"ring"}), kWrongInput);
+  EXPECT_EQ(run({"ring", "--all", "--strategy", "ring"}), kWrongInput);
+  EXPECT_EQ(err, "error[E0004]: --all and --strategy exclude each other\n  = help: one of them\n1 error\n");
   EXPECT_EQ(run({"ring", "--strategy", "rng"}), kWrongInput);
   EXPECT_EQ(err.find("error[E0004]: unknown strategy 'rng'\n  = help: did you mean 'ring'?"), 0U) << err;
 }

@@ -145,6 +145,25 @@ TEST(Attention, ABf16LogSumExpIsOutOfTolerance) {
   EXPECT_FALSE(check("mindie-sp", c, {.type = NumberType::kFp16}).within_tolerance());
 }
 
+// The estimate covers the buffers of all ranks and is no more than six times as much: the reference and copies that are
+// under way come on top of them.
+TEST(MemoryEstimate, CoversTheBuffers) {
+  for (const AttentionStrategy& s : attention_strategies())
+    for (const std::int64_t history : {0, 1280}) {
+      AttentionCase c;
+      c.cp = s.words.size() == 1 ? 1 : 2;
+      c.tp = 2;
+      c.dcp = s.decode || s.fp16_only != nullptr ? 2 : 1;
+      c.tokens = {1000, 300};
+      if (!s.decode) c.history = {history};
+      std::int64_t bytes = 0;
+      for (std::int64_t r = 0; r < c.world(); ++r)
+        for (const Buffer& b : s.build(c, r).program.buffers) bytes += 8 * b.capacity * b.columns;
+      EXPECT_GE(memory_estimate(c, s.decode), bytes) << s.name;
+      EXPECT_LE(memory_estimate(c, s.decode), 6 * bytes) << s.name;
+    }
+}
+
 // domain.md 5.6: half a unit in the last place of lse in [16, 32).
 TEST(MergeWeights, SufferFromBf16LogSumExp) {
   EXPECT_GT(merge_weight_error(Dtype::kBf16), 0.03);
