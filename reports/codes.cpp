@@ -72,6 +72,8 @@ constexpr CodeText kCodes[] = {
     {"E0225", "more dense layers than layers", "the config.json is damaged", "compare with the published one"},
     {"E0226", "more experts a token than experts", "the config.json is damaged", "compare with the published one"},
     {"E0227", "same_shape_as leads on", kShipped, "name a file with shapes of its own"},
+    {"E0228", "the router's groups do not fit the experts", "n_group or topk_group of the config.json is damaged",
+     "compare with the published one"},
     {"E0231", "unknown word in a quantisation file", kShipped, "use one of the words that are named"},
     {"E0240", "a section is no object", "config.json has another structure here",
      "compare with the documentation of MindIE"},

@@ -25,9 +25,12 @@ std::int64_t rows_in_share(std::int64_t rows, std::int64_t share, std::int64_t i
 
 template <class Scalar>
 Calculator<Scalar>::Calculator(std::span<const Program* const> programs, std::span<const GroupKind> kinds,
-                               NumberFormats formats)
+                               NumberFormats formats, Calibration* calibration)
     : programs_(programs), kinds_(kinds), formats_(formats) {
-  for (const Program* p : programs) tensors_.emplace_back(*p, formats.round_inputs);
+  for (const Program* p : programs) {
+    tensors_.emplace_back(*p, formats.round_inputs);
+    tensors_.back().set_calibration(calibration);
+  }
 }
 
 template <class Scalar>
@@ -61,17 +64,21 @@ void Calculator<Scalar>::local(int rank, std::size_t op) {
 template <class Scalar>
 void Calculator<Scalar>::exchange(const Folding::Meeting& meeting, std::span<const Arrival> arrivals) {
   const std::vector<Member> group = in_group_order(meeting, arrivals);
-  switch (group[0].op.op().type->primitive) {
-    case Primitive::kAllGather: all_gather(group); break;
-    case Primitive::kReduceScatter: reduce_scatter(group); break;
-    case Primitive::kAllReduce: all_reduce(group); break;
-    case Primitive::kAllToAll: all_to_all(group); break;
-    case Primitive::kShift: shift(group); break;
-    case Primitive::kNone:
-    case Primitive::kDispatch:
-    case Primitive::kCombine:
-      check(false, fmt::format("the calculator cannot execute '{}' yet ('{}')", group[0].op.op().type->name,
-                               group[0].op.op().label));
+  const OperatorType& type = *group[0].op.op().type;
+  if (function_of<Scalar>(type.compute) != nullptr) {
+    deliver(group);
+  } else {
+    switch (type.primitive) {
+      case Primitive::kAllGather: all_gather(group); break;
+      case Primitive::kReduceScatter: reduce_scatter(group); break;
+      case Primitive::kAllReduce: all_reduce(group); break;
+      case Primitive::kAllToAll: all_to_all(group); break;
+      case Primitive::kShift: shift(group); break;
+      case Primitive::kNone:
+      case Primitive::kDispatch:
+      case Primitive::kCombine:
+        check(false, fmt::format("the calculator cannot execute '{}' yet ('{}')", type.name, group[0].op.op().label));
+    }
   }
   if (!formats_.round_results) return;
   for (const Member& m : group) tensors_[m.rank].round(m.op.out());
@@ -87,7 +94,9 @@ std::vector<typename Calculator<Scalar>::Member> Calculator<Scalar>::in_group_or
     check(arrival != arrivals.end(), "a member of a group has not arrived");
     const auto r = static_cast<std::size_t>(rank);
     const OperatorView op = programs_[r]->view(arrival->op);
-    out.push_back({r, op, tensors_[r][op.in(0)]});
+    const auto* deals = tensors_[r].deals(op.in(0));
+    out.push_back({r, op, tensors_[r].real(op.in(0)), deals == nullptr ? std::vector<Deal>{} : *deals});
+    if (const auto pack = function_of<Scalar>(op.op().type->compute)) pack(op, tensors_[r]);
   }
   return out;
 }
@@ -159,6 +168,17 @@ void Calculator<Scalar>::all_reduce(std::span<const Member> group) {
 template <class Scalar>
 void Calculator<Scalar>::all_to_all(std::span<const Member> group) {
   const std::int64_t n = static_cast<std::int64_t>(group.size());
+  if (!group[0].deals.empty())
+    for (std::int64_t t = 0; t < n; ++t) {
+      const Member& to = group[static_cast<std::size_t>(t)];
+      std::vector<Deal> deals;
+      for (const Member& from : group) {
+        const std::size_t share = from.deals.size() / group.size(), first = share * static_cast<std::size_t>(t);
+        for (std::size_t i = first; i < first + share; ++i) deals.push_back(from.deals[i]);
+      }
+      check(to.op.out().columns == to.sent.cols(), "addressed rows are exchanged whole");
+      tensors_[to.rank].deal(to.op.out(), std::move(deals));
+    }
   for (std::int64_t t = 0; t < n; ++t)
     for (std::int64_t f = 0; f < n; ++f) {
       const Member &to = group[static_cast<std::size_t>(t)], &from = group[static_cast<std::size_t>(f)];
@@ -178,6 +198,32 @@ void Calculator<Scalar>::shift(std::span<const Member> group) {
   for (std::size_t f = 0; f < group.size(); ++f) {
     const Member& to = group[(f + 1) % group.size()];
     copy(group[f], to, tensors_[to.rank][to.op.out()], group[f].sent);
+  }
+}
+
+template <class Scalar>
+void Calculator<Scalar>::deliver(std::span<const Member> group) {
+  for (std::size_t t = 0; t < group.size(); ++t) {
+    const auto addressed = [&](const Deal& d) { return d.member == static_cast<std::int32_t>(t); };
+    std::vector<Deal> deals;
+    for (std::size_t f = 0; f < group.size(); ++f)
+      for (Deal d : tensors_[group[f].rank].outbox.deals) {
+        if (!addressed(d)) continue;
+        d.member = static_cast<std::int32_t>(f);
+        deals.push_back(d);
+      }
+    View received = tensors_[group[t].rank].deal(group[t].op.out(), std::move(deals));
+    Eigen::Index at = 0;
+    for (const Member& from : group) {
+      const auto& outbox = tensors_[from.rank].outbox;
+      for (std::size_t i = 0; i < outbox.deals.size(); ++i) {
+        if (!addressed(outbox.deals[i])) continue;
+        received.row(at++) = outbox.rows.row(static_cast<Eigen::Index>(i));
+        if (from.rank == group[t].rank) continue;
+        tensors_[from.rank].ledger().bytes_sent +=
+            ceil_div(outbox.rows.cols() * bits(from.op.out().dtype), 8) + outbox.extra_bytes_a_row;
+      }
+    }
   }
 }
 

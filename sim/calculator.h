@@ -6,7 +6,11 @@
 // all-gather = each member's share to each other member; reduce-scatter = each member's part of a share to the share's
 // owner, summed in group order; all-reduce = both; all-to-all = the part for each other member. Shares of an all-to-all
 // follow from the shapes: columns are cut and rows stacked ([r, n c] -> [n r, c]), rows cut and columns joined
-// ([n r, c] -> [r, n c]), or rows cut and stacked when the shape stays.
+// ([n r, c] -> [r, n c]), or rows cut and stacked when the shape stays. Rows that data decided (tensors.h, Deal) keep their
+// addresses on the way.
+//
+// A collective type with a compute function of its own packs its rank's outbox with it; each row then goes to the member
+// that it is addressed to and is there addressed to the one that it came from: dispatch and combine are the same step.
 #pragma once
 
 #include <span>
@@ -28,7 +32,9 @@ struct NumberFormats {
 template <class Scalar>
 class Calculator {
  public:
-  Calculator(std::span<const Program* const> programs, std::span<const GroupKind> kinds, NumberFormats formats);
+  // calibration: null = integer types stand for plain numbers.
+  Calculator(std::span<const Program* const> programs, std::span<const GroupKind> kinds, NumberFormats formats,
+             Calibration* calibration = nullptr);
 
   void run();                          // every rank in program order
   // In order number `order` of those that the streams allow (drive_streams). The numbers are the same to the last bit, or a
@@ -48,6 +54,7 @@ class Calculator {
     std::size_t rank;
     OperatorView op;
     Matrix sent;
+    std::vector<Deal> deals;           // of the rows sent, where data decided them
   };
 
   std::vector<Member> in_group_order(const Folding::Meeting& meeting, std::span<const Arrival> arrivals);
@@ -57,6 +64,7 @@ class Calculator {
   void all_reduce(std::span<const Member> group);
   void all_to_all(std::span<const Member> group);
   void shift(std::span<const Member> group);
+  void deliver(std::span<const Member> group);
 
   std::span<const Program* const> programs_;
   std::span<const GroupKind> kinds_;

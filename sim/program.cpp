@@ -61,6 +61,12 @@ Bytes bytes_sent(Primitive primitive, const CollectiveParams& c) {
   return Bytes(primitive == Primitive::kAllReduce ? 2 * share : share);
 }
 
+std::int64_t rows_of(std::span<const RowMove> moves) {
+  std::int64_t rows = 0;
+  for (const RowMove& m : moves) rows += std::int64_t{m.rows} * m.repeats;
+  return rows;
+}
+
 Value Value::row_slice(std::int64_t first, std::int64_t count) const {
   check(first >= 0 && count >= 0 && first + count <= rows, "a row slice leaves its value");
   Value v = *this;
@@ -83,6 +89,24 @@ Value Value::reshaped(std::int64_t new_rows, std::int64_t new_columns) const {
   v.rows = static_cast<std::int32_t>(new_rows);
   v.columns = static_cast<std::int32_t>(new_columns);
   return v;
+}
+
+std::vector<std::int64_t> Program::row_names(const Buffer& buffer) const {
+  const TensorSlice& slice = slices[buffer.slice];
+  std::vector<std::int64_t> out;
+  out.reserve(static_cast<std::size_t>(buffer.rows));
+  if (slice.row_list > 0) {
+    for (const std::int32_t row : rows[slice.row_list - 1]) out.push_back(row);
+  } else if (slice.names > 0) {
+    for (std::uint32_t i = slice.first_name; i < slice.first_name + slice.names; ++i)
+      for (std::int32_t repeat = 0; repeat < names[i].repeats; ++repeat)
+        for (std::int32_t r = 0; r < names[i].rows; ++r) out.push_back(names[i].first + repeat * names[i].stride + r);
+  } else {
+    for (std::int64_t r = 0; r < buffer.rows; ++r) out.push_back(slice.row + r);
+  }
+  check(static_cast<std::int64_t>(out.size()) <= buffer.rows, "a buffer has more names than rows");
+  out.resize(static_cast<std::size_t>(buffer.rows), kPaddingRow);
+  return out;
 }
 
 bool Program::same_work(const Program& other) const {
@@ -161,6 +185,36 @@ Value ProgramBuilder::state(Dtype dtype, std::int64_t columns, TensorSlice slice
   return add_scattered(BufferKind::kState, dtype, columns, slice, std::move(rows));
 }
 
+ProgramBuilder::Names ProgramBuilder::name_rows(std::span<const NamedRows> names) {
+  const Names at{static_cast<std::uint32_t>(program_.names.size()), static_cast<std::uint32_t>(names.size())};
+  program_.names.insert(program_.names.end(), names.begin(), names.end());
+  return at;
+}
+
+ProgramBuilder::Moves ProgramBuilder::add_moves(std::span<const RowMove> moves) {
+  program_.move_lists.push_back({static_cast<std::uint32_t>(program_.moves.size()), static_cast<std::uint32_t>(moves.size())});
+  program_.moves.insert(program_.moves.end(), moves.begin(), moves.end());
+  return {static_cast<std::uint32_t>(program_.move_lists.size()), rows_of(moves)};
+}
+
+Value ProgramBuilder::input(Dtype dtype, std::int64_t rows, std::int64_t columns, TensorSlice slice, Names names) {
+  return add_named(BufferKind::kInput, dtype, rows, columns, slice, names);
+}
+
+Value ProgramBuilder::state(Dtype dtype, std::int64_t rows, std::int64_t columns, TensorSlice slice, Names names) {
+  return add_named(BufferKind::kState, dtype, rows, columns, slice, names);
+}
+
+Value ProgramBuilder::add_named(BufferKind kind, Dtype dtype, std::int64_t rows, std::int64_t columns, TensorSlice slice,
+                                Names names) {
+  slice.first_name = names.first;
+  slice.names = names.count;
+  slice.layer = slice.layer >= 0 ? slice.layer : layer_;
+  program_.slices.push_back(slice);
+  return add_buffer({kind, dtype, static_cast<std::int32_t>(columns), rows, 0,
+                     static_cast<std::uint32_t>(program_.slices.size() - 1)});
+}
+
 void ProgramBuilder::fence(StreamId stream, std::uint32_t wait) {
   Operator op{.type = &kFence, .label = "fence", .wait = wait, .layer = layer_, .stream = stream};
   op.operands = static_cast<std::uint32_t>(program_.values.size());
@@ -199,10 +253,10 @@ void ProgramBuilder::push(const OperatorType& type, const char* label, std::uint
   for (const Value& v : out) access_[v.buffer] = {index, stream, {}};
 }
 
-Value ProgramBuilder::collective(const OperatorType& type, const char* label, Value in, Value out, Group group, Bytes bytes,
-                                 Axis axis) {
-  const CollectiveParams params{bytes, group.ranks, axis};
-  push(type, label, store(params), {&in, 1}, {&out, 1}, static_cast<StreamId>(lane_ + communication_offset_),
+Value ProgramBuilder::collective(const OperatorType& type, const char* label, std::span<const Value> in, Value out, Group group,
+                                 Bytes bytes, Axis axis, std::int64_t detail) {
+  const CollectiveParams params{bytes, group.ranks, axis, detail};
+  push(type, label, store(params), in, {&out, 1}, static_cast<StreamId>(lane_ + communication_offset_),
        kCommunicationCategory, group.kind);
   return out;
 }
@@ -237,9 +291,10 @@ void ProgramBuilder::shift(const char* label, Value in, Value out, Group group) 
   collective(kShift, label, in, out, group, in.bytes(), Axis::kRows);
 }
 
-void ProgramBuilder::exchange(const OperatorType& type, const char* label, Value in, Value out, Group group, Bytes bytes) {
+void ProgramBuilder::exchange(const OperatorType& type, const char* label, std::initializer_list<Value> in, Value out,
+                              Group group, Bytes bytes, std::int64_t detail) {
   check(group.ranks > 1 && type.primitive != Primitive::kNone, "an exchange needs peers and a collective type");
-  collective(type, label, in, out, group, bytes, Axis::kRows);
+  collective(type, label, {in.begin(), in.size()}, out, group, bytes, Axis::kRows, detail);
 }
 
 Program ProgramBuilder::take() { return std::move(program_); }

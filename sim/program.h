@@ -37,6 +37,24 @@ std::string_view to_text(Dtype d);
 
 enum class BufferKind : std::uint8_t { kInput, kActivation, kWeight, kState };
 
+// Names of the rows of an input or a state in their global tensor, without listing them: `repeats` runs of `rows` following
+// rows, `stride` apart.
+struct NamedRows {
+  std::int64_t first = 0;
+  std::int32_t rows = 1, repeats = 1;
+  std::int64_t stride = 0;
+  bool operator==(const NamedRows&) const = default;
+};
+
+// Rows `from`, ... of one value become rows `to`, ... of another: `rows` following ones, `repeats` times, each time so and so
+// far on. Where rows go is placement, not work: lists of moves lie beside the operators (Program::move_lists).
+struct RowMove {
+  std::int32_t from = 0, to = 0, rows = 0, repeats = 1;
+  std::int32_t from_stride = 0, to_stride = 0;
+  bool operator==(const RowMove&) const = default;
+};
+std::int64_t rows_of(std::span<const RowMove> moves);
+
 // The part of a global tensor that this rank holds, e.g. rows [0, 1536) and columns [3072, 6144) of "layers.7.q_b".
 // Weights are [inputs, outputs]; `experts` stacks that many of them, starting with `first_expert`.
 struct TensorSlice {
@@ -45,6 +63,8 @@ struct TensorSlice {
   std::int32_t row = 0, column = 0, first_expert = 0;
   std::int32_t experts = 1;
   std::uint32_t row_list = 0;      // inputs and state whose rows are scattered: 1 + index into Program::rows; 0 = rows follow `row`
+  std::uint32_t first_name = 0, names = 0;   // the same in Program::names, in compressed form; rows beyond are padding
+  std::int32_t fan_in = 0;         // weights: inputs of the whole matrix; the calculator scales its numbers by it
   Bytes extra{};                   // quantisation scales and the like, beside the elements
 };
 
@@ -110,6 +130,7 @@ struct Operator {
   StreamId stream = kComputeStream;
   std::uint8_t category = 0;           // how reports group time; opaque here
   std::uint8_t group = 0;              // collectives: group kind
+  std::uint32_t move_list = 0;         // 1 + index into Program::move_lists; 0 = moves no rows
 };
 static_assert(sizeof(Operator) == 40);
 
@@ -120,6 +141,7 @@ struct CollectiveParams {
   Bytes bytes{};
   std::int32_t ranks = 1;
   Axis axis = Axis::kRows;
+  std::int64_t detail = 0;         // for the operator's own use: exchange()
 };
 // What one rank sends with a bandwidth-optimal algorithm (= what it receives).
 Bytes bytes_sent(Primitive primitive, const CollectiveParams& params);
@@ -131,9 +153,19 @@ struct Program {
   std::vector<TensorSlice> slices;
   std::vector<std::uint64_t> params;
   std::vector<std::vector<std::int32_t>> rows;   // global rows of inputs and state, see TensorSlice::row_list
+  std::vector<NamedRows> names;
+  struct MoveList {
+    std::uint32_t first = 0, count = 0;
+  };
+  std::vector<RowMove> moves;
+  std::vector<MoveList> move_lists;
 
   [[nodiscard]] OperatorView view(std::size_t index) const;
-  // Equal for every machine that does not look at the numbers in tensors: where a view or a slice starts may differ.
+  // The global row of each of a buffer's `rows` rows; kPaddingRow where it has none.
+  static constexpr std::int64_t kPaddingRow = -1;
+  [[nodiscard]] std::vector<std::int64_t> row_names(const Buffer& buffer) const;
+  // Equal for every machine that does not look at the numbers in tensors: where a view or a slice starts or which rows are
+  // moved where may differ.
   [[nodiscard]] bool same_work(const Program& other) const;
 };
 
@@ -154,6 +186,11 @@ class OperatorView {
   template <class P, class T>
   [[nodiscard]] std::span<const T> tail(std::size_t count) const {
     return {reinterpret_cast<const T*>(program_->params.data() + op_->params + words<P>()), count};
+  }
+  [[nodiscard]] std::span<const RowMove> moves() const {
+    if (op_->move_list == 0) return {};
+    const Program::MoveList& list = program_->move_lists[op_->move_list - 1];
+    return {program_->moves.data() + list.first, list.count};
   }
   template <class P>
   static constexpr std::size_t words() { return (sizeof(P) + 7) / 8; }
@@ -183,6 +220,13 @@ class ProgramBuilder {
   // The rows `rows` of the global tensor that `slice` names, in that order.
   Value input(Dtype dtype, std::int64_t columns, TensorSlice slice, std::vector<std::int32_t> rows);
   Value state(Dtype dtype, std::int64_t columns, TensorSlice slice, std::vector<std::int32_t> rows);
+  // The same with names, which several buffers may share.
+  struct Names {
+    std::uint32_t first = 0, count = 0;
+  };
+  Names name_rows(std::span<const NamedRows> names);
+  Value input(Dtype dtype, std::int64_t rows, std::int64_t columns, TensorSlice slice, Names names);
+  Value state(Dtype dtype, std::int64_t rows, std::int64_t columns, TensorSlice slice, Names names);
   // capacity: rows allocated, when more than are expected (routed tokens, padding).
   Value activation(Dtype dtype, std::int64_t rows, std::int64_t columns, std::int64_t capacity = 0);
   Value weight(Dtype dtype, std::int64_t inputs, std::int64_t outputs, const TensorSlice& slice);
@@ -201,6 +245,19 @@ class ProgramBuilder {
     push(type, label, at, {in.begin(), in.size()}, {out.begin(), out.size()}, lane_, category_);
   }
 
+  // A list of row moves; operators may share it.
+  struct Moves {
+    std::uint32_t list = 0;
+    std::int64_t rows = 0;             // moved in all
+  };
+  Moves add_moves(std::span<const RowMove> moves);
+  [[nodiscard]] std::span<const RowMove> moves(Moves moves) const {
+    const Program::MoveList& list = program_.move_lists[moves.list - 1];
+    return {program_.moves.data() + list.first, list.count};
+  }
+  // The operator just applied moves these rows.
+  void moving(Moves moves) { program_.operators.back().move_list = moves.list; }
+
   // A collective over the group kind `group` of `ranks` ranks; with one rank nothing happens and `in` comes back.
   // all_gather: `out_rows` = rows of all members together (unequal shares allowed), default ranks * in.rows.
   struct Group {
@@ -214,9 +271,10 @@ class ProgramBuilder {
   // A ring step: every member sends `in` to the next one of its group, the last to the first, and receives `out`, whose
   // rows may be others than it sends. The kind's groups are ordered (fold.h). REQUIRES: at least two ranks.
   void shift(const char* label, Value in, Value out, Group group);
-  // A collective of an operator's own making (fused dispatch and combine): `bytes` = the local buffer that travels.
-  // REQUIRES: at least two ranks.
-  void exchange(const OperatorType& type, const char* label, Value in, Value out, Group group, Bytes bytes);
+  // A collective of an operator's own making (fused dispatch and combine): `bytes` = the local buffer that travels, made
+  // from the first input with the help of the others. REQUIRES: at least two ranks.
+  void exchange(const OperatorType& type, const char* label, std::initializer_list<Value> in, Value out, Group group,
+                Bytes bytes, std::int64_t detail = 0);
 
   Program take();
 
@@ -246,11 +304,16 @@ class ProgramBuilder {
   }
   void append_words(const void* data, std::size_t bytes);
   Value add_buffer(Buffer buffer);
+  Value add_named(BufferKind kind, Dtype dtype, std::int64_t rows, std::int64_t columns, TensorSlice slice, Names names);
   Value add_scattered(BufferKind kind, Dtype dtype, std::int64_t columns, TensorSlice slice, std::vector<std::int32_t> rows);
   void push(const OperatorType& type, const char* label, std::uint32_t params, std::span<const Value> in,
             std::span<const Value> out, StreamId stream, std::uint8_t category, std::uint8_t group = 0);
   void fence(StreamId stream, std::uint32_t wait);
-  Value collective(const OperatorType& type, const char* label, Value in, Value out, Group group, Bytes bytes, Axis axis);
+  Value collective(const OperatorType& type, const char* label, std::span<const Value> in, Value out, Group group, Bytes bytes,
+                   Axis axis, std::int64_t detail = 0);
+  Value collective(const OperatorType& type, const char* label, Value in, Value out, Group group, Bytes bytes, Axis axis) {
+    return collective(type, label, {&in, 1}, out, group, bytes, axis);
+  }
 
   Program program_;
   std::vector<Access> access_;

@@ -5,6 +5,9 @@
 
 #include <Eigen/Core>
 #include <cstdint>
+#include <map>
+#include <string>
+#include <tuple>
 #include <vector>
 
 #include "sim/program.h"
@@ -20,13 +23,38 @@ struct Ledger {
   Ledger& operator+=(const Ledger& other);
 };
 
-// The element of a global tensor: uniform with mean 0 and variance 1; weights of matrices have a variance of 1/64^2, so
-// that products over hundreds of elements stay of order 1.
+// The element of a global tensor: uniform with mean 0 and variance 1; weights have a variance of 1 / fan_in, 1/64^2 where
+// none is given, so that products stay of order 1. int32: the number of the row itself.
 double hashed_element(const TensorSlice& slice, BufferKind kind, std::int64_t row, std::int64_t column, std::int64_t expert);
 
 // x as the type holds it. Integer types are left alone: their scales belong to operators.
 template <class Scalar>
 Scalar rounded(Scalar x, Dtype type);
+
+// A hashed element as a buffer of the type holds it. Integer weights: a multiple of the channel's scale; all channels have
+// the same range, hence the same scale.
+double stored_element(double element, const TensorSlice& slice, BufferKind kind, Dtype type);
+
+// Rows that data decided (routed tokens): each says what it is for, where it goes next and which row it answers.
+struct Deal {
+  std::int32_t bin = -1;           // of the receiver's choosing among its weights (an expert); -1: a row of padding
+  std::int32_t member = -1;        // of the group that exchanges the rows: to whom; after the exchange: from whom
+  std::int32_t row = -1;           // of the rank that dealt it, opaque
+};
+
+// Ranges of tensors that are quantised with a fixed scale. Recorded by a run in floating point, as engines calibrate; then
+// used. Integer tensors hold the numbers that their integers and scales stand for.
+class Calibration {
+ public:
+  void record() { recording_ = true; }
+  void use() { recording_ = false; }
+  // The scale to quantise with, of a tensor whose largest element is `largest` now; 0 = not at all.
+  double scale(const OperatorView& op, int tensor, double largest);
+
+ private:
+  bool recording_ = true;
+  std::map<std::tuple<std::string, int, int>, double> largest_;
+};
 
 template <class Scalar>
 class Tensors {
@@ -43,6 +71,27 @@ class Tensors {
   Matrix& whole(const Value& v) { return buffers_[v.buffer]; }
   void round(const Value& v);
 
+  // ---- rows that data decided: their number is known only now, whatever the program expects ----
+  // Makes room for the rows, in place of the buffer's.
+  View deal(const Value& v, std::vector<Deal> deals);
+  // Null when the rows of the buffer are the program's.
+  [[nodiscard]] const std::vector<Deal>* deals(const Value& v) const;
+  // The rows that are there.
+  View real(const Value& v) { return deals(v) == nullptr ? (*this)[v] : whole_view(v); }
+  // Room in `out` for a result a row of `in`.
+  View follow(const Value& out, const Value& in);
+  // What a rank is about to send in an exchange of addressed rows: packed by the collective's compute function.
+  struct Outbox {
+    Matrix rows;
+    std::vector<Deal> deals;
+    std::int64_t extra_bytes_a_row = 0;
+  };
+  Outbox outbox;
+
+  // Null: integer types stand for plain numbers (nothing is quantised).
+  void set_calibration(Calibration* calibration) { calibration_ = calibration; }
+  [[nodiscard]] Calibration* calibration() const { return calibration_; }
+
   // out = a b, or with `accumulate` out += a b.
   template <class Out, class A, class B>
   void multiply(Out&& out, const A& a, const B& b, bool accumulate = false) {
@@ -55,8 +104,13 @@ class Tensors {
  private:
   void fill(const Buffer& buffer, const TensorSlice& slice, Matrix& matrix, bool round_inputs) const;
 
+  View whole_view(const Value& v);
+
   const Program* program_;
   std::vector<Matrix> buffers_;
+  std::vector<std::vector<Deal>> deals_;   // per buffer
+  std::vector<bool> dealt_;
+  Calibration* calibration_ = nullptr;
   Ledger ledger_;
 };
 

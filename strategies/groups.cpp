@@ -36,7 +36,7 @@ std::vector<GroupKind> mindie_groups(const Layout& l, const Cluster& cluster) {
   kinds.push_back(strided("moe_tp", world, l.moe_tp, 1, cluster));
   kinds.push_back(strided("moe_ep", world, l.moe_ep, l.moe_tp, cluster));
   kinds.push_back(strided("world", world, world, 1, cluster));
-  kinds.push_back(strided("kv_shards", world, l.kv_shards(), 1, cluster));
+  kinds.push_back(strided("kv_shards", world, l.kv_shards(), l.sp > 1 ? 1 : l.tp, cluster));
   kinds.push_back(strided("o_proj_tp", world, l.o_proj_parts(), 1, cluster));
   kinds.push_back(strided("lm_head_tp", world, l.lm_head_parts(), 1, cluster));
   return kinds;

@@ -37,4 +37,39 @@ BlockPlacement place_blocks(std::int64_t prompt, std::int64_t generated, std::in
   return p;
 }
 
+std::vector<PlacedTokens> placed_tokens(std::int64_t prompt, std::int64_t generated, std::int64_t shards,
+                                        std::int64_t block_tokens, std::int64_t shard) {
+  std::vector<PlacedTokens> out;
+  if (shards == 1) return {{0, prompt + generated, 0}};
+  const auto add = [&](std::int64_t first, std::int64_t tokens) {
+    const std::int64_t row = out.empty() ? 0 : out.back().row + out.back().tokens;
+    if (tokens <= 0) return;
+    if (!out.empty() && out.back().first + out.back().tokens == first) out.back().tokens += tokens;
+    else out.push_back({first, tokens, row});
+  };
+  const std::int64_t last = ceil_div(prompt, block_tokens) - 1, end = prompt + generated;
+  for (std::int64_t b = shard; b < last; b += shards) add(b * block_tokens, block_tokens);
+  const std::int64_t append = last >= shards ? shards - 1 : last % shards;
+  const std::int64_t next = std::min(end, (last + 1) * block_tokens);   // generated tokens fill the last block first
+  if (shard == append) add(last * block_tokens, next - last * block_tokens);
+  for (std::int64_t b = (shard - append - 1 + shards) % shards; next + b * block_tokens < end; b += shards)
+    add(next + b * block_tokens, std::min(block_tokens, end - next - b * block_tokens));
+  return out;
+}
+
+std::vector<PlacedTokens> within(const std::vector<PlacedTokens>& placed, std::int64_t from, std::int64_t to) {
+  std::vector<PlacedTokens> out;
+  for (const PlacedTokens& p : placed) {
+    const std::int64_t first = std::max(from, p.first), end = std::min(to, p.first + p.tokens);
+    if (first < end) out.push_back({first, end - first, p.row + first - p.first});
+  }
+  return out;
+}
+
+std::int64_t tokens_of(const std::vector<PlacedTokens>& placed) {
+  std::int64_t tokens = 0;
+  for (const PlacedTokens& p : placed) tokens += p.tokens;
+  return tokens;
+}
+
 }  // namespace ascendsim

@@ -26,4 +26,16 @@ struct BlockPlacement {
 };
 BlockPlacement place_blocks(std::int64_t prompt, std::int64_t generated, std::int64_t shards, std::int64_t block_tokens);
 
+// The same, token by token: following positions that lie on one shard, in the order of its rows. With one shard everything
+// is one piece.
+struct PlacedTokens {
+  std::int64_t first = 0, tokens = 0;            // positions
+  std::int64_t row = 0;                          // of the shard, where the piece begins
+};
+std::vector<PlacedTokens> placed_tokens(std::int64_t prompt, std::int64_t generated, std::int64_t shards,
+                                        std::int64_t block_tokens, std::int64_t shard);
+// What lies at positions [from, to).
+std::vector<PlacedTokens> within(const std::vector<PlacedTokens>& placed, std::int64_t from, std::int64_t to);
+std::int64_t tokens_of(const std::vector<PlacedTokens>& placed);
+
 }  // namespace ascendsim

@@ -34,6 +34,8 @@ constexpr Field kFields[] = {
     {"n_shared_experts", &Model::shared_experts, true, 0},
     {"num_experts_per_tok", &Model::top_k},
     {"num_nextn_predict_layers", &Model::mtp_layers, false, 0},
+    {"n_group", &Model::expert_groups, false},
+    {"topk_group", &Model::kept_groups, false},
     {"max_position_embeddings", &Model::max_positions},
 };
 constexpr std::int64_t kLargestField = std::int64_t{1} << 28;   // keeps every product of two widths far below 2^63
@@ -94,6 +96,26 @@ void check_model(ConfigNode root, const Model& m, Diagnostics& diagnostics) {
   if (m.top_k > m.experts)
     diagnostics.error("E0226", root.find("num_experts_per_tok").where(),
                       fmt::format("num_experts_per_tok is {}, but there are {} experts", m.top_k, m.experts));
+}
+
+// Only the calculator needs to know how the router chooses. Defaults are those of HuggingFace's DeepseekV3Config (n_group 8,
+// topk_group 4, routed_scaling_factor 2.5); with experts that have no such groups, one group.
+void read_router(ConfigNode root, Model& m, Diagnostics& diagnostics) {
+  if (const ConfigNode scale = root.find("routed_scaling_factor"))
+    m.routed_scale = scale.as_number(diagnostics).value_or(m.routed_scale);
+  const auto fits = [&] {
+    return m.experts % m.expert_groups == 0 && m.kept_groups <= m.expert_groups &&
+           m.kept_groups * (m.experts / m.expert_groups) >= m.top_k;
+  };
+  if (m.expert_groups > 0 && m.kept_groups > 0 && !fits())
+    diagnostics.error("E0228", root.find("n_group").where(),
+                      fmt::format("{} of {} groups of experts must hold the {} experts of a token: there are {} experts",
+                                  m.kept_groups, m.expert_groups, m.top_k, m.experts), {},
+                      "n_group must divide n_routed_experts");
+  if (m.expert_groups > 0 && m.kept_groups > 0) return;
+  m.expert_groups = 8;
+  m.kept_groups = 4;
+  if (!fits()) m.expert_groups = m.kept_groups = 1;
 }
 
 }  // namespace
@@ -159,6 +181,7 @@ Model read_model(const std::string& path, bool is_base, Diagnostics& diagnostics
     for (const Field& field : kFields) read_field(root, field, model, diagnostics);
     model.dtype = read_dtype(root, diagnostics);
     if (diagnostics.all().size() == before) check_model(root, model, diagnostics);
+    if (diagnostics.all().size() == before) read_router(root, model, diagnostics);
   }
   if (const ConfigNode name = root.find("name")) model.name = name.as_string(diagnostics).value_or("");
   if (model.name.empty()) model.name = std::filesystem::path(path).parent_path().filename().string();

@@ -19,6 +19,8 @@ struct Model {
   std::int64_t heads = 0, q_rank = 0, kv_rank = 0, nope = 0, rope = 0, value = 0;   // MLA widths
   std::int64_t dense_width = 0, expert_width = 0;
   std::int64_t experts = 0, shared_experts = 0, top_k = 0;
+  std::int64_t expert_groups = 0, kept_groups = 0;   // the router keeps the best groups, then takes the best experts
+  double routed_scale = 2.5;           // routed_scaling_factor
   std::int64_t mtp_layers = 0;         // next-token-prediction layers in the checkpoint
   std::int64_t max_positions = 0;
   std::optional<Dtype> dtype;          // torch_dtype, when the file says

@@ -35,7 +35,7 @@ bool quantises(Parameters& in) { return in.word("dynamic_quantisation", "no") ==
 
 Value linear_input(ProgramBuilder& p, Parameters& in, Dtype type, std::int64_t m, std::int64_t k) {
   if (type != Dtype::kInt8 || !quantises(in)) return p.input(type, m, k);
-  return quantise(p, "quantise", p.input(Dtype::kBf16, m, k));
+  return quantise(p, "quantise", p.input(Dtype::kBf16, m, k), QuantisationScale::kPerToken);
 }
 
 void build_linear(ProgramBuilder& p, Parameters& in, const KernelFacts&) {
@@ -68,7 +68,7 @@ void build_expert_mlp(ProgramBuilder& p, Parameters& in, const KernelFacts&) {
   grouped(p, "down", swiglu(p, "swiglu", up, type), hidden, type, rows);
   const Routing routing{p.input(Dtype::kInt32, tokens, kTopK), p.input(Dtype::kFp32, tokens, kTopK)};
   const Value copies = p.input(Dtype::kBf16, tokens * kTopK, hidden);
-  sum_up(p, "sum_up", copies, routing, tokens, tokens);
+  sum_up(p, "sum_up", copies, routing, tokens, tokens, Dtype::kBf16);
 }
 
 void build_attention(ProgramBuilder& p, Parameters& in, const KernelFacts& facts) {
@@ -110,7 +110,7 @@ void build_vector(ProgramBuilder& p, Parameters& in, const KernelFacts&) {
   else if (name == "add_rms_norm")
     add_rms_norm(p, "add_rms_norm", x, p.activation(Dtype::kBf16, m, n), norm(), Dtype::kBf16);
   else if (name == "quantise")
-    quantise(p, "quantise", x);
+    quantise(p, "quantise", x, QuantisationScale::kPerToken);
   else if (name == "swiglu")
     swiglu(p, "swiglu", x, Dtype::kBf16);
   else if (name == "cast")
@@ -118,9 +118,9 @@ void build_vector(ProgramBuilder& p, Parameters& in, const KernelFacts&) {
   else if (name == "add")
     add(p, "add", p.activation(Dtype::kBf16, m, n), x);
   else if (name == "rope")
-    rope(p, "rope", p.activation(Dtype::kBf16, m, n));
+    rope(p, "rope", p.activation(Dtype::kBf16, m, n), p.input(Dtype::kInt32, m, 1), 1, static_cast<int>(n));
   else if (name == "top_k")
-    grouped_top_k(p, "top_k", p.input(Dtype::kFp32, m, n), kTopK);
+    grouped_top_k(p, "top_k", p.input(Dtype::kFp32, m, n), p.input(Dtype::kFp32, 1, n), {.top_k = kTopK, .groups = 1, .kept_groups = 1});
   else
     in.error(fmt::format("unknown vector kernel '{}'", name),
              "rms_norm, add_rms_norm, quantise, swiglu, cast, add, rope or top_k");

@@ -15,7 +15,7 @@ namespace {
 Value embedding(RankStep& s) {
   s.p.set_layer(-1);
   s.category(Category::kVector);
-  const Value ids = s.p.input(Dtype::kInt32, s.padded_rows, 1);
+  const Value ids = s.ids();
   // Split over hidden columns; each rank looks up its part of every row.
   const Value table = s.weight(Module::kEmbedding, "embedding", s.m.vocabulary, s.m.hidden,
                                {.column_parts = s.l.tp, .column_part = s.at.tp});
@@ -35,6 +35,7 @@ Value normed_for_ffn(RankStep& s, Value attention_out, Value residual, bool moe)
 // returns all rows of the world).
 Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
   s.p.set_layer(static_cast<int>(layer));
+  s.output_layer = layer;
   const bool moe = layer >= s.m.dense_layers;
   const bool last = layer + 1 >= s.m.layers;
   Placement place = s.token_split() ? Placement{} : place_collectives(s.l, moe, last);
@@ -72,7 +73,8 @@ void head(RankStep& s, Value residual, const char* norm) {
   s.p.set_layer(-1);
   s.category(Category::kVector);
   const bool local = s.l.local_head();
-  Value x = copy_rows(s.p, "last_rows", residual, local ? s.padded_sampled_rows : s.world_sampled_rows);
+  Value x = place_rows(s.p, "last_rows", residual, local ? s.padded_sampled_rows : s.world_sampled_rows,
+                       local ? s.own_sampled : s.world_sampled);
   x = rms_norm(s.p, norm, x, s.norm_weight(norm, s.m.hidden), s.d.dtype);
   const auto group = s.group(local ? Group::kLmHeadTp : Group::kWorld);
   if (local) x = s.p.all_gather("head_rows_gather", x, group);
@@ -83,7 +85,16 @@ void head(RankStep& s, Value residual, const char* norm) {
   const Value logits = local ? s.p.all_to_all("logits_exchange", part, group, s.padded_sampled_rows, s.m.vocabulary)
                              : s.p.all_gather("logits_gather", part, group, Axis::kColumns);
   s.category(Category::kVector);
-  sample(s.p, "sampling", logits);
+  const Value ids = sample(s.p, "sampling", logits);
+  if (s.noted == nullptr) return;
+  std::vector<std::int64_t> names(static_cast<std::size_t>(logits.rows), Program::kPaddingRow);
+  const std::vector<std::int64_t> sources = local ? s.names_of_stream(s.at.dp, s.at.cp) : s.names_of_world();
+  for (const RowMove& m : s.p.moves(local ? s.own_sampled : s.world_sampled))
+    for (std::int32_t i = 0; i < m.repeats; ++i)
+      for (std::int32_t r = 0; r < m.rows; ++r)
+        names[static_cast<std::size_t>(m.to + i * m.to_stride + r)] = sources[static_cast<std::size_t>(m.from + i * m.from_stride + r)];
+  s.output(StepOutput::What::kLogits, logits, names);
+  s.output(StepOutput::What::kSampled, ids, std::move(names));
 }
 
 // The rows of this rank's attention stream in what a last layer returned.
@@ -91,6 +102,14 @@ Value own_stream(const RankStep& s, Value residual) {
   if (residual.rows == s.stream_rows()) return residual;
   const std::int64_t stream = s.l.local_head() ? 0 : (s.at.dp * s.l.cp + s.at.cp) * s.padded_rows;
   return residual.row_slice(stream + (s.token_split() ? s.at.tp * s.scattered_rows : 0), s.stream_rows());
+}
+
+void note_hidden(const RankStep& s, Value residual) {
+  if (s.noted == nullptr) return;
+  std::vector<std::int64_t> names = s.names_of_stream(s.at.dp, s.at.cp);
+  if (s.token_split()) names.erase(names.begin(), names.begin() + s.at.tp * s.scattered_rows);
+  names.resize(static_cast<std::size_t>(residual.rows));
+  s.output(StepOutput::What::kHidden, residual, std::move(names));
 }
 
 // One pass of the next-token-prediction layer (MTP): embedding of the tokens just sampled and the hidden state, normed,
@@ -108,6 +127,7 @@ Value draft_pass(RankStep& s, Value hidden) {
   s.drafting = true;
   const Value out = decoder_layer(s, linear(s.p, "eh_proj", joined, w, s.d.dtype), s.m.layers);
   s.drafting = false;
+  note_hidden(s, own_stream(s, out));
   head(s, out, "mtp_head_norm");
   return own_stream(s, out);
 }
@@ -115,15 +135,22 @@ Value draft_pass(RankStep& s, Value hidden) {
 // Prefill fills the draft layer's cache with every prompt token. Decode drafts k tokens one after another: the first pass
 // covers all rows that the main model has just verified, the others one row a sequence.
 void draft(RankStep& s, Value hidden) {
+  const std::vector<GroupLoad> verified = s.loads;
+  s.set_pass(1);
   hidden = draft_pass(s, hidden);
   if (s.phase == Phase::kPrefill) return;
-  for (std::int64_t i = 1; i < s.d.features.speculative_tokens; ++i) {
+  for (int i = 1; i < s.d.features.speculative_tokens; ++i) {
+    s.pass = i + 1;
+    s.p.set_layer(-1);
+    const std::int64_t before = s.load.new_tokens;
+    s.set_loads(draft_loads(verified, s.phase, i));
     if (i == 1) {
-      std::vector<GroupLoad> single = s.loads;
-      for (GroupLoad& g : single) g.new_tokens = std::min<std::int64_t>(g.new_tokens, 1);
-      s.set_loads(std::move(single));
       s.category(Category::kVector);
-      hidden = copy_rows(s.p, "mtp_last_hidden", hidden, s.padded_rows);
+      const RowMove last{.from = static_cast<std::int32_t>(before - 1), .rows = 1,
+                         .repeats = static_cast<std::int32_t>(s.load.sequences),
+                         .from_stride = static_cast<std::int32_t>(before), .to_stride = 1};
+      const std::span<const RowMove> moves(&last, s.load.sequences > 0 ? 1 : 0);
+      hidden = place_rows(s.p, "mtp_last_hidden", hidden, s.padded_rows, s.p.add_moves(moves));
     }
     hidden = draft_pass(s, hidden);
   }
@@ -152,16 +179,28 @@ Step decode_step(const Layout& layout, std::int64_t sequences, std::int64_t prom
 }
 
 std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64_t rank) {
-  const RankCoordinates at = coordinates(deployment.layout, rank);
+  const Layout& l = deployment.layout;
+  const RankCoordinates at = coordinates(l, rank);
   const GroupLoad& load = step.load[static_cast<std::size_t>(at.dp)];
-  std::uint64_t same_load = 0;
-  while (!(step.load[same_load] == load)) ++same_load;
-  // Besides its load, a rank differs by its zigzag chunks and by how many tokens its KV shard holds.
-  std::uint64_t role = same_load << 40 | static_cast<std::uint64_t>(step.phase == Phase::kPrefill ? at.cp : 0) << 32;
-  if (load.sequences > 0 && deployment.layout.kv_shards() > 1) {
-    const BlockPlacement placed = place_blocks(load.prompt, step.phase == Phase::kDecode ? load.context - load.prompt : 0,
-                                               deployment.layout.kv_shards(), deployment.limits.block_tokens);
-    role |= static_cast<std::uint64_t>(placed.tokens[static_cast<std::size_t>(at.kv_shard(deployment.layout))]);
+  std::uint64_t role = 0xcbf29ce484222325;   // FNV-1a, word by word
+  const auto differs_by = [&](std::int64_t x) { role = (role ^ static_cast<std::uint64_t>(x)) * 0x100000001b3; };
+  std::int64_t same_load = 0;
+  while (!(step.load[static_cast<std::size_t>(same_load)] == load)) ++same_load;
+  differs_by(same_load);
+  // Besides its load, a rank differs by its zigzag chunks, by how many real rows its share of scattered ones has, and by
+  // which tokens its KV shard holds.
+  if (step.phase == Phase::kPrefill) differs_by(at.cp);
+  const std::int64_t passes = step.phase == Phase::kDecode ? std::max<std::int64_t>(1, deployment.features.speculative_tokens) : 1;
+  for (std::int64_t pass = 0; pass < passes; ++pass) {
+    const std::vector<GroupLoad> loads = draft_loads(step.load, step.phase, pass);
+    if (l.ep_level == 2 && l.tp > 1) differs_by(stream_rows(deployment, step.phase, loads, at.dp).real_in_share(at.tp));
+    const GroupLoad& now = loads[static_cast<std::size_t>(at.dp)];
+    if (load.sequences == 0 || l.kv_shards() == 1) continue;
+    const std::vector<PlacedTokens> cached = cached_tokens(deployment, step.phase, now, at.kv_shard(l));
+    const std::int64_t first = first_position(step.phase, now);
+    differs_by(tokens_of(cached));
+    const std::int64_t steps = step.phase == Phase::kDecode ? now.new_tokens : 1;
+    for (std::int64_t i = 0; i < steps; ++i) differs_by(tokens_of(within(cached, 0, first + i)));
   }
   return role;
 }
@@ -186,13 +225,14 @@ bool splits_into_micro_batches(const Deployment& deployment, const Step& step) {
   return deployment.micro_batches == 2 && !halves(step).empty();
 }
 
-Program build_program(const Deployment& deployment, const Step& step, const KernelFacts& facts, std::int64_t rank) {
+Program build_program(const Deployment& deployment, const Step& step, const KernelFacts& facts, std::int64_t rank,
+                      std::vector<StepOutput>* outputs) {
   ProgramBuilder builder;
   std::vector<Step> parts = deployment.micro_batches == 2 ? halves(step) : std::vector<Step>{};
   if (parts.empty()) parts.push_back(step);
   std::vector<RankStep> lanes;
   for (std::size_t lane = 0; lane < parts.size(); ++lane)
-    lanes.emplace_back(builder, deployment, parts[lane], facts, rank, static_cast<int>(lane));
+    lanes.emplace_back(builder, deployment, parts[lane], facts, rank, static_cast<int>(lane)).noted = outputs;
   // Layer by layer in turn: one micro-batch communicates while the other computes.
   std::vector<Value> residual;
   for (RankStep& s : lanes) {
@@ -208,6 +248,7 @@ Program build_program(const Deployment& deployment, const Step& step, const Kern
   for (RankStep& s : lanes) {
     builder.set_lane(s.lane);
     const Value last = residual[static_cast<std::size_t>(s.lane)];
+    note_hidden(s, own_stream(s, last));
     head(s, last, "final_norm");
     if (deployment.features.speculative_tokens > 0) draft(s, own_stream(s, last));
   }

@@ -41,7 +41,11 @@ Routing route(RankStep& s, Value x) {
   // The correction bias is one more row of the weight: it is used only for selecting.
   const Value w = s.weight(Module::kGate, "gate", s.m.hidden + 1, s.m.experts);
   const Value scores = linear(s.p, "gate", in, w.row_slice(0, s.m.hidden), gate.weight);
-  return grouped_top_k(s.p, "gate_top_k", scores, static_cast<int>(s.m.top_k));
+  const Router router{.top_k = static_cast<std::int32_t>(s.m.top_k),
+                      .groups = static_cast<std::int32_t>(s.m.expert_groups),
+                      .kept_groups = static_cast<std::int32_t>(s.m.kept_groups),
+                      .scale = s.m.routed_scale};
+  return grouped_top_k(s.p, "gate_top_k", scores, w.row_slice(s.m.hidden, 1), router);
 }
 
 RoutedRows routed_rows(const RankStep& s, std::int64_t tokens) {
@@ -70,6 +74,22 @@ Dtype routed_input(const RankStep& s) {
   return s.routed_precision().activation != ActivationQuant::kNone ? Dtype::kInt8 : s.d.dtype;
 }
 
+ExpertRange held_experts(const RankStep& s, std::int64_t moe_ep) {
+  const auto held = static_cast<std::int32_t>(ceil_div(s.d.physical_experts(), s.l.moe_ep));
+  return {static_cast<std::int32_t>(held * moe_ep), held, held};
+}
+ExpertRange all_experts(const RankStep& s) {
+  const std::int32_t held = held_experts(s, 0).count;
+  return {0, static_cast<std::int32_t>(held * s.l.moe_ep), held};
+}
+
+// names: of the rows that were routed, with padding anywhere between.
+void note_experts(const RankStep& s, const Routing& routing, std::vector<std::int64_t> names) {
+  if (s.noted == nullptr) return;
+  std::erase(names, Program::kPaddingRow);
+  s.output(StepOutput::What::kExperts, routing.experts, std::move(names));
+}
+
 }  // namespace
 
 Value dense_mlp(RankStep& s, Value x) {
@@ -80,19 +100,25 @@ Value dense_mlp(RankStep& s, Value x) {
 
 Value moe_all_gather(RankStep& s, Value gathered) {
   s.category(Category::kMoe);
-  // Every rank sees every row; padding rows are carried but not computed.
-  const Value x = gathered.row_slice(0, std::min<std::int64_t>(gathered.rows, s.world_rows));
+  // Every rank sees every row; padding rows are carried but not computed: where they lie between real ones, those are picked
+  // and put back (MindIE decoder_layer.cpp, ffn_unpadding_idx).
+  const std::int64_t streams = gathered.rows / s.padded_rows;
+  const bool picks = streams > 1 && !s.real_rows_first;
+  const std::int64_t real = streams > 1 ? s.world_rows : s.rows;
+  const Value x = picks ? place_rows(s.p, "ffn_unpad", gathered, real, s.real_rows) : gathered.row_slice(0, real);
   const Routing routing = route(s, x);
+  note_experts(s, routing, streams > 1 ? s.names_of_world() : s.names_of_stream(s.at.dp, s.at.cp));
   const Value shared = shared_expert(s, x, s.l.world(), s.rank);
 
   // init-routing allocates every copy of every (padded) row, although only this rank's experts' copies are valid.
   const RoutedRows rows = routed_rows(s, x.rows);
   const double copies = static_cast<double>(s.m.top_k) * (s.d.init_routing_cutoff ? s.d.topk_scaling_factor : 1);
   const auto capacity = static_cast<std::int64_t>(copies) * gathered.rows;
-  const Value dealt = deal_out(s.p, "init_routing", x, routing, rows.expected(), capacity, routed_input(s));
-  const Value out = sum_up(s.p, "finalize_routing", experts(s, dealt, rows, capacity), routing, x.rows, gathered.rows);
+  const Value dealt = deal_out(s.p, "init_routing", x, routing, held_experts(s, s.at.moe_ep), rows.expected(), capacity, routed_input(s));
+  const Value out = sum_up(s.p, "finalize_routing", experts(s, dealt, rows, capacity), routing, x.rows,
+                           picks ? x.rows : gathered.rows, s.d.dtype);
   add(s.p, "shared_add", out.row_slice(0, x.rows), shared);
-  return out;
+  return picks ? place_rows(s.p, "ffn_pad", out, gathered.rows, s.padded_places) : out;
 }
 
 std::int64_t padded_all_to_all_rows(const Deployment& d, std::int64_t rows, bool prefill) {
@@ -131,33 +157,34 @@ Bytes travelling(const RankStep& s, Dtype dtype) {
 // MC2: fused kernels deal rows out and quantise them on the way; 16-bit rows come back.
 Value exchange_fused(RankStep& s, const Exchange& e) {
   const Value received = s.p.activation(routed_input(s), e.expected.expected(), s.m.hidden);
-  s.p.exchange(kMoeDispatch, "moe_dispatch", e.rows, received, e.group, travelling(s, received.dtype));
+  s.p.exchange(kMoeDispatch, "moe_dispatch", {e.rows, e.routing.experts}, received, e.group, travelling(s, received.dtype),
+               held_experts(s, 0).count);
   const Value results = experts(s, received, e.expected, 0);
   const Value returned = s.p.activation(s.d.dtype, e.copies, s.m.hidden);
-  s.p.exchange(kMoeCombine, "moe_combine", results, returned, e.group, travelling(s, s.d.dtype));
+  s.p.exchange(kMoeCombine, "moe_combine", {results}, returned, e.group, travelling(s, s.d.dtype));
   return returned;
 }
 
 // MindIE's prefill: fixed-size buffers of 16-bit rows, an equal share for every peer, whatever the router said.
 Value exchange_padded(RankStep& s, const Exchange& e) {
   const std::int64_t buffer = padded_all_to_all_rows(s.d, s.scattered_rows, true);
-  const Value dealt = deal_out(s.p, "init_routing", e.rows, e.routing, e.copies, e.copies, s.d.dtype);
-  const Value received = s.p.all_to_all("moe_dispatch", copy_rows(s.p, "all_to_all_pad", dealt, buffer), e.group, buffer, s.m.hidden);
-  const Value valid = received.row_slice(0, std::min<std::int64_t>(received.rows, e.expected.expected()));
+  const Value dealt = deal_out(s.p, "init_routing", e.rows, e.routing, all_experts(s), e.copies, e.copies, s.d.dtype);
+  const Value padded = pad_shares(s.p, "all_to_all_pad", dealt, buffer, e.group.ranks);
+  const Value received = s.p.all_to_all("moe_dispatch", padded, e.group, buffer, s.m.hidden);
+  const Value valid = collect_copies(s.p, "all_to_all_collect", received, e.expected.expected(), buffer);
   const Value in = s.prepared(Module::kRoutedExpert, "experts_quant", valid);
-  const Value results = copy_rows(s.p, "all_to_all_unpad", experts(s, in, e.expected, buffer), buffer);
-  const Value returned = s.p.all_to_all("moe_combine", results, e.group, buffer, s.m.hidden);
-  return returned.row_slice(0, std::min<std::int64_t>(buffer, e.copies));
+  const Value results = return_copies(s.p, "all_to_all_unpad", experts(s, in, e.expected, buffer), received);
+  return s.p.all_to_all("moe_combine", results, e.group, buffer, s.m.hidden);
 }
 
 // All-to-all-v: rows quantised before they leave, real counts, 16-bit rows back (cann-recipes, vLLM-Ascend).
 Value exchange_exact(RankStep& s, const Exchange& e) {
-  const Value dealt = deal_out(s.p, "init_routing", e.rows, e.routing, e.copies, e.copies, routed_input(s));
+  const Value dealt = deal_out(s.p, "init_routing", e.rows, e.routing, all_experts(s), e.copies, e.copies, routed_input(s));
   const Value received = s.p.activation(routed_input(s), e.expected.expected(), s.m.hidden);
-  s.p.exchange(kAllToAllRows, "moe_dispatch", dealt, received, e.group, travelling(s, received.dtype));
+  s.p.exchange(kAllToAllRows, "moe_dispatch", {dealt}, received, e.group, travelling(s, received.dtype));
   const Value results = experts(s, received, e.expected, 0);
   const Value returned = s.p.activation(s.d.dtype, e.copies, s.m.hidden);
-  s.p.exchange(kAllToAllRows, "moe_combine", results, returned, e.group, travelling(s, s.d.dtype));
+  s.p.exchange(kAllToAllRows, "moe_combine", {results}, returned, e.group, travelling(s, s.d.dtype));
   return returned;
 }
 
@@ -165,18 +192,24 @@ Value exchange_exact(RankStep& s, const Exchange& e) {
 
 Value moe_all_to_all(RankStep& s, Value x) {
   s.category(Category::kMoe);
-  const bool scattered = s.scattered_rows < s.padded_rows;
-  const std::int64_t own = std::min<std::int64_t>(x.rows, scattered ? ceil_div(s.rows, s.l.tp) : s.rows);
+  const bool scattered = x.rows < s.padded_rows;
+  const std::int64_t own = scattered ? StreamRows{s.rows, s.padded_rows, s.scattered_rows}.real_in_share(s.at.tp) : s.rows;
   Exchange e{.rows = x.row_slice(0, own),
              .expected = routed_rows(s, s.world_rows),
              .copies = own * s.m.top_k,
              .group = s.group(Group::kMoeEp)};
   e.routing = route(s, e.rows);
+  if (s.noted != nullptr) {
+    std::vector<std::int64_t> names = s.names_of_stream(s.at.dp, s.at.cp);
+    if (scattered) names.erase(names.begin(), names.begin() + s.at.tp * s.scattered_rows);
+    names.resize(static_cast<std::size_t>(own));
+    note_experts(s, e.routing, std::move(names));
+  }
   const Value shared = shared_expert(s, e.rows, s.l.moe_tp, s.at.moe_tp);
   const Value returned = s.phase == Phase::kDecode        ? exchange_fused(s, e)
                          : s.d.experts.exact_all_to_all ? exchange_exact(s, e)
                                                         : exchange_padded(s, e);
-  const Value out = sum_up(s.p, "finalize_routing", returned, e.routing, own, x.rows);
+  const Value out = sum_up(s.p, "finalize_routing", returned, e.routing, own, x.rows, s.d.dtype);
   add(s.p, "shared_add", out.row_slice(0, own), shared);
   return out;
 }

@@ -17,17 +17,17 @@ namespace ascendsim {
 
 namespace {
 
-struct ProjectedQueries {
-  Value q;        // [rows, heads * (nope + rope)]
-  Value latent;   // [rows, kv_rank + rope], normed and rotated
-};
-
 RankStep::Cut by_heads(const RankStep& s) { return {.column_parts = s.l.tp, .column_part = s.at.tp}; }
 
 Value kv_cache(RankStep& s) {
-  const std::int64_t rows = s.cached_tokens * s.load.sequences;
-  return s.d.kv_int8 ? s.p.state(Dtype::kInt8, rows, s.d.cached_token_layer().count(), {.key = "kv_cache"})
-                     : s.p.state(s.d.dtype, rows, s.m.cache_width(), {.key = "kv_cache"});
+  const auto allocate = [&] {
+    const Dtype type = s.d.kv_int8 ? Dtype::kInt8 : s.d.dtype;
+    const std::int64_t columns = s.d.kv_int8 ? s.d.cached_token_layer().count() : s.m.cache_width();
+    return s.p.state(type, s.cache_stride * s.load.sequences, columns, {.key = "kv_cache"}, s.cache_names);
+  };
+  if (s.pass == 0) return allocate();
+  if (s.pass == 1) s.draft_cache = allocate();
+  return s.draft_cache;
 }
 
 Value qkv_a_weight(RankStep& s) { return s.weight(Module::kAttentionA, "qkv_a", s.m.hidden, s.m.q_rank + s.m.cache_width()); }
@@ -40,8 +40,9 @@ struct Compressed {
   Value latent;   // [rows, kv_rank + rope], normed and rotated
 };
 
-// The separate operators of the projections; every TP rank computes q_a and kv_a whole.
-Compressed compress(RankStep& s, Value x, Value cache_rows) {
+// The separate operators of the projections; every TP rank computes q_a and kv_a whole. Rows go to the cache at once where
+// the rank has all that its shard needs.
+Compressed compress(RankStep& s, Value x, Value positions, const Value* cache) {
   s.category(Category::kVector);
   Value h = rms_norm(s.p, "input_norm", x, s.norm_weight("input_norm", s.m.hidden), s.norm_output(Module::kAttentionA));
   h = s.prepared(Module::kAttentionA, "input_quant", h);
@@ -51,23 +52,29 @@ Compressed compress(RankStep& s, Value x, Value cache_rows) {
   Value q_c = rms_norm(s.p, "q_a_norm", a.column_slice(0, s.m.q_rank), s.norm_weight("q_a_norm", s.m.q_rank),
                        s.norm_output(Module::kQB));
   q_c = s.prepared(Module::kQB, "q_a_quant", q_c);
-  const Value latent = kv_norm_rope_cache(s.p, "kv_norm_rope_cache", a.column_slice(s.m.q_rank, s.m.cache_width()),
-                                          s.norm_weight("kv_a_norm", s.m.kv_rank), cache_rows);
-  return {q_c, latent};
+  const Value kv = a.column_slice(s.m.q_rank, s.m.cache_width()), w = s.norm_weight("kv_a_norm", s.m.kv_rank);
+  if (cache == nullptr) return {q_c, kv_norm_rope(s.p, "kv_norm_rope", kv, w, positions)};
+  return {q_c, kv_norm_rope_cache(s.p, "kv_norm_rope_cache", kv, w, positions, *cache, s.own_cache_writes)};
+}
+
+// Rows that several ranks computed go to the cache when they have been gathered: the rank's shard needs some of all.
+void write_gathered(RankStep& s, Value latent, Value cache) {
+  s.category(Category::kVector);
+  write_cache(s.p, "kv_cache_write", latent, cache, static_cast<int>(s.m.kv_rank), s.gathered_cache_writes);
 }
 
 Value queries_of_heads(RankStep& s, Value q_c) {
   s.category(Category::kLinear);
   const Value q = linear(s.p, "q_b", q_c, q_b_weight(s), s.d.dtype);
   s.category(Category::kVector);
-  // The rotated columns of all heads, one after another: what the kernel touches of q.
-  rope(s.p, "q_rope", q.column_slice(0, s.heads * s.m.rope));
+  rope(s.p, "q_rope", q, s.positions.row_slice(0, q.rows), static_cast<int>(s.heads), static_cast<int>(s.m.rope));
   return q;
 }
 
-ProjectedQueries project(RankStep& s, Value x, Value cache_rows) {
-  const Compressed c = compress(s, x, cache_rows);
-  return {queries_of_heads(s, c.q_c), c.latent};
+void zero_padding(RankStep& s, const char* label, Value x) {
+  if (x.rows == s.rows) return;
+  s.category(Category::kVector);
+  zero_rows(s.p, label, x.row_slice(s.rows, x.rows - s.rows));
 }
 
 struct Expanded {
@@ -96,14 +103,10 @@ PrefillCore prefill_core(const RankStep& s) {
 // The cached prefix: its shards are gathered, padded to the longest, and expanded whole on every rank; every new token
 // attends to all of it without a mask.
 void attend_history(RankStep& s, Value q, Value out, Value lse, Value cache) {
-  const std::int64_t shards = s.l.kv_shards(), block = s.d.limits.block_tokens;
-  const std::int64_t longest = ceil_div(s.load.history, block * shards) * block;
-  const std::int64_t local_rows = s.load.sequences * (shards > 1 ? longest : s.load.history);
   s.category(Category::kVector);
-  const Value local = copy_rows(s.p, "history_load", cache.row_slice(0, std::min<std::int64_t>(cache.rows, local_rows)), local_rows);
+  const Value local = place_rows(s.p, "history_load", cache, s.load.sequences * s.local_history(), s.history_load);
   Value latent = s.p.all_gather("history_gather", local, s.group(Group::kKvShards));
-  const std::int64_t rows = s.load.sequences * s.load.history;
-  if (shards > 1) latent = copy_rows(s.p, "history_reorder", latent.row_slice(0, std::min<std::int64_t>(latent.rows, rows)), rows);
+  if (s.l.kv_shards() > 1) latent = place_rows(s.p, "history_reorder", latent, s.load.sequences * s.load.history, s.history_order);
   const Expanded kv = expand(s, latent, "history_kv_b_k", "history_kv_b_v");
 
   // Queries lie chunk after chunk, in each chunk sequence after sequence.
@@ -150,16 +153,20 @@ void attend_in_chunks(RankStep& s, Value q, Value k, Value v, Value out, Value l
 Value mla_prefill(RankStep& s, Value residual) {
   const Value x = residual.row_slice(0, s.rows);
   const Value cache = kv_cache(s);
-  auto [q, latent] = project(s, x, cache);
+  const bool gathers = s.l.cp > 1;
+  const Compressed c = compress(s, x, s.positions.row_slice(0, s.rows), gathers ? nullptr : &cache);
+  const Value q = queries_of_heads(s, c.q_c);
   const Value out = s.p.activation(s.d.dtype, s.rows, s.heads * s.m.value);
   const Value lse = s.p.activation(Dtype::kFp32, s.rows, s.heads);
   const bool history = s.load.history > 0 && s.load.sequences > 0;
   if (history) attend_history(s, q, out, lse, cache);
 
-  if (s.l.cp > 1) {
+  Value latent = c.latent;
+  if (gathers) {
     latent = s.p.all_gather("latent_gather", latent, s.group(Group::kAttnCp));
     s.category(Category::kVector);
-    latent = copy_rows(s.p, "latent_reorder", latent, latent.rows);
+    latent = place_rows(s.p, "latent_reorder", latent, latent.rows, s.chunk_order);
+    write_gathered(s, latent, cache);
   }
   const Expanded kv = expand(s, latent, "kv_b_k", "kv_b_v");
   s.category(Category::kAttention);
@@ -171,9 +178,10 @@ Value mla_prefill(RankStep& s, Value residual) {
 // TP group, attention outputs exchanged back. o_proj is whole on every rank.
 Value mla_prefill_token_split(RankStep& s, Value residual) {
   const Value cache = kv_cache(s);
-  Compressed c = compress(s, residual, cache.row_slice(0, std::min<std::int64_t>(cache.rows, residual.rows)));
+  Compressed c = compress(s, residual, s.positions.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows), nullptr);
   c.q_c = s.p.all_gather("q_c_gather", c.q_c, s.group(Group::kAttnTp)).row_slice(0, s.rows);
   c.latent = s.p.all_gather("latent_gather", c.latent, s.group(Group::kAttnTp)).row_slice(0, s.rows);
+  write_gathered(s, c.latent, cache);
   const Value q = queries_of_heads(s, c.q_c);
   const Value out = s.p.activation(s.d.dtype, s.padded_rows, s.heads * s.m.value);
   const Value lse = s.p.activation(Dtype::kFp32, s.rows, s.heads);
@@ -182,6 +190,7 @@ Value mla_prefill_token_split(RankStep& s, Value residual) {
   const Expanded kv = expand(s, c.latent, "kv_b_k", "kv_b_v");
   s.category(Category::kAttention);
   attend_in_chunks(s, q, kv.k, kv.v, out.row_slice(0, s.rows), lse, history);
+  zero_padding(s, "attention_padding", out);
   const std::int64_t width = s.m.heads * s.m.value;
   const Value own = s.p.all_to_all("attention_exchange", out, s.group(Group::kAttnTp), s.scattered_rows, width);
   s.category(Category::kVector);
@@ -193,22 +202,22 @@ Value mla_prefill_token_split(RankStep& s, Value residual) {
 Value mla_decode(RankStep& s, Value residual) {
   const Value x = residual.row_slice(0, s.rows);
   const Value cache = kv_cache(s);
+  const Value positions = s.positions.row_slice(0, s.rows);
 
   Value q;
-  const Value new_rows = cache.row_slice(0, std::min<std::int64_t>(cache.rows, s.rows));
   if (s.rows <= s.facts.prolog_max_tokens) {
     s.category(Category::kLinear);
     const MlaPrologWeights w{s.norm_weight("input_norm", s.m.hidden), qkv_a_weight(s), s.norm_weight("q_a_norm", s.m.q_rank),
                              s.norm_weight("kv_a_norm", s.m.kv_rank), q_b_weight(s), w_uk_weight(s)};
-    q = mla_prolog(s.p, "mla_prolog", x, w, new_rows, static_cast<int>(s.heads), s.m.kv_rank, s.m.rope);
+    q = mla_prolog(s.p, "mla_prolog", x, w, positions, cache, s.own_cache_writes, static_cast<int>(s.heads), s.m.kv_rank,
+                   s.m.rope, s.d.dtype);
   } else {
-    const Value projected = project(s, x, new_rows).q;
+    const Value projected = queries_of_heads(s, compress(s, x, positions, &cache).q_c);
     s.category(Category::kLinear);
     const Value w_uk = w_uk_weight(s).reshaped(s.m.nope, s.heads * s.m.kv_rank);
-    const Value absorbed = per_head_linear(s.p, "q_absorb", projected.column_slice(0, s.heads * s.m.nope), w_uk,
-                                           static_cast<int>(s.heads));
+    const Value absorbed = per_head_linear(s.p, "q_absorb", projected, w_uk, static_cast<int>(s.heads));
     s.category(Category::kVector);
-    q = concat_key(s.p, "q_concat", absorbed, projected.column_slice(0, s.m.rope), static_cast<int>(s.heads));
+    q = concat_heads(s.p, "q_concat", absorbed, projected, static_cast<int>(s.heads), static_cast<int>(s.m.rope));
   }
 
   // Sequence parallelism: the shards hold different tokens, so every rank takes all heads and later gives their partial
@@ -216,14 +225,24 @@ Value mla_decode(RankStep& s, Value residual) {
   q = s.p.all_gather("q_gather", q, s.group(Group::kAttnSp), Axis::kColumns);
   const std::int64_t core_heads = s.heads * s.l.sp;
   s.category(Category::kAttention);
+  // Row i of a sequence sees the tokens up to its own: one block each.
+  std::vector<AttentionBlock> blocks;
+  std::int64_t context = 0;
+  for (const std::int64_t seen : s.visible) {
+    blocks.push_back({.q_row = static_cast<std::int32_t>(blocks.size()), .q_rows = 1, .k_rows = static_cast<std::int32_t>(seen)});
+    context += seen * s.load.sequences;
+  }
   const Partial partial = attend_absorbed(s.p, "mla_decode",
                                           {.heads = core_heads,
                                            .key_width = static_cast<std::int32_t>(s.m.cache_width()),
                                            .latent_width = static_cast<std::int32_t>(s.m.kv_rank),
-                                           .context = s.rows * s.cached_tokens,
+                                           .context = context,
                                            .cache_rows = s.load.sequences * s.cached_tokens,
+                                           .repeats = static_cast<std::int32_t>(s.load.sequences),
+                                           .q_stride = static_cast<std::int32_t>(s.load.new_tokens),
+                                           .k_stride = s.cache_stride,
                                            .scale = 1 / std::sqrt(static_cast<double>(s.m.qk_width()))},
-                                          q, cache, Dtype::kFp32);
+                                          q, cache, Dtype::kFp32, blocks);
   Value out = partial.out;
   if (s.l.kv_shards() > 1) {
     const std::int64_t width = s.m.kv_rank + 1;
@@ -260,6 +279,7 @@ Value output_projection(RankStep& s, Value attention_out) {
   const Value w = s.weight(Module::kOProj, "o_proj", s.m.heads * s.m.value, s.m.hidden, {.row_parts = s.l.tp, .row_part = s.at.tp});
   const Value out = s.p.activation(s.d.dtype, s.padded_rows, s.m.hidden);
   linear_into(s.p, "o_proj", x, w, out.row_slice(0, s.rows));
+  zero_padding(s, "o_proj_padding", out);
   return out;
 }
 

@@ -9,14 +9,83 @@ namespace ascendsim {
 
 namespace {
 
-// Rows of one attention stream: with context parallelism a prompt's padded zigzag chunks, two a rank.
+std::int64_t sampled_rows_of(Phase phase, const GroupLoad& g) {
+  return phase == Phase::kDecode ? g.sequences * g.new_tokens : g.sequences;
+}
+
+// Tokens of a sequence that follow each other at one stride become one move.
+class MoveList {
+ public:
+  void add(std::int64_t from, std::int64_t to, std::int64_t rows) {
+    if (rows == 0) return;
+    const auto f = static_cast<std::int32_t>(from), t = static_cast<std::int32_t>(to), n = static_cast<std::int32_t>(rows);
+    if (!moves_.empty()) {
+      RowMove& last = moves_.back();
+      if (last.repeats == 1 && f == last.from + last.rows && t == last.to + last.rows) {
+        last.rows += n;
+        return;
+      }
+      if (last.rows == n && last.repeats == 1) {
+        last.from_stride = f - last.from;
+        last.to_stride = t - last.to;
+        last.repeats = 2;
+        return;
+      }
+      if (last.rows == n && f == last.from + last.repeats * last.from_stride && t == last.to + last.repeats * last.to_stride) {
+        ++last.repeats;
+        return;
+      }
+    }
+    moves_.push_back({f, t, n, 1, 0, 0});
+  }
+  Moves into(ProgramBuilder& p) const { return p.add_moves(moves_); }
+
+ private:
+  std::vector<RowMove> moves_;
+};
+
+}  // namespace
+
+std::int64_t StreamRows::real_in_share(std::int64_t tp) const {
+  return std::clamp<std::int64_t>(rows - tp * scattered, 0, scattered);
+}
+
 std::int64_t attention_rows(const Layout& l, Phase phase, const GroupLoad& load) {
   if (phase == Phase::kDecode) return load.sequences * load.new_tokens;
   if (load.sequences == 0) return 0;
   return load.sequences * (l.cp == 1 ? load.new_tokens : 2 * zigzag(load.new_tokens, l.cp, 0).chunk);
 }
 
-}  // namespace
+StreamRows stream_rows(const Deployment& d, Phase phase, std::span<const GroupLoad> loads, std::int64_t dp) {
+  const Layout& l = d.layout;
+  StreamRows r{.rows = attention_rows(l, phase, loads[static_cast<std::size_t>(dp)])};
+  for (const GroupLoad& g : loads) r.padded = std::max(r.padded, attention_rows(l, phase, g));
+  const bool token_split = d.token_split_prefill && phase == Phase::kPrefill && l.tp > 1;
+  if (place_collectives(l, true, false).attention_reduce_scatter || token_split) r.padded = round_up(r.padded, l.tp);
+  r.scattered = ceil_div(r.padded, l.tp);
+  return r;
+}
+
+std::vector<GroupLoad> draft_loads(std::span<const GroupLoad> loads, Phase phase, std::int64_t pass) {
+  std::vector<GroupLoad> out(loads.begin(), loads.end());
+  if (phase == Phase::kPrefill || pass == 0) return out;
+  for (GroupLoad& g : out) {
+    if (g.sequences == 0) continue;
+    g.new_tokens = std::min<std::int64_t>(g.new_tokens, 1);
+    g.context += pass;
+  }
+  return out;
+}
+
+std::vector<PlacedTokens> cached_tokens(const Deployment& d, Phase phase, const GroupLoad& load, std::int64_t shard) {
+  if (load.sequences == 0) return {};
+  const std::int64_t generated = phase == Phase::kDecode ? std::max<std::int64_t>(0, load.context - load.prompt) : 0;
+  return placed_tokens(load.prompt, generated, d.layout.kv_shards(), d.limits.block_tokens, shard);
+}
+
+std::int64_t first_position(Phase phase, const GroupLoad& load) {
+  return phase == Phase::kPrefill ? load.history : load.context - load.new_tokens;
+}
 
 RankStep::RankStep(ProgramBuilder& builder, const Deployment& deployment, const Step& step,
                    const KernelFacts& kernel_facts, std::int64_t own_rank, int own_lane)
@@ -31,6 +100,8 @@ RankStep::RankStep(ProgramBuilder& builder, const Deployment& deployment, const 
       at(coordinates(deployment.layout, own_rank)),
       heads(deployment.model.heads / deployment.layout.tp) {
   if (!facts.communication_stream) p.serialise_communication();
+  first_sequence = lane * kLaneSequences;
+  for (std::int64_t g = 0; g < at.dp; ++g) first_sequence += step.load[static_cast<std::size_t>(g)].sequences;
   set_loads(step.load);
 }
 
@@ -38,26 +109,193 @@ void RankStep::set_loads(std::vector<GroupLoad> now) {
   check(static_cast<std::int64_t>(now.size()) == l.dp, "a step needs a load for every DP group");
   loads = std::move(now);
   load = loads[static_cast<std::size_t>(at.dp)];
-  rows = attention_rows(l, phase, load);
-  padded_rows = world_rows = world_sampled_rows = padded_sampled_rows = 0;
-  const auto sampled = [&](const GroupLoad& g) { return phase == Phase::kDecode ? g.sequences * g.new_tokens : g.sequences; };
-  for (const GroupLoad& g : loads) {
-    const std::int64_t r = attention_rows(l, phase, g);
-    padded_rows = std::max(padded_rows, r);
-    world_rows += r * l.cp;
-    world_sampled_rows += sampled(g);
-    padded_sampled_rows = std::max(padded_sampled_rows, sampled(g));
-  }
-  sampled_rows = sampled(load);
-  cached_tokens = 0;
-  if (load.sequences > 0) {
-    const std::int64_t generated = std::max<std::int64_t>(0, load.context - load.prompt);
-    const auto placed = place_blocks(load.prompt, generated, l.kv_shards(), d.limits.block_tokens);
-    cached_tokens = placed.tokens[static_cast<std::size_t>(at.kv_shard(l))];
-  }
-  if (place_collectives(l, true, false).attention_reduce_scatter || token_split()) padded_rows = round_up(padded_rows, l.tp);
-  scattered_rows = ceil_div(padded_rows, l.tp);
+  const StreamRows own = ascendsim::stream_rows(d, phase, loads, at.dp);
+  rows = own.rows;
+  padded_rows = own.padded;
+  scattered_rows = own.scattered;
   padded_world_rows = padded_rows * l.dp * l.cp;
+  world_rows = world_sampled_rows = padded_sampled_rows = 0;
+  for (const GroupLoad& g : loads) {
+    world_rows += attention_rows(l, phase, g) * l.cp;
+    world_sampled_rows += sampled_rows_of(phase, g);
+    padded_sampled_rows = std::max(padded_sampled_rows, sampled_rows_of(phase, g));
+  }
+  sampled_rows = sampled_rows_of(phase, load);
+  const std::vector<NamedRows> own_positions = stream_names(at.dp, at.cp, 0, true);
+  // Where tokens are split the rows of the rank are part of the stream, but attention has the whole of it: names follow it.
+  positions = p.input(Dtype::kInt32, padded_rows, 1, {.key = "positions"}, p.name_rows(own_positions));
+  lay_out_cache();
+  lay_out_streams();
+}
+
+// Chunks of a context-parallel prompt lie one after another, in each chunk sequence after sequence.
+std::vector<NamedRows> RankStep::stream_names(std::int64_t dp, std::int64_t cp, std::int64_t later, bool positions_only) const {
+  const GroupLoad& g = loads[static_cast<std::size_t>(dp)];
+  std::vector<NamedRows> out;
+  if (g.sequences == 0) return out;
+  std::int64_t sequence = first_sequence;
+  for (std::int64_t i = dp; i < at.dp; ++i) sequence -= loads[static_cast<std::size_t>(i)].sequences;
+  for (std::int64_t i = at.dp; i < dp; ++i) sequence += loads[static_cast<std::size_t>(i)].sequences;
+  const auto add = [&](std::int64_t first, std::int64_t tokens) {
+    out.push_back({.first = positions_only ? first : token_name(sequence, first),
+                   .rows = static_cast<std::int32_t>(tokens),
+                   .repeats = static_cast<std::int32_t>(g.sequences),
+                   .stride = positions_only ? 0 : kPositions});
+  };
+  const std::int64_t first = first_position(phase, g) + later;
+  if (phase == Phase::kDecode || l.cp == 1) {
+    add(first, g.new_tokens);
+  } else {
+    const Zigzag z = zigzag(g.new_tokens, l.cp, cp);
+    for (const std::int64_t c : z.chunks) add(first + c * z.chunk, z.chunk);
+  }
+  return out;
+}
+
+void RankStep::lay_out_cache() {
+  placed = ascendsim::cached_tokens(d, phase, load, at.kv_shard(l));
+  cached_tokens = tokens_of(placed);
+  // Every pass but the last leaves room for the tokens that are drafted after it.
+  const std::int64_t drafts = phase == Phase::kDecode ? d.features.speculative_tokens : 0;
+  cache_stride = cached_tokens;
+  if (pass > 0 && drafts > 1 && load.sequences > 0) {
+    GroupLoad last = load;
+    last.context += drafts - pass;
+    cache_stride = tokens_of(ascendsim::cached_tokens(d, phase, last, at.kv_shard(l)));
+  }
+  const std::int64_t first = load.sequences > 0 ? first_position(phase, load) : 0, end = first + load.new_tokens;
+  visible.clear();
+  if (phase == Phase::kDecode && load.sequences > 0)
+    for (std::int64_t i = 0; i < load.new_tokens; ++i) visible.push_back(tokens_of(within(placed, 0, first + i + 1)));
+
+  std::vector<NamedRows> names;
+  const auto rows_between = [&](const PlacedTokens& piece, std::int64_t s) {
+    names.push_back({.first = token_name(first_sequence + s, piece.first), .rows = static_cast<std::int32_t>(piece.tokens)});
+  };
+  MoveList own, gathered;
+  const std::vector<PlacedTokens> fresh = within(placed, first, end);
+  const bool zigzags = phase == Phase::kPrefill && l.cp > 1 && load.sequences > 0;
+  const std::int64_t chunk = zigzags ? zigzag(load.new_tokens, l.cp, 0).chunk : load.new_tokens;
+  const std::vector<PlacedTokens> stored =
+      cache_stride == cached_tokens ? placed : ascendsim::cached_tokens(d, phase, [&] {
+        GroupLoad last = load;
+        last.context += drafts - pass;
+        return last;
+      }(), at.kv_shard(l));
+  for (std::int64_t s = 0; s < load.sequences; ++s) {
+    for (const PlacedTokens& piece : stored) rows_between(piece, s);
+    for (const PlacedTokens& piece : fresh)
+      for (std::int64_t done = 0; done < piece.tokens;) {
+        const std::int64_t token = piece.first + done - first, in_chunk = token % chunk;
+        const std::int64_t tokens = std::min(piece.tokens - done, chunk - in_chunk);
+        const std::int64_t from = (token / chunk * load.sequences + s) * chunk + in_chunk;
+        (zigzags ? gathered : own).add(from, s * cache_stride + piece.row + done, tokens);
+        done += tokens;
+      }
+  }
+  cache_names = p.name_rows(names);
+  own_cache_writes = own.into(p);
+  gathered_cache_writes = zigzags ? gathered.into(p) : own_cache_writes;
+
+  if (zigzags) {
+    MoveList order;
+    const std::int64_t chunk_rows = load.sequences * chunk;
+    for (std::int64_t c = 0; c < 2 * l.cp; ++c) {
+      const std::int64_t owner = std::min(c, 2 * l.cp - 1 - c);
+      order.add((2 * owner + (c == owner ? 0 : 1)) * chunk_rows, c * chunk_rows, chunk_rows);
+    }
+    chunk_order = order.into(p);
+  }
+  if (phase != Phase::kPrefill || load.history == 0 || load.sequences == 0) return;
+  MoveList loaded, ordered;
+  for (std::int64_t s = 0; s < load.sequences; ++s)
+    for (const PlacedTokens& piece : within(placed, 0, load.history))
+      loaded.add(s * cache_stride + piece.row, s * local_history() + piece.row, piece.tokens);
+  for (std::int64_t shard = 0; shard < l.kv_shards(); ++shard)
+    for (const PlacedTokens& piece : within(ascendsim::cached_tokens(d, phase, load, shard), 0, load.history))
+      for (std::int64_t s = 0; s < load.sequences; ++s)
+        ordered.add((shard * load.sequences + s) * local_history() + piece.row, s * load.history + piece.first, piece.tokens);
+  history_load = loaded.into(p);
+  history_order = ordered.into(p);
+}
+
+std::int64_t RankStep::local_history() const {
+  const std::int64_t shards = l.kv_shards(), block = d.limits.block_tokens;
+  return shards > 1 ? ceil_div(load.history, block * shards) * block : load.history;
+}
+
+// All streams one after another, as a gather over the world leaves them.
+void RankStep::lay_out_streams() {
+  MoveList real, back, sampled, own;
+  std::int64_t done = 0, at_row = 0, taken = 0;
+  real_rows_first = true;
+  own_sampled_rows = 0;
+  for (std::int64_t g = 0; g < l.dp; ++g) {
+    const GroupLoad& load_of = loads[static_cast<std::size_t>(g)];
+    const std::int64_t real_of = attention_rows(l, phase, load_of);
+    for (std::int64_t c = 0; c < l.cp; ++c, at_row += padded_rows) {
+      real_rows_first = real_rows_first && (real_of == 0 || at_row == done);
+      real.add(at_row, done, real_of);
+      back.add(done, at_row, real_of);
+      done += real_of;
+    }
+    if (load_of.sequences == 0) continue;
+    // The rows of one sequence's logits, and the stream that has them.
+    std::int64_t cp = 0, row = 0, step = load_of.new_tokens, count = load_of.new_tokens;
+    if (phase == Phase::kPrefill) {
+      count = 1;
+      row = load_of.new_tokens - 1;
+      if (l.cp > 1) {
+        const Zigzag z = zigzag(load_of.new_tokens, l.cp, 0);
+        const std::int64_t chunk = row / z.chunk;
+        cp = std::min(chunk, 2 * l.cp - 1 - chunk);
+        step = z.chunk;
+        row = row % z.chunk + (chunk == cp ? 0 : load_of.sequences * z.chunk);
+      }
+    }
+    for (std::int64_t s = 0; s < load_of.sequences; ++s, taken += count)
+      sampled.add((g * l.cp + cp) * padded_rows + row + s * step, taken, count);
+    if (g != at.dp || (phase == Phase::kPrefill && cp != at.cp)) continue;
+    for (std::int64_t s = 0; s < load_of.sequences; ++s, own_sampled_rows += count) own.add(row + s * step, own_sampled_rows, count);
+  }
+  real_rows = real.into(p);
+  padded_places = back.into(p);
+  world_sampled = sampled.into(p);
+  own_sampled = own.into(p);
+}
+
+void RankStep::set_pass(int now) {
+  pass = now;
+  lay_out_cache();
+}
+
+Value RankStep::ids() {
+  return p.input(Dtype::kInt32, padded_rows, 1, {.key = "token_ids"}, p.name_rows(stream_names(at.dp, at.cp, pass > 0 ? 1 : 0, false)));
+}
+
+std::vector<std::int64_t> RankStep::names_of_stream(std::int64_t dp, std::int64_t cp) const {
+  std::vector<std::int64_t> out;
+  for (const NamedRows& n : stream_names(dp, cp, 0, false))
+    for (std::int32_t repeat = 0; repeat < n.repeats; ++repeat)
+      for (std::int32_t r = 0; r < n.rows; ++r) out.push_back(n.first + repeat * n.stride + r);
+  out.resize(static_cast<std::size_t>(padded_rows), Program::kPaddingRow);
+  return out;
+}
+
+std::vector<std::int64_t> RankStep::names_of_world() const {
+  std::vector<std::int64_t> out;
+  for (std::int64_t g = 0; g < l.dp; ++g)
+    for (std::int64_t c = 0; c < l.cp; ++c) {
+      const std::vector<std::int64_t> stream = names_of_stream(g, c);
+      out.insert(out.end(), stream.begin(), stream.end());
+    }
+  return out;
+}
+
+void RankStep::output(StepOutput::What what, Value value, std::vector<std::int64_t> names) const {
+  check(static_cast<std::int64_t>(names.size()) == value.rows, "every row of an output has a name");
+  noted->push_back({what, pass, static_cast<std::int32_t>(what == StepOutput::What::kExperts ? output_layer : -1), value,
+                      std::move(names)});
 }
 
 ProgramBuilder::Group RankStep::group(Group g) const {
@@ -86,6 +324,7 @@ Value RankStep::weight(Module module, const char* key, std::int64_t inputs, std:
                   {.key = key,
                    .row = static_cast<std::int32_t>(in * cut.row_part),
                    .column = static_cast<std::int32_t>(out * cut.column_part),
+                   .fan_in = static_cast<std::int32_t>(inputs),
                    .extra = precision.scale_per_channel * out});
 }
 
@@ -99,6 +338,7 @@ Value RankStep::expert_weight(const char* key, std::int64_t inputs, std::int64_t
                    .column = static_cast<std::int32_t>(out * cut.column_part),
                    .first_expert = static_cast<std::int32_t>(experts * at.moe_ep),
                    .experts = static_cast<std::int32_t>(experts),
+                   .fan_in = static_cast<std::int32_t>(inputs),
                    .extra = precision.scale_per_channel * (out * experts)});
 }
 
@@ -109,8 +349,9 @@ const Precision& RankStep::routed_precision() const {
 }
 
 Value RankStep::prepared(Module module, const char* label, Value x) {
-  const bool quantised = d.quantisation.of(module).activation != ActivationQuant::kNone && x.dtype != Dtype::kInt8;
-  return quantised ? quantise(p, label, x) : x;
+  const ActivationQuant scheme = d.quantisation.of(module).activation;
+  if (scheme == ActivationQuant::kNone || x.dtype == Dtype::kInt8) return x;
+  return quantise(p, label, x, scheme == ActivationQuant::kStatic ? QuantisationScale::kStatic : QuantisationScale::kPerToken);
 }
 
 Dtype RankStep::norm_output(Module module) const {

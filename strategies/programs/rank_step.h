@@ -1,17 +1,39 @@
 // What the parts of a program share: the rank's place, its rows, its groups, and how weights are cut. Internal to programs/.
 #pragma once
 
+#include "strategies/partitions.h"
 #include "strategies/programs/placement.h"
 #include "strategies/programs/step.h"
 #include "workloads/kernels.h"
+#include "workloads/operators/elementwise.h"
 
 namespace ascendsim {
+
+// Rows of a rank, as all parts of a program count them. Real rows are computed; padded rows only travel in collectives (an
+// idle DP group sends nothing but padding).
+struct StreamRows {
+  std::int64_t rows = 0;                         // tokens of the rank in attention
+  std::int64_t padded = 0;                       // the same on every rank: the largest, a multiple of tp where scattered
+  std::int64_t scattered = 0;                    // padded / tp
+  // Of the share that TP rank `tp` keeps where rows are scattered.
+  [[nodiscard]] std::int64_t real_in_share(std::int64_t tp) const;
+};
+// Rows of one attention stream: with context parallelism a prompt's padded zigzag chunks, two a rank.
+std::int64_t attention_rows(const Layout& l, Phase phase, const GroupLoad& load);
+StreamRows stream_rows(const Deployment& d, Phase phase, std::span<const GroupLoad> loads, std::int64_t dp);
+// Loads of draft pass `pass`, 0 being the one over all rows that were verified: from then on one row a sequence, one later.
+std::vector<GroupLoad> draft_loads(std::span<const GroupLoad> loads, Phase phase, std::int64_t pass);
+// Cached tokens of one sequence in a rank's shard of the KV cache, once the step is done.
+std::vector<PlacedTokens> cached_tokens(const Deployment& d, Phase phase, const GroupLoad& load, std::int64_t shard);
+// Position of the first token that the step computes.
+std::int64_t first_position(Phase phase, const GroupLoad& load);
 
 struct RankStep {
   RankStep(ProgramBuilder& builder, const Deployment& deployment, const Step& step, const KernelFacts& kernel_facts,
            std::int64_t own_rank, int own_lane = 0);
   // Draft passes run on fewer rows a sequence than the step they belong to.
   void set_loads(std::vector<GroupLoad> loads);
+  void set_pass(int draft);                      // 0: the model itself, 1...: its drafts
 
   ProgramBuilder& p;
   const Deployment& d;
@@ -25,17 +47,40 @@ struct RankStep {
   int lane;                                      // of streams: one a micro-batch
   RankCoordinates at;
   std::int64_t heads;                            // of this rank: N / tp
-  // Rows. Real rows are computed; padded rows only travel in collectives (an idle DP group sends nothing but padding).
-  std::int64_t rows = 0;                         // tokens of this rank in attention
-  std::int64_t padded_rows = 0;                  // the same on every rank: the largest, a multiple of tp where scattered
-  std::int64_t scattered_rows = 0;               // padded_rows / tp
+  std::int64_t rows = 0, padded_rows = 0, scattered_rows = 0;   // StreamRows
   std::int64_t world_rows = 0;                   // real rows of all attention streams together
   std::int64_t padded_world_rows = 0;
   std::int64_t sampled_rows = 0;                 // rows of logits of this rank's DP group
   std::int64_t world_sampled_rows = 0;           // of all DP groups
   std::int64_t padded_sampled_rows = 0;          // of the busiest one
   std::int64_t cached_tokens = 0;                // of one sequence, in this rank's KV shard
+  std::int64_t cache_stride = 0;                 // rows between sequences in the cache: later drafts need room
+  std::int64_t first_sequence = 0;               // number of the DP group's first
+  int pass = 0;
   bool drafting = false;                         // inside the MTP layer
+  std::vector<StepOutput>* noted = nullptr;      // outputs, when asked for
+  std::int64_t output_layer = -1;
+
+  // ---- which rows are which; lists that layers share are made once a pass ----
+  std::vector<PlacedTokens> placed;              // of one sequence's cached tokens
+  Value positions;                               // int32, of this rank's attention rows (padded)
+  ProgramBuilder::Names cache_names;
+  Moves own_cache_writes;                        // attention rows -> cache
+  Moves gathered_cache_writes;                   // rows of all ranks that were gathered, in order -> cache
+  Moves chunk_order;                             // zigzag chunks as ranks send them -> in order
+  Moves history_load, history_order;
+  Moves real_rows, padded_places;                // of all streams one after another -> without padding, and back
+  Moves world_sampled, own_sampled;              // rows whose logits are needed
+  std::int64_t own_sampled_rows = 0;
+  bool real_rows_first = true;                   // no padding between the streams' real rows
+  std::vector<std::int64_t> visible;             // cached tokens that row i of a sequence sees here (decode)
+  Value draft_cache;                             // one for all draft passes
+  [[nodiscard]] std::int64_t local_history() const;   // rows of one sequence's cached prefix on the fullest shard
+  [[nodiscard]] Value ids();                     // tokens of the rows; of drafts, the next ones
+  // Names of rows, for outputs.
+  [[nodiscard]] std::vector<std::int64_t> names_of_stream(std::int64_t dp, std::int64_t cp) const;   // padded
+  [[nodiscard]] std::vector<std::int64_t> names_of_world() const;                                     // padded
+  void output(StepOutput::What what, Value value, std::vector<std::int64_t> names) const;
 
   // Every rank of the TP group keeps its own tokens outside attention (cann-recipes "SP-TP-SP").
   [[nodiscard]] bool token_split() const { return d.token_split_prefill && phase == Phase::kPrefill && l.tp > 1; }
@@ -61,6 +106,11 @@ struct RankStep {
   Value prepared(Module module, const char* label, Value x);
   // What a norm in front of that module puts out: int8 where the scheme is static.
   [[nodiscard]] Dtype norm_output(Module module) const;
+
+ private:
+  void lay_out_cache();
+  void lay_out_streams();
+  [[nodiscard]] std::vector<NamedRows> stream_names(std::int64_t dp, std::int64_t cp, std::int64_t later, bool positions_only) const;
 };
 
 // Attention of one layer: residual stream [padded_rows, hidden] -> this rank's partial sum [rows, hidden] before the
@@ -68,7 +118,7 @@ struct RankStep {
 Value mla_prefill(RankStep& s, Value residual);
 Value mla_prefill_token_split(RankStep& s, Value residual);
 Value mla_decode(RankStep& s, Value residual);
-// o_proj -> [padded_rows, hidden]: the padding rows are what the following collective carries besides.
+// o_proj -> [padded_rows, hidden]: the padding rows, zeros, are what the following collective carries besides.
 Value output_projection(RankStep& s, Value attention_out);
 
 // The feed-forward part on `x` (normed rows as the placement left them) -> partial sums on the same rows.

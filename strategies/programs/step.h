@@ -27,6 +27,20 @@ Step prefill_step(const Layout& layout, std::int64_t sequences, std::int64_t tok
 Step decode_step(const Layout& layout, std::int64_t sequences, std::int64_t prompt, std::int64_t context,
                  std::int64_t rows_per_sequence = 1);
 
+// What a token is called in global tensors: in inputs, in caches, and where results are compared. Sequences are numbered DP
+// group by DP group; the second micro-batch's have numbers of their own.
+constexpr std::int64_t kPositions = std::int64_t{1} << 24, kLaneSequences = std::int64_t{1} << 32;
+constexpr std::int64_t token_name(std::int64_t sequence, std::int64_t position) { return sequence * kPositions + position; }
+
+// What a program computes, for whoever looks at the numbers.
+struct StepOutput {
+  enum class What : std::uint8_t { kHidden, kLogits, kSampled, kExperts } what;
+  std::int32_t pass = 0;                         // 0: the model itself, 1...: drafts one after another
+  std::int32_t layer = -1;                       // kExperts
+  Value value;
+  std::vector<std::int64_t> rows;                // a token name each; Program::kPaddingRow where the row is padding
+};
+
 // What the engine's kernels are like, as far as programs depend on it.
 struct KernelFacts {
   std::int32_t attention_tile = 1;
@@ -40,6 +54,8 @@ struct KernelFacts {
 std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64_t rank);
 // True when the step runs as two micro-batches on two lanes.
 bool splits_into_micro_batches(const Deployment& deployment, const Step& step);
-Program build_program(const Deployment& deployment, const Step& step, const KernelFacts& facts, std::int64_t rank);
+// outputs: filled when given; the program is the same.
+Program build_program(const Deployment& deployment, const Step& step, const KernelFacts& facts, std::int64_t rank,
+                      std::vector<StepOutput>* outputs = nullptr);
 
 }  // namespace ascendsim

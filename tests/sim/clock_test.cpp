@@ -189,7 +189,7 @@ TEST(Clock, AFenceCostsNoIssue) {
     p.set_lane(1);
     touch(p, "B", {}, {y});
     p.set_lane(0);
-    p.exchange(kExchange, "exchange", x, y, kPair, x.bytes());
+    p.exchange(kExchange, "exchange", {x}, y, kPair, x.bytes());
   });
   EXPECT_EQ(pair.sweep({.issue = Duration(5)}).finish, Duration(17));
 }

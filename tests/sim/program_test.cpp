@@ -99,7 +99,7 @@ TEST(ProgramBuilder, AFenceCarriesTheSecondWait) {
   p.set_lane(1);
   touch(p, "write y", {}, {y});
   p.set_lane(0);
-  p.exchange(kExchange, "exchange", x, y, kPair, x.bytes());
+  p.exchange(kExchange, "exchange", {x}, y, kPair, x.bytes());
   const Program program = p.take();
   EXPECT_EQ(labels(program), (std::vector<std::string>{"write x", "write y", "fence", "exchange"}));
   EXPECT_EQ(waits(program), (Waits{kNoWait, kNoWait, 0, 1}));
@@ -117,7 +117,7 @@ TEST(ProgramBuilder, ThreeWaitsNeedTwoFences) {
   p.all_gather("1: gather x", x, kPair);
   p.set_lane(1);
   touch(p, "2: write y", {}, {y});
-  p.exchange(kExchange, "3: exchange y -> x", y, x, kPair, x.bytes());
+  p.exchange(kExchange, "3: exchange y -> x", {y}, x, kPair, x.bytes());
   // Writing x: after its writer (operator 0) and its reader (1); reading y: after its writer (2).
   EXPECT_EQ(waits(p.take()), (Waits{kNoWait, 0, kNoWait, 0, 1, 2}));
 }
@@ -230,8 +230,8 @@ TEST(Collectives, AnExchangeNeedsPeersAndAPrimitive) {
   ProgramBuilder p;
   const Value x = p.input(Dtype::kFp16, 1, 8);
   const char* const message = "an exchange needs peers and a collective type";
-  EXPECT_EQ(internal_error([&] { p.exchange(kDispatch, "d", x, x, {0, 1}, Bytes(1)); }), message);
-  EXPECT_EQ(internal_error([&] { p.exchange(kTouch, "d", x, x, {0, 2}, Bytes(1)); }), message);
+  EXPECT_EQ(internal_error([&] { p.exchange(kDispatch, "d", {x}, x, {0, 1}, Bytes(1)); }), message);
+  EXPECT_EQ(internal_error([&] { p.exchange(kTouch, "d", {x}, x, {0, 2}, Bytes(1)); }), message);
 }
 
 // n = 1000 B over 4 ranks: (p-1)/p n = 750; an all-reduce is a reduce-scatter and an all-gather.

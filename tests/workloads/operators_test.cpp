@@ -294,7 +294,9 @@ TEST(MlaProlog, ByHand) {
       const MlaPrologWeights w{p.weight(Dtype::kFp16, 1, 64, {}), p.weight(weight, 64, 28, {}),
                                p.weight(Dtype::kFp16, 1, 16, {}), p.weight(Dtype::kFp16, 1, 8, {}),
                                p.weight(weight, 16, 24, {}),      p.weight(Dtype::kFp16, 8, 16, {})};
-      mla_prolog(p, "mla_prolog", p.input(Dtype::kFp16, 2, 64), w, p.state(Dtype::kFp16, 2, 12, {}), 2, 8, 4);
+      const RowMove write{.rows = 2};
+      mla_prolog(p, "mla_prolog", p.input(Dtype::kFp16, 2, 64), w, p.input(Dtype::kInt32, 2, 1), p.state(Dtype::kFp16, 9, 12, {}),
+                 p.add_moves({&write, 1}), 2, 8, 4, Dtype::kFp16);
     });
   };
   const std::int64_t projections = 2 * 2 * (64 * 28 + 16 * 24), absorb = 2 * 2 * 8 * 16;
@@ -303,7 +305,7 @@ TEST(MlaProlog, ByHand) {
   EXPECT_EQ(int8.matrix_type, MatrixType::kInt8);
   EXPECT_EQ(int8.matrix.count(), projections + absorb);
   EXPECT_EQ(int8.matrix_rounding.count(), absorb);  // a 16-bit product at the int8 rate takes twice the time
-  EXPECT_EQ(int8.read.count(), 2 * 2 * 64 + 2 * (64 + 16 + 8) + 64 * 28 + 16 * 24 + 2 * 8 * 16);
+  EXPECT_EQ(int8.read.count(), 2 * 2 * 64 + 2 * (64 + 16 + 8) + 64 * 28 + 16 * 24 + 2 * 8 * 16 + 2 * 4);
   EXPECT_EQ(int8.written.count(), 2 * 2 * (2 * 12) + 2 * 2 * 12);  // q of both heads, new cache rows
   const Work half = prolog(Dtype::kFp16);
   EXPECT_EQ(half.matrix_type, MatrixType::k16Bit);
@@ -316,21 +318,21 @@ TEST(MlaProlog, ByHand) {
 TEST(Routing, TopKDealOutAndSumUp) {
   ProgramBuilder p;
   const Value x = p.input(Dtype::kFp16, 3, 64), scores = p.input(Dtype::kFp32, 3, 256);
-  const Routing r = grouped_top_k(p, "top_k", scores, 8);
-  const Value dealt = deal_out(p, "deal", x, r, 24, 40, Dtype::kInt8);
-  sum_up(p, "sum", p.input(Dtype::kFp16, 24, 64), r, 3, 5);
+  const Routing r = grouped_top_k(p, "top_k", scores, p.input(Dtype::kFp32, 1, 256), {});
+  const Value dealt = deal_out(p, "deal", x, r, {0, 256, 256}, 24, 40, Dtype::kInt8);
+  sum_up(p, "sum", p.input(Dtype::kFp16, 24, 64), r, 3, 5, Dtype::kFp16);
   const Program program = p.take();
   const auto work = [&](std::size_t i) { return program.view(i).op().type->work(program.view(i)); };
 
   EXPECT_EQ(work(0).vector.count(), 3 * 256 * 10);  // sigmoid, bias, 8 selections
-  EXPECT_EQ(work(0).read.count(), 3 * 256 * 4);
+  EXPECT_EQ(work(0).read.count(), 3 * 256 * 4 + 256 * 4);    // scores and bias
   EXPECT_EQ(work(0).written.count(), 3 * 8 * (4 + 4));      // ids and weights
   EXPECT_EQ(work(1).read.count(), 3 * 64 * 2 + 3 * 8 * 4);  // rows and ids
   EXPECT_EQ(work(1).written.count(), 24 * 64);              // int8 copies
   EXPECT_EQ(program.buffers[dealt.buffer].allocated(), Bytes(40 * 64));
   EXPECT_EQ(work(2).vector.count(), 2 * 24 * 64);
   EXPECT_EQ(work(2).read.count(), 24 * 64 * 2 + 3 * 8 * 4);
-  EXPECT_EQ(work(2).written.count(), 3 * 64 * 2);  // the padding rows are not written
+  EXPECT_EQ(work(2).written.count(), 5 * 64 * 2);  // zeros in the padding rows
 }
 
 TEST(VectorOperators, ReadAndWriteTheirOperandsOnce) {
@@ -371,9 +373,9 @@ TEST(VectorOperators, AnEmbeddingReadsItsRows) {
 }
 
 TEST(VectorOperators, OfNoRowsStartNothing) {
-  EXPECT_EQ(work_of([](ProgramBuilder& p) { quantise(p, "q", p.input(Dtype::kFp16, 0, 64)); }).launches, 0);
+  EXPECT_EQ(work_of([](ProgramBuilder& p) { quantise(p, "q", p.input(Dtype::kFp16, 0, 64), QuantisationScale::kPerToken); }).launches, 0);
   EXPECT_EQ(work_of([](ProgramBuilder& p) { copy_rows(p, "c", p.input(Dtype::kFp16, 5, 64), 0); }).launches, 0);
-  EXPECT_EQ(work_of([](ProgramBuilder& p) { grouped_top_k(p, "t", p.input(Dtype::kFp32, 0, 256), 8); }).launches, 0);
+  EXPECT_EQ(work_of([](ProgramBuilder& p) { grouped_top_k(p, "t", p.input(Dtype::kFp32, 0, 256), p.input(Dtype::kFp32, 1, 256), {}); }).launches, 0);
 }
 
 }  // namespace

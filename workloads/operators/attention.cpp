@@ -93,18 +93,23 @@ void attend_decode(const OperatorView& op, Tensors<Scalar>& t) {
   const auto blocks = op.tail<DecodeCore, AttentionBlock>(static_cast<std::size_t>(core.blocks));
   std::int64_t pairs = 0;
   for (const AttentionBlock& b : blocks) pairs += b.pairs();
-  check(pairs == core.context, "the blocks of an attention core are not the context that it is charged for");
+  check(pairs * core.repeats == core.context, "the blocks of an attention core are not the context that it is charged for");
   start_empty(t, op);
-  for (const AttentionBlock& b : blocks)
-    for (int i = 0; i < b.q_rows; ++i) {
-      const auto heads = [&](const Value& x, Eigen::Index width) {
-        return View(t[x.row_slice(b.q_row + i, 1)].data(), core.heads, width, Eigen::OuterStride<>(width));
-      };
-      const Value keys = op.in(1).row_slice(b.k_row, b.visible(i));
-      attend_online<Scalar>(
-          t, heads(op.in(0), core.key_width), t[keys], t[keys.column_slice(0, core.latent_width)],
-          static_cast<Scalar>(core.scale), [&](Eigen::Index) { return Eigen::Index{keys.rows}; },
-          heads(op.out(0), core.latent_width), heads(op.out(1), 1));
+  for (std::int32_t repeat = 0; repeat < core.repeats; ++repeat)
+    for (AttentionBlock b : blocks) {
+      b.q_row += repeat * core.q_stride;
+      b.k_row += static_cast<std::int32_t>(repeat * core.k_stride);
+      for (int i = 0; i < b.q_rows; ++i) {
+        const auto heads = [&](const Value& x, Eigen::Index width) {
+          return View(t[x.row_slice(b.q_row + i, 1)].data(), core.heads, width, Eigen::OuterStride<>(width));
+        };
+        // An int8 cache has a wider row than its keys.
+        const Value keys = op.in(1).row_slice(b.k_row, b.visible(i)).column_slice(0, core.key_width);
+        attend_online<Scalar>(
+            t, heads(op.in(0), core.key_width), t[keys], t[keys.column_slice(0, core.latent_width)],
+            static_cast<Scalar>(core.scale), [&](Eigen::Index) { return Eigen::Index{keys.rows}; },
+            heads(op.out(0), core.latent_width), heads(op.out(1), 1));
+      }
     }
 }
 

@@ -42,10 +42,13 @@ struct DecodeCore {
   std::int64_t context = 0;            // cached rows that each query row attends to on this rank, summed over the rows
   std::int64_t cache_rows = 0;         // rows streamed from memory: sequences share nothing, drafts share their sequence's
   std::int64_t blocks = 0;
+  std::int32_t repeats = 1;            // the blocks stand for as many sequences of equal length, whose query and cached rows
+  std::int32_t q_stride = 0;           // lie so far apart
+  std::int64_t k_stride = 0;
   double scale = 0;                    // of the scores: that of the expanded form
   static constexpr bool kPaddingFree = true;
 };
-static_assert(sizeof(DecodeCore) == 4 * sizeof(std::int64_t) + 2 * sizeof(std::int32_t) + sizeof(double));
+static_assert(sizeof(DecodeCore) == 5 * sizeof(std::int64_t) + 4 * sizeof(std::int32_t) + sizeof(double));
 // q [b, heads * 576] against cache [rows, 576] (or int8 latent and 16-bit rope key side by side: 640 byte columns)
 // -> out [b, heads * 512], lse [b, heads]. blocks: which cached rows each query sees, `context` pairs in all; costs do not
 // need them.

@@ -52,14 +52,15 @@ Work per_head_work(const OperatorView& v) {
   const Value &x = v.in(0), &w = v.in(1);
   if (x.rows == 0) return {.launches = 0};
   const int heads = v.params<PerHead>().heads;
+  const std::int64_t elements = std::int64_t{x.rows} * heads * w.rows;   // of x, as far as they count
   return {.family = family(Kernel::kGemm16),
           .matrix_type = MatrixType::k16Bit,
-          .matrix = Flops(2 * x.elements() * (w.columns / heads)),
-          .read = x.bytes() + w.bytes(),
+          .matrix = Flops(2 * elements * (w.columns / heads)),
+          .read = Bytes(elements * bits(x.dtype) / 8) + w.bytes(),
           .written = v.out().bytes(),
           .m = x.rows,
           .n = w.columns / heads,
-          .k = x.columns / heads,
+          .k = w.rows,
           .groups = heads,
           .bytes_a = element_bytes(x.dtype),
           .bytes_b = element_bytes(w.dtype)};
@@ -89,9 +90,9 @@ Work grouped_work(const OperatorView& v) {
           .bytes_b = element_bytes(w.dtype)};
 }
 
+// Quantised operands hold the numbers that their integers and scales stand for: dequantising is done already.
 template <class Scalar>
 void multiply(const OperatorView& op, Tensors<Scalar>& t) {
-  check(bits(op.in(1).dtype) >= 16, "the calculator multiplies no quantised weights yet");
   t.multiply(t[op.out()], t[op.in(0)], t[op.in(1)]);
 }
 
@@ -103,21 +104,50 @@ void multiply_per_head(const OperatorView& op, Tensors<Scalar>& t) {
   const auto x = t[op.in(0)];
   auto y = t[op.out()];
   const auto& w = t.whole(op.in(1));
-  const Eigen::Index k = x.cols() / heads, n = y.cols() / heads;
+  const Eigen::Index stride = x.cols() / heads, k = op.in(1).rows, n = y.cols() / heads;
   const bool transposed = op.in(1).columns != w.cols();
   for (Eigen::Index h = 0; h < heads; ++h) {
     auto out = y.middleCols(h * n, n);
-    if (transposed) t.multiply(out, x.middleCols(h * k, k), w.middleCols(h * k, k).transpose());
-    else t.multiply(out, x.middleCols(h * k, k), w.middleCols(h * n, n));
+    if (transposed) t.multiply(out, x.middleCols(h * stride, k), w.middleCols(h * k, k).transpose());
+    else t.multiply(out, x.middleCols(h * stride, k), w.middleCols(h * n, n));
   }
 }
 
+// Expert by expert over the rows that were dealt to it, wherever they lie.
+template <class Scalar>
+void multiply_grouped(const OperatorView& op, Tensors<Scalar>& t) {
+  using Matrix = typename Tensors<Scalar>::Matrix;
+  const auto* deals = t.deals(op.in(0));
+  check(deals != nullptr, "a grouped linear layer needs routed rows");
+  const auto x = t.real(op.in(0)), w = t[op.in(1)];
+  auto y = t.follow(op.out(), op.in(0));
+  const TensorSlice& held = op.slice(op.in(1));
+  const Eigen::Index k = x.cols(), experts = held.experts;
+  std::vector<std::vector<Eigen::Index>> rows_of(static_cast<std::size_t>(experts));
+  for (std::size_t r = 0; r < deals->size(); ++r) {
+    const std::int32_t expert = (*deals)[r].bin - held.first_expert;
+    check(expert >= 0 && expert < experts, "a routed row came to a rank that does not hold its expert");
+    rows_of[static_cast<std::size_t>(expert)].push_back(static_cast<Eigen::Index>(r));
+  }
+  Matrix in, out;
+  for (Eigen::Index e = 0; e < experts; ++e) {
+    const auto& rows = rows_of[static_cast<std::size_t>(e)];
+    if (rows.empty()) continue;
+    in.resize(static_cast<Eigen::Index>(rows.size()), k);
+    out.resize(in.rows(), y.cols());
+    for (std::size_t i = 0; i < rows.size(); ++i) in.row(static_cast<Eigen::Index>(i)) = x.row(rows[i]);
+    t.multiply(out, in, w.middleRows(e * k, k));
+    for (std::size_t i = 0; i < rows.size(); ++i) y.row(rows[i]) = out.row(static_cast<Eigen::Index>(i));
+  }
+}
+
+constexpr Compute kGroupedMath{multiply_grouped<double>, multiply_grouped<float>};
 constexpr Compute kLinearMath{multiply<double>, multiply<float>};
 constexpr Compute kPerHeadMath{multiply_per_head<double>, multiply_per_head<float>};
 
 constexpr OperatorType kLinear{"linear", linear_work, Primitive::kNone, kLinearMath};
 constexpr OperatorType kPerHeadLinear{"per_head_linear", per_head_work, Primitive::kNone, kPerHeadMath};
-constexpr OperatorType kGroupedLinear{"grouped_linear", grouped_work};
+constexpr OperatorType kGroupedLinear{"grouped_linear", grouped_work, Primitive::kNone, kGroupedMath};
 
 // Exact squaring instead of libm's pow, whose last bits differ between processors.
 double power(double base, std::int64_t exponent) {
@@ -145,7 +175,7 @@ void linear_into(ProgramBuilder& p, const char* label, Value x, Value w, Value y
 }
 
 Value per_head_linear(ProgramBuilder& p, const char* label, Value x, Value w, int heads) {
-  check(x.columns == w.rows * heads && w.columns % heads == 0, "per-head widths do not fit together");
+  check(x.columns % heads == 0 && x.columns >= w.rows * heads && w.columns % heads == 0, "per-head widths do not fit together");
   const Value y = p.activation(x.dtype, x.rows, w.columns);
   p.apply(kPerHeadLinear, label, PerHead{heads}, {x, w}, {y});
   return y;

@@ -12,7 +12,7 @@ Value linear(ProgramBuilder& p, const char* label, Value x, Value w, Dtype out =
 void linear_into(ProgramBuilder& p, const char* label, Value x, Value w, Value y);
 
 // A batch of per-head products: x [m, heads * k] and w [k, heads * n] with the heads side by side -> [m, heads * n].
-// 2 m heads k n FLOP. Used for W_UK and W_UV of absorbed MLA.
+// 2 m heads k n FLOP. Used for W_UK and W_UV of absorbed MLA. Heads of x may be wider than k: their first k columns count.
 Value per_head_linear(ProgramBuilder& p, const char* label, Value x, Value w, int heads);
 
 // Routed copies as the router of `tokens` tokens deals them out with uniform routing.

@@ -2,15 +2,16 @@
 // norms, q_b, rope, q W_UK and the cache write in one kernel; weights streamed once. At most 1024 tokens.
 #pragma once
 
-#include "sim/program.h"
+#include "workloads/operators/elementwise.h"
 
 namespace ascendsim {
 
 struct MlaPrologWeights {
   Value input_norm, qkv_a, q_norm, kv_norm, q_b, w_uk;
 };
-// x [b, hidden] -> absorbed queries [b, heads * (latent + rope)]; `cache_rows` receive this rank's new rows.
-Value mla_prolog(ProgramBuilder& p, const char* label, Value x, const MlaPrologWeights& w, Value cache_rows, int heads,
-                 std::int64_t latent_width, std::int64_t rope_width);
+// x [b, hidden] -> absorbed queries [b, heads * (latent + rope)] of type `out`; rows of the latent go to the cache. int8 inputs
+// of qkv_a and q_b are quantised with static scales.
+Value mla_prolog(ProgramBuilder& p, const char* label, Value x, const MlaPrologWeights& w, Value positions, Value cache,
+                 Moves writes, int heads, std::int64_t latent_width, std::int64_t rope_width, Dtype out);
 
 }  // namespace ascendsim

@@ -1,0 +1,82 @@
+// What several operators do to rows in the calculator. Internal to operators/.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "sim/tensors.h"
+#include "workloads/operators/elementwise.h"
+
+namespace ascendsim {
+
+constexpr double kNormEpsilon = 1e-6;     // rms_norm_eps of DeepSeek-V3's config.json
+constexpr double kRopeBase = 10000;       // rope_theta, likewise
+constexpr double kInt8Steps = 127;
+
+// y = x / sqrt(mean(x^2) + epsilon) * w, row by row.
+template <class Scalar, class In, class Weight, class Out>
+void norm_rows(const In& x, const Weight& w, Out&& y) {
+  for (Eigen::Index r = 0; r < x.rows(); ++r) {
+    const Scalar mean = x.row(r).squaredNorm() / static_cast<Scalar>(x.cols());
+    y.row(r) = x.row(r).cwiseProduct(w.row(0)) / std::sqrt(mean + static_cast<Scalar>(kNormEpsilon));
+  }
+}
+
+// Columns 2i and 2i+1 as a complex number, turned by position * base^(-2i / width).
+template <class Scalar, class Positions, class Columns>
+void rotate_pairs(const Positions& positions, Columns&& x) {
+  for (Eigen::Index i = 0; i + 1 < x.cols(); i += 2) {
+    const double frequency = std::pow(kRopeBase, -static_cast<double>(i) / static_cast<double>(x.cols()));
+    for (Eigen::Index r = 0; r < x.rows(); ++r) {
+      const double angle = static_cast<double>(positions(r, 0)) * frequency;
+      const auto c = static_cast<Scalar>(std::cos(angle)), s = static_cast<Scalar>(std::sin(angle));
+      const Scalar even = x(r, i), odd = x(r, i + 1);
+      x(r, i) = even * c - odd * s;
+      x(r, i + 1) = even * s + odd * c;
+    }
+  }
+}
+
+// int8 activations hold the numbers that their integers and scales stand for; without a calibration (fp64, fp16, ...) nothing
+// is quantised. One scale a row, from its largest element:
+template <class Scalar, class Rows>
+void quantise_rows(const Tensors<Scalar>& t, Rows&& x) {
+  if (t.calibration() == nullptr || x.cols() == 0) return;
+  for (Eigen::Index r = 0; r < x.rows(); ++r) {
+    const Scalar scale = x.row(r).cwiseAbs().maxCoeff() / static_cast<Scalar>(kInt8Steps);
+    if (scale > 0) x.row(r) = (x.row(r) / scale).array().round() * scale;
+  }
+}
+
+// One scale for all, known from calibration; what lies beyond its range is cut off. tensor: counts those of one operator.
+template <class Scalar, class Rows>
+void quantise_static(const Tensors<Scalar>& t, const OperatorView& op, int tensor, Rows&& x) {
+  if (t.calibration() == nullptr || x.size() == 0) return;
+  const auto scale =
+      static_cast<Scalar>(t.calibration()->scale(op, tensor, static_cast<double>(x.cwiseAbs().maxCoeff())));
+  if (scale <= 0) return;
+  const auto steps = static_cast<Scalar>(kInt8Steps);
+  x = ((x / scale).array().round().cwiseMax(-steps).cwiseMin(steps) * scale).matrix();
+}
+
+template <class Scalar>
+void move_rows(std::span<const RowMove> moves, const typename Tensors<Scalar>::View& from, typename Tensors<Scalar>::View to) {
+  for (const RowMove& m : moves)
+    for (std::int32_t i = 0; i < m.repeats; ++i)
+      to.middleRows(m.to + i * m.to_stride, m.rows) = from.middleRows(m.from + i * m.from_stride, m.rows);
+}
+
+// Rows [latent | rope key] into a cache. An int8 cache has the latent in its first bytes, then the 16-bit rope key, which
+// takes twice its columns. tensor: as above.
+template <class Scalar>
+void store_latent(Tensors<Scalar>& t, const OperatorView& op, int tensor, const typename Tensors<Scalar>::Matrix& rows,
+                  Eigen::Index latent_width, const Value& cache, std::span<const RowMove> moves) {
+  using Matrix = typename Tensors<Scalar>::Matrix;
+  Matrix stored = Matrix::Zero(rows.rows(), cache.columns);
+  stored.leftCols(rows.cols()) = rows;
+  if (cache.dtype == Dtype::kInt8) quantise_static(t, op, tensor, stored.leftCols(latent_width));
+  using View = typename Tensors<Scalar>::View;
+  move_rows<Scalar>(moves, View(stored.data(), stored.rows(), stored.cols(), Eigen::OuterStride<>(stored.cols())), t[cache]);
+}
+
+}  // namespace ascendsim
