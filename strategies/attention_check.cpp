@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <cstring>
 #include <limits>
 #include <mutex>
@@ -30,11 +31,11 @@ struct DenseAttention {
 namespace {
 
 Matrix global_part(const AttentionCase& c, BufferKind kind, const char* key, std::int64_t first, std::int64_t rows,
-                   std::int64_t columns, bool round) {
+                   std::int64_t columns, bool round, std::int32_t fan_in = 0) {
   Matrix m(rows, columns);
   for (std::int64_t r = 0; r < rows; ++r)
     for (std::int64_t col = 0; col < columns; ++col) {
-      const double x = hashed_element({.key = key}, kind, first + r, col, 0);
+      const double x = hashed_element({.key = key, .fan_in = fan_in}, kind, first + r, col, 0);
       m(r, col) = round ? rounded(x, c.input) : x;
     }
   return m;
@@ -62,16 +63,43 @@ void dense_head(const Matrix& q, const Matrix& k, const Matrix& v, std::int64_t 
   }
 }
 
+// Rows of the latent divided by their root mean square, times the norm's weight (RMSNorm, rms_norm_eps 1e-6).
+void normalise(Eigen::Ref<Matrix> latent, const Matrix& weight) {
+  for (Eigen::Index r = 0; r < latent.rows(); ++r) {
+    const double rms = std::sqrt(latent.row(r).array().square().mean() + 1e-6);
+    latent.row(r).array() *= weight.row(0).array() / rms;
+  }
+}
+
+// Columns in pairs (x, y) as x + iy: pair j of the row at position t turns by t theta^(-j / pairs), theta 10000 (rotary
+// embedding, Su et al. 2021; interleaved pairs as in DeepSeek-V3's inference/model.py).
+void rotate(Eigen::Ref<Matrix> columns, std::int64_t first_position) {
+  const Eigen::Index pairs = columns.cols() / 2;
+  for (Eigen::Index j = 0; j < pairs; ++j) {
+    const double turn = std::exp(-std::log(10000.0) * static_cast<double>(j) / static_cast<double>(pairs));
+    for (Eigen::Index r = 0; r < columns.rows(); ++r) {
+      const std::complex<double> z = std::complex<double>(columns(r, 2 * j), columns(r, 2 * j + 1)) *
+                                     std::polar(1.0, static_cast<double>(first_position + r) * turn);
+      columns(r, 2 * j) = z.real();
+      columns(r, 2 * j + 1) = z.imag();
+    }
+  }
+}
+
 DenseAttention dense_attention(const AttentionCase& c, bool decode, bool round) {
   DenseAttention dense;
   const Matrix w_uk = global_part(c, BufferKind::kWeight, "w_uk", 0, c.kv_rank, c.heads * c.nope, round);
   const Matrix w_uv = global_part(c, BufferKind::kWeight, "w_uv", 0, c.kv_rank, c.heads * c.value, round);
+  const Matrix norm = global_part(c, BufferKind::kWeight, "kv_a_layernorm", 0, 1, c.kv_rank, round, 1);
   for (std::size_t s = 0; s < c.tokens.size(); ++s) {
     const std::int64_t tokens = c.total(s), first = decode ? tokens - 1 : c.history_of(s), rows = tokens - first;
     const std::int32_t base = global_row(static_cast<std::int32_t>(s), 0);
-    const Matrix latent = global_part(c, BufferKind::kInput, "latent", base, tokens, c.latent_width(), round);
+    Matrix latent = global_part(c, BufferKind::kInput, "latent", base, tokens, c.latent_width(), round);
+    normalise(latent.leftCols(c.kv_rank), norm);
+    rotate(latent.rightCols(c.rope), 0);
     const Matrix q_nope = global_part(c, BufferKind::kInput, "q_nope", base + first, rows, c.heads * c.nope, round);
-    const Matrix q_rope = global_part(c, BufferKind::kInput, "q_rope", base + first, rows, c.heads * c.rope, round);
+    Matrix q_rope = global_part(c, BufferKind::kInput, "q_rope", base + first, rows, c.heads * c.rope, round);
+    for (std::int64_t h = 0; h < c.heads; ++h) rotate(q_rope.middleCols(h * c.rope, c.rope), first);
     Matrix out(rows, c.heads * c.value), lse(rows, c.heads), q(rows, c.key_width()), k(tokens, c.key_width());
     for (std::int64_t h = 0; h < c.heads; ++h) {
       q << q_nope.middleCols(h * c.nope, c.nope), q_rope.middleCols(h * c.rope, c.rope);

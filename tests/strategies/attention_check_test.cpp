@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>  // needs the macros of the line above
 
+#include <numeric>
 #include <string_view>
 
 #include "sim/check.h"
@@ -356,12 +357,40 @@ TEST(Mutations, SwappedChunksAreCaught) {
     });
 }
 
+// Rows count from 0 on every rank, as if each had a sequence of its own.
+TEST(Mutations, ForgottenPositionsAreCaught) {
+  for (const AttentionStrategy& s : attention_strategies())
+    for (const Partition partition : {Partition::kContiguous, Partition::kZigzag, Partition::kRoundRobin}) {
+      AttentionCase c = busy(s);
+      c.partition = partition;
+      expect_wrong_numbers(s.name, c, [](std::vector<RankAttention>& ranks) {
+        int lists = 0;
+        for (RankAttention& r : ranks)
+          for (const TensorSlice& slice : r.program.slices) {
+            if (std::string_view(slice.key) != "positions") continue;
+            ++lists;
+            std::vector<std::int32_t>& rows = r.program.rows[slice.row_list - 1];
+            std::iota(rows.begin(), rows.end(), 0);
+          }
+        EXPECT_GE(lists, 2 * static_cast<int>(ranks.size()));   // of queries and of keys
+      });
+    }
+}
+
+// A latent that is used as it comes from the projection, and queries that are not rotated.
+TEST(Mutations, SkippedNormOrRotationIsCaught) {
+  for (const AttentionStrategy& s : attention_strategies()) {
+    expect_refused(s.name, busy(s), on("kv_norm_rope", kSkip), "with a value that nothing has written");
+    expect_wrong_numbers(s.name, busy(s), on("q_rope", kSkip));
+  }
+}
+
 TEST(Mutations, WrongShardsAreCaught) {
   for (const AttentionStrategy& s : attention_strategies())
-    for (const std::string_view key : {"w_uk", "w_uv"})
+    for (const std::string_view key : {"w_uk", "w_uv", "kv_a_layernorm"})
       expect_wrong_numbers(s.name, small(1, 2, {200}, s.fp16_only != nullptr || s.decode ? 2 : 1), [=](std::vector<RankAttention>& ranks) {
         for (TensorSlice& slice : ranks[1].program.slices)
-          if (slice.key == key) slice.column = 0;
+          if (slice.key == key) slice.column = slice.column == 0 ? 1 : 0;
       });
 }
 

@@ -43,18 +43,32 @@ Runs cached_tokens(const AttentionCase& c) {
   return laid_out(std::move(runs));
 }
 
-Value CaseRank::latent(std::span<const Run> runs) {
-  return p.input(c.input, c.latent_width(), {.key = "latent"}, global_rows(runs));
+Value CaseRank::positions(std::span<const Run> runs) {
+  std::vector<std::int32_t> out;
+  for (const Run& r : runs)
+    for (std::int32_t i = 0; i < r.rows; ++i) out.push_back(r.first + i * r.stride);
+  return p.input(Dtype::kInt32, 1, {.key = "positions"}, std::move(out));
 }
 
-Value CaseRank::query_part(const char* key, std::int64_t width, std::span<const Run> runs) {
-  return p.input(c.input, c.local_heads() * width, {.key = key, .column = static_cast<std::int32_t>(first_head * width)},
-                 global_rows(runs));
+Value CaseRank::latent(std::span<const Run> runs) {
+  if (!norm_) norm_ = p.weight(c.input, 1, c.kv_rank, {.key = "kv_a_layernorm", .fan_in = 1});
+  const Value raw = p.input(c.input, c.latent_width(), {.key = "latent"}, global_rows(runs));
+  return kv_norm_rope(p, "kv_norm_rope", raw, *norm_, positions(runs));
+}
+
+CaseRank::QueryParts CaseRank::query_parts(std::span<const Run> runs) {
+  const auto part = [&](const char* key, std::int64_t width) {
+    return p.input(c.input, c.local_heads() * width, {.key = key, .column = static_cast<std::int32_t>(first_head * width)},
+                   global_rows(runs));
+  };
+  const QueryParts parts{part("q_nope", c.nope), part("q_rope", c.rope)};
+  rope(p, "q_rope", parts.rope, positions(runs), static_cast<int>(c.local_heads()), static_cast<int>(c.rope));
+  return parts;
 }
 
 Value CaseRank::queries(std::span<const Run> runs) {
-  const Value nope = query_part("q_nope", c.nope, runs), rope = query_part("q_rope", c.rope, runs);
-  return concat_heads(p, "q_concat", nope, rope, static_cast<int>(c.local_heads()));
+  const QueryParts parts = query_parts(runs);
+  return concat_heads(p, "q_concat", parts.nope, parts.rope, static_cast<int>(c.local_heads()));
 }
 
 Value CaseRank::w_uk() {

@@ -89,7 +89,10 @@ struct CaseRank {
   }
   [[nodiscard]] std::int64_t shard() const { return cp * c.dcp + dcp; }   // of cached sequences
   [[nodiscard]] Value latent(std::span<const Run> runs);            // ready for the cache: normed and rotated
-  [[nodiscard]] Value query_part(const char* key, std::int64_t width, std::span<const Run> runs);
+  struct QueryParts {
+    Value nope, rope;
+  };
+  [[nodiscard]] QueryParts query_parts(std::span<const Run> runs);  // rotated
   [[nodiscard]] Value queries(std::span<const Run> runs);           // expanded: [rows, heads * (nope + rope)]
   [[nodiscard]] Value w_uk();
   [[nodiscard]] Value w_uv();
@@ -109,7 +112,8 @@ struct CaseRank {
 
  private:
   [[nodiscard]] Value expansion_weight(const char* key, std::int64_t width);
-  std::optional<Value> w_uk_, w_uv_;
+  [[nodiscard]] Value positions(std::span<const Run> runs);
+  std::optional<Value> w_uk_, w_uv_, norm_;
 };
 
 RankAttention point_to_point_ring(const AttentionCase& c, std::int64_t rank);

@@ -30,8 +30,8 @@ RankAttention sharded_decode(const AttentionCase& c, std::int64_t rank, Placed p
   const Runs queries = last_tokens(c);
   const int heads = static_cast<int>(c.local_heads());
   const Value w_uk = at.w_uk().reshaped(c.nope, heads * c.kv_rank);
-  const Value absorbed = per_head_linear(p, "q_absorb", at.query_part("q_nope", c.nope, queries), w_uk, heads);
-  Value q = concat_heads(p, "q_concat", absorbed, at.query_part("q_rope", c.rope, queries), heads);
+  const CaseRank::QueryParts parts = at.query_parts(queries);
+  Value q = concat_heads(p, "q_concat", per_head_linear(p, "q_absorb", parts.nope, w_uk, heads), parts.rope, heads);
   q = p.all_gather("q_gather", q, at.group(CaseGroup::kDcp), Axis::kColumns);
 
   const Value cache = at.latent(cached);
