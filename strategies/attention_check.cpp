@@ -234,7 +234,9 @@ struct DenseReferences::Entries {
     std::once_flag once;
     DenseAttention dense;
     [[nodiscard]] bool answers(const AttentionCase& other, bool other_decode, bool other_round) const {
-      const auto shape = [](const AttentionCase& x) { return std::tie(x.heads, x.nope, x.rope, x.value, x.kv_rank, x.tokens, x.history); };
+      const auto shape = [](const AttentionCase& x) {
+        return std::tie(x.heads, x.nope, x.rope, x.value, x.kv_rank, x.tokens, x.history);
+      };
       return decode == other_decode && round == other_round && (!round || c.input == other.input) && shape(c) == shape(other);
     }
   };
@@ -329,7 +331,8 @@ std::int64_t memory_estimate(const AttentionCase& c, bool decode) {
   const std::int64_t latents = 2 * c.latent_width() * (decode ? c.tp / c.dcp : c.tp * (1 + c.cp));
   const std::int64_t expanded = decode ? 0 : c.heads * (c.nope + c.key_width() + c.value) * (c.cp + 2);
   // Parts and whole of a query, absorbed and gathered ones in decode; a result a call, and their sum.
-  const std::int64_t asked = decode ? 8 * c.heads * c.latent_width() * c.shards() : c.heads * (3 * c.key_width() + c.value * (c.cp + 4));
+  const std::int64_t asked = decode ? 8 * c.heads * c.latent_width() * c.shards()
+                                    : c.heads * (3 * c.key_width() + c.value * (c.cp + 4));
   const std::int64_t reference = keys * (2 * c.latent_width() + c.key_width() + c.value) + 256 * keys +
                                  queries * c.heads * (2 * c.key_width() + c.value);
   const std::int64_t weights = (1 + c.cp) * c.kv_rank * c.heads * (c.nope + c.value);

@@ -143,7 +143,8 @@ class Reader {
              {"tp", options_.tp}, {"sp", options_.sp}, {"dcp", options_.dcp}}};
   }
   // The degree under one of the words that the strategy's engine has for it.
-  [[nodiscard]] std::optional<std::int64_t> degree(const AttentionStrategy& s, std::initializer_list<std::string_view> names) const {
+  [[nodiscard]] std::optional<std::int64_t> degree(const AttentionStrategy& s,
+                                                   std::initializer_list<std::string_view> names) const {
     for (const Word& w : words())
       if (w.value && std::ranges::find(names, w.name) != names.end() && std::ranges::find(s.words, w.name) != s.words.end())
         return *w.value;
@@ -196,7 +197,8 @@ class Reader {
     std::vector<BrokenRule> broken = c.strategy->broken_rules(c.shape);
     for (std::size_t s = 0; s < c.shape.tokens.size(); ++s)
       if (c.shape.total(s) >= kMostPositions)
-        broken.push_back({fmt::format("a sequence of {} tokens is too long: fewer than {} are possible", c.shape.total(s), kMostPositions)});
+        broken.push_back({fmt::format("a sequence of {} tokens is too long: fewer than {} are possible", c.shape.total(s),
+                                      kMostPositions)});
     for (const BrokenRule& rule : broken) {
       const std::string message = fmt::format("{}: {}", c.strategy->name, rule.what);
       if (std::ranges::find(said_, message) != said_.end()) continue;
@@ -262,7 +264,8 @@ std::string calculate(std::vector<Calculation>& cases, const RingOptions& option
   const auto s = [](auto count) { return count == 1 ? "" : "s"; };
   return fmt::format("{} case{} in {:.1f} s, the reference{} in {:.1f} s, on {} thread{}; each in program order and, where "
                      "ranks have several streams, in {} random order{} of them\n",
-                     cases.size(), s(cases.size()), time, s(cases.size()), reference_time, threads, s(threads), orders, s(orders));
+                     cases.size(), s(cases.size()), time, s(cases.size()), reference_time, threads, s(threads), orders,
+                     s(orders));
 }
 
 Cell error_cell(double e) { return {fmt::format("{:.1e}", e), fmt::format("{}", e)}; }
@@ -277,11 +280,13 @@ Table table_of(const std::vector<Calculation>& cases) {
            {"dtype", "dtype"},
            {"lse", "lse_dtype"}, {"max error", "max_abs_error", true}, {"relative", "max_relative_error", true},
            {"lse error", "max_lse_error", true}, {"FLOPs", "flops_performed", true}, {"charged", "flops_charged", true},
-           {"bytes", "bytes_moved", true}, {"charged", "bytes_charged", true}, {"orders", "orders", true}, {"verdict", "verdict"}},
+           {"bytes", "bytes_moved", true}, {"charged", "bytes_charged", true}, {"orders", "orders", true},
+           {"verdict", "verdict"}},
           {}};
   for (const Calculation& c : cases) {
     const AttentionReport& r = c.report;
-    t.rows.push_back({c.strategy->name, c.partition(), count_cell(c.shape.cp), count_cell(c.shape.tp), count_cell(c.shape.dcp), to_text(c.type),
+    t.rows.push_back({c.strategy->name, c.partition(), count_cell(c.shape.cp), count_cell(c.shape.tp),
+                      count_cell(c.shape.dcp), to_text(c.type),
                       to_text(c.shape.lse), error_cell(r.error.out), error_cell(r.error.relative), error_cell(r.error.lse),
                       count_cell(r.flops_performed), count_cell(r.flops_charged), count_cell(r.bytes_moved),
                       count_cell(r.bytes_charged), count_cell(r.orders), verdict(r)});

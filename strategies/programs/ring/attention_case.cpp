@@ -26,15 +26,6 @@ std::vector<GroupKind> attention_groups(const AttentionCase& c) {
   return kinds;
 }
 
-Runs new_tokens(const AttentionCase& c) {
-  Runs runs;
-  for (std::size_t s = 0; s < c.tokens.size(); ++s)
-    runs.push_back({.sequence = static_cast<std::int32_t>(s),
-                    .first = static_cast<std::int32_t>(c.history_of(s)),
-                    .rows = static_cast<std::int32_t>(c.tokens[s])});
-  return laid_out(std::move(runs));
-}
-
 Runs cached_tokens(const AttentionCase& c) {
   Runs runs;
   for (std::size_t s = 0; s < c.tokens.size(); ++s)
@@ -127,7 +118,8 @@ namespace {
 
 constexpr const char* kContextPage = "MindIE documentation, Context Parallelism";
 constexpr const char* kSequencePage = "MindIE documentation, Sequence Parallelism";
-constexpr const char* kMindieCache = "MindIE documentation, Prefix Cache and SplitFuse: a hit counts in whole blocks; SplitFuse excludes SP and CP";
+constexpr const char* kMindieCache =
+    "MindIE documentation, Prefix Cache and SplitFuse: a hit counts in whole blocks; SplitFuse excludes SP and CP";
 constexpr const char* kVllmGuide = "vLLM-Ascend v0.15.0rc1, docs/source/developer_guide/feature_guide/context_parallel.md";
 constexpr const char* kVllmTp = "vLLM-Ascend v0.15.0rc1: tp % dcp == 0, DCP groups are parts of the TP group";
 
@@ -212,9 +204,10 @@ Rules vllm_decode_rules(const AttentionCase& c) {
 }
 
 const AttentionStrategy kStrategies[] = {
-    {"ring", "point-to-point ring of keys and values, double-buffered, over cp ranks; heads over tp", {"ranks", "tp"}, false, true,
-     Dtype::kFp32, nullptr, point_to_point_ring, ring_rules},
-    {"tp", "heads over tp ranks, every rank has all tokens", {"tp"}, false, false, Dtype::kFp32, nullptr, head_parallel, tp_rules},
+    {"ring", "point-to-point ring of keys and values, double-buffered, over cp ranks; heads over tp", {"ranks", "tp"}, false,
+     true, Dtype::kFp32, nullptr, point_to_point_ring, ring_rules},
+    {"tp", "heads over tp ranks, every rank has all tokens", {"tp"}, false, false, Dtype::kFp32, nullptr, head_parallel,
+     tp_rules},
     {"mindie-cp", "MindIE context parallelism: latent gathered once, zigzag chunks, calls in ring order", {"cp", "sp", "tp"},
      false, false, Dtype::kFp32, kContextPage, mindie_context_parallel, mindie_prefill_rules},
     {"vllm-pcp", "vLLM-Ascend prefill context parallelism: latent gathered, head and tail, masked and unmasked keys apart",

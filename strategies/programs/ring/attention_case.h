@@ -41,8 +41,7 @@ struct AttentionCase {
 
 enum class CaseGroup : std::uint8_t { kTp, kCp, kDcp, kWorld };
 std::vector<GroupKind> attention_groups(const AttentionCase& c);
-// The tokens whose queries a prefill computes, and the keys they may see, laid out sequence by sequence.
-Runs new_tokens(const AttentionCase& c);
+// All of the history, laid out sequence by sequence.
 Runs cached_tokens(const AttentionCase& c);
 
 // One rank's program and where its result lies: rows of `runs`, heads [first_head, first_head + local heads).

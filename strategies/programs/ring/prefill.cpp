@@ -65,7 +65,8 @@ struct GatheredPrefill {
     for (std::int64_t shard = 0; shard < c.shards(); ++shard) {
       Runs& share = shares[static_cast<std::size_t>(shard)];
       for (std::size_t s = 0; s < c.tokens.size(); ++s)
-        for (const Run& r : interleaved_runs(static_cast<std::int32_t>(s), c.history_of(s), c.shards(), turn, shard)) share.push_back(r);
+        for (const Run& r : interleaved_runs(static_cast<std::int32_t>(s), c.history_of(s), c.shards(), turn, shard))
+          share.push_back(r);
       share = laid_out(std::move(share));
     }
     history = at.expand(at.gather_shards(shares, cached, history_groups));
