@@ -18,17 +18,21 @@ namespace ascendsim {
 namespace {
 
 constexpr std::int64_t kMostTokens = 1 << 24, kMostRequests = 1 << 20, kMostServers = 4096, kMostRows = 1 << 20;
-constexpr std::int64_t kMostRingRanks = 1024, kMostRingTokens = (1 << 20) - 1, kMostRingHeads = 1024;
+constexpr std::int64_t kMostRingRanks = 1024, kMostRingTokens = (1 << 20) - 1, kMostRingHeads = 1024,
+                       kMostRingOrders = 1000;
+constexpr std::size_t kMostRingSequences = 1024;
 constexpr std::string_view kEnvironment[] = {"NPU_MEMORY_FRACTION", "MINDIE_ASYNC_SCHEDULING_ENABLE"};
 
 // Options as they were written. Everything is text here, so that every mistake gets a message of ours.
 struct Written {
   std::vector<std::string> words, env, set;
   std::string hardware, servers, die, model, quantisation, role, input, output, batch, top, format, output_file;
-  std::string config, scale, seed, strategy, partition, cp, tp, tokens, heads, interleave, dtype, lse_dtype;
+  std::string config, scale, seed, strategy, partition, ranks, cp, pcp, tp, sp, dcp, tokens, history, heads, interleave, dtype, lse_dtype, orders,
+      threads;
   std::string prefix_hit, acceptance, engine_version, from, only_case;
   std::string prefill, decode, prefill_hardware, decode_hardware, prefill_servers, decode_servers;
-  bool all = false, layer = false, json = false, strict = false, verbose = false, print_config = false, schema = false, help = false,
+  bool all = false, what_if = false, layer = false;
+  bool json = false, strict = false, verbose = false, print_config = false, schema = false, help = false,
        version = false, explain = false;
 };
 
@@ -91,15 +95,25 @@ constexpr OptionSpec kOptions[] = {
     {"--all", "", nullptr, &Written::all, kRingOptions, "all strategies, partitions and number types"},
     {"--partition", "NAME", &Written::partition, nullptr, kRingOptions,
      "of a ring: contiguous, zigzag or round-robin [default: zigzag]"},
-    {"--cp,--ranks,--pcp", "N", &Written::cp, nullptr, kRingOptions, "ranks that share a sequence (also --ranks, --pcp)"},
-    {"--tp,--sp,--dcp", "N", &Written::tp, nullptr, kRingOptions,
-     "ranks that share the heads, and in decode the cache (also --sp, --dcp)"},
-    {"--tokens", "N", &Written::tokens, nullptr, kRingOptions, "length of the sequence [default: 512]; of --layer: of the shortest prompt"},
+    {"--ranks", "N", &Written::ranks, nullptr, kRingOptions, "ring: ranks that share a sequence"},
+    {"--cp", "N", &Written::cp, nullptr, kRingOptions, "MindIE: ranks that share a sequence"},
+    {"--pcp", "N", &Written::pcp, nullptr, kRingOptions, "vLLM-Ascend: ranks that share a sequence"},
+    {"--tp", "N", &Written::tp, nullptr, kRingOptions, "ranks that share the heads"},
+    {"--sp", "N", &Written::sp, nullptr, kRingOptions, "MindIE: of these, how many share cached tokens: all, as with --tp"},
+    {"--dcp", "N", &Written::dcp, nullptr, kRingOptions, "vLLM-Ascend: of these, how many share cached tokens"},
+    {"--tokens", "N,...", &Written::tokens, nullptr, kRingOptions, "length of each sequence [default: 512]; of --layer: of the shortest prompt"},
+    {"--history", "N,...", &Written::history, nullptr, kRingOptions,
+     "cached tokens before those of each sequence [default: 0]"},
     {"--heads", "N", &Written::heads, nullptr, kRingOptions, "attention heads [default: 8]"},
     {"--interleave", "N", &Written::interleave, nullptr, kRingOptions, "tokens a turn of vLLM's cache [default: 128]"},
     {"--dtype", "TYPE", &Written::dtype, nullptr, kRingOptions, "fp64, fp32, fp16 or bf16; of --layer fp64, fp16, bf16 or deployed [default: fp64]"},
     {"--lse-dtype", "TYPE", &Written::lse_dtype, nullptr, kRingOptions,
      "fp32, fp16 or bf16: of the log-sum-exp where it is merged [default: the engine's]"},
+    {"--orders", "N", &Written::orders, nullptr, kRingOptions,
+     "further runs in random legal orders of the streams [default: 2]"},
+    {"--threads", "N", &Written::threads, nullptr, kRingOptions, "cases computed at a time [default: as many as cores]"},
+    {"--what-if", "", nullptr, &Written::what_if, kRingOptions,
+     "compute what the engine refuses: BF16 under MindIE's SP and CP"},
     {"--strict", "", nullptr, &Written::strict, kDeploymentOptions, "warnings count as errors"},
     {"--format", "FORMAT", &Written::format, nullptr, 0, "table, json, md or csv [default: table]"},
     {"--json", "", nullptr, &Written::json, 0, "the same as --format json"},
@@ -238,14 +252,32 @@ class Reader {
     diagnostics_.error("E0004", {}, std::move(message), {}, std::move(help));
   }
 
-  std::optional<std::int64_t> count(const char* name, const std::string& text, std::int64_t most,
-                                    const char* examples) {
+  std::optional<std::int64_t> count(const char* name, const std::string& text, std::int64_t most, const char* examples,
+                                    std::int64_t least = 1) {
     if (text.empty()) return std::nullopt;
     const auto value = parse_token_count(text);
-    if (value && *value >= 1 && *value <= most) return value;
-    wrong(fmt::format("{} must be a whole number from 1 to {}, got '{}'", name, with_commas(most), text),
+    if (value && *value >= least && *value <= most) return value;
+    wrong(fmt::format("{} must be a whole number from {} to {}, got '{}'", name, least, with_commas(most), text),
           fmt::format("for example {}", examples));
     return std::nullopt;
+  }
+
+  // Token counts of sequences, with commas between.
+  std::vector<std::int64_t> counts(const char* name, const std::string& text, std::int64_t least, const char* examples) {
+    std::vector<std::int64_t> out;
+    for (std::size_t at = 0; !text.empty() && at <= text.size();) {
+      const std::size_t comma = std::min(text.find(',', at), text.size());
+      const auto value = parse_token_count(text.substr(at, comma - at));
+      if (!value || *value < least || *value > kMostRingTokens) {
+        wrong(fmt::format("{} must be whole numbers from {} to {} with commas between, got '{}'", name, least,
+                          with_commas(kMostRingTokens), text),
+              fmt::format("for example {}", examples));
+        return {};
+      }
+      out.push_back(*value);
+      at = comma + 1;
+    }
+    return out;
   }
 
   template <class T, std::size_t N>
@@ -271,9 +303,23 @@ class Reader {
     r.partition = written_.partition;
     r.dtype = written_.dtype;
     r.lse_dtype = written_.lse_dtype;
+    r.what_if = written_.what_if;
+    r.ranks = count("--ranks", written_.ranks, kMostRingRanks, "4");
     r.cp = count("--cp", written_.cp, kMostRingRanks, "2");
+    r.pcp = count("--pcp", written_.pcp, kMostRingRanks, "2");
     r.tp = count("--tp", written_.tp, kMostRingRanks, "4");
-    r.tokens = count("--tokens", written_.tokens, kMostRingTokens, "512");
+    r.sp = count("--sp", written_.sp, kMostRingRanks, "4");
+    r.dcp = count("--dcp", written_.dcp, kMostRingRanks, "4");
+    r.tokens = counts("--tokens", written_.tokens, 1, "512 or 512,77");
+    r.history = counts("--history", written_.history, 0, "256 or 256,0");
+    if (r.history.size() > std::max<std::size_t>(r.tokens.size(), 1))
+      wrong(fmt::format("--history names {} sequences, --tokens {}", r.history.size(), std::max<std::size_t>(r.tokens.size(), 1)),
+            "one number for each sequence");
+    if (r.tokens.size() > kMostRingSequences)
+      wrong(fmt::format("--tokens names {} sequences, at most {} are possible", r.tokens.size(), kMostRingSequences),
+            "fewer sequences");
+    r.orders = count("--orders", written_.orders, kMostRingOrders, "2", 0);
+    r.threads = count("--threads", written_.threads, kMostRingRanks, "2");
     r.heads = count("--heads", written_.heads, kMostRingHeads, "8");
     r.interleave = count("--interleave", written_.interleave, kMostRingTokens, "128");
   }

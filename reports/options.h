@@ -15,8 +15,10 @@ namespace ascendsim {
 // Of `ring`. Empty: the strategy's own default.
 struct RingOptions {
   std::string strategy, partition, dtype, lse_dtype;
-  std::optional<std::int64_t> cp, tp, tokens, heads, interleave;
-  bool all = false;
+  std::optional<std::int64_t> ranks, cp, pcp, tp, sp, dcp;   // each engine has its own words
+  std::vector<std::int64_t> tokens, history;                 // of each sequence
+  std::optional<std::int64_t> heads, interleave, orders, threads;
+  bool all = false, what_if = false;
   // Whole layers of a deployment instead.
   bool layer = false;
   std::string config, scale;

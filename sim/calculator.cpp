@@ -41,6 +41,13 @@ void Calculator<Scalar>::run() {
 }
 
 template <class Scalar>
+void Calculator<Scalar>::run(std::uint64_t order) {
+  const Folding folding = unfolded(programs_.size(), kinds_);
+  verify(programs_, folding);
+  drive_streams(programs_, folding, *this, order);
+}
+
+template <class Scalar>
 void Calculator<Scalar>::local(int rank, std::size_t op) {
   const auto r = static_cast<std::size_t>(rank);
   const OperatorView v = programs_[r]->view(op);

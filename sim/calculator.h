@@ -36,7 +36,10 @@ class Calculator {
   Calculator(std::span<const Program* const> programs, std::span<const GroupKind> kinds, NumberFormats formats,
              Calibration* calibration = nullptr);
 
-  void run();
+  void run();                          // every rank in program order
+  // In order number `order` of those that the streams allow (drive_streams). The numbers are the same to the last bit, or a
+  // wait is missing. A calculator runs once.
+  void run(std::uint64_t order);
 
   Tensors<Scalar>& rank(std::size_t r) { return tensors_[r]; }
 

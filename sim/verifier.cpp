@@ -6,21 +6,6 @@
 
 namespace ascendsim {
 
-void report_stuck(std::span<const Program* const> programs, const Folding& folding, std::span<const Arrival> waiting) {
-  std::string text = "the programs of the ranks do not match: ";
-  auto next = waiting.begin();
-  for (int c = 0; c < folding.classes(); ++c) {
-    const int rank = folding.representative[static_cast<std::size_t>(c)];
-    if (next == waiting.end() || next->rank_class != c) text += fmt::format("rank {} has finished; ", rank);
-    for (; next != waiting.end() && next->rank_class == c; ++next) {
-      const Operator& op = programs[static_cast<std::size_t>(c)]->operators[next->op];
-      text += fmt::format("rank {} waits in '{}' (operator {}, layer {}); ", rank, op.label, next->op, op.layer);
-    }
-  }
-  check(false, text);
-  std::abort();
-}
-
 namespace {
 
 class Verifier {

@@ -2,9 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
+#include <cstring>
 #include <limits>
+#include <mutex>
+#include <tuple>
 
 #include "sim/calculator.h"
+#include "sim/drive.h"
 
 namespace ascendsim {
 
@@ -18,17 +23,19 @@ bool emulated(NumberType type) { return type == NumberType::kFp16 || type == Num
 
 struct DenseAttention {
   std::vector<Matrix> out, lse;   // of each sequence: [queries, heads * value], [queries, heads]
-  std::int64_t first_query(std::size_t s, const AttentionCase& c) const { return c.tokens[s] - out[s].rows(); }
+  double largest_lse = 0;
+  double score_bound = 0;         // scale |q| |k| of the longest query and key
+  [[nodiscard]] std::int64_t first_query(std::size_t s, const AttentionCase& c) const { return c.total(s) - out[s].rows(); }
 };
 
 namespace {
 
 Matrix global_part(const AttentionCase& c, BufferKind kind, const char* key, std::int64_t first, std::int64_t rows,
-                   std::int64_t columns, bool round) {
+                   std::int64_t columns, bool round, std::int32_t fan_in = 0) {
   Matrix m(rows, columns);
   for (std::int64_t r = 0; r < rows; ++r)
     for (std::int64_t col = 0; col < columns; ++col) {
-      const double x = hashed_element({.key = key}, kind, first + r, col, 0);
+      const double x = hashed_element({.key = key, .fan_in = fan_in}, kind, first + r, col, 0);
       m(r, col) = round ? rounded(x, c.input) : x;
     }
   return m;
@@ -36,7 +43,7 @@ Matrix global_part(const AttentionCase& c, BufferKind kind, const char* key, std
 
 // softmax(scale Q K^T + causal mask) V and its log-sum-exp, one head, a panel of queries at a time.
 void dense_head(const Matrix& q, const Matrix& k, const Matrix& v, std::int64_t first_query, Eigen::Ref<Matrix> out,
-                Eigen::Ref<Matrix> lse) {
+                Eigen::Ref<Matrix, 0, Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>> lse) {
   constexpr Eigen::Index kPanel = 256;
   const double scale = 1 / std::sqrt(static_cast<double>(k.cols()));
   for (Eigen::Index at = 0; at < q.rows(); at += kPanel) {
@@ -56,27 +63,55 @@ void dense_head(const Matrix& q, const Matrix& k, const Matrix& v, std::int64_t 
   }
 }
 
+// Rows of the latent divided by their root mean square, times the norm's weight (RMSNorm, rms_norm_eps 1e-6).
+void normalise(Eigen::Ref<Matrix> latent, const Matrix& weight) {
+  for (Eigen::Index r = 0; r < latent.rows(); ++r) {
+    const double rms = std::sqrt(latent.row(r).array().square().mean() + 1e-6);
+    latent.row(r).array() *= weight.row(0).array() / rms;
+  }
+}
+
+// Columns in pairs (x, y) as x + iy: pair j of the row at position t turns by t theta^(-j / pairs), theta 10000 (rotary
+// embedding, Su et al. 2021; interleaved pairs as in DeepSeek-V3's inference/model.py).
+void rotate(Eigen::Ref<Matrix> columns, std::int64_t first_position) {
+  const Eigen::Index pairs = columns.cols() / 2;
+  for (Eigen::Index j = 0; j < pairs; ++j) {
+    const double turn = std::exp(-std::log(10000.0) * static_cast<double>(j) / static_cast<double>(pairs));
+    for (Eigen::Index r = 0; r < columns.rows(); ++r) {
+      const std::complex<double> z = std::complex<double>(columns(r, 2 * j), columns(r, 2 * j + 1)) *
+                                     std::polar(1.0, static_cast<double>(first_position + r) * turn);
+      columns(r, 2 * j) = z.real();
+      columns(r, 2 * j + 1) = z.imag();
+    }
+  }
+}
+
 DenseAttention dense_attention(const AttentionCase& c, bool decode, bool round) {
   DenseAttention dense;
   const Matrix w_uk = global_part(c, BufferKind::kWeight, "w_uk", 0, c.kv_rank, c.heads * c.nope, round);
   const Matrix w_uv = global_part(c, BufferKind::kWeight, "w_uv", 0, c.kv_rank, c.heads * c.value, round);
+  const Matrix norm = global_part(c, BufferKind::kWeight, "kv_a_layernorm", 0, 1, c.kv_rank, round, 1);
   for (std::size_t s = 0; s < c.tokens.size(); ++s) {
-    const std::int64_t tokens = c.tokens[s], first = decode ? tokens - 1 : 0, rows = tokens - first;
+    const std::int64_t tokens = c.total(s), first = decode ? tokens - 1 : c.history_of(s), rows = tokens - first;
     const std::int32_t base = global_row(static_cast<std::int32_t>(s), 0);
-    const Matrix latent = global_part(c, BufferKind::kInput, "latent", base, tokens, c.latent_width(), round);
+    Matrix latent = global_part(c, BufferKind::kInput, "latent", base, tokens, c.latent_width(), round);
+    normalise(latent.leftCols(c.kv_rank), norm);
+    rotate(latent.rightCols(c.rope), 0);
     const Matrix q_nope = global_part(c, BufferKind::kInput, "q_nope", base + first, rows, c.heads * c.nope, round);
-    const Matrix q_rope = global_part(c, BufferKind::kInput, "q_rope", base + first, rows, c.heads * c.rope, round);
+    Matrix q_rope = global_part(c, BufferKind::kInput, "q_rope", base + first, rows, c.heads * c.rope, round);
+    for (std::int64_t h = 0; h < c.heads; ++h) rotate(q_rope.middleCols(h * c.rope, c.rope), first);
     Matrix out(rows, c.heads * c.value), lse(rows, c.heads), q(rows, c.key_width()), k(tokens, c.key_width());
     for (std::int64_t h = 0; h < c.heads; ++h) {
       q << q_nope.middleCols(h * c.nope, c.nope), q_rope.middleCols(h * c.rope, c.rope);
       k.leftCols(c.nope).noalias() = latent.leftCols(c.kv_rank) * w_uk.middleCols(h * c.nope, c.nope);
       k.rightCols(c.rope) = latent.rightCols(c.rope);
       const Matrix v = latent.leftCols(c.kv_rank) * w_uv.middleCols(h * c.value, c.value);
-      Matrix head_out(rows, c.value), head_lse(rows, 1);
-      dense_head(q, k, v, first, head_out, head_lse);
-      out.middleCols(h * c.value, c.value) = head_out;
-      lse.col(h) = head_lse;
+      dense_head(q, k, v, first, out.middleCols(h * c.value, c.value), lse.col(h));
+      dense.score_bound = std::max(dense.score_bound, std::sqrt(q.rowwise().squaredNorm().maxCoeff() *
+                                                                k.rowwise().squaredNorm().maxCoeff() /
+                                                                static_cast<double>(c.key_width())));
     }
+    dense.largest_lse = std::max(dense.largest_lse, lse.cwiseAbs().maxCoeff());
     dense.out.push_back(std::move(out));
     dense.lse.push_back(std::move(lse));
   }
@@ -97,7 +132,7 @@ AttentionError compare(const AttentionCase& c, const DenseAttention& dense, cons
     for (std::int32_t i = 0; i < run.rows; ++i) {
       const auto s = static_cast<std::size_t>(run.sequence);
       const std::int64_t position = run.first + std::int64_t{i} * run.stride;
-      if (position >= c.tokens[s]) continue;   // padding
+      if (position >= c.total(s)) continue;   // padding
       const Eigen::Index row = position - dense.first_query(s, c);
       for (Eigen::Index h = 0; h < lse.cols(); ++h)
         raise(error.lse, static_cast<double>(lse(run.row + i, h)) - dense.lse[s](row, r.first_head + h));
@@ -122,27 +157,61 @@ void add_charges(const Program& program, AttentionReport& report) {
   }
 }
 
+// Output and lse of a rank, bit by bit.
+template <class Scalar>
+std::vector<Scalar> numbers_of(const RankAttention& r, Tensors<Scalar>& tensors) {
+  std::vector<Scalar> out;
+  for (const Value& v : {r.out, r.lse}) {
+    const auto view = tensors[v];
+    for (Eigen::Index i = 0; i < view.rows(); ++i)
+      for (Eigen::Index j = 0; j < view.cols(); ++j) out.push_back(view(i, j));
+  }
+  return out;
+}
+
 template <class Scalar>
 AttentionReport calculate(const AttentionCase& c, const std::vector<RankAttention>& ranks, const DenseAttention& dense,
-                          NumberFormats formats) {
+                          NumberFormats formats, int orders) {
   std::vector<const Program*> programs;
   for (const RankAttention& r : ranks) programs.push_back(&r.program);
   const std::vector<GroupKind> groups = attention_groups(c);
-  Calculator<Scalar> calculator(programs, groups, formats);
-  calculator.run();
   AttentionReport report;
-  Ledger ledger;
-  for (std::size_t r = 0; r < ranks.size(); ++r) {
-    report.ranks.push_back(compare(c, dense, ranks[r], calculator.rank(r)));
-    report.error.out = std::max(report.error.out, report.ranks.back().out);
-    report.error.relative = std::max(report.error.relative, report.ranks.back().relative);
-    report.error.lse = std::max(report.error.lse, report.ranks.back().lse);
-    ledger += calculator.rank(r).ledger();
-    add_charges(ranks[r].program, report);
+  report.ranks.resize(ranks.size());
+  if (stream_lines(programs).size() == ranks.size()) orders = 0;   // one stream a rank: nothing to reorder
+  report.orders = orders;
+  const auto compare_all = [&](Calculator<Scalar>& calculator) {
+    for (std::size_t r = 0; r < ranks.size(); ++r) {
+      report.ranks[r] |= compare(c, dense, ranks[r], calculator.rank(r));
+      report.error |= report.ranks[r];
+    }
+  };
+  std::vector<std::vector<Scalar>> numbers;
+  {
+    Calculator<Scalar> calculator(programs, groups, formats);
+    calculator.run();
+    compare_all(calculator);
+    Ledger ledger;
+    for (std::size_t r = 0; r < ranks.size(); ++r) {
+      ledger += calculator.rank(r).ledger();
+      add_charges(ranks[r].program, report);
+      if (orders > 0) numbers.push_back(numbers_of(ranks[r], calculator.rank(r)));
+    }
+    report.flops_performed = ledger.useful_flops();
+    report.flops_masked = ledger.masked_flops;
+    report.bytes_moved = ledger.bytes_sent;
   }
-  report.flops_performed = ledger.useful_flops();
-  report.flops_masked = ledger.masked_flops;
-  report.bytes_moved = ledger.bytes_sent;
+  for (int order = 0; order < orders; ++order) {
+    Calculator<Scalar> calculator(programs, groups, formats);
+    calculator.run(static_cast<std::uint64_t>(order));
+    bool same = true;
+    for (std::size_t r = 0; r < ranks.size(); ++r) {
+      const std::vector<Scalar> now = numbers_of(ranks[r], calculator.rank(r));
+      same = same && std::memcmp(now.data(), numbers[r].data(), now.size() * sizeof(Scalar)) == 0;
+    }
+    if (same) continue;
+    ++report.orders_that_differ;
+    compare_all(calculator);
+  }
   return report;
 }
 
@@ -158,33 +227,116 @@ std::string_view to_text(NumberType type) {
   return "?";
 }
 
-Tolerance tolerance(NumberType type) {
-  switch (type) {
-    case NumberType::kFp64: return {1e-12, 1e-12};
-    case NumberType::kFp32: return {2e-5, 1e-5};
-    case NumberType::kFp16: return {1e-3, 4e-3};
-    case NumberType::kBf16: return {2e-2, 3.2e-2};
+struct DenseReferences::Entries {
+  struct Entry {
+    AttentionCase c;
+    bool decode, round;
+    std::once_flag once;
+    DenseAttention dense;
+    [[nodiscard]] bool answers(const AttentionCase& other, bool other_decode, bool other_round) const {
+      const auto shape = [](const AttentionCase& x) {
+        return std::tie(x.heads, x.nope, x.rope, x.value, x.kv_rank, x.tokens, x.history);
+      };
+      return decode == other_decode && round == other_round && (!round || c.input == other.input) && shape(c) == shape(other);
+    }
+  };
+  std::mutex mutex;
+  std::vector<std::unique_ptr<Entry>> all;
+};
+
+DenseReferences::DenseReferences() : entries_(std::make_unique<Entries>()) {}
+DenseReferences::~DenseReferences() = default;
+
+const DenseAttention& DenseReferences::of(const AttentionCase& c, bool decode, NumberType type) {
+  const bool round = emulated(type);
+  Entries::Entry* entry = nullptr;
+  {
+    const std::scoped_lock lock(entries_->mutex);
+    const auto known = std::ranges::find_if(entries_->all, [&](const auto& e) { return e->answers(c, decode, round); });
+    if (known != entries_->all.end()) entry = known->get();
+    else {
+      entries_->all.push_back(std::make_unique<Entries::Entry>());
+      entry = entries_->all.back().get();
+      entry->c = c;
+      entry->decode = decode;
+      entry->round = round;
+    }
   }
-  return {};
+  std::call_once(entry->once, [&] { entry->dense = dense_attention(c, decode, round); });
+  return entry->dense;
 }
 
-AttentionReport check_attention(const AttentionStrategy& strategy, const AttentionCase& c, NumberType type,
-                                const Mutation& mutate) {
+AttentionError& AttentionError::operator|=(const AttentionError& other) {
+  out = std::max(out, other.out);
+  relative = std::max(relative, other.relative);
+  lse = std::max(lse, other.lse);
+  return *this;
+}
+
+// Output: domain.md section 5.5 (double 1e-12 up to S = 4096; float accumulation 2e-5; FP16 inputs 1e-3; BF16 block outputs
+// 2e-2), lse in fp64 and fp32 likewise.
+//
+// lse of 16-bit types is the sum of two roundings, u being half a unit in the last place relative to a power of two
+// (2^-11 in FP16, 2^-8 in BF16):
+// 1. Scores. A score is scale times a sum of d products; each factor was rounded at most twice (norm or rotation, then
+//    projection) by a relative error that is uniform in +-u, variance u^2/3. Independent errors over products of equal share
+//    give a standard deviation of B u sqrt(4 / (3 d)), B = scale |q| |k| >= |score|. lse moves at most as far as the score
+//    that moves furthest; 5 deviations leave one in 3 million scores outside.
+// 2. Storage. Where the engine keeps lse in a 16-bit type, each partial lse is off by up to half a unit in the last place at
+//    its magnitude, u 2^floor(log2 |lse|) or less, and so is their merge, a weighted mean of these errors. A merge that
+//    starts from a stored merge rounds again: as often as there are calls.
+Tolerance tolerance(const AttentionStrategy& strategy, const AttentionCase& c, NumberType type, const DenseAttention& dense) {
+  if (type == NumberType::kFp64) return {1e-12, 1e-12};
+  if (type == NumberType::kFp32) return {2e-5, 1e-5};
+  const double u = type == NumberType::kFp16 ? 0x1p-11 : 0x1p-8;
+  const double width = static_cast<double>(strategy.decode ? c.latent_width() : c.key_width());
+  const double scores = 5 * dense.score_bound * u * std::sqrt(4 / (3 * width));
+  const double roundings = strategy.lse == Dtype::kFp32 ? 0 : strategy.decode ? 1 : static_cast<double>(2 * c.cp + 1);
+  const double storage = roundings * u * std::exp2(std::floor(std::log2(std::max(dense.largest_lse, 1.0))));
+  return {type == NumberType::kFp16 ? 1e-3 : 2e-2, scores + storage};
+}
+
+AttentionReport check_attention(const AttentionStrategy& strategy, const AttentionCase& c, DenseReferences& references,
+                                const CheckOptions& options) {
   std::vector<RankAttention> ranks;
   for (std::int64_t r = 0; r < c.world(); ++r) ranks.push_back(strategy.build(c, r));
-  if (mutate) mutate(ranks);
-  const bool round = emulated(type);
-  const DenseAttention dense = dense_attention(c, strategy.decode, round);
+  if (options.mutate) options.mutate(ranks);
+  const bool round = emulated(options.type);
+  const DenseAttention& dense = references.of(c, strategy.decode, options.type);
   const NumberFormats formats{.round_inputs = round, .round_results = round};
-  return type == NumberType::kFp64 ? calculate<double>(c, ranks, dense, formats) : calculate<float>(c, ranks, dense, formats);
+  AttentionReport report = options.type == NumberType::kFp64 ? calculate<double>(c, ranks, dense, formats, options.orders)
+                                                             : calculate<float>(c, ranks, dense, formats, options.orders);
+  report.allowed = tolerance(strategy, c, options.type, dense);
+  return report;
 }
 
-std::int64_t memory_estimate(const AttentionCase& c) {
-  std::int64_t tokens = 0;
-  for (const std::int64_t t : c.tokens) tokens += t;
-  // Queries, keys, values and outputs of all ranks and of the reference; keys exist on every rank of a CP group, three times.
-  const std::int64_t per_token = c.heads * (c.key_width() * (2 + 4 * c.cp) + c.value * (4 + 4 * c.cp)) + 3 * c.world() * c.latent_width();
-  return 8 * (tokens * per_token + 2 * c.cp * c.kv_rank * c.heads * (c.nope + c.value));
+int stream_count(const AttentionStrategy& strategy, const AttentionCase& c) {
+  std::size_t streams = 0;
+  for (std::int64_t r = 0; r < c.world(); ++r) {
+    const RankAttention rank = strategy.build(c, r);
+    const Program* const program = &rank.program;
+    streams += stream_lines({&program, 1}).size();
+  }
+  return static_cast<int>(streams);
+}
+
+std::int64_t memory_estimate(const AttentionCase& c, bool decode) {
+  std::int64_t queries = 0, keys = 0;
+  for (std::size_t s = 0; s < c.tokens.size(); ++s) {
+    queries += decode ? 1 : c.tokens[s];
+    keys += c.total(s);
+  }
+  // Latents, raw and ready: where they are cached; where a prefill gathers them, received and in order besides. Keys and
+  // values: on every rank that expands them, or travelling through two buffers and one that is sent.
+  const std::int64_t latents = 2 * c.latent_width() * (decode ? c.tp / c.dcp : c.tp * (1 + c.cp));
+  const std::int64_t expanded = decode ? 0 : c.heads * (c.nope + c.key_width() + c.value) * (c.cp + 2);
+  // Parts and whole of a query, absorbed and gathered ones in decode; a result a call, and their sum.
+  const std::int64_t asked = decode ? 8 * c.heads * c.latent_width() * c.shards()
+                                    : c.heads * (3 * c.key_width() + c.value * (c.cp + 4));
+  const std::int64_t reference = keys * (2 * c.latent_width() + c.key_width() + c.value) + 256 * keys +
+                                 queries * c.heads * (2 * c.key_width() + c.value);
+  const std::int64_t weights = (1 + c.cp) * c.kv_rank * c.heads * (c.nope + c.value);
+  return static_cast<std::int64_t>(sizeof(double)) * (keys * (latents + expanded) + queries * asked + reference + weights);
 }
 
 double merge_weight_error(Dtype type) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "strategies/programs/ring/attention_case.h"
@@ -13,31 +14,61 @@ namespace ascendsim {
 enum class NumberType : std::uint8_t { kFp64, kFp32, kFp16, kBf16 };
 std::string_view to_text(NumberType type);
 
+// ---- the reference -----------------------------------------------------------------------------------------------------
+
+struct DenseAttention;
+
+// Reference results, each computed once and shared by all cases that ask the same question. Safe between threads.
+class DenseReferences {
+ public:
+  DenseReferences();
+  ~DenseReferences();
+  // decode: queries of the last token of each sequence only. Inputs are rounded to c.input where the type is emulated.
+  const DenseAttention& of(const AttentionCase& c, bool decode, NumberType type);
+
+ private:
+  struct Entries;
+  std::unique_ptr<Entries> entries_;
+};
+
+// ---- a strategy beside it ----------------------------------------------------------------------------------------------
+
 struct Tolerance {
   double out, lse;
 };
-// Of domain.md section 5.5. A 16-bit log-sum-exp is allowed half a unit in its last place at 16.
-Tolerance tolerance(NumberType type);
+// What a strategy may differ from the reference by: see the definition for where each figure comes from.
+Tolerance tolerance(const AttentionStrategy& strategy, const AttentionCase& c, NumberType type, const DenseAttention& dense);
 
 struct AttentionError {
   double out = 0, relative = 0, lse = 0;         // maxima; relative to the largest output. Infinite where a NaN stands
+  AttentionError& operator|=(const AttentionError& other);
 };
 struct AttentionReport {
-  AttentionError error;
+  AttentionError error;                          // over all ranks and orders
+  Tolerance allowed{};
   std::vector<AttentionError> ranks;
   std::int64_t flops_performed = 0, flops_charged = 0, flops_masked = 0;   // masked: multiplied in whole tiles, then hidden
   std::int64_t bytes_moved = 0, bytes_charged = 0;
-  [[nodiscard]] bool within(Tolerance t) const { return error.out <= t.out && error.lse <= t.lse; }
+  int orders = 0, orders_that_differ = 0;        // of streams, beside program order: any bit of output or lse
+  [[nodiscard]] bool within_tolerance() const { return error.out <= allowed.out && error.lse <= allowed.lse; }
   [[nodiscard]] bool ledger_agrees() const { return flops_performed == flops_charged && bytes_moved == bytes_charged; }
+  [[nodiscard]] bool ok() const { return within_tolerance() && ledger_agrees() && orders_that_differ == 0; }
 };
 
 // mutate: changes the programs before they run (tests).
 using Mutation = std::function<void(std::vector<RankAttention>&)>;
-AttentionReport check_attention(const AttentionStrategy& strategy, const AttentionCase& c, NumberType type,
-                                const Mutation& mutate = {});
+struct CheckOptions {
+  NumberType type = NumberType::kFp64;
+  int orders = 0;                                // further runs, in orders 0, 1, ... of the streams (drive_streams)
+  Mutation mutate = {};
+};
+AttentionReport check_attention(const AttentionStrategy& strategy, const AttentionCase& c, DenseReferences& references,
+                                const CheckOptions& options = {});
+// Streams of all ranks: after so many orders each has once been held back. With one stream a rank there is but one order.
+int stream_count(const AttentionStrategy& strategy, const AttentionCase& c);
 
 // Bytes that the calculator and the reference need for a case.
-std::int64_t memory_estimate(const AttentionCase& c);
+std::int64_t memory_estimate(const AttentionCase& c, bool decode);
 
 // The largest error of a merge weight exp(lse) when lse in [16, 32) is rounded to `type`: why MindIE, which exchanges lse in
 // the model's type, runs in FP16 only.

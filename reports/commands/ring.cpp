@@ -3,7 +3,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <chrono>
+#include <exception>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
@@ -18,13 +22,14 @@ namespace ascendsim {
 namespace {
 
 constexpr std::int64_t kMemoryLimit = std::int64_t{4} << 30;
+constexpr std::int64_t kMostPositions = 1 << 20;   // of a sequence, see global_row
+constexpr int kOrders = 2;
 
 struct Calculation {
   const AttentionStrategy* strategy = nullptr;
   AttentionCase shape;
   NumberType type = NumberType::kFp64;
   AttentionReport report;
-  [[nodiscard]] bool ok() const { return report.within(tolerance(type)) && report.ledger_agrees(); }
   [[nodiscard]] std::string_view partition() const;
 };
 
@@ -46,6 +51,11 @@ std::string_view Calculation::partition() const {
 // The type of buffers; numbers that are not emulated travel as the 16-bit type they stand for.
 Dtype buffer_type(NumberType type) { return type == NumberType::kBf16 ? Dtype::kBf16 : Dtype::kFp16; }
 
+std::size_t threads_for(const RingOptions& options, std::size_t cases) {
+  const auto cores = static_cast<std::int64_t>(std::max(1U, std::thread::hardware_concurrency()));
+  return std::min(cases, static_cast<std::size_t>(options.threads.value_or(cores)));
+}
+
 class Reader {
  public:
   Reader(const RingOptions& options, Diagnostics& diagnostics) : options_(options), diagnostics_(diagnostics) {}
@@ -53,11 +63,14 @@ class Reader {
   std::vector<Calculation> read() {
     const std::vector<const AttentionStrategy*> strategies = strategies_asked();
     const std::vector<NumberType> types = types_asked();
+    check_words(strategies);
     std::vector<Calculation> out;
     for (const AttentionStrategy* s : strategies)
       for (const Partition partition : partitions_asked(*s))
-        for (const NumberType type : types) out.push_back({s, shape_of(*s, partition, type), type, {}});
+        for (const NumberType type : types)
+          if (offers(*s, type)) out.push_back({s, shape_of(*s, partition, type), type, {}});
     for (const Calculation& c : out) check_rules(c);
+    if (!diagnostics_.has_errors()) check_size(out);
     diagnostics_.throw_if_errors();
     return out;
   }
@@ -78,6 +91,8 @@ class Reader {
       const bool vllm = std::string_view(s.name).starts_with("vllm-");
       if (options_.all || options_.strategy == s.name || (both && vllm)) out.push_back(&s);
     }
+    if (options_.all && !options_.strategy.empty())
+      diagnostics_.error("E0004", {}, "--all and --strategy exclude each other", {}, "one of them");
     if (options_.strategy.empty() && !options_.all)
       diagnostics_.error("E0003", {}, "--strategy NAME or --all is missing", {}, fmt::format("one of: {}", fmt::join(names, ", ")));
     else if (out.empty()) unknown("strategy", options_.strategy, names);
@@ -119,13 +134,58 @@ class Reader {
     return std::nullopt;
   }
 
+  struct Word {
+    std::string_view name;
+    const std::optional<std::int64_t>& value;
+  };
+  [[nodiscard]] std::array<Word, 6> words() const {
+    return {{{"ranks", options_.ranks}, {"cp", options_.cp}, {"pcp", options_.pcp},
+             {"tp", options_.tp}, {"sp", options_.sp}, {"dcp", options_.dcp}}};
+  }
+  // The degree under one of the words that the strategy's engine has for it.
+  [[nodiscard]] std::optional<std::int64_t> degree(const AttentionStrategy& s,
+                                                   std::initializer_list<std::string_view> names) const {
+    for (const Word& w : words())
+      if (w.value && std::ranges::find(names, w.name) != names.end() && std::ranges::find(s.words, w.name) != s.words.end())
+        return *w.value;
+    return std::nullopt;
+  }
+
+  // A word counts for the strategies whose engine has it; one that none has is a mistake.
+  void check_words(const std::vector<const AttentionStrategy*>& strategies) {
+    if (strategies.empty()) return;
+    for (const Word& w : words()) {
+      const auto has = [&](const AttentionStrategy* s) { return std::ranges::find(s->words, w.name) != s->words.end(); };
+      if (!w.value || std::ranges::any_of(strategies, has)) continue;
+      diagnostics_.error("E0395", {}, fmt::format("{} has no --{}", strategies[0]->name, w.name), {},
+                         fmt::format("its degrees are --{}", fmt::join(strategies[0]->words, ", --")));
+    }
+  }
+
+  // What the engine refuses is no case of --all; who asks for it by name is told why, unless it is meant as a what-if.
+  bool offers(const AttentionStrategy& s, NumberType type) {
+    if (s.fp16_only == nullptr || type != NumberType::kBf16 || options_.what_if) return true;
+    if (!options_.all)
+      diagnostics_.error("E0311", {}, fmt::format("{} works only in float16", s.name),
+                         fmt::format("{}: this feature supports only FP16 and does not support BF16", s.fp16_only),
+                         "--what-if computes it all the same");
+    return false;
+  }
+
   AttentionCase shape_of(const AttentionStrategy& s, Partition partition, NumberType type) {
-    const bool heads_only = std::string_view(s.name) == "tp", ring = s.partitions;
+    const bool heads_only = s.words.size() == 1, ring = s.partitions;
+    const bool shares_cache = std::ranges::find(s.words, "sp") != s.words.end();   // always over all of tp
     AttentionCase c;
     c.heads = options_.heads.value_or(c.heads);
-    c.tokens = {options_.tokens.value_or(512)};
-    c.cp = options_.cp.value_or(heads_only ? 1 : ring ? 4 : 2);
-    c.tp = options_.tp.value_or(ring ? 1 : 4);
+    if (!options_.tokens.empty()) c.tokens = options_.tokens;
+    c.history = options_.history;
+    if (s.decode)   // whatever came before the last token is cached
+      for (std::size_t i = 0; i < c.tokens.size(); ++i) c.tokens[i] = c.total(i);
+    if (s.decode) c.history.clear();
+    c.cp = degree(s, {"ranks", "cp", "pcp"}).value_or(heads_only ? 1 : ring ? 4 : 2);
+    const std::optional<std::int64_t> sharing = degree(s, {"sp", "dcp"});
+    c.tp = degree(s, {"tp"}).value_or(sharing.value_or(ring ? 1 : 4));
+    c.dcp = sharing.value_or(shares_cache || s.decode ? c.tp : 1);
     c.partition = partition;
     c.interleave = options_.interleave.value_or(c.interleave);
     c.input = c.block_output = buffer_type(type);
@@ -134,20 +194,31 @@ class Reader {
   }
 
   void check_rules(const Calculation& c) {
-    for (const std::string& rule : c.strategy->broken_rules(c.shape)) {
-      const std::string message = fmt::format("{}: {}", c.strategy->name, rule);
+    std::vector<BrokenRule> broken = c.strategy->broken_rules(c.shape);
+    for (std::size_t s = 0; s < c.shape.tokens.size(); ++s)
+      if (c.shape.total(s) >= kMostPositions)
+        broken.push_back({fmt::format("a sequence of {} tokens is too long: fewer than {} are possible", c.shape.total(s),
+                                      kMostPositions)});
+    for (const BrokenRule& rule : broken) {
+      const std::string message = fmt::format("{}: {}", c.strategy->name, rule.what);
       if (std::ranges::find(said_, message) != said_.end()) continue;
       said_.push_back(message);
-      diagnostics_.error("E0004", {}, message, {}, "choose a shape that the strategy can divide");
+      diagnostics_.error("E0396", {}, message, rule.source, "choose a shape that the strategy can divide");
     }
-    const std::int64_t need = memory_estimate(c.shape);
-    if (need > kMemoryLimit && said_.empty()) {
-      said_.emplace_back("memory");
-      diagnostics_.error("E0004", {},
+  }
+
+  // Of as many cases as run at a time.
+  void check_size(const std::vector<Calculation>& cases) {
+    std::vector<std::int64_t> needs;
+    for (const Calculation& c : cases) needs.push_back(memory_estimate(c.shape, c.strategy->decode));
+    std::ranges::sort(needs, std::greater());
+    std::int64_t need = 0;
+    for (std::size_t i = 0; i < needs.size() && i < threads_for(options_, cases.size()); ++i) need += needs[i];
+    if (need > kMemoryLimit)
+      diagnostics_.error("E0397", {},
                          fmt::format("the calculation needs about {:.1f} GiB, the limit is {} GiB",
                                      static_cast<double>(need) / 0x1p30, kMemoryLimit >> 30),
-                         {}, "fewer --tokens or --heads");
-    }
+                         {}, "fewer --tokens, --heads or --threads");
   }
 
   const RingOptions& options_;
@@ -155,34 +226,70 @@ class Reader {
   std::vector<std::string> said_;
 };
 
-// Cases are independent: threads share them out, the answer does not depend on how.
-void calculate(std::vector<Calculation>& cases) {
+// Does `work` for every case, on several threads; answers do not depend on how they share the cases out.
+template <class Work>
+void for_each_case(std::vector<Calculation>& cases, std::size_t threads, Work work) {
   std::atomic<std::size_t> next{0};
-  const auto work = [&] {
-    for (std::size_t i = next++; i < cases.size(); i = next++)
-      cases[i].report = check_attention(*cases[i].strategy, cases[i].shape, cases[i].type);
+  std::vector<std::exception_ptr> failures(cases.size());
+  const auto some = [&] {
+    for (std::size_t i = next++; i < cases.size(); i = next++) try {
+        work(cases[i]);
+      } catch (...) {
+        failures[i] = std::current_exception();
+      }
   };
-  std::vector<std::jthread> threads;
-  for (unsigned t = 1; t < std::min<std::size_t>(2, cases.size()); ++t) threads.emplace_back(work);
-  work();
+  {
+    std::vector<std::jthread> others;
+    for (std::size_t t = 1; t < threads; ++t) others.emplace_back(some);
+    some();
+  }
+  for (const std::exception_ptr& failure : failures)
+    if (failure) std::rethrow_exception(failure);
+}
+
+// Returns what is said about it. Cases with the same question share the reference.
+std::string calculate(std::vector<Calculation>& cases, const RingOptions& options) {
+  const std::size_t threads = threads_for(options, cases.size());
+  const auto orders = options.orders.value_or(kOrders);
+  DenseReferences references;
+  const auto seconds = [&](auto work) {
+    const auto start = std::chrono::steady_clock::now();
+    for_each_case(cases, threads, work);
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  const double reference_time = seconds([&](Calculation& c) { references.of(c.shape, c.strategy->decode, c.type); });
+  const double time = seconds([&](Calculation& c) {
+    c.report = check_attention(*c.strategy, c.shape, references, {.type = c.type, .orders = static_cast<int>(orders)});
+  });
+  const auto s = [](auto count) { return count == 1 ? "" : "s"; };
+  return fmt::format("{} case{} in {:.1f} s, the reference{} in {:.1f} s, on {} thread{}; each in program order and, where "
+                     "ranks have several streams, in {} random order{} of them\n",
+                     cases.size(), s(cases.size()), time, s(cases.size()), reference_time, threads, s(threads), orders,
+                     s(orders));
 }
 
 Cell error_cell(double e) { return {fmt::format("{:.1e}", e), fmt::format("{}", e)}; }
 
+std::string_view verdict(const AttentionReport& r) {
+  return r.ok() ? "ok" : r.orders_that_differ > 0 ? "ORDER" : !r.ledger_agrees() ? "LEDGER" : "TOO FAR";
+}
+
 Table table_of(const std::vector<Calculation>& cases) {
   Table t{"Against dense attention in double on one rank", "cases", Table::Shape::kGrid,
-          {{"strategy", "strategy"}, {"partition", "partition"}, {"cp", "cp", true}, {"tp", "tp", true}, {"dtype", "dtype"},
+          {{"strategy", "strategy"}, {"partition", "partition"}, {"cp", "cp", true}, {"tp", "tp", true}, {"dcp", "dcp", true},
+           {"dtype", "dtype"},
            {"lse", "lse_dtype"}, {"max error", "max_abs_error", true}, {"relative", "max_relative_error", true},
            {"lse error", "max_lse_error", true}, {"FLOPs", "flops_performed", true}, {"charged", "flops_charged", true},
-           {"bytes", "bytes_moved", true}, {"charged", "bytes_charged", true}, {"verdict", "verdict"}},
+           {"bytes", "bytes_moved", true}, {"charged", "bytes_charged", true}, {"orders", "orders", true},
+           {"verdict", "verdict"}},
           {}};
   for (const Calculation& c : cases) {
     const AttentionReport& r = c.report;
-    t.rows.push_back({c.strategy->name, c.partition(), count_cell(c.shape.cp), count_cell(c.shape.tp), to_text(c.type),
+    t.rows.push_back({c.strategy->name, c.partition(), count_cell(c.shape.cp), count_cell(c.shape.tp),
+                      count_cell(c.shape.dcp), to_text(c.type),
                       to_text(c.shape.lse), error_cell(r.error.out), error_cell(r.error.relative), error_cell(r.error.lse),
                       count_cell(r.flops_performed), count_cell(r.flops_charged), count_cell(r.bytes_moved),
-                      count_cell(r.bytes_charged),
-                      c.ok() ? "ok" : r.ledger_agrees() ? "TOO FAR" : "LEDGER"});
+                      count_cell(r.bytes_charged), count_cell(r.orders), verdict(r)});
   }
   return t;
 }
@@ -214,11 +321,14 @@ std::string json_of(const std::vector<Calculation>& cases) {
   for (const Calculation& c : cases) {
     const AttentionReport& r = c.report;
     out["cases"].push_back({{"strategy", c.strategy->name}, {"partition", c.partition()}, {"cp", c.shape.cp},
-                            {"tp", c.shape.tp}, {"dtype", to_text(c.type)}, {"lse_dtype", to_text(c.shape.lse)},
+                            {"tp", c.shape.tp}, {"dcp", c.shape.dcp}, {"tokens", c.shape.tokens},
+                            {"history", c.shape.history}, {"dtype", to_text(c.type)}, {"lse_dtype", to_text(c.shape.lse)},
                             {"max_abs_error", r.error.out}, {"max_relative_error", r.error.relative},
-                            {"max_lse_error", r.error.lse}, {"flops_performed", r.flops_performed},
+                            {"max_lse_error", r.error.lse}, {"max_abs_error_allowed", r.allowed.out},
+                            {"max_lse_error_allowed", r.allowed.lse}, {"flops_performed", r.flops_performed},
                             {"flops_charged", r.flops_charged}, {"flops_masked", r.flops_masked},
-                            {"bytes_moved", r.bytes_moved}, {"bytes_charged", r.bytes_charged}, {"ok", c.ok()}});
+                            {"bytes_moved", r.bytes_moved}, {"bytes_charged", r.bytes_charged}, {"orders", r.orders},
+                            {"orders_that_differ", r.orders_that_differ}, {"ok", r.ok()}});
   }
   return out.dump(2) + "\n";
 }
@@ -228,9 +338,9 @@ std::string json_of(const std::vector<Calculation>& cases) {
 Reply answer_ring(const Options& options, Diagnostics& diagnostics) {
   if (options.ring.layer) return answer_layers(options, diagnostics);
   std::vector<Calculation> cases = Reader(options.ring, diagnostics).read();
-  calculate(cases);
   Reply reply;
-  reply.exit_code = std::ranges::all_of(cases, &Calculation::ok) ? kDone : kAnswerIsNo;
+  reply.err = calculate(cases, options.ring);
+  reply.exit_code = std::ranges::all_of(cases, [](const Calculation& c) { return c.report.ok(); }) ? kDone : kAnswerIsNo;
   if (options.format == Format::kJson) {
     reply.out = json_of(cases);
     return reply;

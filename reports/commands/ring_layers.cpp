@@ -45,6 +45,8 @@ class Reader {
     } else {
       diagnostics_.error("E0003", {}, "--config FILE is missing", {}, "or --prefill FILE and --decode FILE");
     }
+    if (options_.ring.tokens.size() > 1)
+      diagnostics_.error("E0004", {}, "--layer takes one number of --tokens", {}, "the length of the shortest prompt");
     if (refused(diagnostics_, options_.strict)) throw ConfigError(diagnostics_);
     return runs;
   }
@@ -67,13 +69,18 @@ class Reader {
                                    diagnostics_);
     if (!subject.scenario) return;
     const Deployment& d = subject.deployment();
+    if (d.experts.shared_ranks > 0) {
+      diagnostics_.error("E0004", d.origin("shared_ranks").where, "the calculator does not route rows to a shared expert on ranks of its own",
+                         {}, "shared_ranks: 0");
+      return;
+    }
     std::vector<std::string> shrunk;
     const Deployment tiny = tiny_deployment(d, shrunk);
     for (std::string& rule : shrunk)
       if (std::ranges::find(rules, rule) == rules.end()) rules.push_back(std::move(rule));
     const auto run = [&](std::string name, Phase phase, bool history) {
       runs.push_back({file, std::move(name), tiny, subject.scenario->facts,
-                      tiny_step(tiny, phase, options_.ring.tokens.value_or(0), static_cast<std::uint64_t>(options_.ring.seed), history),
+                      tiny_step(tiny, phase, options_.ring.tokens.empty() ? 0 : options_.ring.tokens[0], static_cast<std::uint64_t>(options_.ring.seed), history),
                       type, {}});
       limit(runs.back());
     };

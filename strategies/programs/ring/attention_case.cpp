@@ -8,31 +8,68 @@
 namespace ascendsim {
 
 std::vector<GroupKind> attention_groups(const AttentionCase& c) {
-  GroupKind tp, cp;
-  tp.name = "tp";
-  cp.name = "cp";
-  cp.ordered = true;
-  tp.groups.resize(static_cast<std::size_t>(c.cp));
-  cp.groups.resize(static_cast<std::size_t>(c.tp));
-  for (std::int64_t r = 0; r < c.world(); ++r) {
-    tp.groups[static_cast<std::size_t>(r / c.tp)].push_back(static_cast<int>(r));
-    cp.groups[static_cast<std::size_t>(r % c.tp)].push_back(static_cast<int>(r));
-  }
-  return {tp, cp};
+  std::vector<GroupKind> kinds(4);
+  const auto kind = [&](CaseGroup g, const char* name, auto group_of) {
+    GroupKind& k = kinds[static_cast<std::size_t>(g)];
+    k.name = name;
+    for (std::int64_t r = 0; r < c.world(); ++r) {
+      const auto group = static_cast<std::size_t>(group_of(r));
+      if (k.groups.size() <= group) k.groups.resize(group + 1);
+      k.groups[group].push_back(static_cast<int>(r));
+    }
+  };
+  kind(CaseGroup::kTp, "tp", [&](std::int64_t r) { return r / c.tp; });
+  kind(CaseGroup::kCp, "cp", [&](std::int64_t r) { return r % c.tp; });
+  kind(CaseGroup::kDcp, "dcp", [&](std::int64_t r) { return r / c.dcp; });
+  kind(CaseGroup::kWorld, "world", [](std::int64_t) { return 0; });
+  kinds[static_cast<std::size_t>(CaseGroup::kCp)].ordered = true;
+  return kinds;
+}
+
+Runs cached_tokens(const AttentionCase& c) {
+  Runs runs;
+  for (std::size_t s = 0; s < c.tokens.size(); ++s)
+    if (c.history_of(s) > 0)
+      runs.push_back({.sequence = static_cast<std::int32_t>(s), .rows = static_cast<std::int32_t>(c.history_of(s))});
+  return laid_out(std::move(runs));
+}
+
+Value CaseRank::positions(std::span<const Run> runs) {
+  std::vector<std::int32_t> out;
+  for (const Run& r : runs)
+    for (std::int32_t i = 0; i < r.rows; ++i) out.push_back(r.first + i * r.stride);
+  return p.input(Dtype::kInt32, 1, {.key = "positions"}, std::move(out));
 }
 
 Value CaseRank::latent(std::span<const Run> runs) {
-  return p.input(c.input, c.latent_width(), {.key = "latent"}, global_rows(runs));
+  if (!norm_) norm_ = p.weight(c.input, 1, c.kv_rank, {.key = "kv_a_layernorm", .fan_in = 1});
+  const Value raw = p.input(c.input, c.latent_width(), {.key = "latent"}, global_rows(runs));
+  return kv_norm_rope(p, "kv_norm_rope", raw, *norm_, positions(runs));
 }
 
-Value CaseRank::query_part(const char* key, std::int64_t width, std::span<const Run> runs) {
-  return p.input(c.input, c.local_heads() * width, {.key = key, .column = static_cast<std::int32_t>(first_head * width)},
-                 global_rows(runs));
+CaseRank::QueryParts CaseRank::query_parts(std::span<const Run> runs) {
+  const auto part = [&](const char* key, std::int64_t width) {
+    return p.input(c.input, c.local_heads() * width, {.key = key, .column = static_cast<std::int32_t>(first_head * width)},
+                   global_rows(runs));
+  };
+  const QueryParts parts{part("q_nope", c.nope), part("q_rope", c.rope)};
+  rope(p, "q_rope", parts.rope, positions(runs), static_cast<int>(c.local_heads()), static_cast<int>(c.rope));
+  return parts;
 }
 
 Value CaseRank::queries(std::span<const Run> runs) {
-  const Value nope = query_part("q_nope", c.nope, runs), rope = query_part("q_rope", c.rope, runs);
-  return concat_heads(p, "q_concat", nope, rope, static_cast<int>(c.local_heads()));
+  const QueryParts parts = query_parts(runs);
+  return concat_heads(p, "q_concat", parts.nope, parts.rope, static_cast<int>(c.local_heads()));
+}
+
+Value CaseRank::w_uk() {
+  if (!w_uk_) w_uk_ = expansion_weight("w_uk", c.nope);
+  return *w_uk_;
+}
+
+Value CaseRank::w_uv() {
+  if (!w_uv_) w_uv_ = expansion_weight("w_uv", c.value);
+  return *w_uv_;
 }
 
 Value CaseRank::expansion_weight(const char* key, std::int64_t width) {
@@ -42,8 +79,8 @@ Value CaseRank::expansion_weight(const char* key, std::int64_t width) {
 
 CaseRank::KeysAndValues CaseRank::expand(Value latent) {
   const Value compressed = latent.column_slice(0, c.kv_rank), k_rope = latent.column_slice(c.kv_rank, c.rope);
-  const Value k_nope = linear(p, "kv_b_k", compressed, expansion_weight("w_uk", c.nope), c.input);
-  const Value v = linear(p, "kv_b_v", compressed, expansion_weight("w_uv", c.value), c.input);
+  const Value k_nope = linear(p, "kv_b_k", compressed, w_uk(), c.input);
+  const Value v = linear(p, "kv_b_v", compressed, w_uv(), c.input);
   return {concat_key(p, "k_concat", k_nope, k_rope, static_cast<int>(c.local_heads())), v};
 }
 
@@ -53,10 +90,24 @@ PrefillCore CaseRank::core() const {
           .value_width = static_cast<std::int32_t>(c.value)};
 }
 
+Partial CaseRank::room(std::int64_t rows, Dtype out, Dtype lse) {
+  return {p.activation(out, rows, c.local_heads() * c.value), p.activation(lse, rows, c.local_heads())};
+}
+
 Partial CaseRank::empty_partial(Value q, const KeysAndValues& kv, Dtype out, Dtype lse) {
-  const Partial partial{p.activation(out, q.rows, c.local_heads() * c.value), p.activation(lse, q.rows, c.local_heads())};
+  const Partial partial = room(q.rows, out, lse);
   attend(p, "no_keys_yet", core(), {}, q, kv.k, kv.v, partial.out, partial.lse);
   return partial;
+}
+
+Value CaseRank::gather_shards(std::span<const Runs> shares, std::span<const Run> wanted,
+                              std::initializer_list<CaseGroup> groups) {
+  std::int64_t longest = 0;
+  for (const Runs& share : shares) longest = std::max(longest, rows_of(share));
+  Value cached = latent(shares[static_cast<std::size_t>(shard())]);
+  if (cached.rows < longest) cached = copy_rows(p, "history_pad", cached, longest);
+  for (const CaseGroup g : groups) cached = p.all_gather("history_gather", cached, group(g));
+  return select_rows(p, "history_reorder", cached, rows_holding(wanted, shares, longest));
 }
 
 RankAttention CaseRank::result(const Partial& partial, Runs runs) {
@@ -65,59 +116,106 @@ RankAttention CaseRank::result(const Partial& partial, Runs runs) {
 
 namespace {
 
-void general_rules(const AttentionCase& c, std::vector<std::string>& broken) {
-  if (c.heads % c.tp != 0) broken.push_back(fmt::format("{} heads are not divisible by {} ranks", c.heads, c.tp));
+constexpr const char* kContextPage = "MindIE documentation, Context Parallelism";
+constexpr const char* kSequencePage = "MindIE documentation, Sequence Parallelism";
+constexpr const char* kMindieCache =
+    "MindIE documentation, Prefix Cache and SplitFuse: a hit counts in whole blocks; SplitFuse excludes SP and CP";
+constexpr const char* kVllmGuide = "vLLM-Ascend v0.15.0rc1, docs/source/developer_guide/feature_guide/context_parallel.md";
+constexpr const char* kVllmTp = "vLLM-Ascend v0.15.0rc1: tp % dcp == 0, DCP groups are parts of the TP group";
+
+using Rules = std::vector<BrokenRule>;
+
+void heads_divide(const AttentionCase& c, Rules& broken) {
+  if (c.heads % c.tp != 0) broken.push_back({fmt::format("{} heads are not divisible by {} ranks", c.heads, c.tp)});
 }
 
-std::vector<std::string> ring_rules(const AttentionCase& c) {
-  std::vector<std::string> broken;
-  general_rules(c, broken);
+void ranks_have_tokens(const AttentionCase& c, Rules& broken) {
   for (const std::int64_t tokens : c.tokens)
-    if (tokens < c.cp) broken.push_back(fmt::format("{} ranks are more than {} tokens", c.cp, tokens));
+    if (tokens < c.cp) broken.push_back({fmt::format("{} ranks are more than {} tokens", c.cp, tokens)});
+}
+
+// A sequence of a decode step is all cached: there is nothing before it.
+void no_history(const AttentionCase& c, Rules& broken) {
+  if (c.has_history()) broken.push_back({"a decode step has no history beside its cache: --tokens says how long that is"});
+}
+
+Rules ring_rules(const AttentionCase& c) {
+  Rules broken;
+  heads_divide(c, broken);
+  ranks_have_tokens(c, broken);
+  if (c.dcp != 1) broken.push_back({"a ring shares cached tokens over its ranks only: dcp must be 1"});
   return broken;
 }
 
-std::vector<std::string> tp_rules(const AttentionCase& c) {
-  std::vector<std::string> broken;
-  general_rules(c, broken);
-  if (c.cp != 1) broken.emplace_back("tp shares heads only: cp must be 1");
+Rules tp_rules(const AttentionCase& c) {
+  Rules broken;
+  heads_divide(c, broken);
+  if (c.cp != 1 || c.dcp != 1) broken.push_back({"tp shares heads only: cp and dcp must be 1"});
   return broken;
 }
 
-std::vector<std::string> mindie_rules(const AttentionCase& c) {
-  std::vector<std::string> broken;
-  general_rules(c, broken);
-  if (c.cp > 2) broken.push_back(fmt::format("MindIE knows cp 1 and 2, not {}", c.cp));
+void mindie_degrees(const AttentionCase& c, Rules& broken) {
+  heads_divide(c, broken);
+  if (c.cp > 2) broken.push_back({fmt::format("MindIE knows cp 1 and 2, not {}", c.cp), kContextPage});
+  if (c.dcp != c.tp)
+    broken.push_back({fmt::format("MindIE's sp is tp where it is switched on, got sp {} and tp {}", c.dcp, c.tp), kSequencePage});
+}
+
+Rules mindie_prefill_rules(const AttentionCase& c) {
+  Rules broken;
+  mindie_degrees(c, broken);
+  ranks_have_tokens(c, broken);
+  for (std::size_t s = 0; s < c.tokens.size(); ++s)
+    if (c.history_of(s) % c.block_tokens != 0)
+      broken.push_back({fmt::format("a history of {} tokens is no multiple of the block of {}: with CP it can only come from "
+                                    "the prefix cache",
+                                    c.history_of(s), c.block_tokens),
+                        kMindieCache});
   return broken;
 }
 
-std::vector<std::string> mindie_cp_rules(const AttentionCase& c) {
-  std::vector<std::string> broken = mindie_rules(c);
-  for (const std::int64_t tokens : c.tokens)
-    if (tokens < c.cp) broken.push_back(fmt::format("{} ranks are more than {} tokens", c.cp, tokens));
+Rules mindie_decode_rules(const AttentionCase& c) {
+  Rules broken;
+  mindie_degrees(c, broken);
+  no_history(c, broken);
   return broken;
 }
 
-std::vector<std::string> dcp_rules(const AttentionCase& c) {
-  std::vector<std::string> broken;
-  general_rules(c, broken);
+void vllm_degrees(const AttentionCase& c, Rules& broken) {
+  heads_divide(c, broken);
+  if (c.tp % c.dcp != 0) broken.push_back({fmt::format("tp {} is not divisible by dcp {}", c.tp, c.dcp), kVllmTp});
   if (c.block_tokens % c.interleave != 0)
-    broken.push_back(fmt::format("a block of {} tokens is no multiple of the interleave size {}", c.block_tokens, c.interleave));
+    broken.push_back({fmt::format("a block of {} tokens is no multiple of the interleave size {}", c.block_tokens, c.interleave),
+                      kVllmGuide});
+}
+
+Rules vllm_prefill_rules(const AttentionCase& c) {
+  Rules broken;
+  vllm_degrees(c, broken);
+  ranks_have_tokens(c, broken);
   return broken;
 }
 
-constexpr AttentionStrategy kStrategies[] = {
-    {"ring", "point-to-point ring of keys and values, double-buffered, over cp ranks; heads over tp", false, true, Dtype::kFp32,
-     point_to_point_ring, ring_rules},
-    {"tp", "heads over tp ranks, every rank has all tokens", false, false, Dtype::kFp32, head_parallel, tp_rules},
-    {"mindie-cp", "MindIE context parallelism: latent gathered once, zigzag chunks, calls in ring order", false, false,
-     Dtype::kFp32, mindie_context_parallel, mindie_cp_rules},
-    {"vllm-pcp", "vLLM-Ascend prefill context parallelism: latent gathered, head and tail, masked and unmasked keys apart", false,
-     false, Dtype::kFp32, vllm_prefill_context_parallel, ring_rules},
-    {"mindie-sp", "MindIE sequence-parallel decode: cached blocks over the ranks, output and lse exchanged in 16 bits", true,
-     false, Dtype::kFp16, mindie_sequence_parallel_decode, mindie_rules},
-    {"vllm-dcp", "vLLM-Ascend decode context parallelism: interleaved cache, output and lse exchanged in 32 bits", true, false,
-     Dtype::kFp32, vllm_decode_context_parallel, dcp_rules},
+Rules vllm_decode_rules(const AttentionCase& c) {
+  Rules broken;
+  vllm_degrees(c, broken);
+  no_history(c, broken);
+  return broken;
+}
+
+const AttentionStrategy kStrategies[] = {
+    {"ring", "point-to-point ring of keys and values, double-buffered, over cp ranks; heads over tp", {"ranks", "tp"}, false,
+     true, Dtype::kFp32, nullptr, point_to_point_ring, ring_rules},
+    {"tp", "heads over tp ranks, every rank has all tokens", {"tp"}, false, false, Dtype::kFp32, nullptr, head_parallel,
+     tp_rules},
+    {"mindie-cp", "MindIE context parallelism: latent gathered once, zigzag chunks, calls in ring order", {"cp", "sp", "tp"},
+     false, false, Dtype::kFp32, kContextPage, mindie_context_parallel, mindie_prefill_rules},
+    {"vllm-pcp", "vLLM-Ascend prefill context parallelism: latent gathered, head and tail, masked and unmasked keys apart",
+     {"pcp", "dcp", "tp"}, false, false, Dtype::kFp32, nullptr, vllm_prefill_context_parallel, vllm_prefill_rules},
+    {"mindie-sp", "MindIE sequence-parallel decode: cached blocks over the ranks, output and lse exchanged in 16 bits",
+     {"cp", "sp", "tp"}, true, false, Dtype::kFp16, kSequencePage, mindie_sequence_parallel_decode, mindie_decode_rules},
+    {"vllm-dcp", "vLLM-Ascend decode context parallelism: interleaved cache, output and lse exchanged in 32 bits",
+     {"pcp", "dcp", "tp"}, true, false, Dtype::kFp32, nullptr, vllm_decode_context_parallel, vllm_decode_rules},
 };
 
 }  // namespace

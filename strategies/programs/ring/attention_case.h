@@ -1,10 +1,13 @@
 // Attention of one layer alone, as each parallel strategy runs it: the programs that `ascendsim ring` computes and compares
 // with dense attention on one rank. Queries, latent and weights come from global tensors, so that every strategy answers
-// the same question.
+// the same question. The latent is what kv_a_proj_with_mqa returns, before norm and rotation; queries are not rotated yet.
 #pragma once
 
+#include <algorithm>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sim/fold.h"
@@ -15,10 +18,11 @@ namespace ascendsim {
 
 struct AttentionCase {
   std::int64_t heads = 8, nope = 128, rope = 64, value = 128, kv_rank = 512;
-  std::vector<std::int64_t> tokens{512};         // of each sequence
-  // Ranks are numbered with tp fastest. cp: ranks that share a sequence (ring, context parallelism); tp: ranks that share
-  // the heads, and in decode the cached tokens too (sp of MindIE, dcp of vLLM).
-  std::int64_t cp = 1, tp = 1;
+  std::vector<std::int64_t> tokens{512};         // of each sequence: a prefill's new tokens; in decode all, the last one asks
+  std::vector<std::int64_t> history;             // cached tokens before them, as far as given; prefill
+  // Ranks are numbered with tp fastest. cp: ranks that share a sequence (ring, context parallelism). tp: ranks that share
+  // the heads. dcp: how many neighbours of these share the cached tokens too (vLLM's dcp; MindIE's sp, which is tp).
+  std::int64_t cp = 1, tp = 1, dcp = 1;
   Partition partition = Partition::kZigzag;
   std::int64_t block_tokens = 128, interleave = 128;   // placement of cached tokens
   Dtype input = Dtype::kFp16;                    // queries, latent, weights
@@ -26,13 +30,19 @@ struct AttentionCase {
   Dtype lse = Dtype::kFp32;                      // the log-sum-exp where it is exchanged or merged
 
   [[nodiscard]] std::int64_t world() const { return cp * tp; }
+  [[nodiscard]] std::int64_t shards() const { return cp * dcp; }   // of a cached sequence
+  [[nodiscard]] std::int64_t history_of(std::size_t sequence) const { return sequence < history.size() ? history[sequence] : 0; }
+  [[nodiscard]] std::int64_t total(std::size_t sequence) const { return history_of(sequence) + tokens[sequence]; }
+  [[nodiscard]] bool has_history() const { return std::ranges::any_of(history, [](std::int64_t h) { return h > 0; }); }
   [[nodiscard]] std::int64_t key_width() const { return nope + rope; }
   [[nodiscard]] std::int64_t latent_width() const { return kv_rank + rope; }
   [[nodiscard]] std::int64_t local_heads() const { return heads / tp; }
 };
 
-enum class CaseGroup : std::uint8_t { kTp, kCp };
+enum class CaseGroup : std::uint8_t { kTp, kCp, kDcp, kWorld };
 std::vector<GroupKind> attention_groups(const AttentionCase& c);
+// All of the history, laid out sequence by sequence.
+Runs cached_tokens(const AttentionCase& c);
 
 // One rank's program and where its result lies: rows of `runs`, heads [first_head, first_head + local heads).
 struct RankAttention {
@@ -42,15 +52,23 @@ struct RankAttention {
   std::int64_t first_head = 0;
 };
 
+struct BrokenRule {
+  std::string what;
+  const char* source = "";                       // of an engine's rule; empty: the arithmetic says so
+};
+
 struct AttentionStrategy {
   const char* name;
   const char* summary;
+  // What the engine calls the degrees: --ranks, --cp, --pcp = cp; --tp; --sp, --dcp = dcp.
+  std::vector<std::string_view> words;
   bool decode;                                   // queries: only the last token of each sequence
   bool partitions;                               // runs under any Partition
   Dtype lse;                                     // that the engine merges with
+  const char* fp16_only;                         // who says that the engine refuses BF16; nullptr: it does not
   RankAttention (*build)(const AttentionCase& c, std::int64_t rank);
   // The rules that a case breaks; empty when there are none.
-  std::vector<std::string> (*broken_rules)(const AttentionCase& c);
+  std::vector<BrokenRule> (*broken_rules)(const AttentionCase& c);
 };
 std::span<const AttentionStrategy> attention_strategies();
 
@@ -58,27 +76,43 @@ std::span<const AttentionStrategy> attention_strategies();
 
 struct CaseRank {
   CaseRank(const AttentionCase& attention_case, std::int64_t rank)
-      : c(attention_case), cp(rank / c.tp), tp(rank % c.tp), first_head(tp * c.local_heads()) {}
+      : c(attention_case), cp(rank / c.tp), tp(rank % c.tp), dcp(tp % c.dcp), first_head(tp * c.local_heads()) {}
 
   const AttentionCase& c;
-  std::int64_t cp, tp, first_head;
+  std::int64_t cp, tp, dcp, first_head;
   ProgramBuilder p;
 
   [[nodiscard]] ProgramBuilder::Group group(CaseGroup g) const {
-    return {static_cast<std::uint8_t>(g), static_cast<int>(g == CaseGroup::kTp ? c.tp : c.cp)};
+    const std::int64_t ranks[] = {c.tp, c.cp, c.dcp, c.world()};
+    return {static_cast<std::uint8_t>(g), static_cast<int>(ranks[static_cast<std::size_t>(g)])};
   }
-  [[nodiscard]] Value latent(std::span<const Run> runs);
-  [[nodiscard]] Value query_part(const char* key, std::int64_t width, std::span<const Run> runs);
+  [[nodiscard]] std::int64_t shard() const { return cp * c.dcp + dcp; }   // of cached sequences
+  [[nodiscard]] Value latent(std::span<const Run> runs);            // ready for the cache: normed and rotated
+  struct QueryParts {
+    Value nope, rope;
+  };
+  [[nodiscard]] QueryParts query_parts(std::span<const Run> runs);  // rotated
   [[nodiscard]] Value queries(std::span<const Run> runs);           // expanded: [rows, heads * (nope + rope)]
-  [[nodiscard]] Value expansion_weight(const char* key, std::int64_t width);
+  [[nodiscard]] Value w_uk();
+  [[nodiscard]] Value w_uv();
   struct KeysAndValues {
     Value k, v;
   };
   [[nodiscard]] KeysAndValues expand(Value latent);
   [[nodiscard]] PrefillCore core() const;
-  // Room for a result over `rows` rows; an empty set of keys so far.
+  [[nodiscard]] Partial room(std::int64_t rows, Dtype out, Dtype lse);   // for the result of a call
+  // Room for a result; an empty set of keys so far.
   [[nodiscard]] Partial empty_partial(Value q, const KeysAndValues& kv, Dtype out, Dtype lse);
+  // All cached rows of `shares` (of every shard, in order), of which this rank holds its own, in the order of `wanted`:
+  // gathered over one group after the other with the shares padded to the longest.
+  [[nodiscard]] Value gather_shards(std::span<const Runs> shares, std::span<const Run> wanted,
+                                    std::initializer_list<CaseGroup> groups);
   [[nodiscard]] RankAttention result(const Partial& partial, Runs runs);
+
+ private:
+  [[nodiscard]] Value expansion_weight(const char* key, std::int64_t width);
+  [[nodiscard]] Value positions(std::span<const Run> runs);
+  std::optional<Value> w_uk_, w_uv_, norm_;
 };
 
 RankAttention point_to_point_ring(const AttentionCase& c, std::int64_t rank);

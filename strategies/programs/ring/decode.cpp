@@ -18,22 +18,27 @@ Runs last_tokens(const AttentionCase& c) {
   return laid_out(std::move(runs));
 }
 
-// exchange: the type in which outputs and lse travel.
-RankAttention sharded_decode(const AttentionCase& c, std::int64_t rank, const Runs& cached, Dtype exchange) {
+// placed(sequence, tokens, shard): where the engine puts cached tokens. exchange: the type in which outputs and lse travel.
+template <class Placed>
+RankAttention sharded_decode(const AttentionCase& c, std::int64_t rank, Placed placed, Dtype exchange) {
   CaseRank at(c, rank);
   ProgramBuilder& p = at.p;
+  Runs cached;
+  for (std::size_t s = 0; s < c.tokens.size(); ++s)
+    for (const Run& r : placed(static_cast<std::int32_t>(s), c.tokens[s], at.shard())) cached.push_back(r);
+  cached = laid_out(std::move(cached));
   const Runs queries = last_tokens(c);
   const int heads = static_cast<int>(c.local_heads());
-  const Value w_uk = at.expansion_weight("w_uk", c.nope).reshaped(c.nope, heads * c.kv_rank);
-  const Value absorbed = per_head_linear(p, "q_absorb", at.query_part("q_nope", c.nope, queries), w_uk, heads);
-  Value q = concat_heads(p, "q_concat", absorbed, at.query_part("q_rope", c.rope, queries), heads);
-  q = p.all_gather("q_gather", q, at.group(CaseGroup::kTp), Axis::kColumns);
+  const Value w_uk = at.w_uk().reshaped(c.nope, heads * c.kv_rank);
+  const CaseRank::QueryParts parts = at.query_parts(queries);
+  Value q = concat_heads(p, "q_concat", per_head_linear(p, "q_absorb", parts.nope, w_uk, heads), parts.rope, heads);
+  q = p.all_gather("q_gather", q, at.group(CaseGroup::kDcp), Axis::kColumns);
 
-  const Value cache = p.state(c.input, c.latent_width(), {.key = "latent"}, global_rows(cached));
+  const Value cache = at.latent(cached);
   const std::vector<AttentionBlock> blocks = causal_blocks(queries, cached);
   const std::int64_t tokens = rows_of(cached);
   const Partial partial = attend_absorbed(p, "decode_attention",
-                                          {.heads = c.heads,
+                                          {.heads = heads * c.dcp,
                                            .key_width = static_cast<std::int32_t>(c.latent_width()),
                                            .latent_width = static_cast<std::int32_t>(c.kv_rank),
                                            .context = tokens,
@@ -41,35 +46,27 @@ RankAttention sharded_decode(const AttentionCase& c, std::int64_t rank, const Ru
                                            .scale = 1 / std::sqrt(static_cast<double>(c.key_width()))},
                                           q, cache, c.lse, blocks);
   Value packed = pack_partial(p, "out_lse_pack", partial, exchange);
-  packed = p.all_to_all("out_lse_exchange", packed, at.group(CaseGroup::kTp), q.rows * c.tp, packed.columns / c.tp);
+  packed = p.all_to_all("out_lse_exchange", packed, at.group(CaseGroup::kDcp), q.rows * c.dcp, packed.columns / c.dcp);
   packed = p.all_gather("out_lse_gather", packed, at.group(CaseGroup::kCp));
-  const Partial merged = merge_with_lse(p, "merge", packed, static_cast<int>(c.world()), q.rows, heads * c.kv_rank);
-  const Value out = per_head_linear(p, "v_absorb", merged.out, at.expansion_weight("w_uv", c.value), heads);
+  const Partial merged = merge_with_lse(p, "merge", packed, static_cast<int>(c.shards()), q.rows, heads * c.kv_rank);
+  const Value out = per_head_linear(p, "v_absorb", merged.out, at.w_uv(), heads);
   return at.result({out, merged.lse}, queries);
-}
-
-template <class Placed>
-Runs cached_runs(const AttentionCase& c, Placed placed) {
-  Runs runs;
-  for (std::size_t s = 0; s < c.tokens.size(); ++s)
-    for (const Run& r : placed(static_cast<std::int32_t>(s), c.tokens[s])) runs.push_back(r);
-  return laid_out(std::move(runs));
 }
 
 }  // namespace
 
 RankAttention mindie_sequence_parallel_decode(const AttentionCase& c, std::int64_t rank) {
-  const Runs cached = cached_runs(c, [&](std::int32_t s, std::int64_t tokens) {
-    return block_runs(s, tokens, c.world(), c.block_tokens, rank);
-  });
-  return sharded_decode(c, rank, cached, c.lse == Dtype::kFp32 ? Dtype::kFp32 : c.block_output);
+  const auto placed = [&](std::int32_t s, std::int64_t tokens, std::int64_t shard) {
+    return block_runs(s, tokens, c.shards(), c.block_tokens, shard);
+  };
+  return sharded_decode(c, rank, placed, c.lse == Dtype::kFp32 ? Dtype::kFp32 : c.block_output);
 }
 
 RankAttention vllm_decode_context_parallel(const AttentionCase& c, std::int64_t rank) {
-  const Runs cached = cached_runs(c, [&](std::int32_t s, std::int64_t tokens) {
-    return interleaved_runs(s, tokens, c.world(), c.interleave, rank);
-  });
-  return sharded_decode(c, rank, cached, Dtype::kFp32);
+  const auto placed = [&](std::int32_t s, std::int64_t tokens, std::int64_t shard) {
+    return interleaved_runs(s, tokens, c.shards(), c.interleave, shard);
+  };
+  return sharded_decode(c, rank, placed, Dtype::kFp32);
 }
 
 }  // namespace ascendsim

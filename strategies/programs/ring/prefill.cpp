@@ -11,40 +11,65 @@ namespace ascendsim {
 
 namespace {
 
-Runs runs_on(const AttentionCase& c, std::int64_t ranks, std::int64_t rank) {
+// The new tokens on a rank, and the cached ones that lie there when the history was cut alike.
+struct Shares {
+  Runs fresh, cached, all;             // all: cached, then fresh, as the rank's keys lie
+};
+Shares shares_of(const AttentionCase& c, std::int64_t ranks, std::int64_t rank) {
+  Shares out;
+  for (std::size_t s = 0; s < c.tokens.size(); ++s) {
+    const auto sequence = static_cast<std::int32_t>(s);
+    const std::int64_t history = c.history_of(s);
+    if (history > 0)
+      for (const Run& r : partition_runs(c.partition, sequence, history, ranks, rank)) out.cached.push_back(r);
+    for (const Run& r : behind(history, partition_runs(c.partition, sequence, c.tokens[s], ranks, rank))) out.fresh.push_back(r);
+  }
+  out.all = out.cached;
+  out.all.insert(out.all.end(), out.fresh.begin(), out.fresh.end());
+  return {laid_out(std::move(out.fresh)), laid_out(std::move(out.cached)), laid_out(std::move(out.all))};
+}
+
+// Zigzag chunks first .. first + chunks - 1 of every sequence's new tokens, padded; all sequences of a chunk together.
+Runs chunks_of_all(const AttentionCase& c, std::int64_t first, std::int64_t chunks) {
   Runs runs;
-  for (std::size_t s = 0; s < c.tokens.size(); ++s)
-    for (const Run& r : partition_runs(c.partition, static_cast<std::int32_t>(s), c.tokens[s], ranks, rank)) runs.push_back(r);
+  for (std::int64_t chunk = first; chunk < first + chunks; ++chunk) {
+    const std::int64_t rank = std::min(chunk, 2 * c.cp - 1 - chunk);
+    for (std::size_t s = 0; s < c.tokens.size(); ++s) {
+      const Runs own = partition_runs(Partition::kZigzag, static_cast<std::int32_t>(s), c.tokens[s], c.cp, rank, true);
+      runs.push_back(behind(c.history_of(s), own)[chunk == rank ? 0 : 1]);
+    }
+  }
   return laid_out(std::move(runs));
 }
 
-// Zigzag chunk `chunk` of every sequence, padded.
-Runs chunk_of_all(const AttentionCase& c, std::int64_t chunk) {
-  const std::int64_t rank = std::min(chunk, 2 * c.cp - 1 - chunk);
-  Runs runs;
-  for (std::size_t s = 0; s < c.tokens.size(); ++s)
-    runs.push_back(partition_runs(Partition::kZigzag, static_cast<std::int32_t>(s), c.tokens[s], c.cp, rank,
-                                  true)[chunk == rank ? 0 : 1]);
+Runs two_chunks(const AttentionCase& c, std::int64_t cp_rank) {
+  Runs runs = chunks_of_all(c, cp_rank, 1);
+  for (const Run& r : chunks_of_all(c, 2 * c.cp - 1 - cp_rank, 1)) runs.push_back(r);
   return laid_out(std::move(runs));
 }
 
 // The part of a context-parallel prefill that MindIE and vLLM-Ascend have in common: the latent of all chunks, gathered
-// once, put back in order and expanded on every rank.
+// once, put back in order and expanded on every rank; cached tokens, whole turns of `turn` tokens over all shards, likewise.
 struct GatheredPrefill {
-  GatheredPrefill(const AttentionCase& c, std::int64_t rank) : at(c, rank), chunk_rows(rows_of(chunk_of_all(c, 0))) {
-    for (const std::int64_t chunk : zigzag(c.tokens[0], c.cp, at.cp).chunks)
-      for (const Run& r : chunk_of_all(c, chunk)) own.push_back(r);
-    own = laid_out(std::move(own));
-    Value latent = at.p.all_gather("latent_gather", at.latent(own), at.group(CaseGroup::kCp));
-    std::vector<RowRun> order;
-    for (std::int64_t chunk = 0; chunk < 2 * c.cp; ++chunk) {
-      const std::int64_t owner = std::min(chunk, 2 * c.cp - 1 - chunk);
-      order.push_back({static_cast<std::int32_t>((2 * owner + (chunk == owner ? 0 : 1)) * chunk_rows),
-                       static_cast<std::int32_t>(chunk_rows)});
-    }
-    latent = select_rows(at.p, "latent_reorder", latent, order);
+  GatheredPrefill(const AttentionCase& c, std::int64_t rank, std::int64_t turn, std::initializer_list<CaseGroup> history_groups)
+      : at(c, rank), chunk_rows(rows_of(chunks_of_all(c, 0, 1))), own(two_chunks(c, at.cp)), cached(cached_tokens(c)) {
+    std::vector<Runs> shares;
+    for (std::int64_t r = 0; r < c.cp; ++r) shares.push_back(two_chunks(c, r));
+    const Value gathered = at.p.all_gather("latent_gather", at.latent(own), at.group(CaseGroup::kCp));
+    const Value latent = select_rows(at.p, "latent_reorder", gathered,
+                                     rows_holding(chunks_of_all(c, 0, 2 * c.cp), shares, 2 * chunk_rows));
     q = at.queries(own);
     kv = at.expand(latent);
+    if (!c.has_history()) return;
+    shares.assign(static_cast<std::size_t>(c.shards()), {});
+    for (std::int64_t shard = 0; shard < c.shards(); ++shard) {
+      Runs& share = shares[static_cast<std::size_t>(shard)];
+      for (std::size_t s = 0; s < c.tokens.size(); ++s)
+        for (const Run& r : interleaved_runs(static_cast<std::int32_t>(s), c.history_of(s), c.shards(), turn, shard))
+          share.push_back(r);
+      share = laid_out(std::move(share));
+    }
+    history = at.expand(at.gather_shards(shares, cached, history_groups));
   }
 
   [[nodiscard]] Value queries_of(Value x, int part) const { return x.row_slice(part * chunk_rows, chunk_rows); }
@@ -55,9 +80,9 @@ struct GatheredPrefill {
 
   CaseRank at;
   std::int64_t chunk_rows;
-  Runs own;
+  Runs own, cached;
   Value q;
-  CaseRank::KeysAndValues kv;
+  CaseRank::KeysAndValues kv, history;
 };
 
 }  // namespace
@@ -66,11 +91,13 @@ struct GatheredPrefill {
 // take turns: the next keys arrive in one while the kernel reads the other.
 RankAttention point_to_point_ring(const AttentionCase& c, std::int64_t rank) {
   CaseRank at(c, rank);
-  const Runs own = runs_on(c, c.cp, at.cp);
+  std::vector<Shares> shares;
+  for (std::int64_t r = 0; r < c.cp; ++r) shares.push_back(shares_of(c, c.cp, r));
+  const Runs& own = shares[static_cast<std::size_t>(at.cp)].fresh;
   const Value q = at.queries(own);
-  CaseRank::KeysAndValues now = at.expand(at.latent(own));
+  CaseRank::KeysAndValues now = at.expand(at.latent(shares[static_cast<std::size_t>(at.cp)].all));
   std::int64_t most_rows = 0;
-  for (std::int64_t r = 0; r < c.cp; ++r) most_rows = std::max(most_rows, rows_of(runs_on(c, c.cp, r)));
+  for (const Shares& s : shares) most_rows = std::max(most_rows, rows_of(s.all));
   std::array<CaseRank::KeysAndValues, 2> buffers;
   for (auto& [k, v] : buffers) {
     k = at.p.activation(c.input, most_rows, now.k.columns);
@@ -78,7 +105,9 @@ RankAttention point_to_point_ring(const AttentionCase& c, std::int64_t rank) {
   }
   const Partial sum = at.empty_partial(q, now, Dtype::kFp32, Dtype::kFp32);
   for (std::int64_t step = 0; step < c.cp; ++step) {
-    const auto keys_at = [&](std::int64_t s) { return runs_on(c, c.cp, (at.cp - s + c.cp) % c.cp); };
+    const auto keys_at = [&](std::int64_t s) -> const Runs& {
+      return shares[static_cast<std::size_t>((at.cp - s + c.cp) % c.cp)].all;
+    };
     CaseRank::KeysAndValues next = buffers[static_cast<std::size_t>(step % 2)];
     if (step + 1 < c.cp) {
       const std::int64_t rows = rows_of(keys_at(step + 1));
@@ -88,7 +117,7 @@ RankAttention point_to_point_ring(const AttentionCase& c, std::int64_t rank) {
     }
     const std::vector<AttentionBlock> blocks = causal_blocks(own, keys_at(step));
     if (!blocks.empty()) {
-      const Partial block{at.p.activation(c.block_output, q.rows, sum.out.columns), at.p.activation(c.lse, q.rows, sum.lse.columns)};
+      const Partial block = at.room(q.rows, c.block_output, c.lse);
       attend(at.p, "ring_attention", at.core(), blocks, q, now.k, now.v, block.out, block.lse);
       merge_into(at.p, "ring_update", block, sum);
     }
@@ -99,51 +128,56 @@ RankAttention point_to_point_ring(const AttentionCase& c, std::int64_t rank) {
 
 RankAttention head_parallel(const AttentionCase& c, std::int64_t rank) {
   CaseRank at(c, rank);
-  const Runs all = runs_on(c, 1, 0);
-  const Value q = at.queries(all);
-  const CaseRank::KeysAndValues kv = at.expand(at.latent(all));
-  const Partial sum{at.p.activation(c.block_output, q.rows, c.local_heads() * c.value),
-                    at.p.activation(c.lse, q.rows, c.local_heads())};
-  attend(at.p, "attention", at.core(), causal_blocks(all, all), q, kv.k, kv.v, sum.out, sum.lse);
-  return at.result(sum, all);
+  const Shares all = shares_of(c, 1, 0);
+  const Value q = at.queries(all.fresh);
+  const CaseRank::KeysAndValues kv = at.expand(at.latent(all.all));
+  const Partial sum = at.room(q.rows, c.block_output, c.lse);
+  attend(at.p, "attention", at.core(), causal_blocks(all.fresh, all.all), q, kv.k, kv.v, sum.out, sum.lse);
+  return at.result(sum, all.fresh);
 }
 
 // The kernel is called for query chunk i and key chunk j in chunk order, triangular where i = j, and accumulates in place.
+// A prefix that the cache holds is one more call, without mask.
 RankAttention mindie_context_parallel(const AttentionCase& c, std::int64_t rank) {
-  GatheredPrefill g(c, rank);
-  const Partial sum{g.at.p.activation(c.block_output, g.q.rows, c.local_heads() * c.value),
-                    g.at.p.activation(c.lse, g.q.rows, c.local_heads())};
+  GatheredPrefill g(c, rank, c.block_tokens, {CaseGroup::kWorld});
+  const Partial sum = g.at.room(g.q.rows, c.block_output, c.lse);
   for (int part = 0; part < 2; ++part)
     for (std::int64_t j = 0; j <= g.chunk(part); ++j) {
       PrefillCore core = g.at.core();
       core.accumulate = j > 0;
       const CaseRank::KeysAndValues kv = g.keys_of(j, 1);
-      attend(g.at.p, "ring_mla", core, causal_blocks(chunk_of_all(c, g.chunk(part)), chunk_of_all(c, j)),
+      attend(g.at.p, "ring_mla", core, causal_blocks(chunks_of_all(c, g.chunk(part), 1), chunks_of_all(c, j, 1)),
              g.queries_of(g.q, part), kv.k, kv.v, g.queries_of(sum.out, part), g.queries_of(sum.lse, part));
     }
+  if (c.has_history()) {
+    PrefillCore core = g.at.core();
+    core.accumulate = 1;
+    attend(g.at.p, "history_attention", core, causal_blocks(g.own, g.cached), g.q, g.history.k, g.history.v, sum.out, sum.lse);
+  }
   return g.at.result(sum, g.own);
 }
 
 // Head and tail chunk each: one call over the chunk's own keys with the mask, one over all earlier keys without, merged in
-// fp32.
+// fp32. Cached context, a workspace of it at a time (here it fits into one), is one more call, without mask.
 RankAttention vllm_prefill_context_parallel(const AttentionCase& c, std::int64_t rank) {
-  GatheredPrefill g(c, rank);
+  GatheredPrefill g(c, rank, c.interleave, {CaseGroup::kDcp, CaseGroup::kCp});
   const Partial sum = g.at.empty_partial(g.q, g.kv, Dtype::kFp32, Dtype::kFp32);
-  const auto call = [&](const char* label, int part, std::int64_t first, std::int64_t chunks) {
-    Runs keys;
-    for (std::int64_t j = first; j < first + chunks; ++j)
-      for (const Run& r : chunk_of_all(c, j)) keys.push_back(r);
-    const Value q = g.queries_of(g.q, part);
-    const Partial block{g.at.p.activation(c.block_output, q.rows, sum.out.columns), g.at.p.activation(c.lse, q.rows, sum.lse.columns)};
-    const CaseRank::KeysAndValues kv = g.keys_of(first, chunks);
-    attend(g.at.p, label, g.at.core(), causal_blocks(chunk_of_all(c, g.chunk(part)), laid_out(std::move(keys))), q, kv.k, kv.v,
-           block.out, block.lse);
-    merge_into(g.at.p, "attention_update", block, {g.queries_of(sum.out, part), g.queries_of(sum.lse, part)});
+  const auto call = [&](const char* label, const std::vector<AttentionBlock>& blocks, Value q, const CaseRank::KeysAndValues& kv,
+                        const Partial& into) {
+    const Partial block = g.at.room(q.rows, c.block_output, c.lse);
+    attend(g.at.p, label, g.at.core(), blocks, q, kv.k, kv.v, block.out, block.lse);
+    merge_into(g.at.p, "attention_update", block, into);
   };
   for (int part = 0; part < 2; ++part) {
-    call("masked_attention", part, g.chunk(part), 1);
-    if (g.chunk(part) > 0) call("unmasked_attention", part, 0, g.chunk(part));
+    const std::int64_t own = g.chunk(part);
+    const Partial into{g.queries_of(sum.out, part), g.queries_of(sum.lse, part)};
+    const auto blocks = [&](std::int64_t first, std::int64_t chunks) {
+      return causal_blocks(chunks_of_all(c, own, 1), chunks_of_all(c, first, chunks));
+    };
+    call("masked_attention", blocks(own, 1), g.queries_of(g.q, part), g.keys_of(own, 1), into);
+    if (own > 0) call("unmasked_attention", blocks(0, own), g.queries_of(g.q, part), g.keys_of(0, own), into);
   }
+  if (c.has_history()) call("history_attention", causal_blocks(g.own, g.cached), g.q, g.history, sum);
   return g.at.result(sum, g.own);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "sim/check.h"
 #include "strategies/partitions.h"
 
 namespace ascendsim {
@@ -60,6 +61,30 @@ std::vector<std::int32_t> global_rows(std::span<const Run> runs) {
   return out;
 }
 
+std::vector<RowRun> rows_holding(std::span<const Run> wanted, std::span<const Runs> shares, std::int64_t share_rows) {
+  struct Place {
+    std::int32_t token, row;
+    bool taken = false;
+  };
+  std::vector<Place> places;
+  for (std::size_t s = 0; s < shares.size(); ++s)
+    for (const Run& r : shares[s])
+      for (std::int32_t i = 0; i < r.rows; ++i)
+        places.push_back({global_row(r.sequence, r.first + i * r.stride),
+                          static_cast<std::int32_t>(static_cast<std::int64_t>(s) * share_rows) + r.row + i});
+  std::ranges::stable_sort(places, {}, &Place::token);
+  std::vector<RowRun> out;
+  for (const std::int32_t token : global_rows(wanted)) {
+    auto place = std::ranges::lower_bound(places, token, {}, &Place::token);
+    while (place != places.end() && place->token == token && place->taken) ++place;
+    check(place != places.end() && place->token == token, "no share holds a token that is wanted");
+    place->taken = true;
+    if (!out.empty() && out.back().first + out.back().rows == place->row) ++out.back().rows;
+    else out.push_back({place->row, 1});
+  }
+  return out;
+}
+
 std::vector<AttentionBlock> causal_blocks(std::span<const Run> queries, std::span<const Run> keys) {
   std::vector<AttentionBlock> out;
   for (const Run& q : queries)
@@ -95,6 +120,11 @@ Runs partition_runs(Partition partition, std::int32_t sequence, std::int64_t tok
       if (rank < tokens) runs.push_back(run(sequence, rank, ceil_div(tokens - rank, ranks), ranks));
       break;
   }
+  return runs;
+}
+
+Runs behind(std::int64_t tokens, Runs runs) {
+  for (Run& r : runs) r.first += static_cast<std::int32_t>(tokens);
   return runs;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "workloads/operators/attention.h"
+#include "workloads/operators/elementwise.h"
 
 namespace ascendsim {
 
@@ -25,6 +26,10 @@ std::int64_t rows_of(std::span<const Run> runs);
 constexpr std::int32_t global_row(std::int32_t sequence, std::int32_t position) { return sequence << 20 | position; }
 std::vector<std::int32_t> global_rows(std::span<const Run> runs);
 
+// Which rows of a gathered tensor, where shares lie one after another at a distance of `share_rows`, hold the tokens of
+// `wanted`, in that order. A token that several shares hold is found once in each. REQUIRES: every token is there.
+std::vector<RowRun> rows_holding(std::span<const Run> wanted, std::span<const Runs> shares, std::int64_t share_rows);
+
 // What queries see of keys: position by position, a token sees itself and what came before. Blocks that causality hides are
 // left out, rows of queries that see nothing of a block are cut off, neighbouring unmasked blocks become one.
 // REQUIRES: runs of one sequence have equal strides.
@@ -36,6 +41,8 @@ std::vector<AttentionBlock> causal_blocks(std::span<const Run> queries, std::spa
 enum class Partition : std::uint8_t { kContiguous, kZigzag, kRoundRobin };
 Runs partition_runs(Partition partition, std::int32_t sequence, std::int64_t tokens, std::int64_t ranks, std::int64_t rank,
                     bool padded = false);
+// The same tokens behind `tokens` others.
+Runs behind(std::int64_t tokens, Runs runs);
 // MindIE's placement of whole blocks (partitions.h, place_blocks).
 Runs block_runs(std::int32_t sequence, std::int64_t tokens, std::int64_t shards, std::int64_t block_tokens, std::int64_t shard);
 // vLLM's: position p on shard (p div interleave) mod shards (--cp-kv-cache-interleave-size).
