@@ -414,7 +414,7 @@ std::vector<Line> random_script(Random& random, int lines, std::int64_t kinds) {
   return script;
 }
 
-void add_role(Job& job, const std::vector<Line>& script, Random& random) {
+void add_role(Job& job, const std::vector<Line>& script, Random& random, bool with_ports) {
   std::vector<Op> ops;
   std::vector<std::uint32_t> place;   // of each line in this program
   for (const Line& line : script) {
@@ -424,18 +424,20 @@ void add_role(Job& job, const std::vector<Line>& script, Random& random) {
     const std::int64_t shared = random.one_in(4) ? ticks : ticks + random.below(2 * ticks + 1);
     if (skipped) continue;
     ops.push_back({"op", line.stream, ticks, shared, line.wait ? place[*line.wait] : kNoWait, line.type, line.group});
+    // Members of a collective may fill their ports for unequal times, but ports of one kind.
+    if (with_ports && line.type != &kLocal) ops.back().port = {random.below(ticks + 1), static_cast<std::uint8_t>(line.group % 2)};
   }
   job.add_role(ops);
 }
 
-Job random_job() {
+Job random_job(bool with_ports = false) {
   Random random(*rc::gen::arbitrary<std::uint64_t>());
   const int ranks = *rc::gen::inRange(1, 9);
   Job job;
   for (int k = 0; k < 3; ++k) job.kinds.push_back(random_groups(random, ranks));
   const auto script = random_script(random, *rc::gen::inRange(0, 80), 3);
   const std::int64_t roles = 1 + random.below(4);
-  for (std::int64_t r = 0; r < roles; ++r) add_role(job, script, random);
+  for (std::int64_t r = 0; r < roles; ++r) add_role(job, script, random, with_ports);
   const std::int64_t stretch = 1 + random.below(2);
   for (int r = 0; r < ranks; ++r) job.roles.push_back(static_cast<std::uint64_t>(r / stretch % roles));
   if (random.one_in(2)) job.host = {Duration(random.below(100)), Duration(random.below(300))};
@@ -467,7 +469,7 @@ RC_GTEST_PROP(Executor, EqualsTheSweepWhereNothingIsShared, ()) {
 }
 
 RC_GTEST_PROP(Executor, FoldedEqualsUnfolded, ()) {
-  const Job job = random_job();
+  const Job job = random_job(true);
   const Cast folded(job, fold(job.roles, job.kinds));
   RC_CLASSIFY(folded.folding.representative.size() < job.roles.size());
   const Played of_classes = play(job, folded, folded.shared), of_ranks = play(job);
@@ -480,8 +482,29 @@ RC_GTEST_PROP(Executor, FoldedEqualsUnfolded, ()) {
   RC_ASSERT(!::testing::Test::HasFailure());
 }
 
+// Ports that are shared cost time, unless only one lane talks; and no collective takes less than alone.
+RC_GTEST_PROP(Executor, CollectivesNeverTakeLessThanAlone, ()) {
+  const Job job = random_job(true);
+  const Played p = play(job);
+  for (std::size_t r = 0; r < job.roles.size(); ++r) {
+    const auto role = static_cast<std::size_t>(job.roles[r]);
+    for (std::size_t i = 0; i < p.timeline[r].size(); ++i)
+      if (job.programs[role].operators[i].type != &kLocal)
+        RC_ASSERT(p.timeline[r][i].end - p.timeline[r][i].start >= job.nodes[role][i].ticks);
+  }
+  Job one_lane = job;
+  for (Program& program : one_lane.programs)
+    for (Operator& op : program.operators) op.stream %= 2;
+  for (auto& nodes : one_lane.nodes)
+    for (Node& node : nodes) node.stream %= 2;
+  Job alone = one_lane;
+  for (auto& ports : alone.ports) ports.assign(ports.size(), {});
+  expect_equal(play(one_lane), play(alone));
+  RC_ASSERT(!::testing::Test::HasFailure());
+}
+
 RC_GTEST_PROP(Executor, NumbersOfRanksDoNotMatter, ()) {
-  const Job job = random_job();
+  const Job job = random_job(true);
   const std::size_t ranks = job.roles.size();
   Random random(*rc::gen::arbitrary<std::uint64_t>());
   std::vector<std::size_t> name(ranks);
@@ -657,7 +680,7 @@ TEST(Executor, CountsItsEvents) {
   Job job;
   for (int k = 0; k < 3; ++k) job.kinds.push_back(random_groups(random, 8));
   const auto script = random_script(random, 500, 3);
-  for (int r = 0; r < 4; ++r) add_role(job, script, random);
+  for (int r = 0; r < 4; ++r) add_role(job, script, random, false);
   job.roles = {0, 1, 2, 3, 0, 1, 2, 3};
   const Played p = play(job);
   std::size_t operators = 0;
