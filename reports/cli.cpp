@@ -30,6 +30,7 @@ struct Written {
   std::string config, scale, seed, strategy, partition, ranks, cp, pcp, tp, sp, dcp, tokens, history, heads, interleave, dtype, lse_dtype, orders,
       threads;
   std::string prefix_hit, acceptance, engine_version, from, only_case;
+  std::string graph, faults;
   std::string prefill, decode, prefill_hardware, decode_hardware, prefill_servers, decode_servers;
   bool all = false, what_if = false, layer = false;
   bool json = false, strict = false, verbose = false, print_config = false, schema = false, help = false,
@@ -53,7 +54,7 @@ constexpr OptionSpec kOptions[] = {
     {"--output,--osl", "N", &Written::output, nullptr, kWorkloadOptions, "tokens that a request generates"},
     {"--batch", "N", &Written::batch, nullptr, kWorkloadOptions,
      "requests side by side, all DP groups together [default: 1]"},
-    {"--servers", "N", &Written::servers, nullptr, kDeploymentOptions,
+    {"--servers", "N", &Written::servers, nullptr, kDeploymentOptions | kGraphOptions,
      "number of servers [default: as many as the ranks need]"},
     {"--die", "NAME", &Written::die, nullptr, kDeploymentOptions, "bin of the die [default: the server's own]"},
     {"--model", "NAME|PATH", &Written::model, nullptr, kDeploymentOptions,
@@ -80,6 +81,9 @@ constexpr OptionSpec kOptions[] = {
      "servers of the prefill side [default: as many as its ranks need]"},
     {"--decode-servers", "N", &Written::decode_servers, nullptr, kPairOptions,
      "servers of the decode side [default: as many as its ranks need]"},
+    {"--graph", "KIND", &Written::graph, nullptr, kGraphOptions,
+     "dot or svg: a picture of the fabric of a server, or of a cluster with --servers"},
+    {"--faults", "FILE", &Written::faults, nullptr, kGraphOptions, "links that are slow or down (docs/fabrics.md)"},
     {"--schema", "", nullptr, &Written::schema, kSchemaOption, "print the JSON Schema of our deployment file"},
     {"--case", "ID", &Written::only_case, nullptr, kCaseOptions, "only this case, or the rows of this table"},
     {"--explain", "", nullptr, &Written::explain, kCaseOptions, "the breakdown behind each prediction"},
@@ -216,6 +220,8 @@ class Reader {
     o.print_config = written_.print_config;
     o.schema = written_.schema;
     o.only_case = written_.only_case;
+    o.faults_file = written_.faults;
+    if (!written_.graph.empty()) o.graph = choice("--graph", written_.graph, kGraphKinds).value_or(o.graph);
     o.explain = written_.explain;
     o.prefill_file = written_.prefill;
     o.decode_file = written_.decode;
@@ -324,6 +330,8 @@ class Reader {
     r.interleave = count("--interleave", written_.interleave, kMostRingTokens, "128");
   }
 
+  static constexpr std::pair<std::string_view, GraphKind> kGraphKinds[] = {{"dot", GraphKind::kDot},
+                                                                           {"svg", GraphKind::kSvg}};
   static constexpr std::pair<std::string_view, FileKind> kFileKinds[] = {{"mindie", FileKind::kMindie},
                                                                          {"ascendsim", FileKind::kOwn}};
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <optional>
 
 #include "sim/account.h"
 #include "sim/drive.h"
@@ -11,7 +12,7 @@ namespace ascendsim {
 
 namespace {
 
-constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kNoTime = std::numeric_limits<std::int64_t>::max();
 
 constexpr std::string_view kTooSlow = "a slowed operator takes longer than time lasts";
 
@@ -23,7 +24,7 @@ std::int64_t scale_up(std::int64_t value, std::int64_t numerator, std::int64_t d
   const unsigned __int128 wide = static_cast<unsigned __int128>(value) * static_cast<std::uint64_t>(numerator);
   const auto divisor = static_cast<std::uint64_t>(denominator);
   const unsigned __int128 scaled = wide / divisor + (wide % divisor != 0 ? 1 : 0);
-  check(scaled <= static_cast<std::uint64_t>(kNever), kTooSlow);
+  check(scaled <= static_cast<std::uint64_t>(kNoTime), kTooSlow);
   return static_cast<std::int64_t>(scaled);
 }
 
@@ -32,7 +33,7 @@ std::int64_t scale_up(std::int64_t value, std::int64_t numerator, std::int64_t d
 class Agenda {
  public:
   explicit Agenda(std::size_t slots) : leaves_(std::bit_ceil(std::max<std::size_t>(slots, 2))), tree_(2 * leaves_) {
-    for (std::size_t i = 0; i < tree_.size(); ++i) tree_[i] = {kNever, i % leaves_};
+    for (std::size_t i = 0; i < tree_.size(); ++i) tree_[i] = {kNoTime, i % leaves_};
   }
   struct Entry {
     std::int64_t due;
@@ -68,6 +69,7 @@ struct Stream {
   std::uint32_t launches = 0;          // of the program up to and including the head
   State state = State::kBlocked;
   bool collective = false;             // what runs has a duration agreed with other ranks
+  bool leads = false;                  // it is due when its collective begins to fill ports, not when it ends
   std::int64_t since = 0;              // running: its start; arrived: when it came
   std::int64_t due = 0;                // running: its end, if nothing changes
   std::int64_t pace = 0;               // running: what it would take, were the rank always as it is now
@@ -77,6 +79,7 @@ struct Rank {
   const Operator* operators = nullptr;
   const Node* nodes = nullptr;
   const std::int64_t* shared = nullptr;   // null = no sharing
+  const PortUse* ports = nullptr;      // null = its collectives share nothing
   std::uint32_t size = 0;
   bool unsettled = false;              // what runs has changed at this instant
   std::array<Stream, kMaxStreams> streams{};
@@ -85,20 +88,22 @@ struct Rank {
 class Executor {
  public:
   Executor(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes,
-           std::span<const std::vector<std::int64_t>> shared, const Folding& folding, HostModel host,
-           Timeline* timeline);
+           std::span<const std::vector<std::int64_t>> shared, std::span<const std::vector<PortUse>> ports,
+           const Folding& folding, HostModel host, Timeline* timeline);
 
   void run();
   SweepResult result() { return close(accounts_); }
   void count(ExecutionTrace& trace) const {
     trace.events = events_;
     trace.speed_changes = speed_changes_;
+    if (flows_) trace.flows = flows_->counts();
   }
 
  private:
   struct Gathering {                   // of one collective on one stream
     std::uint32_t arrived = 0;
     const OperatorType* type = nullptr;
+    PortUse use{};                     // when it fills ports
   };
 
   static std::size_t slot(std::size_t rank, StreamId stream) { return rank * kMaxStreams + stream; }
@@ -107,7 +112,11 @@ class Executor {
   void take_up(std::size_t r, StreamId id);
   void begin(std::size_t r, StreamId id);
   void arrive(std::size_t r, StreamId id);
-  void meet(std::span<const Folding::Member> members, StreamId id);
+  void meet(std::size_t gathering);
+  [[nodiscard]] PortUse port_use(std::span<const Folding::Member> members, StreamId id) const;
+  void transfer(std::size_t gathering);
+  void transferred(std::size_t gathering);
+  void read_ports(std::span<const std::vector<PortUse>> ports);
   void start(std::size_t r, StreamId id, std::int64_t ticks, bool collective);
   void finish(std::size_t r, StreamId id);
   void unsettle(std::size_t r);
@@ -123,14 +132,17 @@ class Executor {
   std::vector<Rank> ranks_;
   std::vector<Account> accounts_;
   std::vector<Gathering> gatherings_;  // [meeting][stream]
+  FlowNetwork network_;                // port k of class c is link c * kPortKinds + k and moves a byte a tick
+  std::optional<FlowSolver> flows_;    // where collectives share ports
+  std::vector<RouteIndex> routes_;     // [meeting][port kind]
   Agenda agenda_;
   std::vector<std::size_t> unsettled_;
   std::uint64_t events_ = 0, speed_changes_ = 0;
 };
 
 Executor::Executor(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes,
-                   std::span<const std::vector<std::int64_t>> shared, const Folding& folding, HostModel host,
-                   Timeline* timeline)
+                   std::span<const std::vector<std::int64_t>> shared, std::span<const std::vector<PortUse>> ports,
+                   const Folding& folding, HostModel host, Timeline* timeline)
     : programs_(programs),
       folding_(folding),
       host_(host),
@@ -154,6 +166,30 @@ Executor::Executor(std::span<const Program* const> programs, std::span<const std
             "sharing a processor cannot make an operator faster");
     rank.shared = shared[r].data();
   }
+  if (!ports.empty()) read_ports(ports);
+}
+
+void Executor::read_ports(std::span<const std::vector<PortUse>> ports) {
+  check(ports.size() == ranks_.size(), "ports are for other classes");
+  for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    for (std::size_t k = 0; k < kPortKinds; ++k) network_.add_link({BytesPerSecond(kPicosecondsPerSecond)});
+    if (ports[r].empty()) continue;
+    check(ports[r].size() == ranks_[r].size, "every operator needs a port use");
+    for (std::size_t i = 0; i < ports[r].size(); ++i)
+      check(ports[r][i].transfer >= 0 && ports[r][i].transfer <= ranks_[r].nodes[i].ticks && ports[r][i].port < kPortKinds,
+            "a collective cannot fill a port for longer than it takes");
+    ranks_[r].ports = ports[r].data();
+  }
+  std::vector<LinkIndex> links;
+  for (const Folding::Meeting& meeting : folding_.meetings) {
+    for (std::size_t k = 0; k < kPortKinds; ++k) {
+      links.clear();
+      for (const Folding::Member& m : meeting.members)
+        links.push_back(static_cast<LinkIndex>(static_cast<std::size_t>(m.rank_class) * kPortKinds + k));
+      routes_.push_back(network_.add_route(links));
+    }
+  }
+  flows_.emplace(network_);
 }
 
 void Executor::run() {
@@ -162,10 +198,13 @@ void Executor::run() {
   for (std::size_t r = 0; r < ranks_.size(); ++r)
     for (StreamId id = 0; id < kMaxStreams; ++id) take_up(r, id);
   settle();
-  while (agenda_.first().due != kNever) {
+  for (;;) {
     now_ = agenda_.first().due;
-    do handle(agenda_.first().slot);
-    while (agenda_.first().due == now_);
+    if (flows_) now_ = std::min(now_, flows_->next_end().count());
+    if (now_ == kNoTime) break;
+    if (flows_)
+      for (const std::uint32_t gathering : flows_->advance(Duration(now_))) transferred(gathering);
+    while (agenda_.first().due == now_) handle(agenda_.first().slot);
     settle();
   }
   for (const Rank& rank : ranks_)
@@ -216,16 +255,31 @@ void Executor::arrive(std::size_t r, StreamId id) {
   const auto meeting = static_cast<std::size_t>(met);
   s.state = State::kArrived;
   s.since = now_;
-  Gathering& gathering = gatherings_[meeting * kMaxStreams + id];
+  const std::size_t index = meeting * kMaxStreams + id;
+  Gathering& gathering = gatherings_[index];
   if (gathering.arrived > 0 && gathering.type != op.type) report();
   gathering.type = op.type;
   const auto& members = folding_.meetings[meeting].members;
   if (++gathering.arrived < members.size()) return;
   gathering.arrived = 0;
-  meet(members, id);
+  meet(index);
 }
 
-void Executor::meet(std::span<const Folding::Member> members, StreamId id) {
+PortUse Executor::port_use(std::span<const Folding::Member> members, StreamId id) const {
+  PortUse longest;
+  for (const Folding::Member& m : members) {
+    const Rank& member = ranks_[static_cast<std::size_t>(m.rank_class)];
+    if (member.ports == nullptr) continue;
+    const PortUse& own = member.ports[member.streams[id].head];
+    if (own.transfer > longest.transfer) longest = own;
+  }
+  return longest;
+}
+
+void Executor::meet(std::size_t gathering) {
+  const auto id = static_cast<StreamId>(gathering % kMaxStreams);
+  const std::span<const Folding::Member> members = folding_.meetings[gathering / kMaxStreams].members;
+  const PortUse use = flows_ ? port_use(members, id) : PortUse{};
   std::int64_t ticks = 0;
   for (const Folding::Member& m : members) {
     const Rank& member = ranks_[static_cast<std::size_t>(m.rank_class)];
@@ -235,6 +289,27 @@ void Executor::meet(std::span<const Folding::Member> members, StreamId id) {
     const auto peer = static_cast<std::size_t>(m.rank_class);
     accounts_[peer].waited(now_ - ranks_[peer].streams[id].since);
     start(peer, id, ticks, true);
+  }
+  if (use.transfer == 0) return;
+  // When it ends is up to the ports; until it fills them only the first member is due.
+  gatherings_[gathering].use = use;
+  for (const Folding::Member& m : members) agenda_.set(slot(static_cast<std::size_t>(m.rank_class), id), kNoTime);
+  if (use.transfer == ticks) return transfer(gathering);
+  const auto leader = static_cast<std::size_t>(members.front().rank_class);
+  ranks_[leader].streams[id].leads = true;
+  agenda_.set(slot(leader, id), now_ + ticks - use.transfer);
+}
+
+void Executor::transfer(std::size_t gathering) {
+  const PortUse& use = gatherings_[gathering].use;
+  flows_->start(routes_[gathering / kMaxStreams * kPortKinds + use.port], Bytes(use.transfer), 1,
+                static_cast<std::uint32_t>(gathering));
+}
+
+void Executor::transferred(std::size_t gathering) {
+  for (const Folding::Member& m : folding_.meetings[gathering / kMaxStreams].members) {
+    ++events_;
+    finish(static_cast<std::size_t>(m.rank_class), static_cast<StreamId>(gathering % kMaxStreams));
   }
 }
 
@@ -269,11 +344,17 @@ void Executor::finish(std::size_t r, StreamId id) {
 void Executor::handle(std::size_t due_slot) {
   const std::size_t r = due_slot / kMaxStreams;
   const auto id = static_cast<StreamId>(due_slot % kMaxStreams);
+  Stream& s = ranks_[r].streams[id];   // its state changes in what follows
+  if (s.leads) {
+    s.leads = false;
+    agenda_.set(due_slot, kNoTime);
+    const int meeting = folding_.meeting_of[r][ranks_[r].operators[s.head].group];
+    return transfer(static_cast<std::size_t>(meeting) * kMaxStreams + id);
+  }
   ++events_;
-  const Stream& s = ranks_[r].streams[id];   // its state changes in what follows
   if (s.state == State::kIssuing) begin(r, id);
   else finish(r, id);
-  if (s.state != State::kRunning && s.state != State::kIssuing) agenda_.set(due_slot, kNever);
+  if (s.state != State::kRunning && s.state != State::kIssuing) agenda_.set(due_slot, kNoTime);
 }
 
 std::int64_t Executor::pace(const Rank& rank, StreamId id) const {
@@ -299,7 +380,7 @@ void Executor::settle() {
       const std::int64_t now_takes = pace(rank, id);
       if (now_takes == s.pace) continue;
       const std::int64_t left = scale_up(s.due - now_, now_takes, s.pace);
-      check(left < kNever - now_, kTooSlow);
+      check(left < kNoTime - now_, kTooSlow);
       s.due = now_ + left;
       s.pace = now_takes;
       agenda_.set(slot(r, id), s.due);
@@ -321,8 +402,8 @@ void Executor::report() const {
 
 SweepResult execute(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes,
                     std::span<const std::vector<std::int64_t>> shared, const Folding& folding, HostModel host,
-                    ExecutionTrace* trace) {
-  Executor executor(programs, nodes, shared, folding, host, trace != nullptr ? &trace->timeline : nullptr);
+                    ExecutionTrace* trace, std::span<const std::vector<PortUse>> ports) {
+  Executor executor(programs, nodes, shared, ports, folding, host, trace != nullptr ? &trace->timeline : nullptr);
   executor.run();
   if (trace != nullptr) executor.count(*trace);
   return executor.result();

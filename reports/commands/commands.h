@@ -20,6 +20,7 @@ enum OptionGroup : std::uint32_t {
   kSchemaOption = 32,
   kRingOptions = 64,       // strategy, degrees, sizes and number types of a calculation
   kCaseOptions = 128,  // case, explain
+  kGraphOptions = 512,  // graph, faults; servers
 };
 
 struct Reply {

@@ -63,6 +63,17 @@ void small_fabrics() {
                  FoldedStar(128, kPort, kLatency).network, folded_all_to_all(128, Bytes(1'000'000)));
 }
 
+// The unkind case: every message has another size, so that each of 4,032 ends is an instant that touches all that is left.
+void unequal() {
+  const SmallFabric fabric = star(64, BytesPerSecond(50e9), std::chrono::nanoseconds(1000));
+  MessageSchedule schedule = all_to_all_schedule(fabric, Bytes(1), true);
+  for (Message& m : schedule.messages) m.bytes = Bytes(100'000 + 7'919 * ((m.from * 37 + m.to * 101) % 4093));
+  const Timed ours = timed(fabric.network, schedule);
+  const auto theirs = simgrid_if_present(fabric.network, schedule);
+  row("unequal all-to-all, 64 ranks", ours, static_cast<double>(schedule.messages.size()),
+      theirs ? fmt::format("x{:.0f}", theirs->processor / ours.processor) : "");
+}
+
 // Ring all-reduce of 10^6 B in four chunks one after another: ASTRA-sim 2.0 took 0.691 s for 256 ranks.
 void astra_setting() {
   for (const std::uint32_t ranks : {64U, 256U, 512U}) {
@@ -117,6 +128,7 @@ int main(int count, char** arguments) {
   const std::string_view only = count > 1 ? arguments[1] : "";
   ascendsim::head();
   if (only.empty() || only == "simgrid") ascendsim::small_fabrics();
+  if (only.empty() || only == "unequal") ascendsim::unequal();
   if (only.empty() || only == "astra") ascendsim::astra_setting();
   if (only.empty() || only == "cloudmatrix") ascendsim::cloud_matrix();
 }

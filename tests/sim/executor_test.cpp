@@ -30,12 +30,14 @@ struct Op {
   std::uint32_t wait = kNoWait;
   const OperatorType* type = &kLocal;
   std::uint8_t group = 0;
+  PortUse port{};
 };
 
 struct Job {
   std::vector<Program> programs;                    // one per role
   std::vector<std::vector<Node>> nodes;
   std::vector<std::vector<std::int64_t>> shared;
+  std::vector<std::vector<PortUse>> ports;
   std::vector<std::uint64_t> roles;                 // per rank
   std::vector<GroupKind> kinds;
   HostModel host;
@@ -44,12 +46,14 @@ struct Job {
     Program p;
     std::vector<Duration> ticks;
     shared.emplace_back();
+    ports.emplace_back();
     for (const Op& op : ops) {
       const std::uint8_t category = op.type == &kLocal ? op.stream : kCommunicationCategory;
       p.operators.push_back({.type = op.type, .label = op.label, .wait = op.wait, .inputs = 1, .stream = op.stream,
                              .category = category, .group = op.group});
       ticks.emplace_back(op.ticks);
       shared.back().push_back(op.shared == 0 ? op.ticks : op.shared);
+      ports.back().push_back(op.port);
     }
     nodes.push_back(lower(p, ticks));
     programs.push_back(std::move(p));
@@ -64,18 +68,21 @@ struct Cast {
       programs.push_back(&job.programs[role]);
       nodes.push_back(job.nodes[role]);
       shared.push_back(job.shared[role]);
+      ports.push_back(job.ports[role]);
     }
   }
   Folding folding;
   std::vector<const Program*> programs;
   std::vector<std::vector<Node>> nodes;
   std::vector<std::vector<std::int64_t>> shared;
+  std::vector<std::vector<PortUse>> ports;
 };
 
 struct Played {
   SweepResult result;
   Timeline timeline;
   std::uint64_t events = 0, speed_changes = 0;
+  FlowCounts flows;
 };
 
 Played play_swept(const Job& job, const Cast& cast) {
@@ -86,7 +93,8 @@ Played play_swept(const Job& job, const Cast& cast) {
 Played play(const Job& job, const Cast& cast, std::span<const std::vector<std::int64_t>> shared) {
   Played out;
   ExecutionTrace trace;
-  out.result = execute(cast.programs, cast.nodes, shared, cast.folding, job.host, &trace);
+  out.result = execute(cast.programs, cast.nodes, shared, cast.folding, job.host, &trace, cast.ports);
+  out.flows = trace.flows;
   out.timeline = std::move(trace.timeline);
   out.events = trace.events;
   out.speed_changes = trace.speed_changes;
@@ -210,6 +218,53 @@ TEST(Executor, ACollectiveIsNotSlowed) {
 //         lane 1  |bbbbbbbbbbbbbbbbb|          50 alone, 100 beside a: at 20 a ends, 80 of 100 left, 40 alone
 // rank 1  lane 0  |aaaaaaaaaaaaa|XXXXXX|
 //                 0 20           70   100
+// X and Y take 100 each, the last 80 of them on port 0. Both fill it from 20 on at half speed.
+// lane 0 talk  |..XXXXXXXXXXXXXXXX|
+// lane 1 talk  |..YYYYYYYYYYYYYYYY|
+//              0 20             180
+TEST(Executor, CollectivesOnOnePortShareIt) {
+  const auto op = [](const char* label, StreamId stream, std::uint8_t port) {
+    return Op{label, stream, 100, 0, kNoWait, &kGather, 0, {80, port}};
+  };
+  const auto job = [&](std::uint8_t port) {
+    return two_ranks({op("X", kTalk0, 0), op("Y", kTalk1, port)}, {op("X", kTalk0, 0), op("Y", kTalk1, port)});
+  };
+  const Played one = play(job(0));
+  EXPECT_EQ(one.timeline[0], (std::vector<Interval>{{0, 180}, {0, 180}}));
+  EXPECT_EQ(one.timeline[1], one.timeline[0]);
+  EXPECT_EQ(one.flows.starts, 2U);
+  EXPECT_EQ(one.flows.solves, 2U);
+  EXPECT_EQ(play(job(1)).timeline[0], (std::vector<Interval>{{0, 100}, {0, 100}}));   // another kind of port
+}
+
+// X fills the port from 20 on. Y begins at 50, its 20 of software end at 70: X has 30 left, both go on at half speed until
+// 130. Y then has 30 of its 60 left and the port for itself until 160.
+TEST(Executor, ACollectiveThatJoinsOnAPortSlowsTheOther) {
+  const std::vector<Op> ops{{"X", kTalk0, 100, 0, kNoWait, &kGather, 0, {80, 2}},
+                            {"a", kCompute1, 50},
+                            {"Y", kTalk1, 80, 0, 1, &kReduce, 0, {60, 2}}};
+  const Played p = play(two_ranks(ops, ops));
+  EXPECT_EQ(p.timeline[0], (std::vector<Interval>{{0, 130}, {0, 50}, {50, 160}}));
+}
+
+// Four ranks, rows {0, 1} and {2, 3} and columns {0, 2} and {1, 3}: X over rows and Y over columns meet in every port.
+TEST(Executor, GroupsOfOtherRanksMeetInPorts) {
+  Job job;
+  job.add_role({{"X", kTalk0, 90, 0, kNoWait, &kGather, 0, {90, 0}}, {"Y", kTalk1, 90, 0, kNoWait, &kGather, 1, {90, 0}}});
+  job.roles = {0, 0, 0, 0};
+  job.kinds = {group_kind("row", {{0, 1}, {2, 3}}), group_kind("column", {{0, 2}, {1, 3}})};
+  const Played apart = play(job);
+  for (const auto& rank : apart.timeline) EXPECT_EQ(rank, (std::vector<Interval>{{0, 180}, {0, 180}}));
+  const Cast folded(job, fold(job.roles, job.kinds));
+  EXPECT_EQ(folded.programs.size(), 1U);
+  EXPECT_EQ(play(job, folded, folded.shared).timeline[0], apart.timeline[0]);
+}
+
+TEST(Executor, RefusesToFillAPortForLongerThanACollectiveTakes) {
+  const std::vector<Op> ops{{"X", kTalk0, 100, 0, kNoWait, &kGather, 0, {101, 0}}};
+  EXPECT_THROW(play(two_ranks(ops, ops)), InternalError);
+}
+
 TEST(Executor, ARankThatWaitsInOneLaneGoesOnInTheOther) {
   const Played p = play(two_ranks({{"a", kCompute0, 10, 20}, {"X", kTalk0, 30, 0, 0, &kGather},
                                    {"b", kCompute1, 50, 100}},
@@ -359,7 +414,7 @@ std::vector<Line> random_script(Random& random, int lines, std::int64_t kinds) {
   return script;
 }
 
-void add_role(Job& job, const std::vector<Line>& script, Random& random) {
+void add_role(Job& job, const std::vector<Line>& script, Random& random, bool with_ports) {
   std::vector<Op> ops;
   std::vector<std::uint32_t> place;   // of each line in this program
   for (const Line& line : script) {
@@ -369,18 +424,20 @@ void add_role(Job& job, const std::vector<Line>& script, Random& random) {
     const std::int64_t shared = random.one_in(4) ? ticks : ticks + random.below(2 * ticks + 1);
     if (skipped) continue;
     ops.push_back({"op", line.stream, ticks, shared, line.wait ? place[*line.wait] : kNoWait, line.type, line.group});
+    // Members of a collective may fill their ports for unequal times, but ports of one kind.
+    if (with_ports && line.type != &kLocal) ops.back().port = {random.below(ticks + 1), static_cast<std::uint8_t>(line.group % 2)};
   }
   job.add_role(ops);
 }
 
-Job random_job() {
+Job random_job(bool with_ports = false) {
   Random random(*rc::gen::arbitrary<std::uint64_t>());
   const int ranks = *rc::gen::inRange(1, 9);
   Job job;
   for (int k = 0; k < 3; ++k) job.kinds.push_back(random_groups(random, ranks));
   const auto script = random_script(random, *rc::gen::inRange(0, 80), 3);
   const std::int64_t roles = 1 + random.below(4);
-  for (std::int64_t r = 0; r < roles; ++r) add_role(job, script, random);
+  for (std::int64_t r = 0; r < roles; ++r) add_role(job, script, random, with_ports);
   const std::int64_t stretch = 1 + random.below(2);
   for (int r = 0; r < ranks; ++r) job.roles.push_back(static_cast<std::uint64_t>(r / stretch % roles));
   if (random.one_in(2)) job.host = {Duration(random.below(100)), Duration(random.below(300))};
@@ -412,7 +469,7 @@ RC_GTEST_PROP(Executor, EqualsTheSweepWhereNothingIsShared, ()) {
 }
 
 RC_GTEST_PROP(Executor, FoldedEqualsUnfolded, ()) {
-  const Job job = random_job();
+  const Job job = random_job(true);
   const Cast folded(job, fold(job.roles, job.kinds));
   RC_CLASSIFY(folded.folding.representative.size() < job.roles.size());
   const Played of_classes = play(job, folded, folded.shared), of_ranks = play(job);
@@ -425,8 +482,29 @@ RC_GTEST_PROP(Executor, FoldedEqualsUnfolded, ()) {
   RC_ASSERT(!::testing::Test::HasFailure());
 }
 
+// Ports that are shared cost time, unless only one lane talks; and no collective takes less than alone.
+RC_GTEST_PROP(Executor, CollectivesNeverTakeLessThanAlone, ()) {
+  const Job job = random_job(true);
+  const Played p = play(job);
+  for (std::size_t r = 0; r < job.roles.size(); ++r) {
+    const auto role = static_cast<std::size_t>(job.roles[r]);
+    for (std::size_t i = 0; i < p.timeline[r].size(); ++i)
+      if (job.programs[role].operators[i].type != &kLocal)
+        RC_ASSERT(p.timeline[r][i].end - p.timeline[r][i].start >= job.nodes[role][i].ticks);
+  }
+  Job one_lane = job;
+  for (Program& program : one_lane.programs)
+    for (Operator& op : program.operators) op.stream %= 2;
+  for (auto& nodes : one_lane.nodes)
+    for (Node& node : nodes) node.stream %= 2;
+  Job alone = one_lane;
+  for (auto& ports : alone.ports) ports.assign(ports.size(), {});
+  expect_equal(play(one_lane), play(alone));
+  RC_ASSERT(!::testing::Test::HasFailure());
+}
+
 RC_GTEST_PROP(Executor, NumbersOfRanksDoNotMatter, ()) {
-  const Job job = random_job();
+  const Job job = random_job(true);
   const std::size_t ranks = job.roles.size();
   Random random(*rc::gen::arbitrary<std::uint64_t>());
   std::vector<std::size_t> name(ranks);
@@ -602,7 +680,7 @@ TEST(Executor, CountsItsEvents) {
   Job job;
   for (int k = 0; k < 3; ++k) job.kinds.push_back(random_groups(random, 8));
   const auto script = random_script(random, 500, 3);
-  for (int r = 0; r < 4; ++r) add_role(job, script, random);
+  for (int r = 0; r < 4; ++r) add_role(job, script, random, false);
   job.roles = {0, 1, 2, 3, 0, 1, 2, 3};
   const Played p = play(job);
   std::size_t operators = 0;
