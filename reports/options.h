@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,7 +21,7 @@ struct RingOptions {
 };
 
 // Whose file it is.
-enum class FileKind : std::uint8_t { kByContent, kMindie, kOwn };
+enum class FileKind : std::uint8_t { kByContent, kMindie, kOwn, kVllm, kSglang };
 
 struct Options {
   std::vector<std::string> words;  // without a dash: files, or what to list
@@ -32,6 +33,8 @@ struct Options {
   std::vector<double> acceptance;
   std::vector<std::string> set;  // "key.path=value"
   FileKind from = FileKind::kByContent;
+  std::string launch, workload;               // command lines given as text
+  std::map<std::string, std::string, std::less<>> defines;  // variables of launch scripts
   // The two sides of a disaggregated pair; --hardware stands for both.
   std::string prefill_file, decode_file, prefill_hardware, decode_hardware;
   std::optional<std::int64_t> prefill_servers, decode_servers;
