@@ -373,8 +373,8 @@ class Reader {
     for (const OptionSpec& o : kOptions)
       if (words == 0 && o.text != nullptr && is_required(command_, long_name(o.names)) && (written_.*o.text).empty())
         say_missing(long_name(o.names), diagnostics_);
-    if (words < command_.least_words)
-      diagnostics_.error("E0003", {}, fmt::format("{} is missing", command_.words), {}, command_.words_help);
+    const std::string_view all = command_.words, one = all.substr(0, all.find("..."));
+    if (words < command_.least_words) diagnostics_.error("E0003", {}, fmt::format("{} is missing", one), {}, command_.words_help);
     if (words > command_.most_words)
       diagnostics_.error("E0003", {},
                          fmt::format("{} takes {} {}, got {}: {}", command_.name, command_.most_words, command_.words,

@@ -118,8 +118,7 @@ class VllmReader : LaunchReader {
     std::vector<std::int64_t> sizes = options_.json_integers("compilation-config", "cudagraph_capture_sizes");
     if (!sizes.empty()) {
       std::ranges::sort(sizes);
-      const auto twice = std::ranges::unique(sizes);
-      sizes.erase(twice.begin(), twice.end());
+      sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
       if (sizes.front() < 1)
         diagnostics_.error("E0422", where, "cudagraph_capture_sizes must be positive", "vllm/config/compilation.py");
       else
