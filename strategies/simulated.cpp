@@ -21,8 +21,10 @@ std::optional<Deployment> simulated(const Deployment& asked, Severity refusal, D
   // Programs cut the cache over the whole TP group or not at all, and with cp always over it.
   const std::int64_t sp = l.cp > 1 ? l.tp : l.sp == l.tp ? l.sp : 1;
   if (sp != l.sp && vllm)
-    differs("layout.sp", fmt::format("decode context parallelism over {} of {} TP ranks is not modelled: the cache is simulated as cut over {} ranks instead of {}, KV memory per rank is {} of what it would be", l.sp, l.tp, l.cp * sp,
-                                     l.kv_shards(), sp > l.sp ? fmt::format("1/{}", sp / l.sp) : fmt::format("{} times", l.sp / sp)));
+    differs(l.sp > 1 ? "layout.sp" : "layout.cp",
+            fmt::format("{} is not modelled: the cache is simulated as cut over {} ranks instead of {}, KV memory per rank is {} of what it would be",
+                        l.sp > 1 ? fmt::format("decode context parallelism over {} of {} TP ranks", l.sp, l.tp) : "context parallelism with whole caches in the TP group",
+                        l.cp * sp, l.kv_shards(), sp > l.sp ? fmt::format("1/{}", sp / l.sp) : fmt::format("{} times", l.sp / sp)));
   if (sglang && l.cp > 1)
     differs("layout.cp", fmt::format("SGLang keeps the whole cache on every CP rank; it is simulated as cut over {} ranks: KV memory per rank is 1/{} of what it would be", l.cp * sp, l.cp * sp));
   l.sp = sp;
