@@ -12,6 +12,8 @@
 #include "reports/commands/commands.h"
 #include "reports/findings.h"
 #include "reports/json.h"
+#include "strategies/importers/sglang.h"
+#include "strategies/importers/vllm.h"
 
 namespace ascendsim {
 
@@ -25,11 +27,11 @@ constexpr std::string_view kEnvironment[] = {"NPU_MEMORY_FRACTION", "MINDIE_ASYN
 
 // Options as they were written. Everything is text here, so that every mistake gets a message of ours.
 struct Written {
-  std::vector<std::string> words, env, set;
+  std::vector<std::string> words, env, set, define;
   std::string hardware, servers, die, model, quantisation, role, input, output, batch, top, format, output_file;
   std::string config, scale, seed, strategy, partition, ranks, cp, pcp, tp, sp, dcp, tokens, history, heads, interleave, dtype, lse_dtype, orders,
       threads;
-  std::string prefix_hit, acceptance, engine_version, from, only_case;
+  std::string prefix_hit, acceptance, engine_version, from, only_case, launch, workload;
   std::string graph, faults;
   std::string prefill, decode, prefill_hardware, decode_hardware, prefill_servers, decode_servers;
   bool all = false, what_if = false, layer = false;
@@ -66,7 +68,11 @@ constexpr OptionSpec kOptions[] = {
     {"--engine-version", "VERSION", &Written::engine_version, nullptr, kDeploymentOptions,
      "version of the software stack [default: the newest known]"},
     {"--from", "KIND", &Written::from, nullptr, kDeploymentOptions,
-     "mindie or ascendsim: whose file it is [default: by its content]"},
+     "mindie, vllm, sglang or ascendsim: whose file it is [default: by its content]"},
+    {"--launch", "COMMAND", &Written::launch, nullptr, kDeploymentOptions,
+     "a command line instead of a file: \"vllm serve MODEL --tensor-parallel-size 16 ...\""},
+    {"--workload", "COMMAND", &Written::workload, nullptr, kWorkloadOptions,
+     "the load as a benchmark's command line: \"vllm bench serve --random-input-len 65536 ...\""},
     {"--prefix-hit", "TOKENS", &Written::prefix_hit, nullptr, kWorkloadOptions,
      "tokens of every prompt that lie in the prefix cache [default: 0]"},
     {"--acceptance", "A,B,..", &Written::acceptance, nullptr, kWorkloadOptions,
@@ -128,6 +134,8 @@ constexpr OptionSpec kOptions[] = {
 constexpr const char* kEnvNames = "--env";
 constexpr const char* kEnvHelp =
     "environment of the engine, repeatable: NPU_MEMORY_FRACTION, MINDIE_ASYNC_SCHEDULING_ENABLE";
+constexpr const char* kDefineName = "--define";
+constexpr const char* kDefineHelp = "value of a variable in a launch script, repeatable; over its own assignments";
 constexpr const char* kSetName = "--set";
 constexpr const char* kSetHelp = "override a key, repeatable: layout.tp=4, or the engine's own name";
 
@@ -157,7 +165,7 @@ std::vector<std::string_view> option_names(const Command* command) {
   std::vector<std::string_view> names{"--version"};
   for (const OptionSpec& o : kOptions)
     if (command == nullptr ? o.group == 0 : offers(*command, o)) names.push_back(long_name(o.names));
-  if (command != nullptr && (command->options & kDeploymentOptions)) names.insert(names.end(), {kEnvNames, kSetName});
+  if (command != nullptr && (command->options & kDeploymentOptions)) names.insert(names.end(), {kEnvNames, kDefineName, kSetName});
   return names;
 }
 
@@ -195,6 +203,7 @@ std::string command_help(const Command& c) {
   }
   if (c.options & kDeploymentOptions) {
     add(kEnvNames, "KEY=VALUE", kEnvHelp);
+    add(kDefineName, "NAME=VALUE", kDefineHelp);
     add(kSetName, "KEY=VALUE", kSetHelp);
   }
   return fmt::format("{}.\n\n{}\n{}:\n{}\nOptional arguments:\n{}\nExamples:\n  {}\n\nOutput: {}\n", c.summary,
@@ -211,6 +220,9 @@ class Reader {
   Options read() {
     Options o;
     o.words = written_.words;
+    o.launch = written_.launch;
+    o.workload = written_.workload;
+    read_defines(o);
     o.hardware = written_.hardware;
     o.die = written_.die;
     o.model = written_.model;
@@ -333,7 +345,19 @@ class Reader {
   static constexpr std::pair<std::string_view, GraphKind> kGraphKinds[] = {{"dot", GraphKind::kDot},
                                                                            {"svg", GraphKind::kSvg}};
   static constexpr std::pair<std::string_view, FileKind> kFileKinds[] = {{"mindie", FileKind::kMindie},
+                                                                         {"vllm", FileKind::kVllm},
+                                                                         {"sglang", FileKind::kSglang},
                                                                          {"ascendsim", FileKind::kOwn}};
+
+  void read_defines(Options& o) {
+    for (const std::string& setting : written_.define) {
+      const std::size_t equals = setting.find('=');
+      if (equals == std::string::npos || equals == 0)
+        wrong(fmt::format("--define needs NAME=VALUE, got '{}'", setting), "--define MODEL_PATH=/data/DeepSeek-R1_w8a8");
+      else
+        o.defines.insert_or_assign(setting.substr(0, equals), setting.substr(equals + 1));
+    }
+  }
 
   void read_acceptance(Options& o) {
     const std::string& text = written_.acceptance;
@@ -385,6 +409,8 @@ class Reader {
           o.async_scheduling = on;
         else
           wrong(fmt::format("{} must be 0, 1, true or false, got '{}'", name, value), fmt::format("--env {}=1", name));
+      } else if (of_launch_scripts(name)) {
+        o.defines.insert_or_assign(name, setting.substr(equals + 1));
       } else {
         const std::string_view near = nearest(name, kEnvironment);
         diagnostics_.warning("W0006", {}, fmt::format("environment variable {} has no effect here", name), {},
@@ -394,8 +420,14 @@ class Reader {
     }
   }
 
+  static bool of_launch_scripts(std::string_view name) {
+    for (const OptionTable* table : {&vllm_options(), &sglang_options()})
+      if (std::ranges::find(table->environment, name, &EnvironmentSpec::name) != table->environment.end()) return true;
+    return false;
+  }
+
   void check_required() {
-    const std::size_t words = written_.words.size();
+    const std::size_t words = written_.words.size() + (written_.launch.empty() ? 0 : 1);
     const bool pair = !written_.prefill.empty() || !written_.decode.empty();
     if (pair) return check_pair();
     if (written_.schema) return;
@@ -403,8 +435,8 @@ class Reader {
     for (const OptionSpec& o : kOptions)
       if (words == 0 && o.text != nullptr && is_required(command_, long_name(o.names)) && (written_.*o.text).empty())
         say_missing(long_name(o.names), diagnostics_);
-    if (words < command_.least_words)
-      diagnostics_.error("E0003", {}, fmt::format("{} is missing", command_.words), {}, command_.words_help);
+    const std::string_view all = command_.words, one = all.substr(0, all.find("..."));
+    if (words < command_.least_words) diagnostics_.error("E0003", {}, fmt::format("{} is missing", one), {}, command_.words_help);
     if (words > command_.most_words)
       diagnostics_.error("E0003", {},
                          fmt::format("{} takes {} {}, got {}: {}", command_.name, command_.most_words, command_.words,
@@ -477,6 +509,7 @@ class Application {
     }
     if (c.options & kDeploymentOptions) {
       sub->add_option(kEnvNames, written_.env)->allow_extra_args(false);
+      sub->add_option(kDefineName, written_.define)->allow_extra_args(false);
       sub->add_option(kSetName, written_.set)->allow_extra_args(false);
     }
   }

@@ -7,6 +7,8 @@
 
 #include "strategies/collectives/collective_cost.h"
 #include "strategies/importers/mindie_keys.h"
+#include "strategies/importers/sglang.h"
+#include "strategies/importers/vllm.h"
 #include "strategies/question.h"
 
 namespace ascendsim {
@@ -66,6 +68,35 @@ Table explain_engine_key(const KeySpec& key, std::string_view section) {
   if (key.least != INT64_MIN && key.most != INT64_MAX)
     t.rows.push_back({"range", fmt::format("{} to {}", key.least, key.most)});
   return t;
+}
+
+Table explain_option(const EngineOption& o, std::string_view engine) {
+  Table t = facts(fmt::format("--{}: an option of {}", o.name, engine), "option");
+  if (!o.aliases.empty()) t.rows.push_back({"also", o.aliases});
+  t.rows.push_back({"what happens to it", to_text(o.use)});
+  if (!o.field.empty()) t.rows.push_back({"in our file", o.field});
+  if (o.least != o.most) t.rows.push_back({"range", fmt::format("{} to {}", o.least, o.most)});
+  if (!o.remark.empty()) t.rows.push_back({"remark", o.remark});
+  if (!o.source.empty()) t.rows.push_back({"source", o.source});
+  return t;
+}
+
+Table explain_variable(const EnvironmentSpec& e, std::string_view engine) {
+  Table t = facts(fmt::format("{}: environment of {}", e.name, engine), "variable");
+  t.rows.push_back({"what happens to it", to_text(e.use)});
+  if (!e.remark.empty()) t.rows.push_back({"remark", e.remark});
+  if (!e.source.empty()) t.rows.push_back({"source", e.source});
+  return t;
+}
+
+void explain_launch(std::string_view word, std::vector<Table>& out) {
+  std::string_view name = word.substr(std::min(word.find_first_not_of('-'), word.size()));
+  for (const OptionTable* table : {&vllm_options(), &sglang_options()}) {
+    for (const EngineOption& o : table->options)
+      if (same(o.name, name)) out.push_back(explain_option(o, table->engine));
+    for (const EnvironmentSpec& e : table->environment)
+      if (e.name == name) out.push_back(explain_variable(e, table->engine));
+  }
 }
 
 Table all_fields() {
@@ -160,6 +191,8 @@ std::vector<std::string_view> known_words() {
   }
   for (const EngineSection& section : engine_sections())
     for (const KeySpec& key : section.keys) words.push_back(key.key);
+  for (const OptionTable* table : {&vllm_options(), &sglang_options()})
+    for (const EngineOption& o : table->options) words.push_back(o.name);
   return words;
 }
 
@@ -189,6 +222,7 @@ std::vector<Table> explain(std::string_view word, Diagnostics& diagnostics) {
   for (const EngineSection& section : engine_sections())
     for (const KeySpec& key : section.keys)
       if (key.key == last) out.push_back(explain_engine_key(key, section.name));
+  explain_launch(word, out);
   if (!out.empty()) return out;
   const std::vector<std::string_view> known = known_words();
   const std::string_view near = nearest(word, known);

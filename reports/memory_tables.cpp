@@ -18,8 +18,10 @@ std::string starting_fraction(const MemoryPerRank& m) {
 }  // namespace
 
 std::string fit_in_words(const MemoryPerRank& m, const Deployment& d) {
-  const std::string have = d.kv_memory ? "npuMemSize beside the rest"
-                                       : fmt::format("{:.4g} of {}", d.memory_fraction, precise_gib(m.capacity));
+  const std::string have = d.pool_tokens > 0 ? fmt::format("a pool of {} tokens beside the rest", with_commas(d.pool_tokens))
+                           : d.kv_memory     ? "npuMemSize beside the rest"
+                                       : fmt::format("{:.4g} of {}{}", d.memory_fraction, precise_gib(m.capacity),
+                                                     d.engine == "sglang" ? " for weights and KV, and what a step needs" : "");
   return fmt::format("{} of {} ({}): {}", precise_gib(m.peak()), precise_gib(m.allowed), have,
                      m.fits() ? fmt::format("fits, {} free", precise_gib(m.allowed - m.peak()))
                               : fmt::format("DOES NOT FIT, {} too much", precise_gib(m.peak() - m.allowed)));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,7 +27,7 @@ struct RingOptions {
 };
 
 // Whose file it is.
-enum class FileKind : std::uint8_t { kByContent, kMindie, kOwn };
+enum class FileKind : std::uint8_t { kByContent, kMindie, kOwn, kVllm, kSglang };
 
 // A picture of the fabric in place of tables.
 enum class GraphKind : std::uint8_t { kNone, kDot, kSvg };
@@ -41,6 +42,8 @@ struct Options {
   std::vector<double> acceptance;
   std::vector<std::string> set;  // "key.path=value"
   FileKind from = FileKind::kByContent;
+  std::string launch, workload;               // command lines given as text
+  std::map<std::string, std::string, std::less<>> defines;  // variables of launch scripts
   // The two sides of a disaggregated pair; --hardware stands for both.
   std::string prefill_file, decode_file, prefill_hardware, decode_hardware;
   std::optional<std::int64_t> prefill_servers, decode_servers;

@@ -7,7 +7,10 @@
 #include <cstdlib>
 
 #include "reports/steps.h"
+#include "sim/source_text.h"
+#include "strategies/disaggregated.h"
 #include "strategies/rules/rules.h"
+#include "strategies/simulated.h"
 
 namespace ascendsim {
 
@@ -69,6 +72,12 @@ void override_with(const Options& o, const FileChoice& choice, Question& q, Diag
   const auto count = [&](const char* path, std::optional<std::int64_t> value, const char* option) {
     if (value) put<std::int64_t>(q, path, *value, fmt::format("{} {}", option, *value));
   };
+  if (choice.load) {
+    const std::string source = choice.load->where.line > 0 && !choice.load->where.file.starts_with("--") ? fmt::format("{}:{}", choice.load->where.file, choice.load->where.line) : "--workload";
+    if (choice.load->input) put<std::int64_t>(q, "workload.input_tokens", *choice.load->input, source);
+    if (choice.load->output) put<std::int64_t>(q, "workload.output_tokens", *choice.load->output, source);
+    if (choice.load->batch) put<std::int64_t>(q, "workload.batch", *choice.load->batch, source);
+  }
   if (!q.imported) {  // the importer has these already: it needs them to read names
     text("model", o.model, "--model");
     text("quantisation", o.quantisation, "--quantisation");
@@ -155,11 +164,43 @@ void read_engine_file(const Document& document, const FileChoice& choice, const 
   found.append(set);
 }
 
+// The newest stack of the engine stands in for a version without figures of its own.
+Stack load_launch_stack(const std::string& engine, const Options& options, const Libraries& libraries, Diagnostics& diagnostics) {
+  const std::string& asked = options.engine_version;
+  Stack stack = libraries.stacks.load(engine, "", diagnostics);
+  if (stack.engine.empty()) return stack;
+  if (asked.empty())
+    diagnostics.note("A0109", {}, fmt::format("--engine-version is not set: {} {} assumed, the newest known", stack.engine, stack.version));
+  else if (!parse_version(asked))
+    diagnostics.error("E0211", {}, fmt::format("'{}' is no version of {}", asked, engine), {}, "--engine-version 0.15.0rc1");
+  else if (parse_version(asked) != parse_version(stack.version))
+    diagnostics.note("A0137", {}, fmt::format("no figures of {} {} are known: those of {} are used", engine, asked, stack.version));
+  if (!asked.empty()) stack.version = asked;
+  return stack;
+}
+
+void read_launched(const FileChoice& choice, const Libraries& libraries, const Options& options, LoadedQuestion& out, Diagnostics& found) {
+  const LaunchedInstance& launched = *choice.launched;
+  const Question before = out.question = launched.question;
+  out.keys = launched.keys;
+  out.has_layout = true;
+  out.stack = load_launch_stack(before.stack, options, libraries, found);
+  Diagnostics set;
+  for (const std::string& assignment : options.set) set_field(assignment, out.question, set);
+  found.append(with_current_assumptions(launched.diagnostics, before, out.question));
+  found.append(set);
+}
+
 Server load_server(const Question& q, Load load, const Libraries& libraries, Diagnostics& diagnostics) {
   const std::string_view name = q.hardware.server.empty() ? kUsualServer : std::string_view(q.hardware.server);
   if (q.hardware.server.empty() && load == Load::kLimitsIfAny)
     diagnostics.note("A0108", {}, fmt::format("--hardware is not set: {} assumed", kUsualServer));
   return libraries.catalogue.server(name, q.hardware.die, diagnostics);
+}
+
+Fabric fabric_of(const Question& q, const Libraries& libraries) {
+  Diagnostics said_later;
+  return libraries.catalogue.server(q.hardware.server.empty() ? kUsualServer : std::string_view(q.hardware.server), "", said_later).fabric;
 }
 
 // Degrees, names and limits that follow from what was read.
@@ -171,6 +212,7 @@ void finish(LoadedQuestion& out, const Libraries& libraries, Diagnostics& found)
   // An import that failed has said which name it does not know.
   if (!out.question.imported || !out.question.model.empty())
     resolve(out.question, libraries.models, libraries.schemes, found);
+  if (out.question.launched) complete_launch(out.question, fabric_of(out.question, libraries), found);
   if (!out.question.imported && !out.stack.engine.empty()) complete(out.question, out.stack, found);
   if (!out.question.imported) out.keys = keys_of(out.question);
 }
@@ -191,7 +233,8 @@ Subject judge(LoadedQuestion loaded, const std::string& file, Load load, const L
   int servers = 1;
   if (loaded.has_layout && usable) {
     servers = server_count(q, server, found);
-    check_deployment({d, q.declared_world, server, servers, own}, found);
+    const EngineVersions versions = libraries.versions(d.engine, found);
+    check_deployment({d, q.declared_world, server, servers, own, &versions}, found);
   }
   if (loaded.readable) {
     subject.workload = workload_of(load, q);
@@ -202,14 +245,16 @@ Subject judge(LoadedQuestion loaded, const std::string& file, Load load, const L
                   "this deployment leaves no room for a prompt and an output token", {},
                   "raise maxSeqLen, or lower --output");
   }
-  const bool legal = loaded.readable && loaded.has_layout && usable && !found.has_errors();
+  std::optional<Deployment> programs_run;
+  if (loaded.readable && loaded.has_layout && usable && !found.has_errors())
+    programs_run = simulated(d, load == Load::kLimitsIfAny ? Severity::kWarning : Severity::kError, found);
   diagnostics.append(of_platform);
   diagnostics.append(of_file);
   diagnostics.append(found);
-  if (legal)
-    subject.scenario =
-        std::make_unique<Scenario>(d, std::move(loaded.stack), std::move(kernels),
-                                   Cluster(server, servers, static_cast<int>(d.layout.world() / servers)));
+  if (programs_run) {
+    const auto ranks = static_cast<int>(programs_run->layout.world() / servers);
+    subject.scenario = std::make_unique<Scenario>(std::move(*programs_run), std::move(loaded.stack), std::move(kernels), Cluster(server, servers, ranks));
+  }
   return subject;
 }
 
@@ -223,15 +268,85 @@ Libraries::Libraries()
       schemes(data_folder("workloads/quantisation")),
       stacks(data_folder("strategies/stacks")) {}
 
-FileChoice single_file(const Options& options, std::string file) {
-  return {std::move(file), options.hardware, options.servers, options.role};
+EngineVersions Libraries::versions(const std::string& engine, Diagnostics& diagnostics) {
+  return load_versions(data_folder("strategies/versions"), engine, diagnostics);
+}
+
+namespace {
+
+std::string path_of(const std::string& file) { return file == "-" ? "/dev/stdin" : file; }
+
+FileChoice choice_of(const Options& options, std::string file) { return {std::move(file), options.hardware, options.servers, options.role}; }
+
+}  // namespace
+
+std::vector<FileChoice> read_inputs(const std::vector<std::string>& files, const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
+  std::vector<FileChoice> out;
+  std::vector<LaunchedCommand> commands;
+  const bool insists = options.from == FileKind::kVllm || options.from == FileKind::kSglang, other = options.from != FileKind::kByContent && !insists;
+  const auto add = [&](std::string text, const std::string& name) {
+    for (LaunchedCommand& c : read_launch(std::move(text), name, options.defines, diagnostics)) commands.push_back(std::move(c));
+  };
+  for (const std::string& file : files) {
+    Diagnostics said_later;  // by whoever loads the file
+    auto text = read_file(path_of(file), Document::kMaxBytes, said_later);
+    if (text && !other && (insists || is_launch_text(*text))) {
+      add(std::move(*text), path_of(file));
+      continue;
+    }
+    FileChoice& choice = out.emplace_back(choice_of(options, file));
+    if (text) choice.text = std::make_shared<const std::string>(std::move(*text));
+  }
+  if (!options.launch.empty()) add(options.launch, "--launch");
+  if (!options.workload.empty()) add(options.workload, "--workload");
+  const auto load = read_benchmark(commands, options.defines, diagnostics);
+  const auto engine = std::ranges::find_if(commands, [](const LaunchedCommand& c) { return c.kind == LaunchKind::kVllm || c.kind == LaunchKind::kSglang; });
+  if (engine != commands.end()) {
+    const std::string name = engine->kind == LaunchKind::kVllm ? "vllm-ascend" : "sglang";
+    const EngineVersions versions = libraries.versions(name, diagnostics);
+    Diagnostics said_later;
+    const std::string version = options.engine_version.empty() ? libraries.stacks.load(name, "", said_later).version : options.engine_version;
+    const ImportOptions import{options.model, options.quantisation, {}, {}};
+    Diagnostics between;
+    for (LaunchedInstance& i : import_instances(commands, {import, options.defines, libraries.models, libraries.schemes, versions, version}, between)) {
+      FileChoice& choice = out.emplace_back(choice_of(options, i.name));
+      choice.launched = std::make_shared<const LaunchedInstance>(std::move(i));
+    }
+    diagnostics.append(between);
+  } else if (!commands.empty() && options.workload.empty() && !files.empty() && out.empty()) {
+    diagnostics.note("A0138", commands.front().where, fmt::format("{} starts no engine: it is only compared with the scripts of engines", commands.front().program));
+  }
+  for (FileChoice& c : out) c.load = load;
+  return out;
+}
+
+PairChoice pair_among(const std::vector<FileChoice>& choices) {
+  PairChoice pair;
+  if (choices.size() != 2) return pair;
+  for (const FileChoice& c : choices) {
+    if (!c.launched) return {};
+    (c.launched->question.role == "prefill" ? pair.prefill : pair.decode) = &c;
+    if (c.launched->question.role == "hybrid") return {};
+  }
+  return pair.prefill != nullptr && pair.decode != nullptr ? pair : PairChoice{};
+}
+
+void check_pair(const FileChoice& prefill_choice, const Subject& prefill, const FileChoice& decode_choice, const Subject& decode, Diagnostics& diagnostics) {
+  check_disaggregated(prefill.question.deployment, decode.question.deployment, diagnostics);
+  if (prefill_choice.launched && decode_choice.launched) check_pair_of_scripts(*prefill_choice.launched, *decode_choice.launched, diagnostics);
 }
 
 LoadedQuestion load_question(const FileChoice& choice, const Libraries& libraries, const Options& options,
                              Diagnostics& diagnostics) {
   LoadedQuestion out;
   Diagnostics found;
-  const auto document = Document::load(choice.file == "-" ? "/dev/stdin" : choice.file, found);
+  std::shared_ptr<const Document> document;
+  if (choice.launched)
+    read_launched(choice, libraries, options, out, found);
+  else if (choice.text)
+    document = Document::parse(*choice.text, path_of(choice.file), found);
+  else
+    document = Document::load(path_of(choice.file), found);
   if (document) {
     if (is_own(*document, options))
       read_own(document->root(), libraries, options, out, found);
@@ -240,8 +355,10 @@ LoadedQuestion load_question(const FileChoice& choice, const Libraries& librarie
   }
   // Also without a document: what the options say is not missing.
   override_with(options, choice, out.question, found);
-  if (document) finish(out, libraries, found);
-  out.readable = document && !found.has_errors();
+  const bool read = document || choice.launched;
+  if (choice.launched) derive_layout(out.question);
+  if (read) finish(out, libraries, found);
+  out.readable = read && !found.has_errors();
   diagnostics.append(found);
   return out;
 }
@@ -275,8 +392,24 @@ void require(const Question& q, Load load, Diagnostics& diagnostics) {
 
 }  // namespace
 
+const FileChoice& only_choice(const std::vector<FileChoice>& choices, Diagnostics& diagnostics) {
+  std::vector<std::string> names;
+  for (const FileChoice& c : choices) names.push_back(c.file);
+  if (choices.size() > 1)
+    diagnostics.error("E0003", {}, fmt::format("one deployment is needed, got {}: {}", choices.size(), fmt::join(names, ", ")), {},
+                      "the files of one instance, or of a prefill and a decode instance");
+  else if (choices.empty() && !diagnostics.has_errors())
+    diagnostics.error("E0003", {}, "no deployment is given", {}, "a file, or --launch COMMAND");
+  if (choices.size() != 1) throw ConfigError(diagnostics);
+  return choices.front();
+}
+
 Subject load_single(Load load, const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
-  Subject subject = load_subject(single_file(options, options.words.front()), load, libraries, options, diagnostics);
+  return load_single(read_inputs(options.words, libraries, options, diagnostics), load, libraries, options, diagnostics);
+}
+
+Subject load_single(const std::vector<FileChoice>& choices, Load load, const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
+  Subject subject = load_subject(only_choice(choices, diagnostics), load, libraries, options, diagnostics);
   if (!options.print_config) require(subject.question, load, diagnostics);
   if (refused(diagnostics, options.strict)) throw ConfigError(diagnostics);
   check(subject.scenario != nullptr, "a subject without errors has a scenario");

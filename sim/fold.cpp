@@ -33,7 +33,7 @@ Classes composition(const GroupKind& kind, int group, int rank, const Classes& c
   for (const int m : members) out.push_back(class_of[static_cast<std::size_t>(m)]);
   if (kind.ordered) {
     const auto self = std::ranges::find(members, rank) - members.begin();
-    std::ranges::rotate(out, out.begin() + self);
+    std::rotate(out.begin(), out.begin() + self, out.end());
   } else {
     std::ranges::sort(out);
   }

@@ -1,5 +1,5 @@
 // The bytes of a configuration file: reading them, refusing what is no text, and saying where in it something stands.
-// Used by config.cpp only; everybody else reads through config.h.
+// Used by readers of text formats (config.cpp, strategies/importers/shell.cpp); everybody else reads through config.h.
 #pragma once
 
 #include <cstddef>

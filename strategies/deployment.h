@@ -20,13 +20,14 @@ enum class Phase : std::uint8_t { kPrefill, kDecode };
 // Prefill-decode hybrid (one instance does both) or one side of a disaggregated pair.
 enum class Role : std::uint8_t { kHybrid, kPrefill, kDecode };
 
-// Degrees of parallelism; world = dp * cp * tp ranks. sp splits only the KV cache, inside the tp group.
+// Degrees of parallelism; world = pp * dp * cp * tp ranks. sp splits only the KV cache, inside the tp group.
+// vLLM-Ascend: cp is its prefill context parallelism (PCP), sp its decode context parallelism (DCP).
 struct Layout {
-  std::int64_t dp = 1, cp = 1, sp = 1, tp = 1;
+  std::int64_t dp = 1, cp = 1, sp = 1, tp = 1, pp = 1;
   std::int64_t moe_ep = 1, moe_tp = 1;
   std::int64_t ep_level = 1;                 // MindIE: 1 all-gather EP, 2 all-to-all EP
   std::int64_t lm_head_local_tp = -1, o_proj_local_tp = -1;
-  [[nodiscard]] std::int64_t world() const { return dp * cp * tp; }
+  [[nodiscard]] std::int64_t world() const { return pp * dp * cp * tp; }
   [[nodiscard]] std::int64_t kv_shards() const { return cp * sp; }
   // Ranks over which o_proj is cut besides tp, and the LM head when it is not cut over the world.
   [[nodiscard]] std::int64_t o_proj_parts() const { return o_proj_local_tp > 0 ? o_proj_local_tp : 1; }
@@ -34,8 +35,12 @@ struct Layout {
   [[nodiscard]] std::int64_t lm_head_parts() const { return local_head() ? lm_head_local_tp : 1; }
 };
 
+// Who picks how rows reach experts in a step. kAuto: the engine, by phase, size and hardware.
+enum class ExpertCommunication : std::uint8_t { kAuto, kAllGather, kAllToAll, kMc2, kFusedMc2 };
+
 // How experts are placed and reached, beyond what the layout says. The defaults are MindIE's.
 struct ExpertOptions {
+  ExpertCommunication communication = ExpertCommunication::kAuto;
   std::int64_t redundant = 0;                // replicas of experts over all moe_ep ranks together
   // The first ranks of the moe_ep group hold the shared expert and no routed one, the others no shared one (CANN
   // MoeDistributeDispatch, sharedExpertRankNum); 0 = every rank computes its own rows in a copy of its own.
@@ -48,6 +53,23 @@ struct Limits {
   std::int64_t max_seq_len = 0, max_input_tokens = 0;
   std::int64_t max_prefill_tokens = 0, max_prefill_batch = 0, max_batch = 0;
   std::int64_t block_tokens = 128;
+  std::int64_t kv_interleave = 0;            // tokens in a row on one of the cp x sp cache shards; 0 = a whole block
+  std::int64_t max_batched_tokens = 0;       // vLLM: tokens of any step, prompts and decodes together; 0 = max_prefill_tokens
+};
+
+// kStack: as the stack's figures assume. The others are vLLM's words.
+enum class GraphMode : std::uint8_t { kStack, kEager, kPiecewise, kFullDecode };
+
+// Captured graphs: a decode batch is padded to the next size, larger ones are launched kernel by kernel.
+struct GraphOptions {
+  GraphMode mode = GraphMode::kStack;
+  std::vector<std::int64_t> capture_sizes{}; // in tokens; empty = the engine's own
+};
+
+// How a prompt's cache gets from the prefill to the decode side.
+struct KvTransferOptions {
+  std::string connector{};                   // MooncakeConnectorV1, ...; empty = none, or the engine's only one
+  bool layer_wise = false;                   // pushed layer by layer while prefill runs, instead of pulled after it
 };
 
 // What else the engine was asked to do; rules need to know it.
@@ -55,6 +77,7 @@ struct Features {
   std::int64_t speculative_tokens = 0;       // MTP
   bool async_scheduling = false;             // the next step is scheduled while one runs
   bool prefix_cache = false, splitfuse = false, kv_nz = false;
+  bool flashcomm1 = false;                   // vLLM-Ascend: the residual stream stays scattered over the tp group
 };
 
 // Where a value of the deployment was written, or that it was not and is assumed.
@@ -77,6 +100,11 @@ struct Deployment {
   std::int64_t micro_batches = 1;            // 1 or 2: halves of the batch that overlap on two lanes of streams
   Limits limits;
   Features features;
+  GraphOptions graph;
+  KvTransferOptions kv_transfer;
+  std::int64_t kv_b_copies = 1;              // 2: kv_b is kept once more in absorbed form (vLLM-Ascend)
+  std::optional<Bytes> communication_buffer; // HCCL_BUFFSIZE of every communicator; empty = the stack's
+  std::int64_t pool_tokens = 0;              // SGLang max-total-tokens: KV tokens of a DP group; 0 = what memory gives
   double memory_fraction = 0;                // of the memory the driver shows: weights, KV, activations, buffers, runtime
   std::optional<Bytes> kv_memory;            // npuMemSize: KV memory fixed by hand instead
   bool init_routing_cutoff = false;          // ep_level 1: rows allocated = top_k * topk_scaling_factor * tokens

@@ -69,8 +69,20 @@ void check_disaggregated(const Deployment& p, const Deployment& d, Diagnostics& 
                                   p.features.speculative_tokens, d.features.speculative_tokens),
                       "MindIE documentation, MTP: in a disaggregated deployment configure it on prefill and decode nodes",
                       "set plugin_type mtp in both files, or in neither");
+  if (p.engine != d.engine)
+    diagnostics.error("E0353", d.origin("stack").where, fmt::format("the two sides run different engines: {} prefills, {} decodes", p.engine, d.engine), kPage, "use one engine");
+  if (d.engine == "vllm-ascend") {
+    constexpr const char* kMooncake = "vllm_ascend/distributed/mooncake_connector.py: every decode rank pulls from whole prefill ranks";
+    if (p.layout.tp < d.layout.tp || p.layout.tp % d.layout.tp != 0)
+      diagnostics.error("E0354", d.origin("tp").where, fmt::format("tensor-parallel-size of prefill must be a multiple of that of decode: {} and {}", p.layout.tp, d.layout.tp), kMooncake,
+                        fmt::format("--tensor-parallel-size {} on the decode side", p.layout.tp));
+    if (p.layout.kv_shards() % d.layout.kv_shards() != 0)
+      diagnostics.error("E0354", d.origin("sp").where, fmt::format("pcp x dcp of prefill must be a multiple of that of decode: {} and {}", p.layout.kv_shards(), d.layout.kv_shards()), kMooncake, "");
+    if (p.layout.kv_shards() > 1 && d.layout.kv_shards() > 1 && p.limits.kv_interleave != d.limits.kv_interleave)
+      diagnostics.error("E0354", d.origin("kv_cache.interleave").where, fmt::format("cp-kv-cache-interleave-size must be the same on both sides: {} and {}", p.limits.kv_interleave, d.limits.kv_interleave), kMooncake, "");
+  }
   // MindIE's own rules say so for its decode nodes.
-  if (d.engine != "mindie" && d.layout.kv_shards() > 1)
+  if (d.engine != "mindie" && d.engine != "vllm-ascend" && d.layout.kv_shards() > 1)
     diagnostics.error("E0313", d.origin(d.layout.cp > 1 ? "cp" : "sp").where,
                       "the decode side of a pair must hold whole caches: it has sp or cp above 1", "every decode rank pulls a whole copy",
                       "set layout.sp: 1 and layout.cp: 1 on the decode side");

@@ -7,6 +7,7 @@
 
 #include "strategies/groups.h"
 #include "strategies/partitions.h"
+#include "strategies/rules/rules.h"
 
 namespace ascendsim {
 
@@ -49,7 +50,8 @@ void add_communication(MemoryPerRank& memory, const Deployment& d, const Stack& 
   const double copies = stack.figures.ratio("buffers_per_group").count();
   const auto add = [&](const char* name, std::int64_t ranks, std::string_view figure) {
     if (ranks < 2) return;
-    const Bytes bytes(std::llround(copies * static_cast<double>(stack.figures.bytes(figure).count())));
+    const Bytes one = d.communication_buffer.value_or(stack.figures.bytes(figure));
+    const Bytes bytes(std::llround(copies * static_cast<double>(one.count())));
     memory.communication += bytes;
     memory.communication_components.push_back({name, bytes, Bytes(0)});
   };
@@ -105,7 +107,11 @@ MemoryPerRank memory_per_rank(const Deployment& d, const Workload& w, const Stac
   memory.kv_blocks_needed = sequences_per_group(d, w.batch) *
                             blocks_of(d, w.input_tokens, d.role == Role::kPrefill ? 0 : w.output_tokens);
   memory.kv_cache = memory.block * memory.kv_blocks_needed;
+  // SGLang's mem-fraction-static is of weights and KV pool alone; the rest of the die is for what lives during a step.
+  if (d.engine == "sglang") memory.allowed = std::min(capacity, memory.allowed + memory.fixed() - memory.weights);
   if (d.kv_memory) memory.allowed = std::min(capacity, memory.fixed() + *d.kv_memory);
+  if (d.pool_tokens > 0)
+    memory.allowed = std::min(memory.allowed, memory.fixed() + memory.block * (d.pool_tokens / (d.limits.block_tokens * d.layout.kv_shards())));
   memory.kv_blocks = std::max<std::int64_t>(0, (memory.allowed - memory.fixed()).count() / memory.block.count());
   if (memory.allowed < memory.fixed()) memory.kv_blocks = 0;
   memory.kv_capacity_tokens = memory.kv_blocks * d.limits.block_tokens * d.layout.kv_shards();
@@ -140,15 +146,23 @@ class RemedySearch {
     MemoryPerRank m = memory_per_rank(changed, w, stack_, facts_, capacity_);
     if (!m.fits() && m.smallest_fraction() <= highest_fraction()) {
       changed.memory_fraction = m.smallest_fraction();
-      change += fmt::format("{}NPU_MEMORY_FRACTION={:.2f}", change.empty() ? "" : " and ", changed.memory_fraction);
+      change += fmt::format("{}{}{}{:.2f}", change.empty() ? "" : " and ", name("NPU_MEMORY_FRACTION"), mindie_ ? "=" : " ", changed.memory_fraction);
       m = memory_per_rank(changed, w, stack_, facts_, capacity_);
     }
     if (m.fits()) found.push_back({std::move(change), m.peak(), m.allowed});
     return m.fits();
   }
 
+  void larger_pool() {
+    if (now_.pool_tokens == 0) return;
+    Deployment larger = now_;
+    const std::int64_t shards = now_.layout.kv_shards() * now_.limits.block_tokens;
+    larger.pool_tokens = ceil_div(workload_.input_tokens + workload_.output_tokens, shards) * shards * sequences_per_group(now_, workload_.batch);
+    consider(fmt::format("{} {}", name("kv_cache.pool_tokens"), larger.pool_tokens), larger);
+  }
+
   void init_routing() {
-    if (now_.layout.ep_level != 1 || now_.init_routing_cutoff) return;
+    if (!mindie_ || now_.layout.ep_level != 1 || now_.init_routing_cutoff) return;
     for (const double factor : {0.5, 0.25}) {
       Deployment cut = now_;
       cut.init_routing_cutoff = true;
@@ -164,8 +178,8 @@ class RemedySearch {
       shorter.limits.max_prefill_tokens = tokens;
       shorter.limits.max_input_tokens = std::min(shorter.limits.max_input_tokens, tokens);
       const bool shorter_prompts = shorter.limits.max_input_tokens < now_.limits.max_input_tokens;
-      if (consider(shorter_prompts ? fmt::format("maxPrefillTokens and maxInputTokenLen {} (shorter prompts)", tokens)
-                                   : fmt::format("maxPrefillTokens {}", tokens),
+      if (consider(shorter_prompts ? fmt::format("{} and {} {} (shorter prompts)", name("maxPrefillTokens"), name("maxInputTokenLen"), tokens)
+                                   : fmt::format("{} {}", name("maxPrefillTokens"), tokens),
                    shorter))
         return;
     }
@@ -196,13 +210,14 @@ class RemedySearch {
       // More DP groups gather more rows: a prefill step of one longest prompt each may be what is left to give.
       if (wider.limits.max_prefill_tokens <= wider.limits.max_input_tokens) continue;
       wider.limits.max_prefill_tokens = wider.limits.max_input_tokens;
-      if (consider(fmt::format("{} with maxPrefillTokens {}", change, wider.limits.max_prefill_tokens), wider)) return;
+      if (consider(fmt::format("{} with {} {}", change, name("maxPrefillTokens"), wider.limits.max_prefill_tokens), wider)) return;
     }
   }
 
   std::vector<Remedy> found;
 
  private:
+  [[nodiscard]] std::string name(std::string_view key) const { return key_name(now_, false, key); }
   [[nodiscard]] double highest_fraction() const { return stack_.highest_memory_fraction; }
 
   const Deployment& now_;
@@ -210,6 +225,7 @@ class RemedySearch {
   const Stack& stack_;
   const KernelFacts& facts_;
   Bytes capacity_;
+  const bool mindie_ = now_.engine != "vllm-ascend" && now_.engine != "sglang";  // whose words are used
 };
 
 }  // namespace
@@ -218,6 +234,7 @@ std::vector<Remedy> remedies(const Deployment& d, const Workload& w, const Stack
                              Bytes capacity, const QuantisationLibrary& schemes) {
   RemedySearch search(d, w, stack, facts, capacity);
   search.consider("", d);
+  search.larger_pool();
   search.init_routing();
   search.shorter_prefill();
   search.lighter_weights(schemes);

@@ -17,6 +17,9 @@ constexpr std::string_view kExchanges[] = {"all-gather", "all-to-all-padded", "a
 constexpr std::string_view kEpLevels[] = {"1", "2", "2"};
 constexpr std::string_view kKvDtypes[] = {"16bit", "int8"};
 constexpr std::string_view kPrefillAttention[] = {"tensor-parallel", "token-split"};
+constexpr std::string_view kGraphModes[] = {"stack", "eager", "piecewise", "full-decode"};
+constexpr std::string_view kCommunications[] = {"auto", "all-gather", "all-to-all", "mc2", "fused-mc2"};
+constexpr std::string_view kTransferModes[] = {"pull", "layer-wise"};
 constexpr double kMaxRanks = 1 << 20, kMaxTokens = 1 << 24, kMaxBatch = 1 << 20, kMaxBlock = 4096;
 
 // Where a field is kept. The template keeps the table below to a line a field.
@@ -45,6 +48,14 @@ auto& in_experts(Question& q) {
   return q.deployment.experts.*Member;
 }
 template <auto Member>
+auto& in_graph(Question& q) {
+  return q.deployment.graph.*Member;
+}
+template <auto Member>
+auto& in_transfer(Question& q) {
+  return q.deployment.kv_transfer.*Member;
+}
+template <auto Member>
 auto& in_hardware(Question& q) {
   return q.hardware.*Member;
 }
@@ -70,8 +81,9 @@ constexpr Field kFields[] = {
     {"layout.dp", "dp", "attention data parallelism: groups with requests of their own", in_layout<&Layout::dp>, 1,
      kMaxRanks},
     {"layout.cp", "cp", "context parallelism: prompts cut into zigzag chunks", in_layout<&Layout::cp>, 1, kMaxRanks},
-    {"layout.sp", "sp", "sequence parallelism: KV cache cut over the TP group", in_layout<&Layout::sp>, 1, kMaxRanks},
+    {"layout.sp", "sp", "sequence parallelism: KV cache cut over the TP group, or over parts of it (decode context parallelism)", in_layout<&Layout::sp>, 1, kMaxRanks},
     {"layout.tp", "tp", "tensor parallelism of attention and dense layers", in_layout<&Layout::tp>, 1, kMaxRanks},
+    {"layout.pp", "pp", "pipeline parallelism: stages of layers", in_layout<&Layout::pp>, 1, kMaxRanks},
     {"layout.moe_ep", "moe_ep", "expert parallelism: ranks that share the experts", in_layout<&Layout::moe_ep>, 1,
      kMaxRanks},
     {"layout.moe_tp", "moe_tp", "tensor parallelism inside an expert", in_layout<&Layout::moe_tp>, 1, kMaxRanks},
@@ -82,6 +94,8 @@ constexpr Field kFields[] = {
     {"experts.exchange", "ep_level",
      "how rows reach experts: all-gather (MindIE ep_level 1), all-to-all-padded (ep_level 2), all-to-all (real counts)",
      in_question<&Question::exchange>, 0, 0, kExchanges, kEpLevels},
+    {"experts.communication", "", "vLLM-Ascend: what carries rows to experts; auto = chosen by phase, size and hardware",
+     in_question<&Question::expert_communication>, 0, 0, kCommunications},
     {"experts.redundant", "", "replicas of experts over all moe_ep ranks together",
      in_experts<&ExpertOptions::redundant>, 0, kMaxRanks},
     {"experts.shared_ranks", "",
@@ -103,6 +117,10 @@ constexpr Field kFields[] = {
     {"kv_cache.dtype", "", "int8 = latent in int8, rope key in 16 bit (C8)", in_question<&Question::kv_dtype>, 0, 0,
      kKvDtypes},
     {"kv_cache.block_tokens", "cacheBlockSize", "tokens of a KV block", in_limits<&Limits::block_tokens>, 1, kMaxBlock},
+    {"kv_cache.interleave", "", "tokens in a row on one cache shard, 0 = whole blocks (cp-kv-cache-interleave-size)",
+     in_limits<&Limits::kv_interleave>, 0, kMaxBlock},
+    {"kv_cache.pool_tokens", "", "KV pool of a DP group fixed in tokens, 0 = what memory gives (max-total-tokens)",
+     in_deployment<&Deployment::pool_tokens>, 0, 1LL << 40},
     {"kv_cache.memory", "npuMemSize", "KV memory per rank fixed by hand", in_deployment<&Deployment::kv_memory>},
     {"limits.max_seq_len", "maxSeqLen", "prompt and output together", in_limits<&Limits::max_seq_len>, 1, kMaxTokens},
     {"limits.max_input_tokens", "maxInputTokenLen", "longest prompt", in_limits<&Limits::max_input_tokens>, 1,
@@ -113,8 +131,11 @@ constexpr Field kFields[] = {
      in_limits<&Limits::max_prefill_batch>, 1, kMaxBatch},
     {"limits.max_batch", "maxBatchSize", "requests of a decode step per DP group", in_limits<&Limits::max_batch>, 1,
      kMaxBatch},
+    {"limits.max_batched_tokens", "",
+     "tokens of any step per DP group, prompts and decodes together, 0 = max_prefill_tokens (max-num-batched-tokens)",
+     in_limits<&Limits::max_batched_tokens>, 0, kMaxTokens},
     {"memory_fraction", "NPU_MEMORY_FRACTION",
-     "share of the driver's memory for weights, KV cache, activations and buffers",
+     "share of the driver's memory for weights, KV cache, activations and buffers (gpu-memory-utilization)",
      in_deployment<&Deployment::memory_fraction>, 0.01, 1},
     {"features.speculative_tokens", "num_speculative_tokens", "MTP: draft tokens of a decode step",
      in_features<&Features::speculative_tokens>, 0, 16},
@@ -123,6 +144,20 @@ constexpr Field kFields[] = {
     {"features.kv_nz", "enable_nz", "NZ layout of the KV cache", in_features<&Features::kv_nz>},
     {"features.async_scheduling", "MINDIE_ASYNC_SCHEDULING_ENABLE", "the next step is scheduled while one runs",
      in_features<&Features::async_scheduling>},
+    {"features.flashcomm1", "", "residual stream scattered over the TP group (vLLM-Ascend FlashComm1)",
+     in_features<&Features::flashcomm1>},
+    {"graph.mode", "", "how decode steps are launched: stack = as the stack's figures assume",
+     in_question<&Question::graph_mode>, 0, 0, kGraphModes},
+    {"graph.capture_sizes", "", "token counts of captured graphs; batches are padded to the next one",
+     in_graph<&GraphOptions::capture_sizes>, 1, kMaxTokens},
+    {"weights.kv_b_copies", "", "2 = kv_b is kept in absorbed form as well (vLLM-Ascend)",
+     in_deployment<&Deployment::kv_b_copies>, 1, 2},
+    {"communication.buffer", "HCCL_BUFFSIZE", "buffer of every communicator, null = the stack's",
+     in_deployment<&Deployment::communication_buffer>},
+    {"kv_transfer.connector", "", "what moves a prompt's cache between the sides of a pair",
+     in_transfer<&KvTransferOptions::connector>},
+    {"kv_transfer.mode", "", "pull after prefill, or layer-wise: pushed while prefill runs",
+     in_question<&Question::kv_transfer_mode>, 0, 0, kTransferModes},
     {"hardware.server", "", "server type of the catalogue", in_hardware<&HardwareChoice::server>},
     {"hardware.die", "", "bin of the die, empty = the server's usual one", in_hardware<&HardwareChoice::die>},
     {"hardware.servers", "", "servers, 0 = as many as the ranks need", in_hardware<&HardwareChoice::servers>, 0, 4096},
@@ -199,12 +234,27 @@ class Reading {
     }
     access(question_) = std::move(values);
   }
+  void operator()(std::vector<std::int64_t>& (*access)(Question&)) const {
+    if (!node_.is_sequence()) {
+      diagnostics_.error("E0360", node_.where(), fmt::format("{} must be a list of whole numbers", field_.path), {},
+                         "for example [1, 2, 4]");
+      return;
+    }
+    std::vector<std::int64_t> values;
+    for (std::size_t i = 0; i < node_.size(); ++i) {
+      const auto v = node_.at(i).as_integer(diagnostics_);
+      if (!v || !in_range(static_cast<double>(*v))) return;
+      values.push_back(*v);
+    }
+    access(question_) = std::move(values);
+  }
   void operator()(std::optional<Bytes>& (*access)(Question&)) const {
     if (node_.kind() == ConfigNode::Kind::kNull) {
       access(question_).reset();
-    } else if (in_engine_words_) {  // MindIE's npuMemSize: GB, -1 = what is left
+    } else if (in_engine_words_) {  // MindIE's npuMemSize: GB, -1 = what is left; HCCL_BUFFSIZE: MB
       const auto v = node_.as_integer(diagnostics_);
-      if (v) access(question_) = *v > 0 ? std::optional<Bytes>(Bytes(*v << 30)) : std::nullopt;
+      const int shift = field_.alias == "HCCL_BUFFSIZE" ? 20 : 30;
+      if (v) access(question_) = *v > 0 && *v < 1 << 20 ? std::optional<Bytes>(Bytes(*v << shift)) : std::nullopt;
     } else if (const auto v = node_.as_quantity<Bytes>(diagnostics_)) {
       access(question_) = *v;
     }
@@ -319,6 +369,9 @@ struct Text {
   std::string operator()(std::vector<double>& (*access)(Question&)) const {
     return fmt::format("[{}]", fmt::join(access(question), ", "));
   }
+  std::string operator()(std::vector<std::int64_t>& (*access)(Question&)) const {
+    return fmt::format("[{}]", fmt::join(access(question), ", "));
+  }
   std::string operator()(std::optional<Bytes>& (*access)(Question&)) const {
     return access(question) ? fmt::format("{} B", access(question)->count()) : "null";
   }
@@ -342,6 +395,9 @@ struct SchemaType {
   }
   std::string operator()(std::vector<double>& (*)(Question&)) const {
     return R"("type": "array", "items": {"type": "number"})";
+  }
+  std::string operator()(std::vector<std::int64_t>& (*)(Question&)) const {
+    return R"("type": "array", "items": {"type": "integer"})";
   }
   std::string operator()(std::optional<Bytes>& (*)(Question&)) const { return R"("type": ["string", "null"])"; }
   std::string operator()(ScaleTable& (*)(Question&)) const {
@@ -508,8 +564,8 @@ void derive_layout(Question& q) {
   Layout& l = q.deployment.layout;
   const auto parts = [](std::int64_t whole, std::int64_t part) { return std::max<std::int64_t>(1, whole / part); };
   if (q.named("world_size") && q.declared_world > 0) {
-    if (!q.named("layout.tp")) l.tp = parts(q.declared_world, l.cp * (q.named("layout.dp") ? l.dp : 1));
-    if (!q.named("layout.dp")) l.dp = parts(q.declared_world, l.cp * l.tp);
+    if (!q.named("layout.tp")) l.tp = parts(q.declared_world, l.pp * l.cp * (q.named("layout.dp") ? l.dp : 1));
+    if (!q.named("layout.dp")) l.dp = parts(q.declared_world, l.pp * l.cp * l.tp);
   } else {
     q.declared_world = 0;
   }
@@ -673,6 +729,10 @@ void resolve(Question& q, const ModelLibrary& models, const QuantisationLibrary&
   d.experts.exact_all_to_all = q.exchange == "all-to-all";
   d.kv_int8 = q.kv_dtype == "int8";
   d.token_split_prefill = q.prefill_attention == "token-split";
+  d.graph.mode = static_cast<GraphMode>(std::ranges::find(kGraphModes, q.graph_mode) - std::begin(kGraphModes));
+  d.experts.communication = static_cast<ExpertCommunication>(
+      std::ranges::find(kCommunications, q.expert_communication) - std::begin(kCommunications));
+  d.kv_transfer.layer_wise = q.kv_transfer_mode == "layer-wise";
 }
 
 }  // namespace ascendsim

@@ -25,11 +25,13 @@ struct HardwareChoice {
 struct Question {
   Deployment deployment;  // model, quantisation, dtype, role, exchange ... are resolved into it at the end
   std::string stack, model, quantisation = "w8a8", dtype = "float16", role = "hybrid", exchange = "all-gather",
-                            kv_dtype = "16bit", prefill_attention = "tensor-parallel";
+                            kv_dtype = "16bit", prefill_attention = "tensor-parallel", graph_mode = "stack",
+                            expert_communication = "auto", kv_transfer_mode = "pull";
   HardwareChoice hardware;
   Workload workload;
   std::int64_t declared_world = 0;  // as written, or dp x cp x tp
   bool imported = false;            // from an engine's own file
+  bool launched = false;            // ... which is a launch script: limits that follow from others are still to be set
 
   // Whether somebody named the field (by its path), be it a file, --set or an option.
   [[nodiscard]] bool named(std::string_view path) const { return !deployment.origin(path).assumed; }
@@ -38,7 +40,8 @@ struct Question {
 using ScaleTable = std::vector<std::pair<std::int64_t, double>>;
 using FieldAccess = std::variant<std::int64_t& (*)(Question&), double& (*)(Question&), bool& (*)(Question&),
                                  std::string& (*)(Question&), std::vector<double>& (*)(Question&),
-                                 std::optional<Bytes>& (*)(Question&), ScaleTable& (*)(Question&)>;
+                                 std::vector<std::int64_t>& (*)(Question&), std::optional<Bytes>& (*)(Question&),
+                                 ScaleTable& (*)(Question&)>;
 
 struct Field {
   std::string_view path;   // "layout.tp"

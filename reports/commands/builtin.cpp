@@ -5,11 +5,11 @@ namespace ascendsim {
 namespace {
 
 constexpr const char* kConfigHelp =
-    "config.json of MindIE Server, or a part of it, or our own YAML; - reads standard input";
+    "config.json of MindIE Server, launch scripts of vLLM or SGLang, or our own YAML; - reads standard input";
 
 constexpr Command kCommands[] = {
-    {"run", "TTFT, TPOT, throughput and memory per rank of one deployment, and the reason for each number", "CONFIG",
-     kConfigHelp, 1, 1, kDeploymentOptions | kWorkloadOptions | kTopOption | kPairOptions,
+    {"run", "TTFT, TPOT, throughput and memory per rank of one deployment, and the reason for each number", "CONFIG...",
+     kConfigHelp, 1, SIZE_MAX, kDeploymentOptions | kWorkloadOptions | kTopOption | kPairOptions,
      "--hardware --input --output",
      "ascendsim run config.json --hardware atlas-800i-a3 --input 64K --output 1K --env NPU_MEMORY_FRACTION=0.92",
      "times, memory and breakdown on stdout; exit 0, 1 when it does not fit, 2 on wrong input", answer_run},
@@ -17,7 +17,7 @@ constexpr Command kCommands[] = {
      kConfigHelp, 1, SIZE_MAX, kDeploymentOptions | kDiagnosticFormats, "",
      "ascendsim check config.json --hardware atlas-800i-a2",
      "findings, a table of all keys and a verdict on stdout; exit 0 when legal, 2 when a rule is broken", answer_check},
-    {"mem", "memory per rank by component, and the contexts and concurrency that fit", "CONFIG", kConfigHelp, 1, 1,
+    {"mem", "memory per rank by component, and the contexts and concurrency that fit", "CONFIG...", kConfigHelp, 1, SIZE_MAX,
      kDeploymentOptions | kWorkloadOptions, "--hardware",
      "ascendsim mem config.json --hardware atlas-800i-a3 --env NPU_MEMORY_FRACTION=0.92",
      "tables on stdout; exit 0, 1 when it does not fit, 2 on wrong input", answer_mem},
@@ -25,7 +25,7 @@ constexpr Command kCommands[] = {
      0, kRingOptions | kDeploymentOptions | kPairOptions, "", "ascendsim ring --strategy mindie-cp --cp 2 --sp 4 --tokens 512 --heads 8 --dtype fp16",
      "errors, FLOPs and bytes on stdout; exit 0, 1 when a tolerance or the ledger is broken, 2 on an impossible shape",
      answer_ring},
-    {"convert", "any deployment file as our own YAML, with the meaning of every key", "FILE", kConfigHelp, 1, 1,
+    {"convert", "any deployment file as our own YAML, with the meaning of every key", "FILE...", kConfigHelp, 1, SIZE_MAX,
      kDeploymentOptions | kWorkloadOptions | kSchemaOption, "", "ascendsim convert config.json > deployment.yaml",
      "YAML on stdout, or the JSON Schema for editors with --schema; exit 0, 2 on wrong input", answer_convert},
     {"explain", "what a diagnostic code, a key or a metric means", "CODE|KEY|METRIC|file",

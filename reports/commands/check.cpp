@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "reports/cli.h"
 #include "reports/commands/commands.h"
@@ -31,14 +32,22 @@ std::string verdict_on(const CheckedFile& f, const Diagnostics& found) {
                      fit_in_words(*f.memory, f.subject.deployment()));
 }
 
-CheckedFile check_file(const std::string& file, const Libraries& libraries, const Options& options,
+CheckedFile check_file(const FileChoice& choice, const Libraries& libraries, const Options& options,
                        Diagnostics& found) {
   CheckedFile checked;
-  checked.subject = load_subject(single_file(options, file), Load::kLimitsIfAny, libraries, options, found);
+  checked.subject = load_subject(choice, Load::kLimitsIfAny, libraries, options, found);
   checked.legal = !refused(found, options.strict);
   const Workload& w = checked.subject.workload;
   if (checked.subject.scenario && w.input_tokens >= 1 && w.output_tokens >= 1)
     checked.memory = checked.subject.scenario->memory(w);
+  const Deployment& d = checked.subject.question.deployment;
+  // vLLM does not start when its pool cannot hold one longest request.
+  if (checked.memory && d.engine == "vllm-ascend" && checked.memory->kv_capacity_tokens < d.limits.max_seq_len)
+    found.warning("W0414", d.origin("maxSeqLen").where,
+                  fmt::format("the KV pool holds {} tokens, fewer than the longest request of {}: vLLM would not start",
+                              with_commas(checked.memory->kv_capacity_tokens), with_commas(d.limits.max_seq_len)),
+                  "vllm/v1/core/kv_cache_utils.py: max_model_len must fit into the KV cache",
+                  "a lower --max-model-len, or a higher --gpu-memory-utilization");
   return checked;
 }
 
@@ -58,12 +67,18 @@ Reply answer_check(const Options& options, Diagnostics& diagnostics) {
   std::vector<CheckedFile> files;
   std::vector<Table> tables;
   Table verdicts = facts("Verdict", "verdict");
-  for (const std::string& file : options.words) {
+  const std::vector<FileChoice> choices = read_inputs(options.words, libraries, options, diagnostics);
+  if (choices.empty()) verdicts.rows.push_back({fmt::format("{}", fmt::join(options.words, ", ")), "no engine is started: nothing to check beside the engines' scripts"});
+  for (const FileChoice& choice : choices) {
     Diagnostics found;
-    const CheckedFile& checked = files.emplace_back(check_file(file, libraries, options, found));
+    const CheckedFile& checked = files.emplace_back(check_file(choice, libraries, options, found));
     tables.push_back(key_table(checked.subject));
-    verdicts.rows.push_back({file, verdict_on(checked, found)});
+    verdicts.rows.push_back({choice.file, verdict_on(checked, found)});
     diagnostics.append(found);
+  }
+  if (const PairChoice pair = pair_among(choices); pair.prefill != nullptr) {
+    const bool first = pair.prefill == &choices[0];
+    check_pair(*pair.prefill, files[first ? 0 : 1].subject, *pair.decode, files[first ? 1 : 0].subject, diagnostics);
   }
   tables.push_back(std::move(verdicts));
   if (options.print_config && !refused(diagnostics, options.strict)) return configurations(files, diagnostics);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "reports/options.h"
+#include "reports/scenario.h"
 #include "sim/diagnostics.h"
 
 namespace ascendsim {
@@ -46,6 +47,7 @@ std::span<const Command> builtin_commands();
 
 Reply answer_run(const Options& options, Diagnostics& diagnostics);
 Reply answer_pair(const Options& options, Diagnostics& diagnostics);  // of run: --prefill and --decode
+Reply answer_pair(const PairChoice& scripts, const Options& options, Diagnostics& diagnostics);
 Reply answer_check(const Options& options, Diagnostics& diagnostics);
 Reply answer_mem(const Options& options, Diagnostics& diagnostics);
 Reply answer_ring(const Options& options, Diagnostics& diagnostics);

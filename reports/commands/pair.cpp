@@ -17,20 +17,26 @@ struct Pair {
   Subject prefill, decode;
 };
 
-Pair load_pair(const Libraries& libraries, const Options& o, Diagnostics& diagnostics) {
-  const auto side = [&](const std::string& file, const std::string& hardware, std::optional<std::int64_t> servers,
-                        Role role) {
-    const FileChoice choice{file, hardware.empty() ? o.hardware : hardware, servers, role};
+// --prefill FILE names one file, or the script of one instance.
+FileChoice side_of(const std::string& file, const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
+  return only_choice(read_inputs({file}, libraries, options, diagnostics), diagnostics);
+}
+
+Pair load_pair(FileChoice prefill, FileChoice decode, const Libraries& libraries, const Options& o, Diagnostics& diagnostics) {
+  const auto side = [&](FileChoice& choice, const std::string& hardware, std::optional<std::int64_t> servers, Role role) {
+    choice.hardware = hardware.empty() ? o.hardware : hardware;
+    choice.servers = servers;
+    choice.role = role;
     Subject s = load_subject(choice, Load::kAsked, libraries, o, diagnostics);
     if (s.question.hardware.server.empty())
       say_missing(role == Role::kPrefill ? "--prefill-hardware" : "--decode-hardware", diagnostics);
     return s;
   };
-  Pair p{side(o.prefill_file, o.prefill_hardware, o.prefill_servers, Role::kPrefill),
-         side(o.decode_file, o.decode_hardware, o.decode_servers, Role::kDecode)};
+  Pair p{side(prefill, o.prefill_hardware, o.prefill_servers, Role::kPrefill),
+         side(decode, o.decode_hardware, o.decode_servers, Role::kDecode)};
   if (p.decode.question.workload.input_tokens == 0) say_missing("--input", diagnostics);
   if (p.decode.question.workload.output_tokens == 0) say_missing("--output", diagnostics);
-  check_disaggregated(p.prefill.question.deployment, p.decode.question.deployment, diagnostics);
+  check_pair(prefill, p.prefill, decode, p.decode, diagnostics);
   if (refused(diagnostics, o.strict)) throw ConfigError(diagnostics);
   // Hits are the prefill side's, accepted drafts the decode side's.
   p.decode.workload.prefix_hit = p.prefill.workload.prefix_hit;
@@ -112,11 +118,7 @@ void name_side(Shortage& shortage, const char* side) {
   shortage.remedy_table.key = fmt::format("{}_remedies", side);
 }
 
-}  // namespace
-
-Reply answer_pair(const Options& options, Diagnostics& diagnostics) {
-  const Libraries libraries;
-  Pair pair = load_pair(libraries, options, diagnostics);
+Reply answer(Pair pair, const Libraries& libraries, const Options& options, const Diagnostics& diagnostics) {
   Reply reply;
   reply.err = warnings_text(diagnostics);
   if (options.print_config) {
@@ -141,6 +143,20 @@ Reply answer_pair(const Options& options, Diagnostics& diagnostics) {
   reply.out =
       render(tables_of(pair, p, std::move(of_prefill), std::move(of_decode), options, diagnostics), options.format);
   return reply;
+}
+
+}  // namespace
+
+Reply answer_pair(const Options& options, Diagnostics& diagnostics) {
+  const Libraries libraries;
+  return answer(load_pair(side_of(options.prefill_file, libraries, options, diagnostics),
+                          side_of(options.decode_file, libraries, options, diagnostics), libraries, options, diagnostics),
+                libraries, options, diagnostics);
+}
+
+Reply answer_pair(const PairChoice& scripts, const Options& options, Diagnostics& diagnostics) {
+  const Libraries libraries;
+  return answer(load_pair(*scripts.prefill, *scripts.decode, libraries, options, diagnostics), libraries, options, diagnostics);
 }
 
 }  // namespace ascendsim

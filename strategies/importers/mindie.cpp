@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "strategies/importers/mindie_keys.h"
+#include "strategies/importers/weight_names.h"
 
 namespace ascendsim {
 
@@ -152,11 +153,6 @@ struct Reader {
   void read_memory_fraction();
 };
 
-std::string lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-  return text;
-}
-
 void Reader::read_role(Keys& server) {
   const std::string mode = server.text("inferMode").value_or("standard");
   if (mode != "standard" && mode != "dmi")
@@ -193,18 +189,13 @@ void Reader::read_names(Keys& model) {
   Deployment& d = deployment();
 
   // The scheme: asked for, or a word of the names.
-  std::string scheme = options.quantisation, base = name.empty() ? folder_name : name;
-  std::string from = name.empty() ? folder_name : name;
+  const std::string from = name.empty() ? folder_name : name;
   const auto known = schemes.names();
-  for (const std::string& s : known) {
-    const std::size_t at = lower(base).rfind(s);
-    if (at == std::string::npos) continue;
-    base = base.substr(0, at);
-    while (!base.empty() && (base.back() == '_' || base.back() == '-')) base.pop_back();
-    if (scheme.empty()) {
-      scheme = s;
-      diagnostics.note("A0104", model.node("modelName").where(), fmt::format("quantisation {} is taken from the name '{}'", s, from));
-    }
+  const auto [base, named_scheme] = split_weight_name(from, known);
+  std::string scheme = options.quantisation;
+  if (scheme.empty() && !named_scheme.empty()) {
+    scheme = named_scheme;
+    diagnostics.note("A0104", model.node("modelName").where(), fmt::format("quantisation {} is taken from the name '{}'", scheme, from));
   }
   const bool unknown = !scheme.empty() && std::ranges::find(known, scheme) == known.end();
   if (scheme.empty()) {

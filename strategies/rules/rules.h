@@ -8,6 +8,7 @@
 
 #include "hardware/catalogue.h"
 #include "strategies/deployment.h"
+#include "strategies/importers/versions.h"
 
 namespace ascendsim {
 
@@ -17,12 +18,18 @@ struct RuleInput {
   const Server& server;             // server.dies() dies each
   int servers = 1;
   bool own_file = false;  // messages name keys as our own file does
+  const EngineVersions* versions = nullptr;  // what the engine's versions have; null = nothing is known of them
 };
+
+// The key as readers know it: "--max-model-len" of vLLM, "limits.max_seq_len" of our own file, "maxSeqLen" of MindIE.
+std::string key_name(const Deployment& deployment, bool own_file, std::string_view key);
 
 // By the deployment's engine.
 void check_deployment(const RuleInput& input, Diagnostics& diagnostics);
 void check_mindie(const RuleInput& input, Diagnostics& diagnostics);
 void check_generic(const RuleInput& input, Diagnostics& diagnostics);
+void check_vllm(const RuleInput& input, Diagnostics& diagnostics);
+void check_sglang(const RuleInput& input, Diagnostics& diagnostics);
 
 // Rules about a load: prompt and output lengths, requests side by side.
 void check_workload(const Deployment& deployment, const Workload& workload, bool own_file, Diagnostics& diagnostics);
@@ -34,7 +41,7 @@ class RuleBase {
 
  protected:
   [[nodiscard]] const SourceLocation& at(std::string_view key) const { return d.origin(key).where; }
-  // "tp" of the engine is "tp" or "layout.tp" to the reader; `"tp": 8` or `layout.tp: 8`.
+  // "tp" is "tp", "layout.tp" or "--tensor-parallel-size" to the reader; `"tp": 8`, `layout.tp: 8` or `--tensor-parallel-size 8`.
   [[nodiscard]] std::string name(std::string_view key) const;
   [[nodiscard]] std::string set(std::string_view key, std::int64_t value) const;
   void error(const char* code, std::string_view key, std::string message, std::string rule, std::string help);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "strategies/importers/sglang.h"
+#include "strategies/importers/vllm.h"
 #include "strategies/question.h"
 #include "strategies/rules/rules.h"
 
@@ -10,22 +12,36 @@ namespace ascendsim {
 
 namespace {
 
-std::string name_in(bool own_file, std::string_view key) {
-  const Field* const field = own_file ? find_field(key) : nullptr;
-  return std::string(field == nullptr ? key : field->path);
+// The option table of the engine that the file is for; null where keys are MindIE's or our own.
+const OptionTable* table_of(const Deployment& d, bool own_file) {
+  if (own_file) return nullptr;
+  return d.engine == "vllm-ascend" ? &vllm_options() : d.engine == "sglang" ? &sglang_options() : nullptr;
 }
 
-std::string setting(bool own_file, std::string_view key, std::int64_t value) {
-  return own_file ? fmt::format("{}: {}", name_in(true, key), value) : fmt::format("\"{}\": {}", key, value);
+std::string name_in(const Deployment& d, bool own_file, std::string_view key) {
+  const OptionTable* const table = table_of(d, own_file);
+  const Field* const field = own_file || table != nullptr ? find_field(key) : nullptr;
+  if (field == nullptr) return std::string(key);
+  const std::string_view option = table == nullptr ? std::string_view() : option_of_field(*table, field->path);
+  return option.empty() ? std::string(field->path) : fmt::format("--{}", option);
+}
+
+std::string setting(const Deployment& d, bool own_file, std::string_view key, std::int64_t value) {
+  const std::string name = name_in(d, own_file, key);
+  if (own_file) return fmt::format("{}: {}", name, value);
+  if (table_of(d, own_file) != nullptr) return fmt::format("{}{}{}", name, name.starts_with("--") ? " " : "=", value);
+  return fmt::format("\"{}\": {}", name, value);
 }
 
 }  // namespace
 
+std::string key_name(const Deployment& d, bool own_file, std::string_view key) { return name_in(d, own_file, key); }
+
 RuleBase::RuleBase(const RuleInput& in, Diagnostics& out) : input(in), diagnostics(out) {}
 
-std::string RuleBase::name(std::string_view key) const { return name_in(input.own_file, key); }
+std::string RuleBase::name(std::string_view key) const { return name_in(d, input.own_file, key); }
 std::string RuleBase::set(std::string_view key, std::int64_t value) const {
-  return setting(input.own_file, key, value);
+  return setting(d, input.own_file, key, value);
 }
 
 void RuleBase::error(const char* code, std::string_view key, std::string message, std::string rule, std::string help) {
@@ -48,8 +64,8 @@ void RuleBase::world(const std::string& rule) {
   const std::string total = input.declared_world > 0 ? name("worldSize") : "dp x cp x tp";
   if (l.world() != ranks)
     error("E0305", "worldSize",
-          fmt::format("dp x cp x tp must be {}: {} x {} x {} = {}, {} is {}", total, l.dp, l.cp, l.tp, l.world(), total,
-                      ranks),
+          fmt::format("{}dp x cp x tp must be {}: {}{} x {} x {} = {}, {} is {}", l.pp > 1 ? "pp x " : "", total,
+                      l.pp > 1 ? fmt::format("{} x ", l.pp) : "", l.dp, l.cp, l.tp, l.world(), total, ranks),
           rule.empty() ? rule : rule + ": tp * cp * dp == world_size",
           ranks % (l.cp * l.tp) == 0 ? fmt::format("set {}", set("dp", ranks / (l.cp * l.tp)))
                                      : fmt::format("set {}", set("worldSize", l.world())));
@@ -171,6 +187,10 @@ void RuleBase::limits(const std::string& service, const std::string& effective) 
 void check_deployment(const RuleInput& input, Diagnostics& diagnostics) {
   if (input.deployment.engine == "mindie")
     check_mindie(input, diagnostics);
+  else if (input.deployment.engine == "vllm-ascend")
+    check_vllm(input, diagnostics);
+  else if (input.deployment.engine == "sglang")
+    check_sglang(input, diagnostics);
   else
     check_generic(input, diagnostics);
 }
@@ -197,7 +217,7 @@ void check_sizes(const Deployment& d, const Workload& w, bool own_file, Diagnost
     diagnostics.error(
         "E0345", d.origin("maxPrefillTokens").where,
         fmt::format("a prefill step of {} tokens on each of {} DP groups routes more than 2^31 rows", tokens, l.dp), {},
-        fmt::format("lower {}", name_in(own_file, "maxPrefillTokens")));
+        fmt::format("lower {}", name_in(d, own_file, "maxPrefillTokens")));
 }
 
 }  // namespace
@@ -205,11 +225,13 @@ void check_sizes(const Deployment& d, const Workload& w, bool own_file, Diagnost
 void check_workload(const Deployment& d, const Workload& asked, bool own_file, Diagnostics& diagnostics) {
   Workload w = asked;
   if (d.role == Role::kPrefill) w.output_tokens = 1;  // the other side generates the rest, and batches it
-  const char* const kServicePage =
-      own_file ? "docs/deployment-file.md" : "MindIE documentation, Configuration Parameters (Service-Specific)";
+  const bool launched = table_of(d, own_file) != nullptr;
+  const char* const kServicePage = launched   ? "limits of the engine's scheduler"
+                                   : own_file ? "docs/deployment-file.md"
+                                              : "MindIE documentation, Configuration Parameters (Service-Specific)";
   const Limits& m = d.limits;
-  const auto name = [&](std::string_view key) { return name_in(own_file, key); };
-  const auto set = [&](std::string_view key, std::int64_t value) { return setting(own_file, key, value); };
+  const auto name = [&](std::string_view key) { return name_in(d, own_file, key); };
+  const auto set = [&](std::string_view key, std::int64_t value) { return setting(d, own_file, key, value); };
   const std::int64_t longest = std::min(m.max_input_tokens, m.max_seq_len - 1);
   if (w.input_tokens > longest)
     diagnostics.error(

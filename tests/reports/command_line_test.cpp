@@ -4,7 +4,7 @@
 namespace ascendsim {
 namespace {
 
-constexpr const char* kRunUsage = "Usage: ascendsim run CONFIG --hardware NAME --input N --output N [options]\n";
+constexpr const char* kRunUsage = "Usage: ascendsim run CONFIG... --hardware NAME --input N --output N [options]\n";
 
 using CommandLine = ApplicationTest;
 
@@ -51,11 +51,11 @@ TEST_F(CommandLine, EverythingMissingIsSaidAtOnce) {
                         "error[E0003]: --output N is missing\n"
                         "  = help: tokens that a request generates\n"
                         "error[E0003]: CONFIG is missing\n"
-                        "  = help: config.json of MindIE Server, or a part of it, or our own YAML; - reads standard "
+                        "  = help: config.json of MindIE Server, launch scripts of vLLM or SGLang, or our own YAML; - reads standard "
                         "input\n") +
                 kRunUsage);
   EXPECT_EQ(run({"run", "a", "b", "--hardware", "x", "--input", "1", "--output", "1"}), kWrongInput);
-  EXPECT_EQ(err, std::string("error[E0003]: run takes 1 CONFIG, got 2: a b\n") + kRunUsage);
+  EXPECT_EQ(err, "error[E0003]: one deployment is needed, got 2: a, b\n  = help: the files of one instance, or of a prefill and a decode instance\n1 error\n");
   write("cp.json", context_parallel_fragment());
   EXPECT_EQ(run({"run", "cp.json"}), kWrongInput);
   EXPECT_TRUE(

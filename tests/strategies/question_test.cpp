@@ -41,14 +41,18 @@ quantisation: w4a8
 dtype: bfloat16
 role: prefill
 world_size: 32
-layout: {dp: 2, cp: 3, sp: 4, tp: 5, moe_ep: 6, moe_tp: 7, o_proj_tp: 8, lm_head_tp: 9}
-experts: {exchange: all-to-all, redundant: 10, shared_ranks: 4, init_routing_cutoff: true, topk_scaling_factor: 0.25, buffer_scale: [[1024, 2.5], [0, 3]]}
+layout: {dp: 2, cp: 3, sp: 4, tp: 5, moe_ep: 6, moe_tp: 7, pp: 2, o_proj_tp: 8, lm_head_tp: 9}
+experts: {exchange: all-to-all, communication: mc2, redundant: 10, shared_ranks: 4, init_routing_cutoff: true, topk_scaling_factor: 0.25, buffer_scale: [[1024, 2.5], [0, 3]]}
 prefill: {attention: token-split}
 micro_batches: 2
-kv_cache: {dtype: int8, block_tokens: 64, memory: 20 GiB}
-limits: {max_seq_len: 65K, max_input_tokens: 64k, max_prefill_tokens: 9000, max_prefill_batch: 11, max_batch: 12}
+kv_cache: {dtype: int8, block_tokens: 64, interleave: 32, pool_tokens: 100000, memory: 20 GiB}
+limits: {max_seq_len: 65K, max_input_tokens: 64k, max_prefill_tokens: 9000, max_prefill_batch: 11, max_batch: 12, max_batched_tokens: 10000}
 memory_fraction: 0.85
-features: {speculative_tokens: 2, prefix_cache: true, splitfuse: true, kv_nz: true, async_scheduling: true}
+features: {speculative_tokens: 2, prefix_cache: true, splitfuse: true, kv_nz: true, async_scheduling: true, flashcomm1: true}
+graph: {mode: full-decode, capture_sizes: [1, 2, 4]}
+weights: {kv_b_copies: 2}
+communication: {buffer: 768 MiB}
+kv_transfer: {connector: MooncakeConnectorV1, mode: layer-wise}
 hardware: {server: "atlas-800i-a3", die: a3-280t, servers: 3}
 workload: {input_tokens: 4K, output_tokens: 100, batch: 13, prefix_hit: 1K, acceptance: [0.9, 0.7]}
 )";

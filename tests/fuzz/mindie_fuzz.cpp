@@ -1,0 +1,37 @@
+// Any bytes as MindIE's config.json: read, imported, ruled upon; never a crash.
+#include "strategies/importers/mindie.h"
+#include "strategies/question.h"
+#include "strategies/rules/rules.h"
+
+namespace ascendsim {
+namespace {
+
+void import(std::string text) {
+  static const ModelLibrary models(ASCENDSIM_SOURCE_ROOT "/workloads/models");
+  static const QuantisationLibrary schemes(ASCENDSIM_SOURCE_ROOT "/workloads/quantisation");
+  static const Stack stack = [] {
+    Diagnostics diagnostics;
+    return StackLibrary(ASCENDSIM_SOURCE_ROOT "/strategies/stacks").load("mindie", "", diagnostics);
+  }();
+  static const Server server = [] {
+    Diagnostics diagnostics;
+    return Catalogue(ASCENDSIM_SOURCE_ROOT "/hardware/catalogue").server("atlas-800i-a3", "", diagnostics);
+  }();
+  Diagnostics diagnostics;
+  const auto document = Document::parse(std::move(text), "config.json", diagnostics);
+  if (!document) return;
+  const ImportOptions options{"DeepSeek-R1", "w8a8", {}, {}};
+  Question q = from_import(import_mindie(*document, options, stack, models, schemes, diagnostics));
+  if (diagnostics.has_errors()) return;
+  derive_layout(q);
+  check_deployment({q.deployment, q.declared_world, server, 1, false}, diagnostics);
+  to_yaml(q, YamlComments::kOrigin);
+}
+
+}  // namespace
+}  // namespace ascendsim
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+  ascendsim::import({reinterpret_cast<const char*>(data), size});
+  return 0;
+}

@@ -1,0 +1,279 @@
+// vLLM's command lines as deployments. Values are those that the command line says; parser rules as in vLLM's
+// FlexibleArgumentParser (vllm/utils/argparse_utils.py).
+#include "strategies/importers/vllm.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>  // needs the macros of the line above
+
+#include <set>
+
+#include "tests/strategies/launch_under_test.h"
+
+namespace ascendsim {
+namespace {
+
+constexpr const char* kServe = "vllm serve /w/DeepSeek-R1_w8a8 --quantization ascend ";
+LaunchedUnderTest serve(const std::string& options, const LaunchOptions& o = {}) { return launch(kServe + options + "\n", o); }
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+std::string example(const std::string& name) {
+  std::ifstream file(std::string(ASCENDSIM_SOURCE_ROOT "/examples/") + name);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// ---- parser rules ---------------------------------------------------------------------------------------------------
+
+TEST(VllmOptions, ParserRules) {
+  const auto r = serve("-tp 4 --data_parallel_size=2 --enable-expert-parallel --max-model-len 64K --max-num-batched-tokens 25.6k "
+                       "--no-enable-prefix-caching --speculative-config.method mtp --speculative-config.num_speculative_tokens 2 --max-num-seqs 8 "
+                       "--max-num-seqs 16");
+  EXPECT_EQ(r.said, "");
+  const Deployment& d = r.question().deployment;
+  EXPECT_EQ(d.layout.tp, 4);
+  EXPECT_EQ(d.layout.dp, 2);
+  EXPECT_EQ(d.limits.max_seq_len, 65'536);           // K = 1024
+  EXPECT_EQ(d.limits.max_batched_tokens, 25'600);    // k = 1000
+  EXPECT_EQ(d.limits.max_batch, 16) << "the last one wins";
+  EXPECT_FALSE(d.features.prefix_cache);
+  EXPECT_EQ(d.features.speculative_tokens, 2);
+  EXPECT_EQ(r.question().model, "DeepSeek-R1");
+  EXPECT_EQ(r.question().quantisation, "w8a8");
+}
+
+TEST(VllmOptions, HumanIntegers) {
+  EXPECT_EQ(parse_human_integer("1k"), 1000);
+  EXPECT_EQ(parse_human_integer("1K"), 1024);
+  EXPECT_EQ(parse_human_integer("25.6k"), 25'600);
+  EXPECT_EQ(parse_human_integer("2M"), 2 << 20);
+  EXPECT_EQ(parse_human_integer("1.5K"), std::nullopt) << "vLLM takes fractions of decimal units only";
+  for (const char* wrong : {"", "k", "1kk", "1 k", "x", "9999999999999999999", "9e300g", "nank"}) EXPECT_EQ(parse_human_integer(wrong), std::nullopt) << wrong;
+}
+
+TEST(VllmOptions, AnUnambiguousBeginningIsTaken) {
+  const auto r = serve("--tensor-par 8");
+  EXPECT_EQ(r.question().deployment.layout.tp, 8);
+  EXPECT_EQ(r.said, "s.sh:1:54: warning[W0420]: --tensor-par stands for --tensor-parallel-size\n");
+  EXPECT_TRUE(has(serve("--max-num 8").said, "error[E0420]: --max-num may be --max-num-batched-tokens or --max-num-seqs"));
+}
+
+TEST(VllmOptions, WrongInput) {
+  EXPECT_EQ(serve("--tensor-paralel-size 8").said, "s.sh:1:54: error[E0420]: unknown option --tensor-paralel-size\n");
+  EXPECT_EQ(serve("--tensor-parallel-size").said, "s.sh:1:54: error[E0422]: --tensor-parallel-size needs a value\n");
+  EXPECT_EQ(serve("--tensor-parallel-size --seed 1").said, "s.sh:1:54: error[E0422]: --tensor-parallel-size needs a value\n");
+  EXPECT_EQ(serve("--tensor-parallel-size eight").said, "s.sh:1:77: error[E0422]: --tensor-parallel-size must be an integer, got 'eight'\n");
+  EXPECT_EQ(serve("--tensor-parallel-size 0").said, "s.sh:1:77: error[E0422]: --tensor-parallel-size must be in [1, 1048576], got 0\n");
+  EXPECT_EQ(serve("--gpu-memory-utilization 1.5").said, "s.sh:1:79: error[E0422]: --gpu-memory-utilization must be in [0.01, 1], got 1.5\n");
+  EXPECT_EQ(serve("--enforce-eager=true").said, "s.sh:1:54: error[E0422]: --enforce-eager takes no value\n");
+  EXPECT_EQ(serve("stray").said, "s.sh:1:54: error[E0421]: 'stray' belongs to no option\n");
+  EXPECT_TRUE(has(serve("--speculative-config '{bad'").said, "error[E0422]: --speculative-config must be a JSON object"));
+  EXPECT_TRUE(has(serve("--speculative-config '{\"num_speculativ_tokens\": 1}'").said, "warning[W0330]: unknown key \"num_speculativ_tokens\""));
+  EXPECT_TRUE(has(serve("--kv-transfer-config '{\"kv_role\": \"producer\"}'").said, "error[E0422]: unknown kv_role 'producer'"));
+  EXPECT_TRUE(has(launch("vllm serve --tensor-parallel-size 8\n").said, "error[E0245]: the command names no model"));
+  EXPECT_TRUE(has(launch("echo hello\n").said, "error[E0430]"));
+  EXPECT_TRUE(has(launch("vllm serve /w/R1\npython -m sglang.launch_server --model-path /w/R1\n").said, "error[E0436]: two engines"));
+  EXPECT_TRUE(has(launch("vllm serve /w/DeepSeek-R1_w8a8\n").said, "warning[W0430]")) << "quantised weights without --quantization";
+}
+
+TEST(VllmOptions, VariablesThatMatterAreAskedForByName) {
+  EXPECT_EQ(serve("--tensor-parallel-size $TP --node-rank $RANK --master-addr ${MASTER}").said,
+            "s.sh:1:77: error[E0423]: --tensor-parallel-size needs the value of TP, which the script does not set\n");
+  EXPECT_EQ(serve("--tensor-parallel-size $TP", {.defines = {{"TP", "8"}}}).question().deployment.layout.tp, 8);
+  EXPECT_TRUE(has(launch("vllm serve $MODEL\n").said, "the model is the value of MODEL"));
+  EXPECT_EQ(launch("vllm serve $MODEL\n", {.defines = {}, .model = "DeepSeek-V3"}).question().model, "DeepSeek-V3");
+}
+
+TEST(VllmOptions, ConfigFilesComeBeforeTheCommandLine) {
+  const TemporaryFile file("c.yaml", "model: vllm-ascend/DeepSeek-R1-W8A8\ntensor-parallel-size: 4\ndata_parallel_size: 4\nenable-expert-parallel: true\n"
+                                     "max-num-seqs: 16\nquantization: ascend\nspeculative-config: '{\"num_speculative_tokens\":3,\"method\":\"mtp\"}'\nenforce-eager: false\n");
+  const auto r = launch("vllm serve --config " + file.path() + " --max-num-seqs 8\n");
+  EXPECT_EQ(r.said, "");
+  const Question& q = r.question();
+  EXPECT_EQ(q.model, "DeepSeek-R1");
+  EXPECT_EQ(q.deployment.layout.dp, 4);
+  EXPECT_EQ(q.deployment.limits.max_batch, 8);
+  EXPECT_EQ(q.deployment.features.speculative_tokens, 3);
+  EXPECT_EQ(q.graph_mode, "stack") << "false is left out";
+  EXPECT_TRUE(is_launch_text("model: x\ntensor-parallel-size: 4\n"));
+  EXPECT_TRUE(has(launch("vllm serve --config /nowhere.yaml\n").said, "E0101"));
+}
+
+TEST(VllmOptions, NightlyYaml) {
+  constexpr const char* kList = "test_cases:\n  - name: a\n    model: vllm-ascend/DeepSeek-R1-0528-W8A8\n    envs:\n      HCCL_BUFFSIZE: \"1024\"\n      SERVER_PORT: \"80\"\n"
+                                "    server_cmd:\n      - \"--quantization\"\n      - \"ascend\"\n      - \"--tensor-parallel-size\"\n      - \"8\"\n      - \"--port\"\n      - \"$SERVER_PORT\"\n";
+  ASSERT_TRUE(is_launch_text(kList));
+  const auto r = launch(kList);
+  EXPECT_EQ(r.said, "");
+  EXPECT_EQ(r.question().deployment.layout.tp, 8);
+  EXPECT_EQ(r.question().deployment.communication_buffer, Bytes(1024LL << 20));
+  const auto line = launch("deployment:\n  - server_cmd: >\n      vllm serve \"vllm-ascend/DeepSeek-R1-W8A8\" --quantization ascend --tensor-parallel-size 16\n");
+  EXPECT_EQ(line.said, "");
+  EXPECT_EQ(line.question().deployment.layout.tp, 16);
+}
+
+TEST(VllmOptions, TablesAreSound) {
+  std::set<std::string_view> names;
+  for (const EngineOption& o : vllm_options().options) {
+    EXPECT_TRUE(names.insert(o.name).second) << o.name;
+    if (o.field.empty()) continue;
+    ASSERT_NE(find_field(o.field), nullptr) << o.name;
+    EXPECT_EQ(find_field(o.field)->path, o.field);
+    EXPECT_EQ(o.use, KeyUse::kUsed) << o.name;
+  }
+}
+
+// ---- the tutorial's scripts ----------------------------------------------------------------------------------------
+
+std::vector<std::pair<std::string, std::string>> tutorial() {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const char* name : {"prefill0.sh", "prefill1.sh", "decode.sh", "proxy.sh"}) out.emplace_back(name, example(std::string("vllm-ascend-128k-1p1d/") + name));
+  return out;
+}
+
+TEST(VllmTutorial, IsAPairOfInstances) {
+  const auto r = launch(tutorial());
+  EXPECT_EQ(r.said, "");
+  ASSERT_EQ(r.instances.size(), 2u);
+  EXPECT_EQ(r.instances[0].name, "prefill0.sh + prefill1.sh");
+  const Question& p = r.instances[0].question;
+  EXPECT_EQ(p.role, "prefill");
+  EXPECT_EQ(p.deployment.layout.cp, 2);
+  EXPECT_EQ(p.deployment.layout.sp, 8);
+  EXPECT_EQ(p.deployment.layout.tp, 16);
+  EXPECT_EQ(p.deployment.layout.world(), 32);
+  EXPECT_EQ(p.hardware.servers, 2);
+  EXPECT_EQ(p.deployment.limits.kv_interleave, 128);
+  EXPECT_EQ(p.deployment.limits.max_seq_len, 136'000);
+  EXPECT_EQ(p.deployment.memory_fraction, 0.8);
+  EXPECT_EQ(p.graph_mode, "eager");
+  EXPECT_TRUE(p.deployment.features.flashcomm1);
+  EXPECT_FALSE(p.deployment.features.splitfuse);
+  EXPECT_EQ(p.deployment.communication_buffer, Bytes(768LL << 20));
+  EXPECT_EQ(p.model, "DeepSeek-V3.1");
+  EXPECT_EQ(p.quantisation, "w8a8");
+  const Question& d = r.instances[1].question;
+  EXPECT_EQ(d.role, "decode");
+  EXPECT_EQ(d.deployment.layout.world(), 16);
+  EXPECT_EQ(d.deployment.layout.sp, 1);
+  EXPECT_EQ(d.deployment.graph.capture_sizes, (std::vector<std::int64_t>{1, 2, 4}));
+  EXPECT_EQ(d.graph_mode, "full-decode");
+  EXPECT_EQ(d.deployment.features.speculative_tokens, 3);
+  EXPECT_FALSE(d.deployment.features.flashcomm1);
+  for (const LaunchedInstance& i : r.instances)
+    for (const KeyReport& k : i.keys) EXPECT_NE(k.use, KeyUse::kUnknown) << k.path;
+  EXPECT_EQ(r.use("--tensor-parallel-size"), "used");
+  EXPECT_EQ(r.use("--seed"), "ignored, no effect");
+  EXPECT_EQ(r.use("env HCCL_OP_EXPANSION_MODE"), "ignored, effect not modelled");
+}
+
+TEST(VllmTutorial, DecodeBatchesWithoutAGraph) {
+  // 3 drafts: 4 tokens a request; sizes end at 4, so 2, 3 and 4 requests (8, 12, 16 tokens) are outside.
+  const auto r = launch(example("vllm-ascend-128k-1p1d/decode.sh"));
+  EXPECT_TRUE(has(ruled(r), "warning[W0412]: capture sizes end at 4 tokens: decode batches of 2, 3, 4 requests (8, 12, 16 tokens with 3 drafts) run without a graph"));
+}
+
+void replace(std::string& text, const std::string& from, const std::string& to) {
+  const std::size_t at = text.find(from);
+  ASSERT_NE(at, std::string::npos) << from;
+  text.replace(at, from.size(), to);
+}
+
+TEST(VllmTutorial, ContradictionsBetweenScripts) {
+  const auto changed = [](std::size_t script, const std::string& from, const std::string& to) {
+    auto scripts = tutorial();
+    replace(scripts[script].second, from, to);
+    return launch(scripts).said;
+  };
+  EXPECT_TRUE(has(changed(1, "--tensor-parallel-size 16", "--tensor-parallel-size 8"), "error[E0434]: layout.tp is 8 here and 16 in prefill0.sh"));
+  EXPECT_TRUE(has(changed(1, "--node-rank 1", "--node-rank 0"), "error[E0435]: node rank 0 is taken twice"));
+  EXPECT_TRUE(has(changed(1, "\"engine_id\": \"1\"", "\"engine_id\": \"0\""), "error[E0433]: engine_id \"0\" is that of prefill0.sh too"));
+  EXPECT_TRUE(has(changed(1, "local_ip=\"192.0.0.2\"", "local_ip=\"192.0.0.1\""), "error[E0432]: kv_port 30000 with 16 chips overlaps"));
+  EXPECT_TRUE(has(changed(0, "export VLLM_ASCEND_ENABLE_CONTEXT_PARALLEL=1\n", ""), "error[E0424]"));
+  EXPECT_TRUE(has(changed(0, "export VLLM_ASCEND_ENABLE_FLASHCOMM1=1", "VLLM_ASCEND_ENABLE_FLASHCOMM1=1"), "warning[W0421]: VLLM_ASCEND_ENABLE_FLASHCOMM1 is assigned but not exported"));
+  EXPECT_TRUE(has(changed(3, "8004", "8009"), "warning[W0431]: the proxy sends to 192.0.0.1:8009"));
+  auto sizes = tutorial();
+  replace(sizes[2].second, "\"tp_size\": 16", "\"tp_size\": 8");
+  const auto r = launch(sizes);
+  Diagnostics diagnostics;
+  check_pair_of_scripts(r.instances.at(0), r.instances.at(1), diagnostics);
+  EXPECT_TRUE(has(rendered(diagnostics), "decode.sh believes that the prefill side has tp_size 8, it is 16"));
+}
+
+// ---- rules ----------------------------------------------------------------------------------------------------------
+
+TEST(VllmRules, Degrees) {
+  EXPECT_EQ(ruled(serve("-tp 16 --enable-expert-parallel --max-model-len 8K --max-num-batched-tokens 8K")), "");
+  EXPECT_TRUE(has(ruled(serve("-tp 8 -dcp 3")), "error[E0410]: --decode-context-parallel-size must divide --tensor-parallel-size: 3 and 8"));
+  EXPECT_TRUE(has(ruled(serve("-tp 8 -dcp 16")), "error[E0410]"));
+  EXPECT_TRUE(has(ruled(serve("-tp 8 -dcp 8 --cp-kv-cache-interleave-size 100")), "error[E0413]: --block-size must be a multiple of --cp-kv-cache-interleave-size: 128 and 100"));
+  EXPECT_TRUE(has(ruled(serve("-tp 16 --nnodes 2 --master-addr a")), "warning[W0410]: 16 ranks on 2 servers leave 8 of 16 dies of each idle"));
+  const char* const connector = "--kv-transfer-config '{\"kv_connector\": \"MooncakeConnectorV1\", \"kv_role\": \"kv_both\"}' ";
+  EXPECT_TRUE(has(ruled(serve(std::string(connector) + "-tp 8 -pcp 2 -pp 2")), "error[E0412]"));
+  EXPECT_TRUE(has(ruled(serve(std::string(connector) + "-tp 8 -pcp 2 --cp-kv-cache-interleave-size 64")), "error[E0413]: with a connector"));
+  EXPECT_TRUE(has(ruled(serve("-tp 8 --max-num-seqs 512 --max-num-batched-tokens 256")), "error[E0414]"));
+  EXPECT_TRUE(has(ruled(serve("-tp 8 --no-enable-chunked-prefill --max-model-len 8K --max-num-batched-tokens 4K")), "error[E0415]"));
+  EXPECT_TRUE(has(ruled(serve("--additional-config '{\"enable_flashcomm1\": true}'")), "error[E0417]"));
+}
+
+TEST(VllmRules, VersionsAndHardware) {
+  const auto pcp = serve("-tp 8 -pcp 2");
+  EXPECT_FALSE(has(ruled(pcp), "E0425"));
+  EXPECT_TRUE(has(ruled(pcp, "atlas-800t-a3", "0.24"), "error[E0425]: vLLM-Ascend 0.24 has no prefill context parallelism (--prefill-context-parallel-size): it exists from 0.13 to 0.23"));
+  EXPECT_TRUE(has(ruled(pcp, "atlas-800t-a3", "0.12.0"), "error[E0425]"));
+  EXPECT_TRUE(has(ruled(pcp, "atlas-800i-a2"), "error[E0416]"));
+  EXPECT_FALSE(has(ruled(serve("-tp 8"), "atlas-800i-a2"), "E0416"));
+  EXPECT_EQ(serve("", {.defines = {}, .model = {}, .version = "0.21.0"}).question().deployment.memory_fraction, 0.9);
+  EXPECT_EQ(serve("", {.defines = {}, .model = {}, .version = "v0.22.1rc1"}).question().deployment.memory_fraction, 0.92);
+  EXPECT_EQ(parse_version("v0.15.0rc1"), (Version{0, 15}));
+  EXPECT_EQ(parse_version("main"), std::nullopt);
+}
+
+TEST(VllmRules, ExchangeFollowsTheHardware) {
+  const auto exchange = [](const std::string& options, Fabric fabric) {
+    Question q = serve(options).question();
+    Diagnostics ignored;
+    derive_layout(q);
+    complete_launch(q, fabric, ignored);
+    return q.exchange;
+  };
+  EXPECT_EQ(exchange("-tp 16 --enable-expert-parallel", Fabric::kUnifiedBus), "all-to-all");
+  EXPECT_EQ(exchange("-tp 16 --enable-expert-parallel", Fabric::kHccsMesh), "all-gather");
+  EXPECT_EQ(exchange("-tp 16", Fabric::kUnifiedBus), "all-gather");
+}
+
+// ---- benchmarks -----------------------------------------------------------------------------------------------------
+
+BenchmarkLoad load(const std::string& text) {
+  Diagnostics diagnostics;
+  const auto r = read_benchmark(read_launch(text, "--workload", {}, diagnostics), {}, diagnostics);
+  EXPECT_EQ(rendered(diagnostics, Severity::kError), "");
+  return r.value_or(BenchmarkLoad{});
+}
+
+TEST(Benchmarks, AreReadAsALoad) {
+  const BenchmarkLoad serve = load("vllm bench serve --model m --dataset-name random --random-input 131072 --num-prompts 20 --request-rate 0\n");
+  EXPECT_EQ(serve.input, 131'072);
+  EXPECT_EQ(serve.output, 128) << "vLLM's default";
+  EXPECT_EQ(serve.batch, 1);
+  const BenchmarkLoad latency = load("vllm bench latency --input-len 2048 --output-len 64 --batch-size 4\n");
+  EXPECT_EQ(latency.input, 2048);
+  EXPECT_EQ(latency.output, 64);
+  EXPECT_EQ(latency.batch, 4);
+  const BenchmarkLoad sglang = load("python -m sglang.bench_serving --dataset-name random --random-input 4096 --random-output 256\n");
+  EXPECT_EQ(sglang.input, 4096);
+  EXPECT_EQ(sglang.output, 256);
+}
+
+// Any words after `vllm serve`: diagnosed, never a crash.
+RC_GTEST_PROP(VllmProperty, SurvivesAnyOptions, ()) {
+  const auto words = *rc::gen::container<std::vector<std::string>>(rc::gen::element<std::string>(
+      "--tensor-parallel-size", "-tp", "-dcp", "-pcp", "-pp", "-dp", "0", "-1", "8", "16", "x", "--max-model-len", "64K", "--nnodes", "2", "--node-rank", "--no-",
+      "--speculative-config", "'{\"num_speculative_tokens\": 99}'", "'{'", "--speculative-config.a.b+", "--compilation-config", "'{\"cudagraph_capture_sizes\": [0, 1e9]}'",
+      "-O3", "--kv-transfer-config", "'{\"kv_role\": [1]}'", "--enable-expert-parallel", "$X", "--=", "-", "--", "--a.b.c=d", "--block-size"));
+  std::string text = kServe;
+  for (const std::string& w : words) text += w + " ";
+  const auto r = launch(text + "\n");
+  if (r.said.empty()) ruled(r);
+}
+
+}  // namespace
+}  // namespace ascendsim
