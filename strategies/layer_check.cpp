@@ -171,14 +171,15 @@ Depth depth_of(const Program& p) {
 // Errors of rounding are independent, so they add as squares. One rounding to t bits errs by 2^-t / sqrt(3) of the value, root
 // mean square. Quantising to 127 steps of the largest element errs by 1 / (127 sqrt(12)) of that, and the largest of n
 // elements is at most sqrt(n) times their root mean square. All operators of a program count, as if a token went through them
-// one after another. The largest of some ten thousand elements lies within 5 deviations.
+// one after another; twice, since products (queries by keys, gate by up) carry the errors of both factors. The largest of some
+// ten thousand elements lies within 5 deviations.
 double derived_tolerance(const Program& program, LayerType type, Dtype float_type) {
   if (type == LayerType::kFp64) return 1e-12;
   const bool bf16 = type == LayerType::kBf16 || (type == LayerType::kDeployed && float_type == Dtype::kBf16);
   const double rounding = std::ldexp(1.0, bf16 ? -8 : -11) / std::sqrt(3.0);
   const double step = type == LayerType::kDeployed ? 1 / (127 * std::sqrt(12.0)) : 0;
   const Depth depth = depth_of(program);
-  return 5 * std::sqrt(depth.rounded * rounding * rounding + depth.quantised_columns * step * step);
+  return 5 * std::sqrt(2 * (depth.rounded * rounding * rounding + depth.quantised_columns * step * step));
 }
 
 template <class Scalar>
@@ -274,7 +275,7 @@ Deployment tiny_deployment(const Deployment& deployment, std::vector<std::string
   rules.push_back(fmt::format("{} experts of width {} in {} groups, {} a token of {} groups, no replicas; dense width {}", m.experts,
                               m.expert_width, m.expert_groups, m.top_k, m.kept_groups, m.dense_width));
   m.vocabulary = least_multiple(32, std::lcm(world, l.lm_head_parts()));
-  d.limits.block_tokens = 4;
+  d.limits.block_tokens = 2;   // so that short sequences reach every KV shard
   rules.push_back(fmt::format("vocabulary {}, blocks of {} tokens", m.vocabulary, d.limits.block_tokens));
   return d;
 }

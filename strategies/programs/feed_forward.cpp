@@ -78,9 +78,8 @@ Dtype routed_input(const RankStep& s) {
 
 std::int32_t held_experts(const RankStep& s) { return static_cast<std::int32_t>(s.d.experts_per_rank()); }
 
-// names: of the rows that were routed, with padding anywhere between.
+// names: of the rows that were routed, with padding anywhere between. REQUIRES: outputs were asked for (names are long).
 void note_experts(const RankStep& s, const Routing& routing, std::vector<std::int64_t> names) {
-  if (s.noted == nullptr) return;
   std::erase(names, Program::kPaddingRow);
   s.output(StepOutput::What::kExperts, routing.experts, std::move(names));
 }
@@ -102,7 +101,7 @@ Value moe_all_gather(RankStep& s, Value gathered) {
   const std::int64_t real = streams > 1 ? s.world_rows : s.rows;
   const Value x = picks ? place_rows(s.p, "ffn_unpad", gathered, real, s.real_rows) : gathered.row_slice(0, real);
   const Routing routing = route(s, x);
-  note_experts(s, routing, streams > 1 ? s.names_of_world() : s.names_of_stream(s.at.dp, s.at.cp));
+  if (s.noted != nullptr) note_experts(s, routing, streams > 1 ? s.names_of_world() : s.names_of_stream(s.at.dp, s.at.cp));
   const Value shared = shared_expert(s, x, s.l.world(), s.rank);
 
   // init-routing allocates every copy of every (padded) row, although only this rank's experts' copies are valid.

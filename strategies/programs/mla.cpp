@@ -181,8 +181,8 @@ Value mla_prefill_token_split(RankStep& s, Value residual) {
   Compressed c = compress(s, residual, s.positions.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows), nullptr);
   c.q_c = s.p.all_gather("q_c_gather", c.q_c, s.group(Group::kAttnTp)).row_slice(0, s.rows);
   c.latent = s.p.all_gather("latent_gather", c.latent, s.group(Group::kAttnTp)).row_slice(0, s.rows);
+  const Value q = queries_of_heads(s, c.q_c);   // while the latent is on its way
   write_gathered(s, c.latent, cache);
-  const Value q = queries_of_heads(s, c.q_c);
   const Value out = s.p.activation(s.d.dtype, s.padded_rows, s.heads * s.m.value);
   const Value lse = s.p.activation(Dtype::kFp32, s.rows, s.heads);
   const bool history = s.load.history > 0 && s.load.sequences > 0;

@@ -162,8 +162,9 @@ TEST(Layers, EqualRolesAreEqualWork) {
       const Step step = tiny_step(d, phase, 0, 0);
       for (std::int64_t a = 0; a < d.layout.world(); ++a)
         for (std::int64_t b = 0; b < a; ++b)
-          if (role_of(d, step, a) == role_of(d, step, b))
+          if (role_of(d, step, a) == role_of(d, step, b)) {
             EXPECT_TRUE(build_program(d, step, facts(), a).same_work(build_program(d, step, facts(), b))) << a << " " << b;
+          }
     }
   }
 }

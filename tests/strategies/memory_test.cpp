@@ -143,7 +143,8 @@ TEST(MemoryPerRank, TheSmallestFractionStartsAndAnotherPercentLessDoesNot) {
 }
 
 // At the peak, while the last routed product is written: its output, its int8 input [524288, 2048], the shared expert's
-// output [65536, 7168], the residual rows [32768, 7168] and the weights of the 8 choices.
+// output [65536, 7168], the residual rows [32768, 7168], the weights of the 8 choices, and the
+// int32 positions of the rank's 32,768 rows, which every layer reads (in the first one to rotate the key).
 TEST(MemoryPerRank, ActivationsPeakInTheRoutedExperts) {
   const MemoryPerRank m = memory(kContextExample);
   std::vector<std::pair<std::string, std::int64_t>> live;
@@ -152,9 +153,11 @@ TEST(MemoryPerRank, ActivationsPeakInTheRoutedExperts) {
                                                                    {"experts_swiglu", 1'073'741'824},
                                                                    {"shared_down", 939'524'096},
                                                                    {"embedding_gather", 469'762'048},
-                                                                   {"gate_top_k", 2'097'152}};
+                                                                   {"gate_top_k", 2'097'152},
+                                                                   {"kv_norm_rope", 4 * 32'768}};
   EXPECT_EQ(live, expected);
-  EXPECT_EQ(m.activations, Bytes(7'516'192'768 + 1'073'741'824 + 939'524'096 + 469'762'048 + 2'097'152));
+  EXPECT_EQ(m.activations,
+            Bytes(7'516'192'768 + 1'073'741'824 + 939'524'096 + 469'762'048 + 2'097'152 + 4 * 32'768));
 }
 
 // Two buffers a communicator: 128 MiB for attn_tp, attn_sp, attn_cp (or attn_dp) and the world, 512 MiB for moe_ep.

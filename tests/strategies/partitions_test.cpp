@@ -129,5 +129,40 @@ RC_GTEST_PROP(PlaceBlocks, ALongerPromptNeedsNoFewerBlocksOnTheFullestShard, ())
             std::ranges::max(place_blocks(prompt + more, 0, shards, 128).blocks));
 }
 
+// 11 tokens of 10 prompted in blocks of 4 over 2 shards: blocks 0 and 1, the last one (2 tokens) on the last shard, then one more.
+TEST(PlacedTokens, ByHand) {
+  const auto places = [](std::int64_t shard) {
+    std::vector<Tokens> out;
+    for (const PlacedTokens& p : placed_tokens(10, 1, 2, 4, shard)) out.push_back({p.first, p.tokens, p.row});
+    return out;
+  };
+  EXPECT_EQ(places(0), (std::vector<Tokens>{{0, 4, 0}}));
+  EXPECT_EQ(places(1), (std::vector<Tokens>{{4, 7, 0}}));
+  const std::vector<PlacedTokens> part = within(placed_tokens(10, 1, 2, 4, 1), 6, 9);
+  ASSERT_EQ(part.size(), 1u);
+  EXPECT_EQ((Tokens{part[0].first, part[0].tokens, part[0].row}), (Tokens{6, 3, 2}));
+}
+
+RC_GTEST_PROP(PlacedTokens, AreThePlacedBlocksAndEveryTokenOnce, ()) {
+  const auto prompt = *rc::gen::inRange<std::int64_t>(1, 3'000), generated = *rc::gen::inRange<std::int64_t>(0, 500);
+  const auto shards = *rc::gen::inRange<std::int64_t>(1, 17), block = *rc::gen::element<std::int64_t>(2, 16, 128);
+  const BlockPlacement blocks = place_blocks(prompt, generated, shards, block);
+  std::vector<bool> seen(static_cast<std::size_t>(prompt + generated), false);
+  for (std::int64_t s = 0; s < shards; ++s) {
+    const std::vector<PlacedTokens> placed = placed_tokens(prompt, generated, shards, block, s);
+    RC_ASSERT(tokens_of(placed) == blocks.tokens[static_cast<std::size_t>(s)]);
+    std::int64_t row = 0;
+    for (const PlacedTokens& p : placed) {
+      RC_ASSERT(p.row == row);
+      row += p.tokens;
+      for (std::int64_t t = p.first; t < p.first + p.tokens; ++t) {
+        RC_ASSERT(!seen[static_cast<std::size_t>(t)]);
+        seen[static_cast<std::size_t>(t)] = true;
+      }
+    }
+  }
+  RC_ASSERT(std::ranges::all_of(seen, [](bool b) { return b; }));
+}
+
 }  // namespace
 }  // namespace ascendsim

@@ -245,6 +245,16 @@ TEST(ReadModel, RefusesMoreChosenExpertsThanExperts) {
             "   |                          ^\n");
 }
 
+TEST(ReadModel, RefusesGroupsThatDoNotFitTheExperts) {
+  EXPECT_EQ(read(replaced(kPublished, "\"num_experts_per_tok\": 8", "\"n_group\": 7, \"topk_group\": 4, \"num_experts_per_tok\": 8")).said,
+            "error[E0228]: 4 of 7 groups of experts must hold the 8 experts of a token: there are 256 experts\n"
+            "  --> config.json:14:14  n_group\n"
+            "   |\n"
+            "14 |   \"n_group\": 7, \"topk_group\": 4, \"num_experts_per_tok\": 8,\n"
+            "   |              ^\n"
+            "   = help: n_group must divide n_routed_experts\n");
+}
+
 TEST(ReadModel, RefusesAnUnknownDtype) {
   EXPECT_EQ(read(replaced(kPublished, "bfloat16", "float8_e4m3fn")).said,
             "error[E0221]: dtype 'float8_e4m3fn' is not supported\n"
