@@ -157,6 +157,7 @@ LinkType read_link(const std::string& root, std::string_view name, const SourceL
   file.read("bandwidth", link.bandwidth);
   file.read("efficiency", link.efficiency);
   file.read("latency", link.latency);
+  if (file.has("transfers")) link.transfers = read_figure_table(file.owner("transfers").section("transfers"), diagnostics);
   file.finish();
   return link;
 }

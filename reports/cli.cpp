@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::int64_t kMostTokens = 1 << 24, kMostRequests = 1 << 20, kMostServers = 4096, kMostRows = 1 << 20;
 constexpr std::int64_t kMostRingRanks = 1024, kMostRingTokens = (1 << 20) - 1, kMostRingHeads = 1024;
+constexpr std::int64_t kMostRanks = 1 << 16, kMostConcurrent = 64, kMostCopies = 64;
 constexpr std::string_view kEnvironment[] = {"NPU_MEMORY_FRACTION", "MINDIE_ASYNC_SCHEDULING_ENABLE"};
 
 // Options as they were written. Everything is text here, so that every mistake gets a message of ours.
@@ -27,6 +28,7 @@ struct Written {
   std::string hardware, servers, die, model, quantisation, role, input, output, batch, top, format, output_file;
   std::string strategy, partition, cp, tp, tokens, heads, interleave, dtype, lse_dtype;
   std::string prefix_hit, acceptance, engine_version, from, only_case;
+  std::string op, ranks, bytes, algorithm, expansion, concurrent, sweep, compare, per, top_k, padding;
   std::string prefill, decode, prefill_hardware, decode_hardware, prefill_servers, decode_servers;
   bool all = false, json = false, strict = false, verbose = false, print_config = false, schema = false, help = false,
        version = false, explain = false;
@@ -42,16 +44,16 @@ struct OptionSpec {
   const char* help;
 };
 constexpr OptionSpec kOptions[] = {
-    {"--hardware", "NAME", &Written::hardware, nullptr, kDeploymentOptions,
+    {"--hardware", "NAME", &Written::hardware, nullptr, kDeploymentOptions | kCollectiveOptions,
      "server type, as `ascendsim list hardware` names it"},
     {"--input,--isl", "N", &Written::input, nullptr, kWorkloadOptions,
      "prompt tokens of a request: 65536, 64K (1024), 64k (1000)"},
     {"--output,--osl", "N", &Written::output, nullptr, kWorkloadOptions, "tokens that a request generates"},
     {"--batch", "N", &Written::batch, nullptr, kWorkloadOptions,
      "requests side by side, all DP groups together [default: 1]"},
-    {"--servers", "N", &Written::servers, nullptr, kDeploymentOptions,
+    {"--servers", "N", &Written::servers, nullptr, kDeploymentOptions | kCollectiveOptions,
      "number of servers [default: as many as the ranks need]"},
-    {"--die", "NAME", &Written::die, nullptr, kDeploymentOptions, "bin of the die [default: the server's own]"},
+    {"--die", "NAME", &Written::die, nullptr, kDeploymentOptions | kCollectiveOptions, "bin of the die [default: the server's own]"},
     {"--model", "NAME|PATH", &Written::model, nullptr, kDeploymentOptions,
      "model, or a HuggingFace config.json [default: from modelName]"},
     {"--quantisation", "NAME", &Written::quantisation, nullptr, kDeploymentOptions,
@@ -96,6 +98,22 @@ constexpr OptionSpec kOptions[] = {
     {"--dtype", "TYPE", &Written::dtype, nullptr, kRingOptions, "fp64, fp32, fp16 or bf16 [default: fp64]"},
     {"--lse-dtype", "TYPE", &Written::lse_dtype, nullptr, kRingOptions,
      "fp32, fp16 or bf16: of the log-sum-exp where it is merged [default: the engine's]"},
+    {"--op", "NAME", &Written::op, nullptr, kCollectiveOptions,
+     "all-gather, reduce-scatter, all-reduce, all-to-all, broadcast, shift, dispatch or combine"},
+    {"--ranks", "N", &Written::ranks, nullptr, kCollectiveOptions, "ranks of the group, one a die, the first ones of each server"},
+    {"--bytes", "SIZE", &Written::bytes, nullptr, kCollectiveOptions,
+     "whole vector of an all-gather, reduce-scatter or all-reduce, local buffer of the others: 64MiB, 64M, 64 MB"},
+    {"--sweep", "FROM:TO", &Written::sweep, nullptr, kCollectiveOptions, "a table of sizes as hccl_test prints it: 8K:2G, 8K:2G:4"},
+    {"--compare", "FILE", &Written::compare, nullptr, kCollectiveOptions, "output of hccl_test: measured beside ours"},
+    {"--per", "WHAT", &Written::per, nullptr, kCollectiveOptions,
+     "total or rank: what sizes of gathers and scatters mean [default: total; older hccl_test: rank]"},
+    {"--algorithm", "NAME", &Written::algorithm, nullptr, kCollectiveOptions,
+     "as `ascendsim list collectives` names it [default: as HCCL selects]"},
+    {"--expansion", "NAME", &Written::expansion, nullptr, kCollectiveOptions,
+     "aiv, aicpu, host or fused, as HCCL_OP_EXPANSION_MODE [default: aiv up to its thresholds on A3, host on A2]"},
+    {"--concurrent", "N", &Written::concurrent, nullptr, kCollectiveOptions, "equal collectives that share the links [default: 1]"},
+    {"--top-k", "N", &Written::top_k, nullptr, kCollectiveOptions, "MoE: experts of a token [default: 8]"},
+    {"--padding", "FACTOR", &Written::padding, nullptr, kCollectiveOptions, "MoE, padded: rows sent / rows routed [default: 1]"},
     {"--strict", "", nullptr, &Written::strict, kDeploymentOptions, "warnings count as errors"},
     {"--format", "FORMAT", &Written::format, nullptr, 0, "table, json, md or csv [default: table]"},
     {"--json", "", nullptr, &Written::json, 0, "the same as --format json"},
@@ -213,6 +231,7 @@ class Reader {
     o.batch = count("--batch", written_.batch, kMostRequests, "16");
     o.servers = count("--servers", written_.servers, kMostServers, "2");
     read_ring(o.ring);
+    read_collective(o.collective);
     o.prefill_servers = count("--prefill-servers", written_.prefill_servers, kMostServers, "2");
     o.decode_servers = count("--decode-servers", written_.decode_servers, kMostServers, "2");
     if (written_.prefix_hit == "0")
@@ -268,6 +287,24 @@ class Reader {
     r.tokens = count("--tokens", written_.tokens, kMostRingTokens, "512");
     r.heads = count("--heads", written_.heads, kMostRingHeads, "8");
     r.interleave = count("--interleave", written_.interleave, kMostRingTokens, "128");
+  }
+
+  void read_collective(CollectiveOptions& c) {
+    static constexpr std::pair<std::string_view, bool> kPer[] = {{"total", false}, {"rank", true}};
+    c.op = written_.op;
+    c.algorithm = written_.algorithm;
+    c.expansion = written_.expansion;
+    c.bytes = written_.bytes;
+    c.sweep = written_.sweep;
+    c.compare = written_.compare;
+    c.ranks = count("--ranks", written_.ranks, kMostRanks, "16");
+    c.concurrent = count("--concurrent", written_.concurrent, kMostConcurrent, "4");
+    c.top_k = count("--top-k", written_.top_k, kMostCopies, "8");
+    if (!written_.per.empty()) c.per_rank = choice("--per", written_.per, kPer).value_or(false);
+    if (written_.padding.empty()) return;
+    const auto factor = parse_quantity<Ratio>(written_.padding);
+    if (factor && factor->count() >= 1 && factor->count() <= 64) c.padding = factor->count();
+    else wrong(fmt::format("--padding must be a number from 1 to 64, got '{}'", written_.padding), "--padding 1.5");
   }
 
   static constexpr std::pair<std::string_view, FileKind> kFileKinds[] = {{"mindie", FileKind::kMindie},

@@ -1,5 +1,5 @@
 // The bytes of a configuration file: reading them, refusing what is no text, and saying where in it something stands.
-// Used by config.cpp only; everybody else reads through config.h.
+// Configuration is read through config.h; this is for config.cpp and for files that are no YAML (hccl_test output).
 #pragma once
 
 #include <cstddef>

@@ -20,6 +20,7 @@ enum OptionGroup : std::uint32_t {
   kSchemaOption = 32,
   kRingOptions = 64,       // strategy, degrees, sizes and number types of a calculation
   kCaseOptions = 128,  // case, explain
+  kCollectiveOptions = 1 << 10,  // op, ranks, bytes, algorithm, ...; hardware, servers and die as in a deployment
 };
 
 struct Reply {
@@ -47,6 +48,7 @@ Reply answer_run(const Options& options, Diagnostics& diagnostics);
 Reply answer_pair(const Options& options, Diagnostics& diagnostics);  // of run: --prefill and --decode
 Reply answer_check(const Options& options, Diagnostics& diagnostics);
 Reply answer_mem(const Options& options, Diagnostics& diagnostics);
+Reply answer_collective(const Options& options, Diagnostics& diagnostics);
 Reply answer_ring(const Options& options, Diagnostics& diagnostics);
 Reply answer_convert(const Options& options, Diagnostics& diagnostics);
 Reply answer_explain(const Options& options, Diagnostics& diagnostics);

@@ -59,7 +59,7 @@ std::optional<Outcome> evaluate_collective(const ValidationCase& c, const Librar
   call.span = span_of(server, ranks);
   const CollectiveTime time = collective_time(call, server);
   Table t = facts("Collective", "collective");
-  t.rows.push_back({"algorithm", time.algorithm->name});
+  t.rows.push_back({"algorithm", to_text(time.choice)});
   t.rows.push_back({"bytes as in closed forms", to_text(call.bytes)});
   t.rows.push_back({"time", to_text(time.time)});
   Outcome outcome{seconds(time.time), std::string(to_text(call.primitive)), {std::move(t)}};
