@@ -158,6 +158,11 @@ LinkType read_link(const std::string& root, std::string_view name, const SourceL
   file.read("efficiency", link.efficiency);
   file.read("latency", link.latency);
   if (file.has("transfers")) link.transfers = read_figure_table(file.owner("transfers").section("transfers"), diagnostics);
+  if (file.has("bandwidth") && !(link.bandwidth.value.count() > 0) && !diagnostics.has_errors()) {
+    diagnostics.error("E0212", file.owner("bandwidth").self().find("bandwidth").where(),
+                      fmt::format("link '{}' has no bandwidth", name), {},
+                      "a link that is down is a fault of a cluster, not a link type: see --faults");
+  }
   file.finish();
   return link;
 }
@@ -229,6 +234,17 @@ Die read_server_die(const std::string& root, std::string_view server, std::strin
   return read_die(root, wanted, {}, diagnostics);  // says that it is unknown
 }
 
+RoceNetwork read_roce(Section section, Diagnostics& diagnostics) {
+  RoceNetwork roce{section.figure<Count>("dies_per_leaf"), section.figure<Ratio>("oversubscription"),
+                   section.figure<Duration>("spine_latency")};
+  if (section.self().find("dies_per_leaf") && roce.dies_per_leaf.value.count() < 1)
+    diagnostics.error("E0207", section.self().find("dies_per_leaf").where(), "a leaf switch has at least one die");
+  if (section.self().find("oversubscription") && !(roce.oversubscription.value.count() >= 1))
+    diagnostics.error("E0207", section.self().find("oversubscription").where(), "oversubscription is at least 1");
+  section.finish();
+  return roce;
+}
+
 Server read_server(const std::string& root, std::string_view name, std::string_view die, const SourceLocation& asked,
                    Diagnostics& diagnostics) {
   Server server;
@@ -248,8 +264,15 @@ Server read_server(const std::string& root, std::string_view name, std::string_v
   server.die = read_server_die(root, name, die, file, diagnostics);
   server.die_link = link("die_link");
   file.read_count("die_links", 1, server.die_links);
+  if (server.fabric == Fabric::kUnifiedBus) {
+    file.read("uplink_oversubscription", server.uplink_oversubscription);
+    if (file.has("uplink_oversubscription") && !(server.uplink_oversubscription.value.count() >= 1))
+      diagnostics.error("E0207", file.owner("uplink_oversubscription").self().find("uplink_oversubscription").where(),
+                        "oversubscription is at least 1");
+  }
   if (file.has("package_link")) server.package_link = link("package_link");
   server.nic = link("nic");
+  server.roce = read_roce(file.owner("roce").section("roce"), diagnostics);
   server.host_link = link("host_link");
   server.collectives = read_figure_table(file.owner("collectives").section("collectives"), diagnostics);
   file.finish();

@@ -70,6 +70,13 @@ struct LinkType {
   FigureTable transfers;                                   // by what is done over it: gather_efficiency, copy_setup ...; may be empty
 };
 
+// The RoCE network: leaf switches with so many NICs each, all joined by a spine that does not block.
+struct RoceNetwork {
+  Figure<Count> dies_per_leaf;
+  Figure<Ratio> oversubscription;                          // of a leaf: bandwidth down / bandwidth up
+  Figure<Duration> spine_latency;                          // one hop between leaf and spine
+};
+
 enum class Fabric : unsigned char { kHccsMesh, kUnifiedBus };   // how the dies of one server reach each other
 
 // hardware/catalogue/servers/<name>.yaml
@@ -84,7 +91,9 @@ struct Server {
   LinkType die_link;                                       // A2: one HCCS mesh link; A3: UB port of a die, all planes
   int die_links = 1;                                       // A2: 7 mesh links a die; A3: 7 planes
   std::optional<LinkType> package_link;                    // A3: SIO between the two dies of a package
+  Figure<Ratio> uplink_oversubscription;                   // A3: L1 UB switch, bandwidth down / bandwidth up; A2: 1
   LinkType nic;                                            // RoCE NIC of a die
+  RoceNetwork roce;
   LinkType host_link;                                      // PCIe (A2) or UB to the CPUs (A3)
   FigureTable collectives;
   [[nodiscard]] int dies() const { return cards * dies_per_card; }

@@ -11,7 +11,8 @@ using VertexId = LinkGraphStorage::vertex_descriptor;
 
 class ClusterBuilder {
  public:
-  ClusterBuilder(const Server& server, int servers) : server_(server), servers_(servers) {}
+  ClusterBuilder(const Server& server, int servers, std::span<const LinkFault> faults)
+      : server_(server), servers_(servers), faults_(faults) {}
 
   LinkGraphStorage build() {
     for (int s = 0; s < servers_; ++s) {
@@ -25,6 +26,7 @@ class ClusterBuilder {
       add_planes();
     add_nics();
     add_hosts();
+    for (const LinkFault& fault : faults_) apply(fault);
     return std::move(graph_);
   }
 
@@ -70,7 +72,7 @@ class ClusterBuilder {
     down.bandwidth = down.bandwidth / server_.die_links;
     down.latency = server_.collectives.duration("p2p_latency_same_server") / 2;
     Link up = down;
-    up.bandwidth = down.bandwidth * server_.dies();
+    up.bandwidth = down.bandwidth * server_.dies() / server_.uplink_oversubscription.value.count();
     up.latency = server_.collectives.duration("p2p_latency_other_server") / 2 - down.latency;
     for (int plane = 0; plane < server_.die_links; ++plane) {
       std::vector<VertexId> switches;
@@ -84,20 +86,28 @@ class ClusterBuilder {
     }
   }
 
-  // The latency of a RoCE path lies between its two NICs; a die sits beside its own.
+  // The latency of a RoCE path is that between two NICs of one leaf; a die sits beside its own. The spine vertex stands
+  // for all its switches: traffic spreads over them evenly.
   void add_nics() {
     Link port = link_of(LinkKind::kRoce, server_.nic);
-    const VertexId network = add(VertexKind::kRoceSwitch, 0, 0);
     Link cable = port;
     port.latency = Duration{};
     cable.latency = cable.latency / 2;
-    for (int s = 0; s < servers_; ++s) {
-      for (int d = 0; d < server_.dies(); ++d) {
-        const VertexId nic = add(VertexKind::kNic, s, d);
-        join(die(s, d), nic, port);
-        join(nic, network, cable);
-      }
+    const int dies = servers_ * server_.dies();
+    const int per_leaf = static_cast<int>(server_.roce.dies_per_leaf.value.count());
+    std::vector<VertexId> leaves;
+    for (int d = 0; d < dies; ++d) {
+      if (d % per_leaf == 0) leaves.push_back(add(VertexKind::kRoceLeaf, 0, d / per_leaf));
+      const VertexId nic = add(VertexKind::kNic, d / server_.dies(), d % server_.dies());
+      join(die(0, d), nic, port);
+      join(nic, leaves.back(), cable);
     }
+    if (leaves.size() == 1) return;
+    Link up = port;
+    up.bandwidth = port.bandwidth * per_leaf / server_.roce.oversubscription.value.count();
+    up.latency = server_.roce.spine_latency.value;
+    const VertexId spine = add(VertexKind::kRoceSpine, 0, 0);
+    for (const VertexId leaf : leaves) join(leaf, spine, up);
   }
 
   void add_hosts() {
@@ -108,15 +118,62 @@ class ClusterBuilder {
     }
   }
 
+  [[nodiscard]] VertexId find(VertexKind kind, int server, int index) const {
+    for (VertexId v = 0; v < boost::num_vertices(graph_); ++v)
+      if (graph_[v].kind == kind && graph_[v].server == server && graph_[v].index == index) return v;
+    check(false, "a fault names what is not in the cluster");
+    return 0;
+  }
+
+  void apply(const LinkFault& fault) {
+    const double remaining = fault.remaining.count();
+    check(remaining >= 0 && remaining < 1, "a fault takes bandwidth away");
+    VertexId a = fault.first < 0 ? 0 : find(VertexKind::kDie, fault.server, fault.first), b = 0;
+    switch (fault.kind) {
+      case LinkKind::kHccs:
+      case LinkKind::kSio:
+        b = find(VertexKind::kDie, fault.server, fault.second);
+        break;
+      case LinkKind::kUbPlane:
+        b = find(VertexKind::kUbSwitchL1, fault.server, fault.second);
+        if (fault.first < 0) a = find(VertexKind::kUbSwitchL2, 0, fault.second);
+        break;
+      case LinkKind::kRoce:
+        if (fault.first < 0) {
+          a = find(VertexKind::kRoceLeaf, 0, fault.second);
+          b = find(VertexKind::kRoceSpine, 0, 0);
+        } else {
+          b = find(VertexKind::kNic, fault.server, fault.first);
+        }
+        break;
+      case LinkKind::kHostLink:
+        b = find(VertexKind::kHost, fault.server, 0);
+        break;
+    }
+    degrade(a, b, fault);
+    degrade(b, a, fault);
+  }
+
+  void degrade(VertexId a, VertexId b, const LinkFault& fault) {
+    const auto [edge, found] = boost::edge(a, b, graph_);
+    check(found && graph_[edge].kind == fault.kind, "a fault names a link that is not in the cluster, or names it twice");
+    if (fault.remaining.count() > 0)
+      graph_[edge].bandwidth = graph_[edge].bandwidth * fault.remaining;
+    else
+      boost::remove_edge(edge, graph_);
+  }
+
   const Server& server_;
   int servers_;
+  std::span<const LinkFault> faults_;
   LinkGraphStorage graph_;
 };
 
-LinkGraphStorage build_graph(const Server& server, int servers) {
+LinkGraphStorage build_graph(const Server& server, int servers, std::span<const LinkFault> faults) {
   check(servers >= 1, "a cluster has at least one server");
   check(server.cards >= 1 && server.dies_per_card >= 1 && server.die_links >= 1, "a server has dies and links");
-  return ClusterBuilder(server, servers).build();
+  check(server.roce.dies_per_leaf.value.count() >= 1, "a leaf switch has dies");
+  return ClusterBuilder(server, servers, faults).build();
 }
 
 // The links of one rank that lead towards the group.
@@ -154,16 +211,18 @@ Ports ports_of(const LinkGraphStorage& graph, VertexId rank, const std::vector<b
 
 }  // namespace
 
-Cluster::Cluster(Server server, int servers)
+Cluster::Cluster(Server server, int servers) : Cluster(server, servers, server.dies()) {}
+
+Cluster::Cluster(Server server, int servers, int ranks_per_server, std::vector<LinkFault> faults)
     : server_(std::move(server)),
       servers_(servers),
-      ranks_per_server_(server_.dies()),
-      graph_(build_graph(server_, servers)) {}
-
-Cluster::Cluster(Server server, int servers, int ranks_per_server) : Cluster(std::move(server), servers) {
+      ranks_per_server_(ranks_per_server),
+      faults_(std::move(faults)),
+      graph_(build_graph(server_, servers, faults_)) {
   check(ranks_per_server >= 1 && ranks_per_server <= server_.dies(), "a server has at least as many dies as ranks");
-  ranks_per_server_ = ranks_per_server;
 }
+
+int Cluster::leaves() const { return static_cast<int>(ceil_div(servers_ * server_.dies(), dies_per_leaf())); }
 
 Cluster::Span Cluster::span_of(std::span<const int> ranks) const {
   check(!ranks.empty(), "a group has at least one rank");

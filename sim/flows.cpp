@@ -223,6 +223,7 @@ void FlowSolver::fill() {
           std::push_heap(shares_.begin(), shares_.end());
         }
       }
+      std::ranges::sort(full_);        // as links were added: flows of neighbouring links lie together
       freeze(full_, level);
     }
   }

@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 namespace ascendsim {
 
 namespace {
 
-constexpr std::uint32_t kLimit = std::numeric_limits<std::uint32_t>::max() / 2;
+constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 
 class Player {
  public:
@@ -23,20 +24,19 @@ class Player {
   struct Part {
     std::uint32_t rank = 0;
     std::uint32_t undone = 0;          // messages that it sends or receives
-    std::uint32_t first_send = 0, last_send = 0;
+    std::uint32_t first_send = kNone, last_send = kNone;   // a list of transfers
+    std::uint32_t next = kNone;        // of its rank
   };
   struct Rank {
     std::uint32_t schedule = 0;
-    std::uint32_t part = 0, last_part = 0;   // the one it is in, and the end of its own
+    std::uint32_t part = kNone, last_part = kNone;   // the one it is in
+    std::uint32_t parts = 0;
     bool begun = false;
     Duration finish{};
   };
-  // What the run needs of a message.
   struct Transfer {
-    Bytes bytes;
-    RouteIndex route = 0;
-    std::uint32_t copies = 1;
     std::uint32_t sending = 0, receiving = 0;   // the parts that wait for it
+    std::uint32_t next_send = kNone;   // of its part
   };
   struct Due {
     std::uint32_t id = 0;
@@ -44,8 +44,11 @@ class Player {
   };
 
   void add(const MessageSchedule& schedule);
+  void add(const Message& message, std::uint32_t transfer, std::uint32_t first_rank);
+  std::uint32_t part_of(std::uint32_t rank, std::uint32_t step);
+  [[nodiscard]] const Message& message(std::uint32_t transfer) const;
   void go_on(Rank& rank);
-  void post(const Part& part, std::uint32_t schedule);
+  void post(Part& part, std::uint32_t schedule);
   void enter(std::uint32_t transfer);
   void done(std::uint32_t transfer);
   void tick_off(std::uint32_t part);
@@ -57,70 +60,72 @@ class Player {
   Duration now_{};
   std::vector<Rank> ranks_;
   std::vector<Part> parts_;
+  std::vector<std::uint32_t> step_of_last_part_;   // by rank, while schedules are added
   std::vector<Transfer> transfers_;
-  std::vector<std::uint32_t> sends_;   // transfers, part by part
+  std::vector<std::uint32_t> first_transfers_;   // of each schedule
   std::uint64_t events_ = 0;
 };
 
-// Every rank's messages in the order of its steps: the messages by rank (a counting sort, which keeps their order),
-// then each rank's by step, which is nothing to do when they came in that order.
+// Parts are made in the order of steps, whoever has them: ranks in lockstep then go through memory in order.
 void Player::add(const MessageSchedule& schedule) {
-  struct Side {
-    std::uint32_t step, transfer;
-    bool sends;
-  };
   const auto& messages = schedule.messages;
-  const std::size_t first_rank = ranks_.size(), first_transfer = transfers_.size();
+  const std::size_t first_rank = ranks_.size(), first = transfers_.size();
   check(schedule.starts.empty() || schedule.starts.size() == schedule.ranks, "every rank of a schedule needs a start");
-  check(first_transfer + messages.size() < kLimit && first_rank + schedule.ranks < kLimit, "too many messages");
-  std::vector<std::uint32_t> ends(schedule.ranks + 1, 0);
-  for (const Message& m : messages) {
-    check(m.from < schedule.ranks && m.to < schedule.ranks, "a message names a rank that is not in the schedule");
-    check(m.route < network_.routes(), "a message takes a route that is not there");
-    check(m.bytes.count() >= 0 && m.copies >= 1, "a message has bytes and copies");
-    ++ends[m.from + 1];
-    ++ends[m.to + 1];
-  }
-  for (std::size_t r = 1; r < ends.size(); ++r) ends[r] += ends[r - 1];
-  std::vector<Side> sides(2 * messages.size());
-  transfers_.reserve(first_transfer + messages.size());
-  for (const Message& m : messages) {
-    const auto transfer = static_cast<std::uint32_t>(transfers_.size());
-    transfers_.push_back({m.bytes, m.route, m.copies, 0, 0});
-    sides[ends[m.from]++] = {m.step, transfer, true};
-    sides[ends[m.to]++] = {m.step, transfer, false};
-  }
-  sends_.reserve(sends_.size() + messages.size());
-  std::size_t at = 0;
+  check(first + messages.size() < kNone / 2 && first_rank + schedule.ranks < kNone, "too many messages");
   for (std::uint32_t r = 0; r < schedule.ranks; ++r) {
-    const std::span<Side> own(sides.begin() + static_cast<std::ptrdiff_t>(at), sides.begin() + ends[r]);
-    at = ends[r];
-    if (!std::ranges::is_sorted(own, {}, &Side::step)) std::ranges::stable_sort(own, {}, &Side::step);
-    Rank rank{.schedule = static_cast<std::uint32_t>(&schedule - schedules_.data()),
-              .part = static_cast<std::uint32_t>(parts_.size())};
-    for (std::size_t i = 0; i < own.size(); ++i) {
-      if (i == 0 || own[i].step != own[i - 1].step) {
-        const auto sent = static_cast<std::uint32_t>(sends_.size());
-        parts_.push_back({static_cast<std::uint32_t>(first_rank + r), 0, sent, sent});
-      }
-      Part& part = parts_.back();
-      ++part.undone;
-      const auto index = static_cast<std::uint32_t>(parts_.size() - 1);
-      if (own[i].sends) {
-        sends_.push_back(own[i].transfer);
-        ++part.last_send;
-        transfers_[own[i].transfer].sending = index;
-      } else {
-        transfers_[own[i].transfer].receiving = index;
-      }
-    }
-    rank.last_part = static_cast<std::uint32_t>(parts_.size());
-    check(parts_.size() < kLimit, "too many steps");
-    ranks_.push_back(rank);
     const Duration start = schedule.starts.empty() ? Duration{} : schedule.starts[r];
     check(start.count() >= 0, "a rank starts before time does");
-    due_.push(start, {static_cast<std::uint32_t>(first_rank + r), true});
+    due_.push(start, {static_cast<std::uint32_t>(ranks_.size()), true});
+    ranks_.push_back({.schedule = static_cast<std::uint32_t>(first_transfers_.size())});
+    step_of_last_part_.push_back(0);
   }
+  first_transfers_.push_back(static_cast<std::uint32_t>(first));
+  transfers_.resize(first + messages.size());
+  parts_.reserve(parts_.size() + messages.size());   // as many when a step is one message sent and one received
+  if (std::ranges::is_sorted(messages, {}, &Message::step)) {
+    for (std::size_t i = 0; i < messages.size(); ++i)
+      add(messages[i], static_cast<std::uint32_t>(first + i), static_cast<std::uint32_t>(first_rank));
+  } else {
+    std::vector<std::uint32_t> order(messages.size());
+    std::iota(order.begin(), order.end(), 0U);
+    std::ranges::stable_sort(order, {}, [&](std::uint32_t i) { return messages[i].step; });
+    for (const std::uint32_t i : order)
+      add(messages[i], static_cast<std::uint32_t>(first + i), static_cast<std::uint32_t>(first_rank));
+  }
+}
+
+void Player::add(const Message& m, std::uint32_t id, std::uint32_t first_rank) {
+  const MessageSchedule& schedule = schedules_[first_transfers_.size() - 1];
+  check(m.from < schedule.ranks && m.to < schedule.ranks, "a message names a rank that is not in the schedule");
+  check(m.route < network_.routes(), "a message takes a route that is not there");
+  check(m.bytes.count() >= 0 && m.copies >= 1, "a message has bytes and copies");
+  Transfer& transfer = transfers_[id];
+  transfer.sending = part_of(first_rank + m.from, m.step);
+  Part& part = parts_[transfer.sending];
+  ++part.undone;
+  (part.first_send == kNone ? part.first_send : transfers_[part.last_send].next_send) = id;
+  part.last_send = id;
+  transfer.receiving = part_of(first_rank + m.to, m.step);
+  ++parts_[transfer.receiving].undone;
+}
+
+// REQUIRES: steps come in order.
+std::uint32_t Player::part_of(std::uint32_t r, std::uint32_t step) {
+  Rank& rank = ranks_[r];
+  if (rank.last_part != kNone && step_of_last_part_[r] == step) return rank.last_part;
+  const auto index = static_cast<std::uint32_t>(parts_.size());
+  parts_.push_back({.rank = r});
+  (rank.last_part == kNone ? rank.part : parts_[rank.last_part].next) = index;
+  rank.last_part = index;
+  step_of_last_part_[r] = step;
+  ++rank.parts;
+  return index;
+}
+
+const Message& Player::message(std::uint32_t transfer) const {
+  const auto after = std::ranges::upper_bound(first_transfers_, transfer);
+  const auto schedule = static_cast<std::size_t>(after - first_transfers_.begin()) - 1;
+  return schedules_[schedule].messages[transfer - first_transfers_[schedule]];
 }
 
 MessagesResult Player::run() {
@@ -139,16 +144,12 @@ MessagesResult Player::run() {
   MessagesResult result;
   result.schedules.resize(schedules_.size());
   for (const Rank& rank : ranks_) {
-    check(rank.begun && rank.part == rank.last_part, "a schedule of messages did not come to its end");
+    check(rank.begun && rank.part == kNone, "a schedule of messages did not come to its end");
     ScheduleResult& schedule = result.schedules[rank.schedule];
     schedule.rank_finish.push_back(rank.finish);
     schedule.finish = std::max(schedule.finish, rank.finish);
+    schedule.steps = std::max(schedule.steps, rank.parts);
     result.finish = std::max(result.finish, rank.finish);
-  }
-  std::vector<std::uint32_t> steps(ranks_.size(), 0);
-  for (const Part& part : parts_) {
-    std::uint32_t& most = result.schedules[ranks_[part.rank].schedule].steps;
-    most = std::max(most, ++steps[part.rank]);
   }
   for (LinkIndex l = 0; l < network_.links().size(); ++l) result.links.push_back(solver_.use(l));
   result.counts = {transfers_.size(), events_, solver_.counts()};
@@ -157,28 +158,25 @@ MessagesResult Player::run() {
 
 // Posts the steps that a rank may start: the next one, and those after steps that are done before they begin.
 void Player::go_on(Rank& rank) {
-  for (; rank.part < rank.last_part; ++rank.part) {
-    Part& part = parts_[rank.part];
-    if (part.first_send < part.last_send) {
-      post(part, rank.schedule);
-      part.first_send = part.last_send;
-    }
-    if (part.undone > 0) return;
+  for (; rank.part != kNone; rank.part = parts_[rank.part].next) {
+    post(parts_[rank.part], rank.schedule);
+    if (parts_[rank.part].undone > 0) return;
   }
   rank.finish = now_;
 }
 
-void Player::post(const Part& part, std::uint32_t schedule) {
+void Player::post(Part& part, std::uint32_t schedule) {
   const MessageCosts& costs = schedules_[schedule].costs;
   const Duration ready = now_ + costs.per_step + costs.per_message;
-  for (std::uint32_t i = part.first_send; i < part.last_send; ++i)
-    due_.push(ready + network_.latency(transfers_[sends_[i]].route), {sends_[i], false});
+  for (std::uint32_t i = part.first_send; i != kNone; i = transfers_[i].next_send)
+    due_.push(ready + network_.latency(message(i).route), {i, false});
+  part.first_send = kNone;             // once
 }
 
 void Player::enter(std::uint32_t id) {
-  const Transfer& t = transfers_[id];
-  if (t.bytes.count() == 0 || network_.route(t.route).empty()) return done(id);
-  solver_.start(t.route, t.bytes, t.copies, id);
+  const Message& m = message(id);
+  if (m.bytes.count() == 0 || network_.route(m.route).empty()) return done(id);
+  solver_.start(m.route, m.bytes, m.copies, id);
 }
 
 void Player::done(std::uint32_t id) {

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -40,6 +41,7 @@ struct Question {
   Server server;
   CollectiveCall call;                 // bytes: of the first size
   CollectivePreference preference;
+  std::shared_ptr<ClusterNetwork> links{};   // of the whole cluster, nominal
   std::vector<Bytes> sizes;            // n of each
   std::vector<HcclTestRow> measured;   // beside the sizes; empty without --compare
   int concurrent = 1;
@@ -116,6 +118,9 @@ class Reader {
     std::vector<int> members(static_cast<std::size_t>(ranks));
     std::iota(members.begin(), members.end(), 0);
     q.call.span = cluster.span_of(members);
+    LinkShares nominal;
+    nominal.fill(Ratio(1.0));
+    q.links = std::make_shared<ClusterNetwork>(cluster, nominal);
   }
 
   // A size as it was written: of the whole, or of a rank.
@@ -229,7 +234,8 @@ Answer answer_of(const Question& q, Bytes n, bool play) {
   const CollectiveShape shape = shape_of(a.call, q.server, algorithm);
   a.plan = algorithm.plan(shape);
   if ((play || q.concurrent > 1) && Reader::fits_flows(q))
-    a.played = play_collective(shape, algorithm.schedule(shape), a.plan, costs_of(a.call, q.server, a.closed.choice, a.plan), q.concurrent);
+    a.played = play_collective(shape, algorithm.schedule(shape), a.plan, costs_of(a.call, q.server, a.closed.choice, a.plan), q.concurrent,
+                                q.links.get());
   a.time = q.concurrent > 1 ? a.played->time : a.closed.time;
   return a;
 }

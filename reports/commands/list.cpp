@@ -89,7 +89,12 @@ Table server_figures(const Server& s) {
   add_die(rows, s.die);
   add_link(rows, "die link", s.die_link);
   if (s.package_link) add_link(rows, "package link", *s.package_link);
+  if (s.fabric == Fabric::kUnifiedBus)
+    rows.add("L1 switch", s.uplink_oversubscription.name, s.uplink_oversubscription);
   add_link(rows, "NIC", s.nic);
+  rows.add("RoCE network", s.roce.dies_per_leaf.name, s.roce.dies_per_leaf);
+  rows.add("RoCE network", s.roce.oversubscription.name, s.roce.oversubscription);
+  rows.add("RoCE network", s.roce.spine_latency.name, s.roce.spine_latency);
   add_link(rows, "host link", s.host_link);
   s.collectives.for_each([&](const std::string& name, const auto& f) { rows.add("collectives", name, f); });
   return rows.take(fmt::format("{} ({}): {} cards, {} dies", s.product, s.name, s.cards, s.dies()));

@@ -8,7 +8,8 @@ namespace ascendsim {
 
 Schedule all_to_all_v_schedule(const Routing& routing, Primitive primitive) {
   Schedule out(routing.ranks);
-  for (Transfer t : mc2_schedule(routing, primitive).transfers()) {
+  const Schedule at_once = mc2_schedule(routing, primitive);
+  for (Transfer t : at_once.transfers()) {
     t.step = std::max(0, (t.to - t.from + routing.ranks) % routing.ranks - 1);
     out.add(t);
   }

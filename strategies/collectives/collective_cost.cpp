@@ -92,7 +92,7 @@ CollectiveCosts costs_of(const CollectiveCall& call, const Server& server, const
   CollectiveCosts costs;
   set_link(costs, LinkClass::kPackage, call.span.package_link, server.package_link ? &*server.package_link : nullptr, choice.expansion);
   set_link(costs, LinkClass::kDie, mesh ? call.span.mesh_link : call.span.switched_port, &server.die_link, choice.expansion);
-  set_link(costs, LinkClass::kNic, mesh && call.span.servers > 1 ? call.span.nic : BytesPerSecond{}, &server.nic, choice.expansion);
+  set_link(costs, LinkClass::kNic, call.span.nic, &server.nic, choice.expansion);
   const Duration step = die_step(server, choice.expansion);
   costs.step[index(LinkClass::kPackage)] = costs.step[index(LinkClass::kDie)] = step;
   if (choice.expansion != Expansion::kFused) costs.step[index(LinkClass::kNic)] = server.collectives.duration("inter_server_step");

@@ -15,7 +15,7 @@
 #include <span>
 #include <string>
 
-#include "hardware/link_graph.h"
+#include "hardware/cluster_network.h"
 #include "sim/program.h"
 #include "strategies/collectives/algorithm.h"
 
@@ -94,9 +94,10 @@ struct PlayedCollective {
   std::uint64_t events = 0, solves = 0;
   std::vector<LinkClassUse> links;
 };
-// The messages of `concurrent` equal collectives of the same ranks, started together.
+// The messages of `concurrent` equal collectives of the same ranks, started together. cluster: its links, at their nominal
+// bandwidth (LinkShares of 1), rank r of the shape being its rank r; without one every class has a port of its own.
 PlayedCollective play_collective(const CollectiveShape& shape, const Schedule& schedule, const StepPlan& plan, const CollectiveCosts& costs,
-                                 int concurrent = 1);
+                                 int concurrent = 1, ClusterNetwork* cluster = nullptr);
 
 // ---- MoE exchange of unequal loads ----------------------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ TEST(LinkGraph, TwoA2ServersMeetOnlyInTheRoceSwitch) {
   const Cluster cluster(shipped_server("atlas-800i-a2"), 2);
   EXPECT_EQ(count_links(cluster, LinkKind::kHccs), 2 * 8 * 7);
   EXPECT_EQ(count_vertices(cluster, VertexKind::kNic), 16);
-  EXPECT_EQ(count_vertices(cluster, VertexKind::kRoceSwitch), 1);
+  EXPECT_EQ(count_vertices(cluster, VertexKind::kRoceLeaf), 1);
   EXPECT_EQ(count_vertices(cluster, VertexKind::kHost), 2);
 }
 
@@ -98,8 +98,11 @@ TEST(LinkGraph, DegreesAndUplinks) {
       case VertexKind::kNic:
         EXPECT_EQ(degree, 2U);
         break;
-      case VertexKind::kRoceSwitch:
-        EXPECT_EQ(degree, 768U);
+      case VertexKind::kRoceLeaf:
+        EXPECT_EQ(degree, 65U);        // 64 NICs and the spine
+        break;
+      case VertexKind::kRoceSpine:
+        EXPECT_EQ(degree, 12U);
         break;
     }
   }

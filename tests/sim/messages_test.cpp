@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "tests/sim/small_fabrics.h"
+
 namespace ascendsim {
 namespace {
 
@@ -138,6 +140,29 @@ TEST(Messages, RingAllReduceAsInAstraSim) {
     EXPECT_EQ(result.counts.flows.starts, std::uint64_t{ranks} * 8 * (ranks - 1));
     EXPECT_EQ(result.counts.flows.solves, std::uint64_t{16} * (ranks - 1));      // a start and an end of each step
   }
+}
+
+// What the work is, pinned: a start and an end of every step of a ring are one solve each, and every rate is computed
+// once; a direct exchange is two solves. In groups it is one flow a step.
+TEST(Messages, CountsOfTheBenchmark) {
+  constexpr BytesPerSecond kPort(50e9);
+  constexpr Duration kLatency = 1us;
+  const auto expect = [](const MessagesResult& r, std::uint64_t messages, std::uint64_t solves, std::uint64_t rates,
+                         Duration finish) {
+    EXPECT_EQ(r.counts.messages, messages);
+    EXPECT_EQ(r.counts.flows.starts, messages);
+    EXPECT_EQ(r.counts.flows.solves, solves);
+    EXPECT_EQ(r.counts.flows.rates, rates);
+    EXPECT_EQ(r.finish, finish);
+  };
+  // 255 steps of 1 us + 10^6 B / 50 GB/s = 20 us; 127 messages on every port at once: 1 us + 127 x 20 us.
+  const SmallFabric ring = star(256, kPort, kLatency);
+  expect(play_one(ring.network, ring_schedule(ring, 255, Bytes(1'000'000))), 65'280, 510, 65'280, 255 * 21us);
+  expect(play_one(FoldedStar(256, kPort, kLatency).network, folded_ring(256, 255, Bytes(1'000'000))), 255, 510, 255,
+         255 * 21us);
+  const SmallFabric direct = star(128, kPort, kLatency);
+  expect(play_one(direct.network, all_to_all_schedule(direct, Bytes(1'000'000), true)), 16'256, 2, 16'256, 2541us);
+  expect(play_one(FoldedStar(128, kPort, kLatency).network, folded_all_to_all(128, Bytes(1'000'000))), 1, 2, 1, 2541us);
 }
 
 }  // namespace

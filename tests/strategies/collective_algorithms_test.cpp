@@ -412,7 +412,7 @@ TEST(PortLoads, AreWithinTwoPercentOfPairwiseFlowsOn32Dies) {
 
 TEST(Overflow, OfBytesTimesRanksIsLoud) {
   // 768 ranks x 2^62 bytes each
-  EXPECT_THROW(one_shot_plan(group(Primitive::kAllReduce, 1, 768, std::int64_t{1} << 62)), InternalError);
+  EXPECT_THROW(one_shot_plan(group(Primitive::kAllReduce, 1, 768, std::int64_t{1} << 62, Fabric::kUnifiedBus)), InternalError);
   EXPECT_NO_THROW(ring_plan(group(Primitive::kAllReduce, 1, 768, std::int64_t{1} << 62)));
   // The last part of 2^62 + 5 bytes ends where the vector ends.
   const Range last = part((std::int64_t{1} << 62) + 5, 768, 767);
