@@ -154,7 +154,7 @@ constexpr CodeText kCodes[] = {
     {"E0381", "unknown word in a case", "split, stack and metric take known words", "see the list in the message"},
     {"E0382", "a value that does not fit its metric", "wrong unit, or not positive", "1.5 ms, 44 GiB, 300 TFLOP/s"},
     {"E0383", "wrong shape of a file of cases", "a list or a table is missing", "docs/validation-cases.md"},
-    {"E0384", "a case predicts nothing, or two things", "one of kernel, collective, deployment", "docs/validation-cases.md"},
+    {"E0384", "a case predicts nothing, or two things", "one of kernel, collective, copy, deployment", "docs/validation-cases.md"},
     {"E0385", "two cases with one id", "ids name cases in tables and in --case", "rename one"},
     {"E0386", "a case asks for what cannot be predicted", "a key is missing, unknown or out of range",
      "docs/validation-cases.md"},

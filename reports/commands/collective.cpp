@@ -37,7 +37,7 @@ std::optional<Bytes> parse_size(std::string_view text) {
   return parse_quantity<Bytes>(with_unit);
 }
 
-struct Question {
+struct Asked {
   Server server;
   CollectiveCall call;                 // bytes: of the first size
   CollectivePreference preference;
@@ -51,8 +51,8 @@ class Reader {
  public:
   Reader(const Options& options, Diagnostics& diagnostics) : options_(options), o_(options.collective), diagnostics_(diagnostics) {}
 
-  Question read(const Libraries& libraries) {
-    Question q;
+  Asked read(const Libraries& libraries) {
+    Asked q;
     q.server = libraries.catalogue.server(options_.hardware, options_.die, diagnostics_);
     read_op(q);
     q.call.alone = true;
@@ -77,7 +77,7 @@ class Reader {
           near.empty() ? fmt::format("one of: {}", fmt::join(known, ", ")) : fmt::format("did you mean '{}'?", near));
   }
 
-  void read_op(Question& q) {
+  void read_op(Asked& q) {
     std::vector<std::string_view> names;
     for (const Primitive p : kOps) {
       if (to_text(p) == o_.op) q.call.primitive = p;
@@ -86,7 +86,7 @@ class Reader {
     if (q.call.primitive == Primitive::kNone) unknown("--op", o_.op, names);
   }
 
-  void read_algorithm(Question& q) {
+  void read_algorithm(Asked& q) {
     if (!o_.algorithm.empty()) {
       std::vector<std::string_view> names;
       for (const CollectiveAlgorithm& a : builtin_collectives()) names.emplace_back(a.name);
@@ -102,7 +102,7 @@ class Reader {
     if (!q.preference.expansion) unknown("--expansion", o_.expansion, names);
   }
 
-  void read_group(Question& q) {
+  void read_group(Asked& q) {
     const std::int64_t ranks = *o_.ranks, dies = q.server.dies();
     const std::int64_t servers = options_.servers.value_or(ceil_div(ranks, dies));
     if (q.server.max_servers > 0 && servers > q.server.max_servers)
@@ -146,7 +146,7 @@ class Reader {
     return std::nullopt;
   }
 
-  void read_sizes(Question& q) {
+  void read_sizes(Asked& q) {
     const int given = !o_.bytes.empty() + !o_.sweep.empty() + !o_.compare.empty();
     if (given != 1)
       return wrong(given == 0 ? "--bytes SIZE is missing" : "--bytes, --sweep and --compare exclude each other",
@@ -167,7 +167,7 @@ class Reader {
     }
   }
 
-  void read_sweep(Question& q) {
+  void read_sweep(Asked& q) {
     const std::string_view text = o_.sweep;
     const std::size_t first = text.find(':'), second = first == std::string_view::npos ? first : text.find(':', first + 1);
     if (first == std::string_view::npos) return wrong(fmt::format("--sweep needs FROM:TO, got '{}'", text), "--sweep 8K:2G, or 8K:2G:4 for steps of 4");
@@ -191,7 +191,7 @@ class Reader {
     }
   }
 
-  void check_rules(const Question& q) {
+  void check_rules(const Asked& q) {
     if (*o_.ranks < 2) return wrong("a collective needs two ranks", "--ranks 2 or more");
     const std::string why = refusal(q.call, q.server, q.preference);
     if (!why.empty())
@@ -201,7 +201,7 @@ class Reader {
   }
 
  public:
-  static bool fits_flows(const Question& q) {
+  static bool fits_flows(const Asked& q) {
     const std::int64_t p = q.call.span.ranks;
     return p * p * q.concurrent * (is_moe(q.call.primitive) ? q.call.copies : 1) <= kMostPairs;
   }
@@ -226,7 +226,7 @@ struct Answer {
   [[nodiscard]] Bytes size_of_a_rank() const { return is_sharded(call.primitive) ? call.bytes / call.span.ranks : call.bytes; }
 };
 
-Answer answer_of(const Question& q, Bytes n, bool play) {
+Answer answer_of(const Asked& q, Bytes n, bool play) {
   Answer a{.call = q.call, .closed = {}, .plan = {}, .played = {}, .time = {}, .concurrent = q.concurrent};
   a.call.bytes = n;
   a.closed = collective_time(a.call, q.server, q.preference);
@@ -248,7 +248,7 @@ const char* cores_of(Expansion expansion) {
   return "";
 }
 
-std::vector<Table> tables_of(const Question& q, const Answer& a) {
+std::vector<Table> tables_of(const Asked& q, const Answer& a) {
   const CollectiveChoice& choice = a.closed.choice;
   Table t = facts(fmt::format("{} on {}", to_text(a.call.primitive), q.server.product), "collective");
   t.rows = {{"ranks", fmt::format("{} on {} server{}", a.call.span.ranks, a.call.span.servers, a.call.span.servers == 1 ? "" : "s")},
@@ -287,7 +287,7 @@ std::vector<Table> tables_of(const Question& q, const Answer& a) {
   return tables;
 }
 
-nlohmann::ordered_json json_of(const Question& q, const Answer& a) {
+nlohmann::ordered_json json_of(const Asked& q, const Answer& a) {
   nlohmann::ordered_json out;
   out["op"] = to_text(a.call.primitive);
   out["ranks"] = a.call.span.ranks;
@@ -313,7 +313,7 @@ nlohmann::ordered_json json_of(const Question& q, const Answer& a) {
   return out;
 }
 
-Table sweep_table(const Question& q, const std::vector<Answer>& answers) {
+Table sweep_table(const Asked& q, const std::vector<Answer>& answers) {
   Table t{fmt::format("{}, {} ranks on {}", to_text(q.call.primitive), q.call.span.ranks, q.server.product), "sizes", Table::Shape::kGrid,
           {{"size in all", "bytes", true}, {"size a rank", "bytes_per_rank", true}, {"time us", "time_us", true},
            {"alg GB/s", "algorithm_bandwidth_gb_s", true}, {"bus GB/s", "bus_bandwidth_gb_s", true}, {"algorithm", "algorithm"},
@@ -328,7 +328,7 @@ Table sweep_table(const Question& q, const std::vector<Answer>& answers) {
 
 double error_of(const HcclTestRow& measured, const Answer& a) { return seconds(a.time) / seconds(measured.time) - 1; }
 
-std::vector<Table> comparison(const Question& q, const std::vector<Answer>& answers) {
+std::vector<Table> comparison(const Asked& q, const std::vector<Answer>& answers) {
   Table t{"Against hccl_test (error = ours / measured - 1)", "comparison", Table::Shape::kGrid,
           {{"data_size", "data_size", true}, {"size in all", "bytes", true}, {"measured us", "measured_us", true}, {"ours us", "time_us", true},
            {"error %", "error_percent", true}, {"algorithm", "algorithm"}, {"expansion", "expansion"}, {"check", "check_result"}},
@@ -355,7 +355,7 @@ std::vector<Table> comparison(const Question& q, const std::vector<Answer>& answ
 
 Reply answer_collective(const Options& options, Diagnostics& diagnostics) {
   const Libraries libraries;
-  const Question q = Reader(options, diagnostics).read(libraries);
+  const Asked q = Reader(options, diagnostics).read(libraries);
   const bool single = q.sizes.size() == 1 && q.measured.empty() && options.collective.sweep.empty();
   std::vector<Answer> answers;
   for (const Bytes n : q.sizes) answers.push_back(answer_of(q, n, single));

@@ -67,4 +67,34 @@ std::optional<Outcome> evaluate_collective(const ValidationCase& c, const Librar
   return outcome;
 }
 
+std::optional<Outcome> evaluate_copy(const ValidationCase& c, const Libraries& libraries, Diagnostics& diagnostics) {
+  Diagnostics found;
+  Parameters in(c, found);
+  const Server server = libraries.catalogue.server(in.word("server"), "", found);
+  CopyCall call;
+  const std::string route = in.word("route");
+  if (route == "package") call.route = CopyRoute::kPackage;
+  else if (route == "server") call.route = CopyRoute::kServer;
+  else if (route == "other-server") call.route = CopyRoute::kOtherServer;
+  else in.error(fmt::format("unknown route '{}'", route), "package, server or other-server");
+  call.host = second_of(in, "memory", "device", "host");
+  call.write = second_of(in, "direction", "read", "write");
+  call.bytes = in.bytes("bytes");
+  call.copies = in.count("copies", 1);
+  in.finish();
+  diagnostics.append(found);
+  if (found.has_errors()) return std::nullopt;
+  const std::optional<Duration> time = copy_time(call, server);
+  if (!time) {
+    in.error("no figure for such a copy in the catalogue of links", "copy_read_efficiency and the like, hardware/catalogue/links");
+    diagnostics.append(found);
+    return std::nullopt;
+  }
+  Table t = facts("Copy", "copy");
+  t.rows.push_back({"time", to_text(*time)});
+  Outcome outcome{seconds(*time), "", {std::move(t)}};
+  if (c.metric->unit == Unit::kByteRate) outcome.predicted = static_cast<double>(call.bytes.count()) / seconds(*time);
+  return outcome;
+}
+
 }  // namespace ascendsim

@@ -125,7 +125,6 @@ TEST(CollectiveTime, ClosedFormIsTheFlowSimulationOnTheLinkGraph) {
       for (const std::int64_t bytes : {64LL << 10, 1LL << 20, 256LL << 20}) {
         const CollectiveCall call{primitive, Bytes(bytes), cluster.span_of(members), true};
         const CollectiveTime time = collective_time(call, cluster.server());
-        if (std::string_view(time.choice.algorithm->name) == "tree") continue;   // between A2 servers: see keeps_step
         const CollectiveShape shape = shape_of(call, cluster.server(), *time.choice.algorithm);
         const StepPlan plan = time.choice.algorithm->plan(shape);
         const PlayedCollective played = play_collective(shape, time.choice.algorithm->schedule(shape), plan,
