@@ -267,18 +267,25 @@ void say_disconnected(const Cluster& cluster, ClusterNetwork& network, const Sou
     return fmt::format("rank {} (die {}.{})", rank, cluster.server_of(rank),
                        cluster.die_of(rank) % cluster.server().dies());
   };
-  std::int64_t lost = 0;
-  for (int a = 0; a < network.ranks(); ++a) {
-    for (int b = a + 1; b < network.ranks(); ++b) {
-      if (network.connected(a, b) && network.connected(b, a)) continue;
-      if (++lost > kMostNamed) continue;
-      diagnostics.error("E0216", where, fmt::format("{} and {} are not connected", place(a), place(b)),
-                        "every two ranks need a route: a direct link, UB switches or the RoCE network",
-                        "leave each of them a NIC or another link, or leave the server out");
-    }
+  // Few dies are usually the cause of many pairs: those with most pairs come first and take theirs with them.
+  std::map<int, std::set<int>> cut_off;
+  for (int a = 0; a < network.ranks(); ++a)
+    for (int b = a + 1; b < network.ranks(); ++b)
+      if (!network.connected(a, b) || !network.connected(b, a)) cut_off[a].insert(b), cut_off[b].insert(a);
+  for (int said = 0; !cut_off.empty(); ++said) {
+    const auto most = std::ranges::max_element(cut_off, {}, [](const auto& c) { return c.second.size(); });
+    const auto& [rank, peers] = *most;
+    if (said == kMostNamed)
+      return diagnostics.error("E0216", where, fmt::format("... and {} more ranks lack routes", cut_off.size()));
+    diagnostics.error("E0216", where,
+                      fmt::format("{} has no route to {} other ranks, the first is {}", place(rank), peers.size(),
+                                  place(*peers.begin())),
+                      "every two ranks need a route: a direct link, UB switches or the RoCE network",
+                      "leave it a NIC or another link, or leave its server out");
+    for (const int peer : peers)
+      if (cut_off[peer].erase(rank); cut_off[peer].empty()) cut_off.erase(peer);
+    cut_off.erase(most);
   }
-  if (lost > kMostNamed)
-    diagnostics.error("E0216", where, fmt::format("{} more pairs of ranks are not connected", lost - kMostNamed));
 }
 
 }  // namespace ascendsim

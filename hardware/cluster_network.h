@@ -108,7 +108,7 @@ struct FoldedNetwork {
 // Empty when ranks are not alike: unequal shares of servers, packages or leaf switches, or a cluster with faults.
 std::optional<FoldedNetwork> fold(const Cluster& cluster, ClusterNetwork& network, std::span<const int> ranks);
 
-// E0216 for pairs of ranks without a route, of which faults are the only cause.
+// E0216 for ranks without a route to some others, of which faults are the only cause.
 void say_disconnected(const Cluster& cluster, ClusterNetwork& network, const SourceLocation& where,
                       Diagnostics& diagnostics);
 

@@ -29,6 +29,7 @@ struct Written {
   std::string strategy, partition, cp, tp, tokens, heads, interleave, dtype, lse_dtype;
   std::string prefix_hit, acceptance, engine_version, from, only_case;
   std::string op, ranks, bytes, algorithm, expansion, concurrent, sweep, compare, per, top_k, padding;
+  std::string graph, faults;
   std::string prefill, decode, prefill_hardware, decode_hardware, prefill_servers, decode_servers;
   bool all = false, json = false, strict = false, verbose = false, print_config = false, schema = false, help = false,
        version = false, explain = false;
@@ -51,7 +52,7 @@ constexpr OptionSpec kOptions[] = {
     {"--output,--osl", "N", &Written::output, nullptr, kWorkloadOptions, "tokens that a request generates"},
     {"--batch", "N", &Written::batch, nullptr, kWorkloadOptions,
      "requests side by side, all DP groups together [default: 1]"},
-    {"--servers", "N", &Written::servers, nullptr, kDeploymentOptions | kCollectiveOptions,
+    {"--servers", "N", &Written::servers, nullptr, kDeploymentOptions | kGraphOptions | kCollectiveOptions,
      "number of servers [default: as many as the ranks need]"},
     {"--die", "NAME", &Written::die, nullptr, kDeploymentOptions | kCollectiveOptions, "bin of the die [default: the server's own]"},
     {"--model", "NAME|PATH", &Written::model, nullptr, kDeploymentOptions,
@@ -78,6 +79,9 @@ constexpr OptionSpec kOptions[] = {
      "servers of the prefill side [default: as many as its ranks need]"},
     {"--decode-servers", "N", &Written::decode_servers, nullptr, kPairOptions,
      "servers of the decode side [default: as many as its ranks need]"},
+    {"--graph", "KIND", &Written::graph, nullptr, kGraphOptions,
+     "dot or svg: a picture of the fabric of a server, or of a cluster with --servers"},
+    {"--faults", "FILE", &Written::faults, nullptr, kGraphOptions | kCollectiveOptions, "links that are slow or down (docs/fabrics.md)"},
     {"--schema", "", nullptr, &Written::schema, kSchemaOption, "print the JSON Schema of our deployment file"},
     {"--case", "ID", &Written::only_case, nullptr, kCaseOptions, "only this case, or the rows of this table"},
     {"--explain", "", nullptr, &Written::explain, kCaseOptions, "the breakdown behind each prediction"},
@@ -216,6 +220,8 @@ class Reader {
     o.print_config = written_.print_config;
     o.schema = written_.schema;
     o.only_case = written_.only_case;
+    o.faults_file = written_.faults;
+    if (!written_.graph.empty()) o.graph = choice("--graph", written_.graph, kGraphKinds).value_or(o.graph);
     o.explain = written_.explain;
     o.prefill_file = written_.prefill;
     o.decode_file = written_.decode;
@@ -307,6 +313,8 @@ class Reader {
     else wrong(fmt::format("--padding must be a number from 1 to 64, got '{}'", written_.padding), "--padding 1.5");
   }
 
+  static constexpr std::pair<std::string_view, GraphKind> kGraphKinds[] = {{"dot", GraphKind::kDot},
+                                                                           {"svg", GraphKind::kSvg}};
   static constexpr std::pair<std::string_view, FileKind> kFileKinds[] = {{"mindie", FileKind::kMindie},
                                                                          {"ascendsim", FileKind::kOwn}};
 

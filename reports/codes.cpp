@@ -65,7 +65,7 @@ constexpr CodeText kCodes[] = {
     {"E0212", "a link without bandwidth", kShipped, "a link that is down is a fault of a cluster: --faults FILE"},
     {"E0213", "a fault of what the cluster does not have", "another kind of fabric, or an index beyond the last",
      "ascendsim list hardware NAME --servers N --graph dot"},
-    {"E0214", "not a list of faults", "an unknown kind of link, or no list", "hardware/faults.h shows every kind"},
+    {"E0214", "not a list of faults", "an unknown kind of link, or no list", "docs/fabrics.md shows every kind"},
     {"E0215", "wrong share of a fault, or a link twice", "what remains is 0 to below 1", "remaining: 0, remaining: 0.5"},
     {"E0216", "ranks that are not connected", "the faults leave no route", "leave each die a NIC or another link"},
     {"E0220", "unknown model", "the library has no model of this name",

@@ -30,6 +30,9 @@ struct CollectiveOptions {
 // Whose file it is.
 enum class FileKind : std::uint8_t { kByContent, kMindie, kOwn };
 
+// A picture of the fabric in place of tables.
+enum class GraphKind : std::uint8_t { kNone, kDot, kSvg };
+
 struct Options {
   std::vector<std::string> words;  // without a dash: files, or what to list
   std::string hardware, die, model, quantisation, memory_fraction, output_file, engine_version;
@@ -45,6 +48,8 @@ struct Options {
   std::string prefill_file, decode_file, prefill_hardware, decode_hardware;
   std::optional<std::int64_t> prefill_servers, decode_servers;
   std::string only_case;  // validate
+  std::string faults_file;
+  GraphKind graph = GraphKind::kNone;
   std::int64_t top = 10;
   Format format = Format::kTable;
   bool strict = false, verbose = false, print_config = false, schema = false, explain = false;

@@ -42,7 +42,8 @@ constexpr Command kCommands[] = {
     {"list", "what is known", "[hardware|models|engines|collectives [NAME]]",
      "what to list, everything by default; with the name of a server or "
      "die every figure with its source",
-     0, 2, 0, "", "ascendsim list hardware atlas-800i-a3", "tables on stdout; exit 0", answer_list},
+     0, 2, kGraphOptions, "", "ascendsim list hardware atlas-800i-a3\n  ascendsim list hardware cloudmatrix384 --servers 48 --graph svg -o fabric.svg",
+     "tables, or a picture, on stdout; exit 0", answer_list},
 };
 
 }  // namespace

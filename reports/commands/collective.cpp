@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "hardware/faults.h"
 #include "reports/cli.h"
 #include "reports/commands/commands.h"
 #include "reports/findings.h"
@@ -45,6 +46,10 @@ struct Asked {
   std::vector<Bytes> sizes;            // n of each
   std::vector<HcclTestRow> measured;   // beside the sizes; empty without --compare
   int concurrent = 1;
+  std::vector<LinkFault> faults{};
+  bool degraded = false;
+  // Links are shared, or differ: the closed form does not hold.
+  [[nodiscard]] bool as_flows() const { return concurrent > 1 || degraded; }
 };
 
 class Reader {
@@ -114,13 +119,19 @@ class Reader {
     if (ranks % servers != 0)
       return wrong(fmt::format("{} ranks cannot be spread evenly over {} servers", ranks, servers),
                    "choose --servers so that it divides the ranks", "E0327");
-    const Cluster cluster(q.server, static_cast<int>(servers), static_cast<int>(ranks / servers));
+    if (!options_.faults_file.empty()) {
+      q.degraded = true;
+      q.faults = read_faults(options_.faults_file, Cluster(q.server, static_cast<int>(servers)), diagnostics_);
+      if (diagnostics_.has_errors()) return;
+    }
+    const Cluster cluster(q.server, static_cast<int>(servers), static_cast<int>(ranks / servers), q.faults);
     std::vector<int> members(static_cast<std::size_t>(ranks));
     std::iota(members.begin(), members.end(), 0);
     q.call.span = cluster.span_of(members);
     LinkShares nominal;
     nominal.fill(Ratio(1.0));
     q.links = std::make_shared<ClusterNetwork>(cluster, nominal);
+    say_disconnected(cluster, *q.links, {.file = options_.faults_file}, diagnostics_);
   }
 
   // A size as it was written: of the whole, or of a rank.
@@ -196,8 +207,9 @@ class Reader {
     const std::string why = refusal(q.call, q.server, q.preference);
     if (!why.empty())
       diagnostics_.error("E0390", {}, why, "HCCL and the algorithms that `ascendsim list collectives` names", "leave --algorithm and --expansion out for what HCCL selects");
-    if (q.concurrent > 1 && !fits_flows(q))
-      wrong(fmt::format("{} concurrent collectives of {} ranks are too many messages", q.concurrent, q.call.span.ranks), "fewer ranks, or --concurrent 1");
+    if (q.as_flows() && !fits_flows(q))
+      wrong(fmt::format("{} concurrent collectives of {} ranks are too many messages", q.concurrent, q.call.span.ranks),
+            "fewer ranks, or without --concurrent and --faults");
   }
 
  public:
@@ -233,10 +245,10 @@ Answer answer_of(const Asked& q, Bytes n, bool play) {
   const CollectiveAlgorithm& algorithm = *a.closed.choice.algorithm;
   const CollectiveShape shape = shape_of(a.call, q.server, algorithm);
   a.plan = algorithm.plan(shape);
-  if ((play || q.concurrent > 1) && Reader::fits_flows(q))
+  if ((play || q.as_flows()) && Reader::fits_flows(q))
     a.played = play_collective(shape, algorithm.schedule(shape), a.plan, costs_of(a.call, q.server, a.closed.choice, a.plan), q.concurrent,
                                 q.links.get());
-  a.time = q.concurrent > 1 ? a.played->time : a.closed.time;
+  a.time = q.as_flows() ? a.played->time : a.closed.time;
   return a;
 }
 
@@ -261,7 +273,7 @@ std::vector<Table> tables_of(const Asked& q, const Answer& a) {
             {"bus bandwidth", fmt::format("{:.2f} GB/s", a.bus_bandwidth())},
             {"steps", fmt::to_string(a.plan.steps())}};
   if (*choice.source != '\0') t.rows.push_back({"source", choice.source});
-  if (a.concurrent > 1) t.rows.push_back({"one alone", fmt::format("{:.2f} us", microseconds(a.closed.time))});
+  if (q.as_flows()) t.rows.push_back({q.degraded ? "one alone, no faults" : "one alone", fmt::format("{:.2f} us", microseconds(a.closed.time))});
   if (a.played) t.rows.push_back({"as flows", fmt::format("{:.2f} us, {} messages", microseconds(a.played->time), a.played->messages)});
   std::vector<Table> tables{t};
   if (a.played) {

@@ -21,6 +21,7 @@ enum OptionGroup : std::uint32_t {
   kRingOptions = 64,       // strategy, degrees, sizes and number types of a calculation
   kCaseOptions = 128,  // case, explain
   kCollectiveOptions = 1 << 10,  // op, ranks, bytes, algorithm, ...; hardware, servers and die as in a deployment
+  kGraphOptions = 512,  // graph, faults; servers
 };
 
 struct Reply {

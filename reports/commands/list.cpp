@@ -5,6 +5,9 @@
 #include <cmath>
 
 #include "reports/commands/commands.h"
+#include "hardware/cluster_network.h"
+#include "hardware/faults.h"
+#include "reports/fabric_picture.h"
 #include "reports/json.h"
 #include "reports/scenario.h"
 #include "strategies/collectives/collective_cost.h"
@@ -205,6 +208,26 @@ Table named_engine(const StackLibrary& stacks, const std::string& name, Diagnost
   return rows.take(fmt::format("{} {}", stack.engine, stack.version));
 }
 
+// A server, or a cluster of them, as a picture.
+std::string graph_of(const Catalogue& catalogue, const Options& options, Diagnostics& diagnostics) {
+  const Server server = catalogue.server(options.words[1], options.die, diagnostics);
+  diagnostics.throw_if_errors();
+  const int servers = static_cast<int>(options.servers.value_or(1));
+  if (server.max_servers > 0 && servers > server.max_servers)
+    diagnostics.error("E0004", {}, fmt::format("{} has at most {} servers", server.product, server.max_servers), {},
+                      fmt::format("--servers {}", server.max_servers));
+  diagnostics.throw_if_errors();
+  const Cluster healthy(server, servers);
+  std::vector<LinkFault> faults;
+  if (!options.faults_file.empty()) faults = read_faults(options.faults_file, healthy, diagnostics);
+  diagnostics.throw_if_errors();
+  const Cluster cluster(server, servers, server.dies(), std::move(faults));
+  ClusterNetwork network(cluster);
+  say_disconnected(cluster, network, {.file = options.faults_file}, diagnostics);
+  diagnostics.throw_if_errors();
+  return options.graph == GraphKind::kSvg ? fabric_svg(cluster) : fabric_dot(cluster);
+}
+
 void refuse_unknown_topic(const std::string& topic, Diagnostics& diagnostics) {
   if (std::ranges::find(kTopics, topic) != std::end(kTopics)) return;
   const std::string_view near = nearest(topic, kTopics);
@@ -221,6 +244,15 @@ Reply answer_list(const Options& options, Diagnostics& diagnostics) {
   const std::string topic = options.words.empty() ? "" : options.words[0];
   if (!topic.empty()) refuse_unknown_topic(topic, diagnostics);
   const bool named = options.words.size() == 2;
+  if (options.graph != GraphKind::kNone || options.servers || !options.faults_file.empty()) {
+    if (options.graph == GraphKind::kNone)
+      diagnostics.error("E0004", {}, "--servers and --faults are for a picture", {}, "--graph svg");
+    if (!named || topic != "hardware")
+      diagnostics.error("E0004", {}, "--graph draws a server that is named", {},
+                        "ascendsim list hardware atlas-800i-a2 --graph svg");
+    diagnostics.throw_if_errors();
+    return {.out = graph_of(libraries.catalogue, options, diagnostics), .err = {}, .exit_code = 0};
+  }
   std::vector<Table> tables;
   if (named && topic == "hardware") {
     tables.push_back(named_hardware(libraries.catalogue, options.words[1], diagnostics));
