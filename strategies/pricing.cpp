@@ -5,6 +5,7 @@
 
 #include "sim/executor.h"
 #include "sim/verifier.h"
+#include "strategies/collectives/collective_cost.h"
 #include "workloads/kernels.h"
 
 namespace ascendsim {

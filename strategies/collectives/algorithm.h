@@ -121,7 +121,7 @@ std::int64_t nhr_parts(int p, int level);
 // ---- MoE dispatch and combine ---------------------------------------------------------------------------------------
 
 // Which ranks the copies of each token go to (repeats: two experts of one rank).
-struct Routing {
+struct TokenRouting {
   int ranks = 0, ranks_per_server = 0;
   int tokens = 0, copies = 0;          // of a rank; of a token
   std::int64_t row = 1;                // bytes
@@ -136,23 +136,23 @@ struct Routing {
 };
 // The routing that a closed form stands for: every rank sends equally much to every rank, and the copies of a token are
 // spread evenly over the group. Rows are scaled so that a rank's rows make up the bytes.
-Routing balanced_routing(const CollectiveShape& shape);
+TokenRouting balanced_routing(const CollectiveShape& shape);
 // Rows that arrive at a rank, by source, token and copy: where each lies in the result of a dispatch.
 struct Slot {
   std::int32_t from = 0, token = 0, copy = 0;
 };
-std::vector<std::vector<Slot>> slots_of(const Routing& routing);
+std::vector<std::vector<Slot>> slots_of(const TokenRouting& routing);
 
 // Dispatch: vector = tokens x row, result = slots x row. Combine: vector = slots x row, result = tokens x row, where the
 // copies of a token are added. Scratch as large as scratch_rows() says.
-using MoeSchedule = Schedule (*)(const Routing&, Primitive);
-Schedule mc2_schedule(const Routing& routing, Primitive primitive);
-Schedule all_to_all_v_schedule(const Routing& routing, Primitive primitive);
-Schedule padded_schedule(const Routing& routing, Primitive primitive, int capacity);   // REQUIRES: no pair has more rows
-Schedule all_gather_ep_schedule(const Routing& routing, Primitive primitive);
-Schedule layered_schedule(const Routing& routing, Primitive primitive);
-int padded_capacity(const Routing& routing, Ratio padding);
-std::int64_t scratch_rows(const Routing& routing, int capacity);
+using MoeSchedule = Schedule (*)(const TokenRouting&, Primitive);
+Schedule mc2_schedule(const TokenRouting& routing, Primitive primitive);
+Schedule all_to_all_v_schedule(const TokenRouting& routing, Primitive primitive);
+Schedule padded_schedule(const TokenRouting& routing, Primitive primitive, int capacity);   // REQUIRES: no pair has more rows
+Schedule all_gather_ep_schedule(const TokenRouting& routing, Primitive primitive);
+Schedule layered_schedule(const TokenRouting& routing, Primitive primitive);
+int padded_capacity(const TokenRouting& routing, Ratio padding);
+std::int64_t scratch_rows(const TokenRouting& routing, int capacity);
 
 // ---- the algorithms, one file each ----------------------------------------------------------------------------------
 

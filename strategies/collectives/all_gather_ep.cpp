@@ -5,7 +5,7 @@
 namespace ascendsim {
 
 // Scratch of a dispatch: all tokens. Of a combine: a partial sum for each token of the group.
-Schedule all_gather_ep_schedule(const Routing& routing, Primitive primitive) {
+Schedule all_gather_ep_schedule(const TokenRouting& routing, Primitive primitive) {
   const int p = routing.ranks;
   const std::int64_t share = routing.tokens * routing.row;
   Schedule out(p);

@@ -6,7 +6,7 @@
 
 namespace ascendsim {
 
-Schedule all_to_all_v_schedule(const Routing& routing, Primitive primitive) {
+Schedule all_to_all_v_schedule(const TokenRouting& routing, Primitive primitive) {
   Schedule out(routing.ranks);
   const Schedule at_once = mc2_schedule(routing, primitive);
   for (Transfer t : at_once.transfers()) {

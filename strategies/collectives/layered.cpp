@@ -13,7 +13,7 @@ bool layered_defined(const CollectiveShape& shape) {
 }
 
 // Scratch of a die: the tokens of the dies of equal index (or what the experts of its server made of them), by source server.
-Schedule layered_schedule(const Routing& routing, Primitive primitive) {
+Schedule layered_schedule(const TokenRouting& routing, Primitive primitive) {
   const int inside = routing.ranks_per_server, servers = routing.ranks / inside;
   const bool dispatch = primitive == Primitive::kDispatch;
   Schedule out(routing.ranks);

@@ -5,7 +5,7 @@
 
 namespace ascendsim {
 
-Schedule mc2_schedule(const Routing& routing, Primitive primitive) {
+Schedule mc2_schedule(const TokenRouting& routing, Primitive primitive) {
   Schedule out(routing.ranks);
   const auto slots = slots_of(routing);
   for (int rank = 0; rank < routing.ranks; ++rank)

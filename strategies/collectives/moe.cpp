@@ -5,9 +5,9 @@
 
 namespace ascendsim {
 
-Routing balanced_routing(const CollectiveShape& shape) {
+TokenRouting balanced_routing(const CollectiveShape& shape) {
   const int p = shape.ranks;
-  Routing routing{.ranks = p, .ranks_per_server = shape.ranks_per_server, .tokens = p, .copies = shape.copies, .row = 1, .targets = {}};
+  TokenRouting routing{.ranks = p, .ranks_per_server = shape.ranks_per_server, .tokens = p, .copies = shape.copies, .row = 1, .targets = {}};
   routing.row = std::max<std::int64_t>(1, ceil_div(shape.n(), std::int64_t{p} * shape.copies));
   const int stride = std::max(1, p / shape.copies);
   for (int rank = 0; rank < p; ++rank)
@@ -16,7 +16,7 @@ Routing balanced_routing(const CollectiveShape& shape) {
   return routing;
 }
 
-std::vector<std::vector<Slot>> slots_of(const Routing& routing) {
+std::vector<std::vector<Slot>> slots_of(const TokenRouting& routing) {
   std::vector<std::vector<Slot>> slots(static_cast<std::size_t>(routing.ranks));
   for (int from = 0; from < routing.ranks; ++from)
     for (int token = 0; token < routing.tokens; ++token)
@@ -25,12 +25,12 @@ std::vector<std::vector<Slot>> slots_of(const Routing& routing) {
   return slots;
 }
 
-int padded_capacity(const Routing& routing, Ratio padding) {
+int padded_capacity(const TokenRouting& routing, Ratio padding) {
   const double even = static_cast<double>(routing.tokens) * routing.copies / routing.ranks;
   return std::max(1, static_cast<int>(even * padding.count() + 0.999999));
 }
 
-std::int64_t scratch_rows(const Routing& routing, int capacity) {
+std::int64_t scratch_rows(const TokenRouting& routing, int capacity) {
   const std::int64_t gathered = std::int64_t{routing.ranks} * routing.tokens;
   return std::max({2 * gathered, std::int64_t{2} * routing.ranks * capacity});
 }

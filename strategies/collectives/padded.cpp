@@ -7,7 +7,7 @@
 namespace ascendsim {
 
 // Scratch: `ranks` blocks to send, then `ranks` blocks received; a block is `capacity` rows.
-Schedule padded_schedule(const Routing& routing, Primitive primitive, int capacity) {
+Schedule padded_schedule(const TokenRouting& routing, Primitive primitive, int capacity) {
   const int p = routing.ranks;
   const std::int64_t block = capacity * routing.row, received = p * block;
   Schedule out(p);
@@ -38,13 +38,13 @@ Schedule padded_schedule(const Routing& routing, Primitive primitive, int capaci
 }
 
 Schedule padded_schedule(const CollectiveShape& shape) {
-  const Routing routing = balanced_routing(shape);
+  const TokenRouting routing = balanced_routing(shape);
   return padded_schedule(routing, shape.primitive, padded_capacity(routing, shape.padding));
 }
 
 StepPlan padded_plan(const CollectiveShape& shape) {
   // Blocks hold whole rows of the balanced routing.
-  const Routing rows{.ranks = shape.ranks, .tokens = shape.ranks, .copies = shape.copies};
+  const TokenRouting rows{.ranks = shape.ranks, .tokens = shape.ranks, .copies = shape.copies};
   const std::int64_t row = std::max<std::int64_t>(1, ceil_div(shape.n(), std::int64_t{shape.ranks} * shape.copies));
   CollectiveShape wide = shape;
   wide.bytes = Bytes(checked_product(checked_product(shape.ranks, padded_capacity(rows, shape.padding)), row));

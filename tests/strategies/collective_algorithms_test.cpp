@@ -148,8 +148,8 @@ TEST(CollectiveAlgorithms, WithoutOneMessageItIsNotTheCollective) {
     }
 }
 
-Routing random_routing(int servers, int inside, int tokens, int copies, unsigned seed) {
-  Routing r{.ranks = servers * inside, .ranks_per_server = inside, .tokens = tokens, .copies = copies, .row = 3};
+TokenRouting random_routing(int servers, int inside, int tokens, int copies, unsigned seed) {
+  TokenRouting r{.ranks = servers * inside, .ranks_per_server = inside, .tokens = tokens, .copies = copies, .row = 3};
   Random engine(seed);
   // Uneven on purpose: small ranks have the popular experts.
   for (int i = 0; i < r.ranks * tokens * copies; ++i)
@@ -157,7 +157,7 @@ Routing random_routing(int servers, int inside, int tokens, int copies, unsigned
   return r;
 }
 
-bool moves_tokens(const Routing& routing, Primitive primitive, const Schedule& schedule, unsigned seed) {
+bool moves_tokens(const TokenRouting& routing, Primitive primitive, const Schedule& schedule, unsigned seed) {
   const auto slots = slots_of(routing);
   const int capacity = routing.tokens * routing.copies;
   const auto row = static_cast<std::size_t>(routing.row);
@@ -195,7 +195,7 @@ struct MoeCase {
 };
 const MoeCase kMoe[] = {{"mc2", mc2_schedule},
                         {"all-to-all-v", all_to_all_v_schedule},
-                        {"padded", [](const Routing& r, Primitive p) { return padded_schedule(r, p, r.tokens * r.copies); }},
+                        {"padded", [](const TokenRouting& r, Primitive p) { return padded_schedule(r, p, r.tokens * r.copies); }},
                         {"all-gather-ep", all_gather_ep_schedule},
                         {"layered", layered_schedule}};
 
@@ -204,7 +204,7 @@ TEST(MoeExchange, BringsEveryCopyToItsExpertAndTheSumBack) {
   for (const MoeCase& c : kMoe)
     for (const Primitive primitive : {Primitive::kDispatch, Primitive::kCombine})
       for (const auto& [servers, inside] : {std::pair{1, 4}, std::pair{2, 2}, std::pair{3, 2}, std::pair{2, 4}}) {
-        const Routing routing = random_routing(servers, inside, 3, 2, ++seed);
+        const TokenRouting routing = random_routing(servers, inside, 3, 2, ++seed);
         EXPECT_TRUE(moves_tokens(routing, primitive, c.schedule(routing, primitive), seed)) << c.name << " " << to_text(primitive) << " " << servers;
       }
 }
@@ -213,7 +213,7 @@ TEST(MoeExchange, WithoutOneRowItIsWrong) {
   Random engine(9);
   for (const MoeCase& c : kMoe)
     for (const Primitive primitive : {Primitive::kDispatch, Primitive::kCombine}) {
-      const Routing routing = random_routing(2, 2, 3, 2, engine());
+      const TokenRouting routing = random_routing(2, 2, 3, 2, engine());
       const Schedule whole = c.schedule(routing, primitive);
       for (int trial = 0; trial < 5; ++trial) {
         std::size_t dropped = engine() % whole.transfers().size();
@@ -227,7 +227,7 @@ TEST(MoeExchange, WithoutOneRowItIsWrong) {
 
 // A token crosses to a server once: with 8 copies over 2 servers at most 1 of 8 rows crosses that mc2 would send.
 TEST(MoeExchange, LayeredSendsATokenOnceToAServer) {
-  const Routing routing = random_routing(2, 8, 16, 8, 11);
+  const TokenRouting routing = random_routing(2, 8, 16, 8, 11);
   const auto crossing = [&](const Schedule& s) {
     std::int64_t sum = 0;
     for (const Crossing& c : traffic(s))
