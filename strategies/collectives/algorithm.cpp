@@ -50,8 +50,8 @@ std::int64_t StepPlan::steps() const {
 
 StepLoad to_all(const CollectiveShape& shape, TransferKind kind, std::int64_t bytes) {
   if (shape.all_rdma) {
-    StepLoad load{.kind = kind, .messages = shape.ranks - 1};
-    load[LinkClass::kNic] = checked_product(shape.ranks - 1, bytes);
+    StepLoad load{.kind = kind, .of_a_rank = checked_product(shape.ranks - 1, bytes), .messages = shape.ranks - 1};
+    load[LinkClass::kNic] = load.of_a_rank;
     return load;
   }
   StepLoad load = to_all_of_server(shape, kind, bytes);
@@ -59,11 +59,13 @@ StepLoad to_all(const CollectiveShape& shape, TransferKind kind, std::int64_t by
   LinkClass between = shape.fabric == Fabric::kUnifiedBus ? LinkClass::kDie : LinkClass::kNic;
   load[between] = checked_sum(load[between], checked_product(elsewhere, bytes));
   load.messages = shape.ranks - 1;
+  load.of_a_rank = checked_product(load.messages, bytes);
   return load;
 }
 
 StepLoad to_all_of_server(const CollectiveShape& shape, TransferKind kind, std::int64_t bytes) {
   StepLoad load{.kind = kind, .messages = shape.ranks_per_server - 1};
+  load.of_a_rank = checked_product(load.messages, bytes);
   const std::int64_t beside = shape.ranks_per_server - 1 - shape.package_peers;
   load[LinkClass::kPackage] = shape.package_peers * bytes;
   if (beside > 0)

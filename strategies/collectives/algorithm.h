@@ -52,11 +52,12 @@ std::string_view to_text(TransferKind kind);
 TransferKind kind_of(Primitive primitive);   // of an all-reduce: of its second half
 
 // `count` equal steps one after another. bytes: of the busiest link of each class, one direction: of one pair on a mesh, of a port
-// elsewhere. messages: that a rank posts in a step.
+// elsewhere. of_a_rank: that the busiest rank sends over all its links. messages: that a rank posts in a step.
 struct StepLoad {
   std::int64_t count = 1;
   TransferKind kind = TransferKind::kGather;
   std::int64_t bytes[kLinkClasses] = {};
+  std::int64_t of_a_rank = 0;
   std::int64_t messages = 1;
   std::int64_t& operator[](LinkClass c) { return bytes[static_cast<std::size_t>(c)]; }
   std::int64_t operator[](LinkClass c) const { return bytes[static_cast<std::size_t>(c)]; }
@@ -90,7 +91,7 @@ const CollectiveAlgorithm* find_collective(std::string_view name);
 // What each rank sends to one partner at once. partner(r) = r: it sends nothing.
 template <class Partner>
 StepLoad to_partners(const CollectiveShape& shape, TransferKind kind, std::int64_t bytes, Partner partner) {
-  StepLoad load{.kind = kind};
+  StepLoad load{.kind = kind, .of_a_rank = bytes};
   for (int r = 0; r < shape.ranks; ++r)
     if (const int peer = partner(r); peer != r) load[link_between(shape, r, peer)] = bytes;
   return load;

@@ -115,7 +115,7 @@ struct StepTime {
 
 StepTime time_of(const StepLoad& load, const CollectiveCosts& costs) {
   StepTime t;
-  double total = 0, step = 0;
+  double step = 0;
   for (std::size_t c = 0; c < kLinkClasses; ++c) {
     if (load.bytes[c] == 0) continue;
     const auto bytes = static_cast<double>(load.bytes[c]);
@@ -123,9 +123,8 @@ StepTime time_of(const StepLoad& load, const CollectiveCosts& costs) {
     check(rate > 0, "a collective uses links that the group does not have");
     t.transfer = std::max(t.transfer, seconds(costs.step[c]) + bytes / rate);
     step = std::max(step, seconds(costs.step[c]));
-    total += bytes;
   }
-  if (costs.engine.count() > 0) t.transfer = std::max(t.transfer, step + total / costs.engine.count());
+  if (costs.engine.count() > 0) t.transfer = std::max(t.transfer, step + static_cast<double>(load.of_a_rank) / costs.engine.count());
   const bool exchange = load.kind != TransferKind::kGather && load.kind != TransferKind::kReduce;
   if (exchange) t.posting = std::max(0.0, static_cast<double>(load.messages) * seconds(costs.message) - step);
   return t;

@@ -28,6 +28,7 @@ StepPlan pipelined_plan(const CollectiveShape& shape) {
                                        [&](int r) { return (r + shape.ranks_per_server) % shape.ranks; });
   for (std::size_t c = 0; c < kLinkClasses; ++c) both.bytes[c] += between.bytes[c];
   both.messages += 1;
+  both.of_a_rank += between.of_a_rank;
   if (shape.ranks_per_server == 1) return gather_plan(shape, {both});
   return gather_plan(shape, {both, within});
 }
