@@ -172,7 +172,7 @@ std::string top_help() {
   std::string text =
       "Predicts how a deployment of DeepSeek-R1 or V3 performs on Ascend hardware, and why.\n\nUsage: ascendsim "
       "COMMAND [options]\n\nCommands:\n";
-  for (const Command& c : builtin_commands()) text += fmt::format("  {:8} {}\n", c.name, c.summary);
+  for (const Command& c : builtin_commands()) text += fmt::format("  {:10} {}\n", c.name, c.summary);
   return text +
          "\nOptional arguments:\n  -h, --help      show this text, or that of a command\n  -V, --version   show the "
          "version\n\nExamples:\n  " +
