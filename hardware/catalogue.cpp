@@ -157,6 +157,7 @@ LinkType read_link(const std::string& root, std::string_view name, const SourceL
   file.read("bandwidth", link.bandwidth);
   file.read("efficiency", link.efficiency);
   file.read("latency", link.latency);
+  if (file.has("transfers")) link.transfers = read_figure_table(file.owner("transfers").section("transfers"), diagnostics);
   if (file.has("bandwidth") && !(link.bandwidth.value.count() > 0) && !diagnostics.has_errors()) {
     diagnostics.error("E0212", file.owner("bandwidth").self().find("bandwidth").where(),
                       fmt::format("link '{}' has no bandwidth", name), {},

@@ -31,14 +31,6 @@ struct Die {
   std::vector<Figure<Bytes>> core_memories;
 };
 
-// hardware/catalogue/links/<name>.yaml. One direction per device.
-struct LinkType {
-  std::string name, description;
-  Figure<BytesPerSecond> bandwidth;                        // nominal
-  Figure<Ratio> efficiency;                                // sustained share of nominal for large transfers
-  Figure<Duration> latency;
-};
-
 // Collective costs of one fabric as the communication library shows them; see strategies/collectives/.
 // hardware/catalogue/servers/<name>.yaml, section `collectives`: a flat map of named figures so that an algorithm asks
 // for what it needs. The type of a figure follows from its unit.
@@ -52,6 +44,8 @@ class FigureTable {
   [[nodiscard]] Ratio ratio(std::string_view name) const;
   [[nodiscard]] Bytes bytes(std::string_view name) const;
   [[nodiscard]] BytesPerSecond rate(std::string_view name) const;
+  [[nodiscard]] bool has_ratio(std::string_view name) const { return ratios_.contains(name); }
+  [[nodiscard]] bool has_duration(std::string_view name) const { return durations_.contains(name); }
   template <class F>
   void for_each(F&& f) const {
     for (const auto& [n, v] : durations_) f(n, v);
@@ -65,6 +59,15 @@ class FigureTable {
   std::map<std::string, Figure<Ratio>, std::less<>> ratios_;
   std::map<std::string, Figure<Bytes>, std::less<>> bytes_;
   std::map<std::string, Figure<BytesPerSecond>, std::less<>> rates_;
+};
+
+// hardware/catalogue/links/<name>.yaml. One direction per device.
+struct LinkType {
+  std::string name, description;
+  Figure<BytesPerSecond> bandwidth;                        // nominal
+  Figure<Ratio> efficiency;                                // sustained share of nominal for large transfers
+  Figure<Duration> latency;
+  FigureTable transfers;                                   // by what is done over it: gather_efficiency, copy_setup ...; may be empty
 };
 
 // The RoCE network: leaf switches with so many NICs each, all joined by a spine that does not block.

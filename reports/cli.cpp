@@ -23,6 +23,7 @@ constexpr std::int64_t kMostTokens = 1 << 24, kMostRequests = 1 << 20, kMostServ
 constexpr std::int64_t kMostRingRanks = 1024, kMostRingTokens = (1 << 20) - 1, kMostRingHeads = 1024,
                        kMostRingOrders = 1000;
 constexpr std::size_t kMostRingSequences = 1024;
+constexpr std::int64_t kMostRanks = 1 << 16, kMostConcurrent = 64, kMostCopies = 64;
 constexpr std::string_view kEnvironment[] = {"NPU_MEMORY_FRACTION", "MINDIE_ASYNC_SCHEDULING_ENABLE"};
 
 // Options as they were written. Everything is text here, so that every mistake gets a message of ours.
@@ -32,6 +33,7 @@ struct Written {
   std::string config, scale, seed, strategy, partition, ranks, cp, pcp, tp, sp, dcp, tokens, history, heads, interleave, dtype, lse_dtype, orders,
       threads;
   std::string prefix_hit, acceptance, engine_version, from, only_case, launch, workload;
+  std::string op, bytes, algorithm, expansion, concurrent, sweep, compare, per, top_k, padding;
   std::string graph, faults;
   std::string prefill, decode, prefill_hardware, decode_hardware, prefill_servers, decode_servers;
   bool all = false, what_if = false, layer = false;
@@ -49,16 +51,16 @@ struct OptionSpec {
   const char* help;
 };
 constexpr OptionSpec kOptions[] = {
-    {"--hardware", "NAME", &Written::hardware, nullptr, kDeploymentOptions,
+    {"--hardware", "NAME", &Written::hardware, nullptr, kDeploymentOptions | kCollectiveOptions,
      "server type, as `ascendsim list hardware` names it"},
     {"--input,--isl", "N", &Written::input, nullptr, kWorkloadOptions,
      "prompt tokens of a request: 65536, 64K (1024), 64k (1000)"},
     {"--output,--osl", "N", &Written::output, nullptr, kWorkloadOptions, "tokens that a request generates"},
     {"--batch", "N", &Written::batch, nullptr, kWorkloadOptions,
      "requests side by side, all DP groups together [default: 1]"},
-    {"--servers", "N", &Written::servers, nullptr, kDeploymentOptions | kGraphOptions,
+    {"--servers", "N", &Written::servers, nullptr, kDeploymentOptions | kGraphOptions | kCollectiveOptions,
      "number of servers [default: as many as the ranks need]"},
-    {"--die", "NAME", &Written::die, nullptr, kDeploymentOptions, "bin of the die [default: the server's own]"},
+    {"--die", "NAME", &Written::die, nullptr, kDeploymentOptions | kCollectiveOptions, "bin of the die [default: the server's own]"},
     {"--model", "NAME|PATH", &Written::model, nullptr, kDeploymentOptions,
      "model, or a HuggingFace config.json [default: from modelName]"},
     {"--quantisation", "NAME", &Written::quantisation, nullptr, kDeploymentOptions,
@@ -89,7 +91,7 @@ constexpr OptionSpec kOptions[] = {
      "servers of the decode side [default: as many as its ranks need]"},
     {"--graph", "KIND", &Written::graph, nullptr, kGraphOptions,
      "dot or svg: a picture of the fabric of a server, or of a cluster with --servers"},
-    {"--faults", "FILE", &Written::faults, nullptr, kGraphOptions, "links that are slow or down (docs/fabrics.md)"},
+    {"--faults", "FILE", &Written::faults, nullptr, kGraphOptions | kCollectiveOptions, "links that are slow or down (docs/fabrics.md)"},
     {"--schema", "", nullptr, &Written::schema, kSchemaOption, "print the JSON Schema of our deployment file"},
     {"--case", "ID", &Written::only_case, nullptr, kCaseOptions, "only this case, or the rows of this table"},
     {"--explain", "", nullptr, &Written::explain, kCaseOptions, "the breakdown behind each prediction"},
@@ -105,7 +107,8 @@ constexpr OptionSpec kOptions[] = {
     {"--all", "", nullptr, &Written::all, kRingOptions, "all strategies, partitions and number types"},
     {"--partition", "NAME", &Written::partition, nullptr, kRingOptions,
      "of a ring: contiguous, zigzag or round-robin [default: zigzag]"},
-    {"--ranks", "N", &Written::ranks, nullptr, kRingOptions, "ring: ranks that share a sequence"},
+    {"--ranks", "N", &Written::ranks, nullptr, kRingOptions | kCollectiveOptions,
+     "ring: ranks that share a sequence; collective: ranks of the group, one a die, the first ones of each server"},
     {"--cp", "N", &Written::cp, nullptr, kRingOptions, "MindIE: ranks that share a sequence"},
     {"--pcp", "N", &Written::pcp, nullptr, kRingOptions, "vLLM-Ascend: ranks that share a sequence"},
     {"--tp", "N", &Written::tp, nullptr, kRingOptions, "ranks that share the heads"},
@@ -124,6 +127,21 @@ constexpr OptionSpec kOptions[] = {
     {"--threads", "N", &Written::threads, nullptr, kRingOptions, "cases computed at a time [default: as many as cores]"},
     {"--what-if", "", nullptr, &Written::what_if, kRingOptions,
      "compute what the engine refuses: BF16 under MindIE's SP and CP"},
+    {"--op", "NAME", &Written::op, nullptr, kCollectiveOptions,
+     "all-gather, reduce-scatter, all-reduce, all-to-all, broadcast, shift, dispatch or combine"},
+    {"--bytes", "SIZE", &Written::bytes, nullptr, kCollectiveOptions,
+     "whole vector of an all-gather, reduce-scatter or all-reduce, local buffer of the others: 64MiB, 64M, 64 MB"},
+    {"--sweep", "FROM:TO", &Written::sweep, nullptr, kCollectiveOptions, "a table of sizes as hccl_test prints it: 8K:2G, 8K:2G:4"},
+    {"--compare", "FILE", &Written::compare, nullptr, kCollectiveOptions, "output of hccl_test: measured beside ours"},
+    {"--per", "WHAT", &Written::per, nullptr, kCollectiveOptions,
+     "total or rank: what sizes of gathers and scatters mean [default: total; older hccl_test: rank]"},
+    {"--algorithm", "NAME", &Written::algorithm, nullptr, kCollectiveOptions,
+     "as `ascendsim list collectives` names it [default: as HCCL selects]"},
+    {"--expansion", "NAME", &Written::expansion, nullptr, kCollectiveOptions,
+     "aiv, aicpu, host or fused, as HCCL_OP_EXPANSION_MODE [default: aiv up to its thresholds on A3, host on A2]"},
+    {"--concurrent", "N", &Written::concurrent, nullptr, kCollectiveOptions, "equal collectives that share the links [default: 1]"},
+    {"--top-k", "N", &Written::top_k, nullptr, kCollectiveOptions, "MoE: experts of a token [default: 8]"},
+    {"--padding", "FACTOR", &Written::padding, nullptr, kCollectiveOptions, "MoE, padded: rows sent / rows routed [default: 1]"},
     {"--strict", "", nullptr, &Written::strict, kDeploymentOptions, "warnings count as errors"},
     {"--format", "FORMAT", &Written::format, nullptr, 0, "table, json, md or csv [default: table]"},
     {"--json", "", nullptr, &Written::json, 0, "the same as --format json"},
@@ -180,7 +198,7 @@ std::string top_help() {
   std::string text =
       "Predicts how a deployment of DeepSeek-R1 or V3 performs on Ascend hardware, and why.\n\nUsage: ascendsim "
       "COMMAND [options]\n\nCommands:\n";
-  for (const Command& c : builtin_commands()) text += fmt::format("  {:8} {}\n", c.name, c.summary);
+  for (const Command& c : builtin_commands()) text += fmt::format("  {:10} {}\n", c.name, c.summary);
   return text +
          "\nOptional arguments:\n  -h, --help      show this text, or that of a command\n  -V, --version   show the "
          "version\n\nExamples:\n  " +
@@ -249,6 +267,7 @@ class Reader {
     o.batch = count("--batch", written_.batch, kMostRequests, "16");
     o.servers = count("--servers", written_.servers, kMostServers, "2");
     read_ring(o.ring);
+    read_collective(o.collective);
     o.prefill_servers = count("--prefill-servers", written_.prefill_servers, kMostServers, "2");
     o.decode_servers = count("--decode-servers", written_.decode_servers, kMostServers, "2");
     if (written_.prefix_hit == "0")
@@ -340,6 +359,24 @@ class Reader {
     r.threads = count("--threads", written_.threads, kMostRingRanks, "2");
     r.heads = count("--heads", written_.heads, kMostRingHeads, "8");
     r.interleave = count("--interleave", written_.interleave, kMostRingTokens, "128");
+  }
+
+  void read_collective(CollectiveOptions& c) {
+    static constexpr std::pair<std::string_view, bool> kPer[] = {{"total", false}, {"rank", true}};
+    c.op = written_.op;
+    c.algorithm = written_.algorithm;
+    c.expansion = written_.expansion;
+    c.bytes = written_.bytes;
+    c.sweep = written_.sweep;
+    c.compare = written_.compare;
+    c.ranks = count("--ranks", written_.ranks, kMostRanks, "16");
+    c.concurrent = count("--concurrent", written_.concurrent, kMostConcurrent, "4");
+    c.top_k = count("--top-k", written_.top_k, kMostCopies, "8");
+    if (!written_.per.empty()) c.per_rank = choice("--per", written_.per, kPer).value_or(false);
+    if (written_.padding.empty()) return;
+    const auto factor = parse_quantity<Ratio>(written_.padding);
+    if (factor && factor->count() >= 1 && factor->count() <= 64) c.padding = factor->count();
+    else wrong(fmt::format("--padding must be a number from 1 to 64, got '{}'", written_.padding), "--padding 1.5");
   }
 
   static constexpr std::pair<std::string_view, GraphKind> kGraphKinds[] = {{"dot", GraphKind::kDot},

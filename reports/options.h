@@ -26,6 +26,14 @@ struct RingOptions {
   std::int64_t seed = 0;
 };
 
+// Of `collective`. Sizes as they were written.
+struct CollectiveOptions {
+  std::string op, algorithm, expansion, bytes, sweep, compare;
+  std::optional<std::int64_t> ranks, concurrent, top_k;
+  std::optional<double> padding;
+  bool per_rank = false;
+};
+
 // Whose file it is.
 enum class FileKind : std::uint8_t { kByContent, kMindie, kOwn, kVllm, kSglang };
 
@@ -37,6 +45,7 @@ struct Options {
   std::string hardware, die, model, quantisation, memory_fraction, output_file, engine_version;
   std::optional<Role> role;
   RingOptions ring;
+  CollectiveOptions collective;
   std::optional<std::int64_t> input, output, batch, servers, prefix_hit;
   std::optional<bool> async_scheduling;
   std::vector<double> acceptance;

@@ -77,6 +77,7 @@ void Calculator<Scalar>::exchange(const Folding::Meeting& meeting, std::span<con
       case Primitive::kNone:
       case Primitive::kDispatch:
       case Primitive::kCombine:
+      case Primitive::kBroadcast:
         check(false, fmt::format("the calculator cannot execute '{}' yet ('{}')", type.name, group[0].op.op().label));
     }
   }

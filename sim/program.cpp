@@ -51,6 +51,7 @@ std::string_view to_text(Primitive p) {
     case Primitive::kDispatch: return "dispatch";
     case Primitive::kCombine: return "combine";
     case Primitive::kShift: return "shift";
+    case Primitive::kBroadcast: return "broadcast";
   }
   return "?";
 }

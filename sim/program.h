@@ -94,7 +94,7 @@ struct Value {
 };
 static_assert(sizeof(Value) == 24);
 
-enum class Primitive : std::uint8_t { kNone, kAllGather, kReduceScatter, kAllReduce, kAllToAll, kDispatch, kCombine, kShift };
+enum class Primitive : std::uint8_t { kNone, kAllGather, kReduceScatter, kAllReduce, kAllToAll, kDispatch, kCombine, kShift, kBroadcast };
 std::string_view to_text(Primitive p);
 
 class OperatorView;

@@ -1,5 +1,6 @@
 // The bytes of a configuration file: reading them, refusing what is no text, and saying where in it something stands.
-// Used by readers of text formats (config.cpp, strategies/importers/shell.cpp); everybody else reads through config.h.
+// Configuration is read through config.h; this is for config.cpp and for readers of formats that are no YAML (launch scripts,
+// output of hccl_test).
 #pragma once
 
 #include <cstddef>

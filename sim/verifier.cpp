@@ -71,6 +71,7 @@ class Verifier {
       case Primitive::kAllToAll:
       case Primitive::kDispatch:
       case Primitive::kCombine:
+      case Primitive::kBroadcast:
       case Primitive::kNone: break;
     }
   }

@@ -5,6 +5,7 @@
 
 #include "sim/executor.h"
 #include "sim/verifier.h"
+#include "strategies/collectives/collective_cost.h"
 #include "workloads/kernels.h"
 
 namespace ascendsim {
@@ -15,7 +16,7 @@ struct Priced {
   Program program;
   std::vector<Duration> ticks;
   std::vector<Bound> bounds;                             // of local operators
-  std::vector<const CollectiveAlgorithm*> algorithms;    // of collectives
+  std::vector<CollectiveChoice> choices;                 // of collectives
 };
 
 class ProgramPricer {
@@ -29,7 +30,7 @@ class ProgramPricer {
     const std::size_t n = priced.program.operators.size();
     priced.ticks.resize(n);
     priced.bounds.resize(n);
-    priced.algorithms.resize(n);
+    priced.choices.resize(n);
     for (std::size_t i = 0; i < n; ++i) {
       const OperatorView v = priced.program.view(i);
       if (v.op().type->primitive == Primitive::kNone) {
@@ -39,7 +40,7 @@ class ProgramPricer {
       } else {
         const CollectiveTime t = collective(v, rank_class);
         priced.ticks[i] = t.time;
-        priced.algorithms[i] = t.algorithm;
+        priced.choices[i] = t.choice;
       }
     }
     return priced;
@@ -148,7 +149,7 @@ void describe(StepTime& step, const Priced& priced, std::span<const GroupKind> g
     const Bytes sent = bytes_sent(v.op().type->primitive, params);
     row.bytes += sent;
     if (row.count++ == 0) {
-      row.limit = priced.algorithms[i]->name;
+      row.limit = to_text(priced.choices[i]);
       row.source = "collectives: " + row.limit;
     }
     const std::string_view primitive = to_text(v.op().type->primitive);
@@ -157,7 +158,7 @@ void describe(StepTime& step, const Priced& priced, std::span<const GroupKind> g
       return r.label == v.op().label && r.group == group && r.bytes == params.bytes;
     });
     if (known == step.collective_rows.end()) {
-      step.collective_rows.push_back({v.op().label, std::string(primitive), group, priced.algorithms[i]->name, 0, params.bytes});
+      step.collective_rows.push_back({v.op().label, std::string(primitive), group, to_text(priced.choices[i]), 0, params.bytes});
       known = step.collective_rows.end() - 1;
     }
     ++known->count;

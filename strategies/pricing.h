@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "hardware/kernel_cost.h"
+#include "hardware/link_graph.h"
 #include "sim/clock.h"
-#include "strategies/collectives/collective_cost.h"
 #include "strategies/programs/step.h"
 
 namespace ascendsim {

@@ -21,6 +21,7 @@ enum OptionGroup : std::uint32_t {
   kSchemaOption = 32,
   kRingOptions = 64,       // strategy, degrees, sizes and number types of a calculation
   kCaseOptions = 128,  // case, explain
+  kCollectiveOptions = 1 << 10,  // op, ranks, bytes, algorithm, ...; hardware, servers and die as in a deployment
   kGraphOptions = 512,  // graph, faults; servers
 };
 
@@ -50,6 +51,7 @@ Reply answer_pair(const Options& options, Diagnostics& diagnostics);  // of run:
 Reply answer_pair(const PairChoice& scripts, const Options& options, Diagnostics& diagnostics);
 Reply answer_check(const Options& options, Diagnostics& diagnostics);
 Reply answer_mem(const Options& options, Diagnostics& diagnostics);
+Reply answer_collective(const Options& options, Diagnostics& diagnostics);
 Reply answer_ring(const Options& options, Diagnostics& diagnostics);
 Reply answer_layers(const Options& options, Diagnostics& diagnostics);   // ring --layer
 Reply answer_convert(const Options& options, Diagnostics& diagnostics);

@@ -10,12 +10,13 @@
 #include "reports/fabric_picture.h"
 #include "reports/json.h"
 #include "reports/scenario.h"
+#include "strategies/collectives/collective_cost.h"
 
 namespace ascendsim {
 
 namespace {
 
-constexpr std::string_view kTopics[] = {"hardware", "models", "engines"};
+constexpr std::string_view kTopics[] = {"hardware", "models", "engines", "collectives"};
 
 // A value for people and the same in base units for machines.
 struct Shown {
@@ -83,6 +84,7 @@ void add_link(FigureRows& rows, const char* role, const LinkType& l) {
   rows.add(part, "bandwidth", l.bandwidth);
   rows.add(part, "efficiency", l.efficiency);
   rows.add(part, "latency", l.latency);
+  l.transfers.for_each([&](const std::string& name, const auto& f) { rows.add(part, name, f); });
 }
 
 Table server_figures(const Server& s) {
@@ -170,6 +172,19 @@ Table engine_table(const StackLibrary& stacks, Diagnostics& diagnostics) {
   return t;
 }
 
+Table collective_table() {
+  Table t{"Collective algorithms (--algorithm NAME)", "collectives", Table::Shape::kGrid,
+          {{"name", "name"}, {"for", "operators"}, {"defined for", "rule"}, {"", "summary"}}, {}};
+  for (const CollectiveAlgorithm& a : builtin_collectives()) {
+    std::vector<std::string_view> operators;
+    for (const Primitive p : {Primitive::kAllGather, Primitive::kReduceScatter, Primitive::kAllReduce, Primitive::kAllToAll,
+                              Primitive::kBroadcast, Primitive::kShift, Primitive::kDispatch, Primitive::kCombine})
+      if (a.covers(p)) operators.push_back(to_text(p));
+    t.rows.push_back({a.name, fmt::format("{}", fmt::join(operators, ", ")), a.rule, a.summary});
+  }
+  return t;
+}
+
 // A server, or a die on its own.
 Table named_hardware(const Catalogue& catalogue, const std::string& name, Diagnostics& diagnostics) {
   const auto dies = catalogue.die_names();
@@ -248,6 +263,7 @@ Reply answer_list(const Options& options, Diagnostics& diagnostics) {
     if (topic.empty() || topic == "models")
       tables.push_back(model_table(libraries.models, named ? options.words[1] : "", diagnostics));
     if (topic.empty() || topic == "engines") tables.push_back(engine_table(libraries.stacks, diagnostics));
+    if (topic.empty() || topic == "collectives") tables.push_back(collective_table());
   }
   diagnostics.throw_if_errors();
   return {.out = options.format == Format::kJson ? tables_json(tables) : render(tables, options.format),

@@ -11,14 +11,15 @@ namespace ascendsim {
 namespace {
 
 constexpr std::array<std::string_view, 3> kSplits = {"test", "fit", "weak"};
-constexpr std::array<std::string_view, 3> kSubjects = {"kernel", "collective", "deployment"};
+constexpr std::array<std::string_view, 4> kSubjects = {"kernel", "collective", "copy", "deployment"};
 
-constexpr std::array<Metric, 14> kMetrics = {{
+constexpr std::array<Metric, 15> kMetrics = {{
     {"kernel_time", MetricGroup::kKernel, Unit::kTime},
     {"kernel_rate", MetricGroup::kKernel, Unit::kFlopRate},
     {"kernel_bandwidth", MetricGroup::kKernel, Unit::kByteRate},
     {"collective_time", MetricGroup::kCollective, Unit::kTime},
     {"collective_bandwidth", MetricGroup::kCollective, Unit::kByteRate},
+    {"copy_bandwidth", MetricGroup::kCollective, Unit::kByteRate},
     {"weights", MetricGroup::kMemory, Unit::kBytes},
     {"weights_saved", MetricGroup::kMemory, Unit::kBytes},
     {"kv_cache_per_token", MetricGroup::kMemory, Unit::kBytes},
@@ -165,7 +166,7 @@ class CaseReader {
       }
     if (c.what.empty() && c.needs.empty())
       diagnostics_.error("E0384", c.where, "a case says what to predict, or what it needs", {},
-                         "kernel, collective or deployment; or needs: serving");
+                         "kernel, collective, copy or deployment; or needs: serving");
     const ConfigNode before = section.node("instead_of");
     for (std::size_t i = 0; i < before.size(); ++i)
       c.instead_of.push_back(fmt::format("{}={}", before.at(i).key(), before.at(i).text()));

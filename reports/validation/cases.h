@@ -40,7 +40,7 @@ struct ValidationCase {
   double published = 0;  // s, B, FLOP/s or B/s; 0 for text
   std::string value_text;
   std::int64_t table_rows = 1;  // a table counts once: each of its rows by 1 / rows
-  std::string what;             // "kernel", "collective", "deployment"; empty where nothing is predicted
+  std::string what;             // "kernel", "collective", "copy", "deployment"; empty where nothing is predicted
   ConfigNode subject;
   std::vector<std::pair<std::string, ConfigNode>> row;  // of a table: what differs from `subject`
   std::vector<std::string> instead_of;                  // memory_saved: the deployment before, as key=value

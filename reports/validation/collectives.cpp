@@ -59,11 +59,41 @@ std::optional<Outcome> evaluate_collective(const ValidationCase& c, const Librar
   call.span = span_of(server, ranks);
   const CollectiveTime time = collective_time(call, server);
   Table t = facts("Collective", "collective");
-  t.rows.push_back({"algorithm", time.algorithm->name});
+  t.rows.push_back({"algorithm", to_text(time.choice)});
   t.rows.push_back({"bytes as in closed forms", to_text(call.bytes)});
   t.rows.push_back({"time", to_text(time.time)});
   Outcome outcome{seconds(time.time), std::string(to_text(call.primitive)), {std::move(t)}, {{time.algorithm->name, time.time}}};
   if (c.metric->unit == Unit::kByteRate) outcome.predicted = received_bytes(call) / seconds(time.time);
+  return outcome;
+}
+
+std::optional<Outcome> evaluate_copy(const ValidationCase& c, const Libraries& libraries, Diagnostics& diagnostics) {
+  Diagnostics found;
+  Parameters in(c, found);
+  const Server server = libraries.catalogue.server(in.word("server"), "", found);
+  CopyCall call;
+  const std::string route = in.word("route");
+  if (route == "package") call.route = CopyRoute::kPackage;
+  else if (route == "server") call.route = CopyRoute::kServer;
+  else if (route == "other-server") call.route = CopyRoute::kOtherServer;
+  else in.error(fmt::format("unknown route '{}'", route), "package, server or other-server");
+  call.host = second_of(in, "memory", "device", "host");
+  call.write = second_of(in, "direction", "read", "write");
+  call.bytes = in.bytes("bytes");
+  call.copies = in.count("copies", 1);
+  in.finish();
+  diagnostics.append(found);
+  if (found.has_errors()) return std::nullopt;
+  const std::optional<Duration> time = copy_time(call, server);
+  if (!time) {
+    in.error("no figure for such a copy in the catalogue of links", "copy_read_efficiency and the like, hardware/catalogue/links");
+    diagnostics.append(found);
+    return std::nullopt;
+  }
+  Table t = facts("Copy", "copy");
+  t.rows.push_back({"time", to_text(*time)});
+  Outcome outcome{seconds(*time), "", {std::move(t)}};
+  if (c.metric->unit == Unit::kByteRate) outcome.predicted = static_cast<double>(call.bytes.count()) / seconds(*time);
   return outcome;
 }
 

@@ -73,6 +73,7 @@ std::optional<Outcome> evaluate_deployment(const ValidationCase& c, const Librar
 std::optional<Outcome> evaluate(const ValidationCase& c, const Libraries& libraries, Diagnostics& diagnostics) {
   if (c.what == "kernel") return evaluate_kernel(c, libraries, diagnostics);
   if (c.what == "collective") return evaluate_collective(c, libraries, diagnostics);
+  if (c.what == "copy") return evaluate_copy(c, libraries, diagnostics);
   return evaluate_deployment(c, libraries, diagnostics);
 }
 

@@ -28,6 +28,7 @@ std::optional<Outcome> evaluate(const ValidationCase& c, const Libraries& librar
 std::optional<Outcome> evaluate_kernel(const ValidationCase& c, const Libraries& libraries, Diagnostics& diagnostics);
 std::optional<Outcome> evaluate_collective(const ValidationCase& c, const Libraries& libraries,
                                            Diagnostics& diagnostics);
+std::optional<Outcome> evaluate_copy(const ValidationCase& c, const Libraries& libraries, Diagnostics& diagnostics);
 std::optional<Outcome> evaluate_deployment(const ValidationCase& c, const Libraries& libraries,
                                            Diagnostics& diagnostics);
 

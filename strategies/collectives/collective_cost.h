@@ -1,54 +1,127 @@
-// What a collective costs when nothing else uses its links: closed forms over the cluster's links, by named algorithm,
-// chosen as HCCL chooses (by fabric, size and scale). One file an algorithm family, one list: builtin.cpp.
-//   n = bytes as in sim/program.h (full output of an all-gather, full input of a reduce-scatter, the vector of an
-//   all-reduce, the local buffer of an all-to-all), p = ranks.
-// Figures come from the `collectives` section of the server's catalogue file, nominal bandwidths from the link graph.
+// What a collective costs: expansion (who issues it: vector cores, AI CPUs, the host, a fused kernel) x algorithm
+// (algorithm.h) x links (hardware/catalogue/links). In closed form where nothing else uses the links:
+//
+//   setup + sum over steps of max over links (step cost + bytes / (bandwidth x efficiency))
+//
+// with the step cost of the expansion over die links (covered by the measured setup in the first step of each phase) and
+// that of the NIC between A2 servers. Efficiencies belong to a link and to what is done over it; software costs to the
+// server and the expansion. play_collective() sends the same messages as flows, and so knows contention.
+//
+// Which algorithm and expansion: as HCCL selects by product, size and scale (CANN 8.5: HCCL_OP_EXPANSION_MODE envref_07_0096,
+// HCCL_ALGO envref_07_0079, thresholds from HCCL's source), unless asked for by name.
 #pragma once
 
+#include <optional>
 #include <span>
+#include <string>
 
-#include "hardware/link_graph.h"
+#include "hardware/cluster_network.h"
 #include "sim/program.h"
+#include "strategies/collectives/algorithm.h"
 
 namespace ascendsim {
+
+enum class Expansion : std::uint8_t { kAiv, kAiCpu, kHost, kFused };
+std::string_view to_text(Expansion expansion);     // "AIV", "AI CPU", "host", "fused kernel"
+struct ExpansionText {
+  Expansion expansion;
+  const char* name;                    // on the command line
+  const char* cores;                   // which it takes from computation
+};
+std::span<const ExpansionText> expansions();
 
 struct CollectiveCall {
   Primitive primitive = Primitive::kNone;
   Bytes bytes{};
   Cluster::Span span;
   bool alone = false;                  // as in a benchmark: without what a running network adds
+  int copies = 8;                      // MoE: experts of a token
+  Ratio padding{1.0};                  // MoE, padded exchange
 };
 
-struct CollectiveAlgorithm {
-  const char* name;
-  const char* summary;
-  bool (*applies)(const CollectiveCall&, const Server&);
-  Duration (*time)(const CollectiveCall&, const Server&);
+// Nothing asked for: as HCCL selects.
+struct CollectivePreference {
+  const CollectiveAlgorithm* algorithm = nullptr;
+  std::optional<Expansion> expansion{};
 };
-// In the order of preference: the first that applies is what HCCL would take.
-std::span<const CollectiveAlgorithm> builtin_collectives();
+struct CollectiveChoice {
+  const CollectiveAlgorithm* algorithm = nullptr;
+  Expansion expansion = Expansion::kAiCpu;
+  const char* reason = "";
+  const char* source = "";
+};
+std::string to_text(const CollectiveChoice& choice);   // "mesh (AIV)"
+
+// Why the preference cannot be met, as a rule; empty when it can. REQUIRES: at least two ranks.
+std::string refusal(const CollectiveCall& call, const Server& server, const CollectivePreference& preference);
+// REQUIRES: no refusal.
+CollectiveChoice select_collective(const CollectiveCall& call, const Server& server, const CollectivePreference& preference = {});
 
 struct CollectiveTime {
   Duration time{};
-  const CollectiveAlgorithm* algorithm = nullptr;
+  CollectiveChoice choice;
 };
-// REQUIRES: at least two ranks. A primitive that no algorithm covers on this fabric is our bug (check).
-CollectiveTime collective_time(const CollectiveCall& call, const Server& server);
+// REQUIRES: at least two ranks, no refusal.
+CollectiveTime collective_time(const CollectiveCall& call, const Server& server, const CollectivePreference& preference = {});
+
+CollectiveShape shape_of(const CollectiveCall& call, const Server& server, const CollectiveAlgorithm& algorithm);
+
+// ---- what times are made of -----------------------------------------------------------------------------------------
+
+// Of one collective: software costs and what links reach. Plain numbers, so that tests can set them.
+struct CollectiveCosts {
+  Duration setup{};                            // before the first step
+  Duration step[kLinkClasses] = {};            // before the bytes of each step
+  BytesPerSecond bandwidth[kLinkClasses];      // nominal; 0: no such link
+  double efficiency[kLinkClasses][5] = {};     // by TransferKind
+  Duration message{};                          // of an exchange: for each peer of a step, when longer than the step cost
+  BytesPerSecond engine{};                     // what one die moves over all its links together; 0: no limit of its own
+};
+CollectiveCosts costs_of(const CollectiveCall& call, const Server& server, const CollectiveChoice& choice, const StepPlan& plan);
+Duration time_of(const StepPlan& plan, const CollectiveCosts& costs);
+
+// One kind of links after the collective. carried: bytes of the busiest of them.
+struct LinkClassUse {
+  const char* name = "";
+  int links = 0;                               // that carried something
+  BytesPerSecond bandwidth{};
+  Bytes carried{};
+  Duration busy{};
+};
+struct PlayedCollective {
+  Duration time{};
+  std::int64_t steps = 0, messages = 0;
+  std::uint64_t events = 0, solves = 0;
+  std::vector<LinkClassUse> links;
+};
+// The messages of `concurrent` equal collectives of the same ranks, started together. cluster: its links, at their nominal
+// bandwidth (LinkShares of 1), rank r of the shape being its rank r; without one every class has a port of its own.
+PlayedCollective play_collective(const CollectiveShape& shape, const Schedule& schedule, const StepPlan& plan, const CollectiveCosts& costs,
+                                 int concurrent = 1, ClusterNetwork* cluster = nullptr);
+
+// ---- MoE exchange of unequal loads ----------------------------------------------------------------------------------
+
+// Time of an exchange from what each port carries: max over ports of (bytes in, bytes out) / rate, per link class. Large groups
+// need no pair. rows[from * ranks + to] of `row` bytes each.
+Duration port_load_time(const CollectiveShape& shape, std::span<const std::int64_t> rows, std::int64_t row, TransferKind kind,
+                        const CollectiveCosts& costs);
+
+// ---- copies between two devices -------------------------------------------------------------------------------------
+
+enum class CopyRoute : std::uint8_t { kPackage, kServer, kOtherServer };
+// By the copy engines, one after another: max(copies x issue, setup + bytes / (bandwidth x efficiency)).
+struct CopyCall {
+  CopyRoute route = CopyRoute::kServer;
+  bool host = false, write = false;            // memory of the other side: of its host; written instead of read
+  Bytes bytes{};                               // of all copies
+  std::int64_t copies = 1;
+};
+// Empty when the catalogue has no figure for such a copy.
+std::optional<Duration> copy_time(const CopyCall& call, const Server& server);
 
 // log2 of p, linear between powers of two: exact there and the same on every machine.
 double octaves(double p);
-// What each rank receives in all: (p-1)/p n, twice that for an all-reduce.
+// What each rank receives in all: (p-1)/p n, twice that for an all-reduce; n for a broadcast or a shift.
 double received_bytes(const CollectiveCall& call);
-
-bool unified_bus_vector_applies(const CollectiveCall&, const Server&);
-Duration unified_bus_vector_time(const CollectiveCall&, const Server&);
-bool unified_bus_copy_applies(const CollectiveCall&, const Server&);
-Duration unified_bus_copy_time(const CollectiveCall&, const Server&);
-bool hccs_mesh_applies(const CollectiveCall&, const Server&);
-Duration hccs_mesh_time(const CollectiveCall&, const Server&);
-bool hccs_roce_applies(const CollectiveCall&, const Server&);
-Duration hccs_roce_time(const CollectiveCall&, const Server&);
-bool moe_exchange_applies(const CollectiveCall&, const Server&);
-Duration moe_exchange_time(const CollectiveCall&, const Server&);
 
 }  // namespace ascendsim

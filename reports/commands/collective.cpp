@@ -1,0 +1,400 @@
+// `ascendsim collective`: one collective on the links of a cluster.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "hardware/faults.h"
+#include "reports/cli.h"
+#include "reports/commands/commands.h"
+#include "reports/findings.h"
+#include "reports/hccl_test.h"
+#include "reports/json.h"
+#include "reports/scenario.h"
+#include "strategies/collectives/collective_cost.h"
+
+namespace ascendsim {
+
+namespace {
+
+constexpr Primitive kOps[] = {Primitive::kAllGather, Primitive::kReduceScatter, Primitive::kAllReduce, Primitive::kAllToAll,
+                              Primitive::kBroadcast, Primitive::kShift,         Primitive::kDispatch,  Primitive::kCombine};
+// Pairs of ranks whose messages are played as flows; larger groups have their closed form only.
+constexpr std::int64_t kMostPairs = 1 << 20;
+constexpr std::size_t kMostSizes = 64;
+
+bool is_moe(Primitive p) { return p == Primitive::kDispatch || p == Primitive::kCombine; }
+bool is_sharded(Primitive p) { return p == Primitive::kAllGather || p == Primitive::kReduceScatter; }
+
+// As hccl_test and nccl-tests write sizes: 8192, 8K, 64M, 2G (powers of 1024); 64MiB and 64 MB too.
+std::optional<Bytes> parse_size(std::string_view text) {
+  if (const auto quantity = parse_quantity<Bytes>(text)) return quantity;
+  std::string with_unit(text);
+  if (!with_unit.empty() && std::string_view("KMGT").find(with_unit.back()) != std::string_view::npos) with_unit += "iB";
+  else if (!with_unit.empty() && with_unit.back() >= '0' && with_unit.back() <= '9') with_unit += " B";
+  return parse_quantity<Bytes>(with_unit);
+}
+
+struct Asked {
+  Server server;
+  CollectiveCall call;                 // bytes: of the first size
+  CollectivePreference preference;
+  std::shared_ptr<ClusterNetwork> links{};   // of the whole cluster, nominal
+  std::vector<Bytes> sizes;            // n of each
+  std::vector<HcclTestRow> measured;   // beside the sizes; empty without --compare
+  int concurrent = 1;
+  std::vector<LinkFault> faults{};
+  bool degraded = false;
+  // Links are shared, or differ: the closed form does not hold.
+  [[nodiscard]] bool as_flows() const { return concurrent > 1 || degraded; }
+};
+
+class Reader {
+ public:
+  Reader(const Options& options, Diagnostics& diagnostics) : options_(options), o_(options.collective), diagnostics_(diagnostics) {}
+
+  Asked read(const Libraries& libraries) {
+    Asked q;
+    q.server = libraries.catalogue.server(options_.hardware, options_.die, diagnostics_);
+    read_op(q);
+    q.call.alone = true;
+    q.call.copies = static_cast<int>(o_.top_k.value_or(q.call.copies));
+    q.call.padding = Ratio(o_.padding.value_or(1.0));
+    q.concurrent = static_cast<int>(o_.concurrent.value_or(1));
+    read_algorithm(q);
+    diagnostics_.throw_if_errors();
+    read_group(q);
+    read_sizes(q);
+    diagnostics_.throw_if_errors();
+    check_rules(q);
+    diagnostics_.throw_if_errors();
+    return q;
+  }
+
+ private:
+  void wrong(std::string message, std::string help, const char* code = "E0004") { diagnostics_.error(code, {}, std::move(message), {}, std::move(help)); }
+  void unknown(std::string_view what, std::string_view name, const std::vector<std::string_view>& known) {
+    const std::string_view near = nearest(name, known);
+    wrong(fmt::format("unknown {} '{}'", what, name),
+          near.empty() ? fmt::format("one of: {}", fmt::join(known, ", ")) : fmt::format("did you mean '{}'?", near));
+  }
+
+  void read_op(Asked& q) {
+    std::vector<std::string_view> names;
+    for (const Primitive p : kOps) {
+      if (to_text(p) == o_.op) q.call.primitive = p;
+      names.push_back(to_text(p));
+    }
+    if (q.call.primitive == Primitive::kNone) unknown("--op", o_.op, names);
+  }
+
+  void read_algorithm(Asked& q) {
+    if (!o_.algorithm.empty()) {
+      std::vector<std::string_view> names;
+      for (const CollectiveAlgorithm& a : builtin_collectives()) names.emplace_back(a.name);
+      q.preference.algorithm = find_collective(o_.algorithm);
+      if (q.preference.algorithm == nullptr) unknown("--algorithm", o_.algorithm, names);
+    }
+    if (o_.expansion.empty()) return;
+    std::vector<std::string_view> names;
+    for (const ExpansionText& e : expansions()) {
+      if (o_.expansion == e.name) q.preference.expansion = e.expansion;
+      names.emplace_back(e.name);
+    }
+    if (!q.preference.expansion) unknown("--expansion", o_.expansion, names);
+  }
+
+  void read_group(Asked& q) {
+    const std::int64_t ranks = *o_.ranks, dies = q.server.dies();
+    const std::int64_t servers = options_.servers.value_or(ceil_div(ranks, dies));
+    if (q.server.max_servers > 0 && servers > q.server.max_servers)
+      return wrong(fmt::format("{} servers are more than the {} of {}", servers, q.server.max_servers, q.server.product),
+                   fmt::format("at most {} ranks", q.server.max_servers * dies), "E0007");
+    if (ranks > servers * dies)
+      return wrong(fmt::format("{} ranks need {} servers of {} ({} dies each), there are {}", ranks, ceil_div(ranks, dies), q.server.product, dies, servers),
+                   fmt::format("--servers {}", ceil_div(ranks, dies)), "E0326");
+    if (ranks % servers != 0)
+      return wrong(fmt::format("{} ranks cannot be spread evenly over {} servers", ranks, servers),
+                   "choose --servers so that it divides the ranks", "E0327");
+    if (!options_.faults_file.empty()) {
+      q.degraded = true;
+      q.faults = read_faults(options_.faults_file, Cluster(q.server, static_cast<int>(servers)), diagnostics_);
+      if (diagnostics_.has_errors()) return;
+    }
+    const Cluster cluster(q.server, static_cast<int>(servers), static_cast<int>(ranks / servers), q.faults);
+    std::vector<int> members(static_cast<std::size_t>(ranks));
+    std::iota(members.begin(), members.end(), 0);
+    q.call.span = cluster.span_of(members);
+    LinkShares nominal;
+    nominal.fill(Ratio(1.0));
+    q.links = std::make_shared<ClusterNetwork>(cluster, nominal);
+    say_disconnected(cluster, *q.links, {.file = options_.faults_file}, diagnostics_);
+  }
+
+  // A size as it was written: of the whole, or of a rank.
+  std::optional<Bytes> whole(std::string_view option, Bytes size) {
+    const std::int64_t ranks = *o_.ranks;
+    const bool of_a_rank = o_.per_rank && is_sharded(op());
+    const auto n = multiply(size.count(), of_a_rank ? ranks : 1);
+    // Closed forms and flows multiply by ranks, phases and padding.
+    if (n && multiply(*n, 16 * ranks)) return Bytes(*n);
+    wrong(fmt::format("{} of {} x {} ranks exceeds what 64 bits can count", option, to_text(size), ranks), "a smaller size", "E0392");
+    return std::nullopt;
+  }
+  [[nodiscard]] Primitive op() const {
+    for (const Primitive p : kOps)
+      if (to_text(p) == o_.op) return p;
+    return Primitive::kNone;
+  }
+
+  std::optional<Bytes> size(std::string_view option, std::string_view text) {
+    const auto value = parse_size(text);
+    if (value && value->count() > 0) return value;
+    wrong(fmt::format("{} must be a size, got '{}'", option, text), "for example 8192, 8K, 64MiB, 64 MB");
+    return std::nullopt;
+  }
+
+  void read_sizes(Asked& q) {
+    const int given = !o_.bytes.empty() + !o_.sweep.empty() + !o_.compare.empty();
+    if (given != 1)
+      return wrong(given == 0 ? "--bytes SIZE is missing" : "--bytes, --sweep and --compare exclude each other",
+                   "--bytes 64MiB, --sweep 8K:2G or --compare FILE", given == 0 ? "E0003" : "E0004");
+    if (!o_.bytes.empty()) {
+      if (const auto one = size("--bytes", o_.bytes))
+        if (const auto n = whole("--bytes", *one)) q.sizes.push_back(*n);
+    } else if (!o_.sweep.empty()) {
+      read_sweep(q);
+    } else {
+      q.measured = read_hccl_test(o_.compare, diagnostics_);
+      for (const HcclTestRow& row : q.measured) {
+        if (const auto n = whole("a data_size", row.size)) q.sizes.push_back(*n);
+        if (row.failed)
+          diagnostics_.warning("W0393", {.file = o_.compare}, fmt::format("hccl_test found wrong results at {} B", row.size.count()), {},
+                               "its time is shown as it is");
+      }
+    }
+  }
+
+  void read_sweep(Asked& q) {
+    const std::string_view text = o_.sweep;
+    const std::size_t first = text.find(':'), second = first == std::string_view::npos ? first : text.find(':', first + 1);
+    if (first == std::string_view::npos) return wrong(fmt::format("--sweep needs FROM:TO, got '{}'", text), "--sweep 8K:2G, or 8K:2G:4 for steps of 4");
+    const auto from = size("--sweep", text.substr(0, first));
+    const auto to = size("--sweep", text.substr(first + 1, second == std::string_view::npos ? second : second - first - 1));
+    std::int64_t factor = 2;
+    if (second != std::string_view::npos) {
+      const auto value = parse_token_count(text.substr(second + 1));
+      if (!value || *value < 2 || *value > 1024) return wrong(fmt::format("--sweep grows by a whole number from 2 to 1024, got '{}'", text.substr(second + 1)), "--sweep 8K:2G:4");
+      factor = *value;
+    }
+    if (!from || !to) return;
+    if (*from > *to) return wrong(fmt::format("--sweep goes from {} down to {}", to_text(*from), to_text(*to)), "the smaller size first");
+    for (std::int64_t at = from->count(); at <= to->count() && q.sizes.size() < kMostSizes;) {
+      const auto n = whole("--sweep", Bytes(at));
+      if (!n) return;
+      q.sizes.push_back(*n);
+      const auto next = multiply(at, factor);
+      if (!next) return;
+      at = *next;
+    }
+  }
+
+  void check_rules(const Asked& q) {
+    if (*o_.ranks < 2) return wrong("a collective needs two ranks", "--ranks 2 or more");
+    const std::string why = refusal(q.call, q.server, q.preference);
+    if (!why.empty())
+      diagnostics_.error("E0390", {}, why, "HCCL and the algorithms that `ascendsim list collectives` names", "leave --algorithm and --expansion out for what HCCL selects");
+    if (q.as_flows() && !fits_flows(q))
+      wrong(fmt::format("{} concurrent collectives of {} ranks are too many messages", q.concurrent, q.call.span.ranks),
+            "fewer ranks, or without --concurrent and --faults");
+  }
+
+ public:
+  static bool fits_flows(const Asked& q) {
+    const std::int64_t p = q.call.span.ranks;
+    return p * p * q.concurrent * (is_moe(q.call.primitive) ? q.call.copies : 1) <= kMostPairs;
+  }
+
+ private:
+  const Options& options_;
+  const CollectiveOptions& o_;
+  Diagnostics& diagnostics_;
+};
+
+struct Answer {
+  CollectiveCall call;
+  CollectiveTime closed;
+  StepPlan plan;
+  std::optional<PlayedCollective> played;
+  Duration time{};
+  int concurrent = 1;
+
+  // GB/s; definitions of nccl-tests (performance.md): of one collective.
+  [[nodiscard]] double algorithm_bandwidth() const { return static_cast<double>(call.bytes.count()) / seconds(time) / 1e9; }
+  [[nodiscard]] double bus_bandwidth() const { return received_bytes(call) / seconds(time) / 1e9; }
+  [[nodiscard]] Bytes size_of_a_rank() const { return is_sharded(call.primitive) ? call.bytes / call.span.ranks : call.bytes; }
+};
+
+Answer answer_of(const Asked& q, Bytes n, bool play) {
+  Answer a{.call = q.call, .closed = {}, .plan = {}, .played = {}, .time = {}, .concurrent = q.concurrent};
+  a.call.bytes = n;
+  a.closed = collective_time(a.call, q.server, q.preference);
+  const CollectiveAlgorithm& algorithm = *a.closed.choice.algorithm;
+  const CollectiveShape shape = shape_of(a.call, q.server, algorithm);
+  a.plan = algorithm.plan(shape);
+  if ((play || q.as_flows()) && Reader::fits_flows(q))
+    a.played = play_collective(shape, algorithm.schedule(shape), a.plan, costs_of(a.call, q.server, a.closed.choice, a.plan), q.concurrent,
+                                q.links.get());
+  a.time = q.as_flows() ? a.played->time : a.closed.time;
+  return a;
+}
+
+Cell us_cell(Duration d) { return {fmt::format("{:.2f}", microseconds(d)), fmt::format("{}", microseconds(d))}; }
+
+const char* cores_of(Expansion expansion) {
+  for (const ExpansionText& e : expansions())
+    if (e.expansion == expansion) return e.cores;
+  return "";
+}
+
+std::vector<Table> tables_of(const Asked& q, const Answer& a) {
+  const CollectiveChoice& choice = a.closed.choice;
+  Table t = facts(fmt::format("{} on {}", to_text(a.call.primitive), q.server.product), "collective");
+  t.rows = {{"ranks", fmt::format("{} on {} server{}", a.call.span.ranks, a.call.span.servers, a.call.span.servers == 1 ? "" : "s")},
+            {"bytes", fmt::format("{} in all, {} of a rank", to_text(a.call.bytes), to_text(a.size_of_a_rank()))},
+            {"algorithm", choice.algorithm->name},
+            {"why", choice.reason},
+            {"expansion", fmt::format("{} (cores taken: {})", to_text(choice.expansion), cores_of(choice.expansion))},
+            {"time", fmt::format("{:.2f} us{}", microseconds(a.time), a.concurrent > 1 ? fmt::format(", {} at once", a.concurrent) : "")},
+            {"algorithm bandwidth", fmt::format("{:.2f} GB/s", a.algorithm_bandwidth())},
+            {"bus bandwidth", fmt::format("{:.2f} GB/s", a.bus_bandwidth())},
+            {"steps", fmt::to_string(a.plan.steps())}};
+  if (*choice.source != '\0') t.rows.push_back({"source", choice.source});
+  if (q.as_flows()) t.rows.push_back({q.degraded ? "one alone, no faults" : "one alone", fmt::format("{:.2f} us", microseconds(a.closed.time))});
+  if (a.played) t.rows.push_back({"as flows", fmt::format("{:.2f} us, {} messages", microseconds(a.played->time), a.played->messages)});
+  std::vector<Table> tables{t};
+  if (a.played) {
+    Table links{"Links", "links", Table::Shape::kGrid,
+                {{"link", "link"}, {"links", "links", true}, {"nominal", "bandwidth_gb_s", true}, {"carried", "carried_bytes", true},
+                 {"busy", "busy_us", true}, {"use", "use_percent", true}},
+                {}};
+    for (const LinkClassUse& u : a.played->links)
+      links.rows.push_back({u.name, count_cell(u.links), number_cell(u.bandwidth.count() / 1e9, 1), bytes_cell(u.carried), us_cell(u.busy),
+                            number_cell(100 * static_cast<double>(u.carried.count()) / (u.bandwidth.count() * seconds(a.time)), 1)});
+    tables.push_back(std::move(links));
+  }
+  Table others{"Algorithms", "algorithms", Table::Shape::kGrid,
+               {{"algorithm", "algorithm"}, {"expansion", "expansion"}, {"time us", "time_us", true}, {"steps", "steps", true}, {"", "selected"}}, {}};
+  for (const CollectiveAlgorithm& other : builtin_collectives()) {
+    const CollectivePreference preference{&other, {}};
+    if (!refusal(a.call, q.server, preference).empty()) continue;
+    const CollectiveTime time = collective_time(a.call, q.server, preference);
+    others.rows.push_back({other.name, to_text(time.choice.expansion), us_cell(time.time), count_cell(other.plan(shape_of(a.call, q.server, other)).steps()),
+                           &other == choice.algorithm ? "taken" : ""});
+  }
+  if (others.rows.size() > 1) tables.push_back(std::move(others));
+  return tables;
+}
+
+nlohmann::ordered_json json_of(const Asked& q, const Answer& a) {
+  nlohmann::ordered_json out;
+  out["op"] = to_text(a.call.primitive);
+  out["ranks"] = a.call.span.ranks;
+  out["servers"] = a.call.span.servers;
+  out["hardware"] = q.server.name;
+  out["bytes"] = a.call.bytes.count();
+  out["bytes_per_rank"] = a.size_of_a_rank().count();
+  out["algorithm"] = a.closed.choice.algorithm->name;
+  out["expansion"] = to_text(a.closed.choice.expansion);
+  out["reason"] = a.closed.choice.reason;
+  out["concurrent"] = a.concurrent;
+  out["time_us"] = microseconds(a.time);
+  out["algorithm_bandwidth_gb_s"] = a.algorithm_bandwidth();
+  out["bus_bandwidth_gb_s"] = a.bus_bandwidth();
+  out["steps"] = a.plan.steps();
+  if (!a.played) return out;
+  out["flow_time_us"] = microseconds(a.played->time);
+  out["messages"] = a.played->messages;
+  out["links"] = nlohmann::ordered_json::array();
+  for (const LinkClassUse& u : a.played->links)
+    out["links"].push_back({{"link", u.name}, {"links", u.links}, {"bandwidth_gb_s", u.bandwidth.count() / 1e9},
+                            {"carried_bytes", u.carried.count()}, {"busy_us", microseconds(u.busy)}});
+  return out;
+}
+
+Table sweep_table(const Asked& q, const std::vector<Answer>& answers) {
+  Table t{fmt::format("{}, {} ranks on {}", to_text(q.call.primitive), q.call.span.ranks, q.server.product), "sizes", Table::Shape::kGrid,
+          {{"size in all", "bytes", true}, {"size a rank", "bytes_per_rank", true}, {"time us", "time_us", true},
+           {"alg GB/s", "algorithm_bandwidth_gb_s", true}, {"bus GB/s", "bus_bandwidth_gb_s", true}, {"algorithm", "algorithm"},
+           {"expansion", "expansion"}, {"steps", "steps", true}},
+          {}};
+  for (const Answer& a : answers)
+    t.rows.push_back({count_cell(a.call.bytes.count()), count_cell(a.size_of_a_rank().count()), us_cell(a.time), number_cell(a.algorithm_bandwidth(), 2),
+                      number_cell(a.bus_bandwidth(), 2), a.closed.choice.algorithm->name, to_text(a.closed.choice.expansion),
+                      count_cell(a.plan.steps())});
+  return t;
+}
+
+double error_of(const HcclTestRow& measured, const Answer& a) { return seconds(a.time) / seconds(measured.time) - 1; }
+
+std::vector<Table> comparison(const Asked& q, const std::vector<Answer>& answers) {
+  Table t{"Against hccl_test (error = ours / measured - 1)", "comparison", Table::Shape::kGrid,
+          {{"data_size", "data_size", true}, {"size in all", "bytes", true}, {"measured us", "measured_us", true}, {"ours us", "time_us", true},
+           {"error %", "error_percent", true}, {"algorithm", "algorithm"}, {"expansion", "expansion"}, {"check", "check_result"}},
+          {}};
+  std::vector<double> errors;
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    const Answer& a = answers[i];
+    errors.push_back(std::abs(100 * error_of(q.measured[i], a)));
+    t.rows.push_back({count_cell(q.measured[i].size.count()), count_cell(a.call.bytes.count()), us_cell(q.measured[i].time), us_cell(a.time),
+                      number_cell(100 * error_of(q.measured[i], a), 1), a.closed.choice.algorithm->name, to_text(a.closed.choice.expansion),
+                      q.measured[i].failed ? "failed" : ""});
+  }
+  std::ranges::sort(errors);
+  Table summary = facts("Summary", "summary");
+  const std::size_t half = errors.size() / 2;
+  const double median = errors.size() % 2 == 1 ? errors[half] : (errors[half - 1] + errors[half]) / 2;
+  summary.rows = {{"sizes", count_cell(static_cast<std::int64_t>(errors.size()))},
+                  {"median |error|", fmt::format("{:.1f} %", median)},
+                  {"largest |error|", fmt::format("{:.1f} %", errors.back())}};
+  return {std::move(t), std::move(summary)};
+}
+
+}  // namespace
+
+Reply answer_collective(const Options& options, Diagnostics& diagnostics) {
+  const Libraries libraries;
+  const Asked q = Reader(options, diagnostics).read(libraries);
+  const bool single = q.sizes.size() == 1 && q.measured.empty() && options.collective.sweep.empty();
+  std::vector<Answer> answers;
+  for (const Bytes n : q.sizes) answers.push_back(answer_of(q, n, single));
+  Reply reply{.out = {}, .err = findings_text(diagnostics, options.verbose), .exit_code = kDone};
+  if (options.format == Format::kJson) {
+    nlohmann::ordered_json out{{"schema_version", 1}};
+    if (single) {
+      out.update(json_of(q, answers[0]));
+    } else {
+      out["sizes"] = nlohmann::ordered_json::array();
+      for (std::size_t i = 0; i < answers.size(); ++i) {
+        nlohmann::ordered_json one = json_of(q, answers[i]);
+        if (!q.measured.empty()) {
+          one["measured_us"] = microseconds(q.measured[i].time);
+          one["error"] = error_of(q.measured[i], answers[i]);
+        }
+        out["sizes"].push_back(std::move(one));
+      }
+    }
+    reply.out = out.dump(2) + "\n";
+    return reply;
+  }
+  const std::vector<Table> tables = single               ? tables_of(q, answers[0])
+                                    : q.measured.empty() ? std::vector<Table>{sweep_table(q, answers)}
+                                                         : comparison(q, answers);
+  reply.out = render(tables, options.format);
+  return reply;
+}
+
+}  // namespace ascendsim
