@@ -14,23 +14,11 @@ namespace ascendsim {
 namespace {
 
 constexpr std::string_view kEngine = "mindie";
-constexpr std::string_view kUsualServer = "atlas-800i-a3";  // for commands that can do without --hardware
 constexpr std::int64_t kMostServers = 4096;
 
 std::string data_root() {
   const char* const set = std::getenv("ASCENDSIM_ROOT");
   return set != nullptr && *set != '\0' ? set : ASCENDSIM_SOURCE_ROOT;
-}
-
-// As many servers as the ranks need when nobody says, never more than there can be: the rules name what is missing.
-int server_count(const Question& q, const Server& server, Diagnostics& diagnostics) {
-  const std::int64_t most = server.max_servers > 0 ? server.max_servers : kMostServers;
-  const std::int64_t wanted =
-      q.hardware.servers > 0 ? q.hardware.servers : ceil_div(q.deployment.layout.world(), server.dies());
-  if (q.hardware.servers > most)
-    diagnostics.error("E0007", q.deployment.origin("hardware.servers").where,
-                      fmt::format("--servers must be at most {} for {}, got {}", most, server.product, wanted));
-  return static_cast<int>(std::clamp<std::int64_t>(wanted, 1, most));
 }
 
 // The longest sequence that the engine and the model take, prompt as long as may be.
@@ -207,6 +195,16 @@ Subject judge(LoadedQuestion loaded, const std::string& file, Load load, const L
 }
 
 }  // namespace
+
+int server_count(const Question& q, const Server& server, Diagnostics& diagnostics) {
+  const std::int64_t most = server.max_servers > 0 ? server.max_servers : kMostServers;
+  const std::int64_t wanted =
+      q.hardware.servers > 0 ? q.hardware.servers : ceil_div(q.deployment.layout.world(), server.dies());
+  if (q.hardware.servers > most)
+    diagnostics.error("E0007", q.deployment.origin("hardware.servers").where,
+                      fmt::format("--servers must be at most {} for {}, got {}", most, server.product, wanted));
+  return static_cast<int>(std::clamp<std::int64_t>(wanted, 1, most));
+}
 
 std::string data_folder(std::string_view name) { return fmt::format("{}/{}", data_root(), name); }
 

@@ -61,6 +61,11 @@ struct Subject {
   }
 };
 
+// As many servers as the ranks need when nobody says, never more than there can be: the rules name what is missing.
+int server_count(const Question& question, const Server& server, Diagnostics& diagnostics);
+// For commands that can do without --hardware.
+inline constexpr std::string_view kUsualServer = "atlas-800i-a3";
+
 // Which load a command asks about when options leave it open.
 enum class Load : std::uint8_t {
   kAsked,        // as options and file say
