@@ -237,6 +237,24 @@ LoadedQuestion load_question(const FileChoice& choice, const Libraries& librarie
   return out;
 }
 
+LoadedQuestion question_of_options(std::string_view stack, const std::string& server, const Libraries& libraries,
+                                   const Options& options, Diagnostics& diagnostics) {
+  LoadedQuestion out;
+  Diagnostics found;
+  Question& q = out.question;
+  q.deployment.file = "the command line";
+  q.stack = stack;
+  for (const std::string& assignment : options.set) set_field(assignment, q, found);
+  out.stack = load_stack(q.stack, options, libraries, found);
+  override_with(options, {q.deployment.file, server, std::nullopt, options.role}, q, found);
+  q.deployment.engine = out.stack.engine;
+  q.deployment.engine_version = out.stack.version;
+  resolve(q, libraries.models, libraries.schemes, found);
+  out.readable = !found.has_errors();
+  diagnostics.append(found);
+  return out;
+}
+
 Subject load_subject(const FileChoice& choice, Load load, const Libraries& libraries, const Options& options,
                      Diagnostics& diagnostics) {
   Diagnostics of_file;

@@ -44,6 +44,10 @@ struct LoadedQuestion {
 LoadedQuestion load_question(const FileChoice& choice, const Libraries& libraries, const Options& options,
                              Diagnostics& diagnostics);
 
+// Without a file: what options say, for the newest version of a software stack. The layout is still to be chosen.
+LoadedQuestion question_of_options(std::string_view stack, const std::string& server, const Libraries& libraries,
+                                   const Options& options, Diagnostics& diagnostics);
+
 // One file of the engine on some servers. scenario is empty after errors.
 struct Subject {
   std::string file;

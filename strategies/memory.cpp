@@ -19,11 +19,28 @@ Step warm_up_step(const Deployment& d) {
   return prefill_step(d.layout, d.layout.dp, std::max<std::int64_t>(d.limits.max_prefill_tokens, d.limits.max_input_tokens));
 }
 
-void add_program(MemoryPerRank& memory, const Program& program) {
+// MoE layers are alike, so two of them stand for all: the last one, which may gather differently, and one before it.
+struct Shortened {
+  explicit Shortened(const Deployment& full) : deployment(full), repeated(full.model.dense_layers) {
+    Model& m = deployment.model;
+    const std::int64_t kept = m.dense_layers + 2;
+    if (m.layers <= kept) return;
+    times = m.layers - m.dense_layers - 1;
+    m.layers = kept;
+  }
+  Deployment deployment;
+  std::int64_t repeated = 0, times = 1;   // the layer that stands for `times` layers
+};
+
+void add_program(MemoryPerRank& memory, const Program& program, const Shortened& model) {
   if (ActivationPeak peak = activation_peak(program); peak.bytes > memory.activation_peak.bytes)
     memory.activation_peak = std::move(peak);
   if (memory.weights.count() > 0) return;
-  for (const TensorBytes& t : tensors(program, BufferKind::kWeight)) {
+  for (TensorBytes t : tensors(program, BufferKind::kWeight)) {
+    if (t.slice.layer == model.repeated) {
+      t.elements = t.elements * model.times;
+      t.extra = t.extra * model.times;
+    }
     memory.weights_without_scales += t.elements;
     memory.weights += t.elements + t.extra;
     auto known = std::ranges::find(memory.weight_components, std::string_view(t.slice.key), &MemoryPerRank::Component::name);
@@ -82,13 +99,14 @@ MemoryPerRank memory_per_rank(const Deployment& d, const Workload& w, const Stac
   add_communication(memory, d, stack);
 
   // Prefill and decode use the same weights: either program lists them all.
+  const Shortened model(d);
   if (d.role != Role::kPrefill) {
     const std::int64_t sequences = std::min(d.limits.max_batch, sequences_per_group(d, w.batch)) * d.layout.dp;
     const std::int64_t context = w.input_tokens + std::max<std::int64_t>(w.output_tokens, 1);
     const Step step = decode_step(d.layout, sequences, w.input_tokens, context, 1 + d.features.speculative_tokens);
-    add_program(memory, build_program(d, step, facts, 0));
+    add_program(memory, build_program(model.deployment, step, facts, 0), model);
   }
-  if (d.role != Role::kDecode) add_program(memory, build_program(d, warm_up_step(d), facts, 0));
+  if (d.role != Role::kDecode) add_program(memory, build_program(model.deployment, warm_up_step(d), facts, 0), model);
   memory.activations = memory.activation_peak.bytes;
 
   const Bytes token_layer = d.cached_token_layer();

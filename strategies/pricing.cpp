@@ -260,6 +260,10 @@ Flops work_once(const Deployment& deployment, const Step& step, const KernelFact
   alone.experts = {};
   alone.token_split_prefill = false;
   alone.micro_batches = 1;
+  // MoE layers are alike: the first of them stands for all.
+  const std::int64_t repeated = alone.model.dense_layers;
+  const std::int64_t times = std::max<std::int64_t>(1, alone.model.layers - repeated);
+  alone.model.layers = std::min(alone.model.layers, repeated + 1);
   // Group by group: a group's requests are all alike.
   Flops sum{};
   std::vector<std::pair<GroupLoad, Flops>> known;
@@ -271,7 +275,8 @@ Flops work_once(const Deployment& deployment, const Step& step, const KernelFact
       Flops work{};
       for (std::size_t i = 0; i < program.operators.size(); ++i) {
         const OperatorView v = program.view(i);
-        if (v.op().type->primitive == Primitive::kNone) work += v.op().type->work(v).matrix;
+        if (v.op().type->primitive != Primitive::kNone) continue;
+        work += v.op().type->work(v).matrix * (v.op().layer == repeated ? times : 1);
       }
       at = known.insert(known.end(), {load, work});
     }
