@@ -153,6 +153,8 @@ constexpr CodeText kCodes[] = {
     {"E0386", "a case asks for what cannot be predicted", "a key is missing, unknown or out of range",
      "docs/validation-cases.md"},
     {"E0387", "no such case", "--case takes an id", "ascendsim validate lists them"},
+    {"E0395", "wrong --vary, or too many points", "the form is KEY=A,B,..; a key is varied once, and by one option",
+     "--vary cp=1,2"},
     {"W0006", "environment variable without effect", "only a few are known here", "remove it"},
     {"W0308", "mapping.py refuses the file as written", "dp is derived here and not in MindIE", "write dp"},
     {"W0312", "combination that the page does not name", "model and quantisation with SP or CP",
@@ -180,6 +182,8 @@ constexpr CodeText kCodes[] = {
     {"A0111", "values at their defaults", "our file does not name them", kAssumed},
     {"A0112", "the acceptance of drafts is assumed", "--acceptance is not set", "--acceptance 0.9,0.7"},
     {"A0113", "a prefix hit counts in whole blocks", "the prefix cache shares blocks", kAssumed},
+    {"A0125", "compare or plan assumes a load or an engine", "neither the command line nor the file says it",
+     "--input, --output, --engine"},
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <tuple>
 
 #include "sim/parallel.h"
 #include "strategies/rules/rules.h"
@@ -29,13 +30,13 @@ std::vector<Varied> read_vary(const std::vector<std::string>& written, const Que
     SourceLocation where;
     where.file = fmt::format("--vary {}", text);
     if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
-      diagnostics.error("E0388", where, "--vary needs KEY=A,B,..", {}, "--vary cp=1,2");
+      diagnostics.error("E0395", where, "--vary needs KEY=A,B,..", {}, "--vary cp=1,2");
       continue;
     }
     Varied v{text.substr(0, equals), split_list(std::string_view(text).substr(equals + 1))};
     const Field* const field = find_field(v.key);
     if (std::ranges::any_of(out, [&](const Varied& o) { return field != nullptr && find_field(o.key) == field; })) {
-      diagnostics.error("E0388", where, fmt::format("{} is varied twice", v.key), {}, "write all its values in one list");
+      diagnostics.error("E0395", where, fmt::format("{} is varied twice", v.key), {}, "write all its values in one list");
       continue;
     }
     // Each value is tried alone, so that everything wrong with any of them is said at once.
@@ -93,12 +94,12 @@ void assume_load(Question& q, Diagnostics& diagnostics) {
   if (w.output_tokens == 0) {
     w.output_tokens = q.deployment.role == Role::kPrefill ? 1 : kUsualOutput;
     if (w.input_tokens == 0 && q.imported) w.output_tokens = std::min(w.output_tokens, std::max<std::int64_t>(1, m.max_seq_len - 1));
-    diagnostics.note("A0114", {}, fmt::format("--output is not set: {} assumed", w.output_tokens));
+    diagnostics.note("A0125", {}, fmt::format("--output is not set: {} assumed", w.output_tokens));
   }
   if (w.input_tokens == 0) {
     const std::int64_t longest = std::min(m.max_seq_len, q.deployment.model.max_positions) - w.output_tokens;
     w.input_tokens = std::max<std::int64_t>(1, std::min(m.max_input_tokens, longest));
-    diagnostics.note("A0114", {}, fmt::format("--input is not set: {} assumed, the longest prompt of the file", w.input_tokens));
+    diagnostics.note("A0125", {}, fmt::format("--input is not set: {} assumed, the longest prompt of the file", w.input_tokens));
   }
 }
 
@@ -109,7 +110,7 @@ void check_lists(const ListOptions& lists, const std::vector<Varied>& varied, Di
       return f != nullptr && f->path == path;
     });
     if (listed && keyed)
-      diagnostics.error("E0388", {}, fmt::format("{} and --vary {} say the same thing", option, path), {},
+      diagnostics.error("E0395", {}, fmt::format("{} and --vary {} say the same thing", option, path), {},
                         fmt::format("use {} alone", option));
   };
   both(!lists.inputs.values.empty(), "workload.input_tokens", "--input");
@@ -159,6 +160,14 @@ void find_crossovers(Comparison& c, const Pricers& pricers) {
     if (f) c.crossovers.push_back(*f);
 }
 
+// Texts that resolve() turns into parts of the deployment.
+bool same_names(const Question& a, const Question& b) {
+  const auto names = [](const Question& q) {
+    return std::tie(q.model, q.quantisation, q.dtype, q.role, q.exchange, q.kv_dtype, q.prefill_attention);
+  };
+  return names(a) == names(b);
+}
+
 bool same_answer(const Point& a, const Point& b) {
   if (a.standing != b.standing) return false;
   if (!a.runs()) return true;
@@ -205,8 +214,21 @@ Duration Point::score() const {
   return subject.workload.output_tokens > 1 ? prediction.tpot.mean : prediction.decode.total;
 }
 
+const Server& SharedParts::server(const HardwareChoice& choice, Diagnostics& diagnostics) {
+  const std::pair key{choice.server, choice.die};
+  const auto known = servers_.find(key);
+  if (known != servers_.end()) return known->second;
+  return servers_.emplace(key, libraries_.catalogue.server(choice.server, choice.die, diagnostics)).first->second;
+}
+
+const KernelTable& SharedParts::kernels(const std::string& name, Diagnostics& diagnostics) {
+  const auto known = kernels_.find(name);
+  if (known != kernels_.end()) return known->second;
+  return kernels_.emplace(name, libraries_.catalogue.kernels(name, diagnostics)).first->second;
+}
+
 AlternativePricer::AlternativePricer(const LoadedQuestion& base, const Alternative& alternative, std::size_t index,
-                                     const Libraries& libraries, Diagnostics& diagnostics)
+                                     SharedParts& parts, Diagnostics& diagnostics)
     : index_(index), question_(base.question), stack_(base.stack) {
   Diagnostics found;
   if (!alternative.model.empty() && alternative.model != question_.model)
@@ -215,11 +237,11 @@ AlternativePricer::AlternativePricer(const LoadedQuestion& base, const Alternati
     put<std::string>(question_, "hardware.server", alternative.hardware, "--hardware " + alternative.hardware);
   Question varied = question_;
   for (const Assignment& a : alternative.vary) set_field(fmt::format("{}={}", a.key, a.value), varied, found);
-  if (varied.stack != base.question.stack) stack_ = libraries.stacks.load(varied.stack, "", found);
-  server_ = libraries.catalogue.server(varied.hardware.server, varied.hardware.die, found);
-  if (!stack_.engine.empty()) kernels_ = libraries.catalogue.kernels(stack_.kernels, found);
+  if (varied.stack != base.question.stack) stack_ = parts.libraries().stacks.load(varied.stack, "", found);
+  server_ = parts.server(varied.hardware, found);
+  if (!stack_.engine.empty()) kernels_ = parts.kernels(stack_.kernels, found);
   const auto settle = [&](Question& q) {
-    resolve(q, libraries.models, libraries.schemes, found);
+    if (!same_names(q, base.question)) resolve(q, parts.libraries().models, parts.libraries().schemes, found);
     q.deployment.engine = stack_.engine;
     q.deployment.engine_version = stack_.version;
   };
@@ -345,15 +367,16 @@ Comparison compare(const Libraries& libraries, const Options& options, Diagnosti
   c.alternatives = combine(varied, options.lists);
   c.conditions = conditions_of(options.lists);
   if (c.alternatives.size() * c.conditions.size() > kMostPoints)
-    diagnostics.error("E0388", {},
+    diagnostics.error("E0395", {},
                       fmt::format("{} alternatives under {} loads are more than {} points", c.alternatives.size(),
                                   c.conditions.size(), kMostPoints),
                       {}, "fewer values");
   if (diagnostics.has_errors()) throw ConfigError(diagnostics);
 
   Pricers pricers;
+  SharedParts parts(libraries);
   for (std::size_t i = 0; i < c.alternatives.size(); ++i)
-    pricers.push_back(std::make_unique<AlternativePricer>(c.base, c.alternatives[i], i, libraries, diagnostics));
+    pricers.push_back(std::make_unique<AlternativePricer>(c.base, c.alternatives[i], i, parts, diagnostics));
   if (diagnostics.has_errors()) throw ConfigError(diagnostics);
   c.points.resize(c.alternatives.size() * c.conditions.size());
   for_each_index(c.points.size(), [&](std::size_t i) {

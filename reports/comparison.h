@@ -68,13 +68,26 @@ struct Comparison {
 // Throws ConfigError when the file, an option or a --vary is wrong. Rules that alternatives break are part of the answer.
 Comparison compare(const Libraries& libraries, const Options& options, Diagnostics& diagnostics);
 
+// Data files that several alternatives need are read once.
+class SharedParts {
+ public:
+  explicit SharedParts(const Libraries& libraries) : libraries_(libraries) {}
+  const Server& server(const HardwareChoice& choice, Diagnostics& diagnostics);
+  const KernelTable& kernels(const std::string& name, Diagnostics& diagnostics);
+  [[nodiscard]] const Libraries& libraries() const { return libraries_; }
+
+ private:
+  const Libraries& libraries_;
+  std::map<std::pair<std::string, std::string>, Server> servers_;
+  std::map<std::string, KernelTable> kernels_;
+};
+
 // A point by its own question: everything is loaded once for an alternative, then asked for any load.
 class AlternativePricer {
  public:
   AlternativePricer(const LoadedQuestion& base, const Alternative& alternative, std::size_t index,
-                    const Libraries& libraries, Diagnostics& diagnostics);
+                    SharedParts& parts, Diagnostics& diagnostics);
   [[nodiscard]] Point point(const Condition& condition) const;  // reads no file; safe from several threads
-  [[nodiscard]] const Server& server() const { return server_; }
 
  private:
   struct Verdict {

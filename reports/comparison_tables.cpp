@@ -105,6 +105,7 @@ std::string headline(const Comparison& c, const std::vector<std::size_t>& contes
   if (winners.empty()) return "None of the alternatives can run.";
   if (leads.empty()) return {};
   const auto [least, most] = std::ranges::minmax(leads);
+  if (most < 1.0005) return "All alternatives are equally fast.";
   const std::string lead = c.conditions.size() == 1 || most - least < 0.005
                                ? fmt::format("{:.2f} times as fast as the next one", most)
                                : fmt::format("{:.2f} to {:.2f} times as fast as the next one", least, most);

@@ -13,8 +13,9 @@ namespace ascendsim {
 
 namespace {
 
-// How far an estimate may be from the exact time; tests measure 0.2 % on the layouts that they try.
-constexpr double kMargin = 0.02;
+// How far an estimate may be above the exact time. Measured: below 1e-6 on 1,300 layouts of three stacks; two lanes of
+// micro-batches drift against each other, up to 3 % on 152 layouts.
+constexpr double kMargin = 0.001, kMarginOfLanes = 0.1;
 
 std::vector<std::int64_t> divisors(std::int64_t n) {
   std::vector<std::int64_t> out;
@@ -155,6 +156,8 @@ struct Planner::Search {
 
   [[nodiscard]] const PlanSite& site() const { return planner.site_; }
 
+  [[nodiscard]] double margin() const { return site().question.deployment.micro_batches > 1 ? kMarginOfLanes : kMargin; }
+
   // The time that nothing can beat: the prompt's work at the int8 peak of all dies.
   [[nodiscard]] Duration bound(int servers) const {
     const Question& any = site().question;
@@ -229,11 +232,11 @@ struct Planner::Search {
         nearest_servers = fleet.servers;
       }
     }
-    std::erase_if(candidates, [&](const Candidate& c) { return miss(c.ttft, c.tpot) * (1 - kMargin) > 1; });
+    std::erase_if(candidates, [&](const Candidate& c) { return miss(c.ttft, c.tpot) * (1 - margin()) > 1; });
     std::ranges::stable_sort(candidates, {}, &Candidate::score);
     std::optional<Duration> best;
     for (const Candidate& c : candidates) {
-      if (best && seconds(c.score) * (1 - kMargin) > seconds(*best) * (1 + kMargin)) break;
+      if (best && seconds(c.score) * (1 - margin()) > seconds(*best)) break;
       ++cell.counts.priced;
       Prediction p = predict(scenario(c.question, *fleet.cluster), c.question.workload);
       if (miss(p.ttft.p99, p.tpot.mean) > 1 || (best && p.e2el.mean >= *best)) continue;

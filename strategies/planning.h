@@ -2,7 +2,7 @@
 // a cheap estimate of the times, and only the most promising ones are priced exactly. Requests all arrive at once and
 // nothing queues behind them.
 //   Estimate: the model cut down to a few MoE layers at two sizes; the others cost what one more layer costs. Times of a
-//   step are linear in the number of equal layers once streams are in their rhythm. kMargin covers the rest (a test).
+//   step are linear in the number of equal layers once streams are in their rhythm. a margin covers the rest (planning.cpp).
 //   Best: the layout whose requests are done first (mean end-to-end latency), of those with the fewest servers that fit
 //   and meet the targets; of a prefill side by TTFT. Equal ones: the first in the order of enumeration.
 #pragma once

@@ -57,7 +57,7 @@ std::vector<Site> load_sites(const Libraries& libraries, const Options& options,
   std::vector<Site> sites;
   const std::string engine = options.lists.engine.empty() ? std::string(kUsualEngine) : options.lists.engine;
   if (options.lists.engine.empty())
-    diagnostics.note("A0114", {}, fmt::format("--engine is not set: {} assumed", kUsualEngine));
+    diagnostics.note("A0125", {}, fmt::format("--engine is not set: {} assumed", kUsualEngine));
   for (const std::string& server : options.lists.hardware) {
     // What is wrong with the model is wrong for every server, and said once.
     Diagnostics found;
@@ -101,7 +101,8 @@ std::string first_bottleneck(const PlanChoice& c) {
                      100 * seconds(first.time) / std::max(1e-12, seconds(step.total)));
 }
 
-Table cell_table(const std::vector<Asked>& cells) {
+// Reasons have columns only where there are any, or for machines.
+Table cell_table(const std::vector<Asked>& cells, Format format) {
   Table t{"Capacity",
           "cells",
           Table::Shape::kGrid,
@@ -145,6 +146,10 @@ Table cell_table(const std::vector<Asked>& cells) {
     }
     t.rows.push_back(std::move(row));
   }
+  const bool all_served = std::ranges::all_of(cells, [](const Asked& c) { return c.plan.choice.has_value(); });
+  if (format == Format::kCsv || !all_served) return t;
+  for (auto& row : t.rows) row.erase(row.end() - 2, row.end());
+  t.columns.erase(t.columns.end() - 2, t.columns.end());
   return t;
 }
 
@@ -162,9 +167,10 @@ std::vector<std::string> summary(const std::vector<Site>& sites, const std::vect
       most = std::max(most, servers);
       ++served;
     }
+    const char* const verb = least == most && most == 1 ? "serves" : "serve";
     const std::string range = least == most ? fmt::format("{} server{}", most, most == 1 ? "" : "s") : fmt::format("{} to {} servers", least, most);
     out.push_back(served == 0 ? fmt::format("{}: none of {} cells can be served with up to {} servers.", s.site.server.name, all, s.site.most_servers)
-                              : fmt::format("{}: {} serve {} of {} cells.", s.site.server.name, range, served, all));
+                              : fmt::format("{}: {} {} {} of {} cells.", s.site.server.name, range, verb, served, all));
   }
   return out;
 }
@@ -222,7 +228,7 @@ Reply answer_plan(const Options& options, Diagnostics& diagnostics) {
   const ListOptions& lists = options.lists;
   std::vector<Site> sites = load_sites(libraries, options, diagnostics);
   const std::int64_t output = options.output.value_or(kUsualOutput);
-  if (!options.output) diagnostics.note("A0114", {}, fmt::format("--output is not set: {} assumed", kUsualOutput));
+  if (!options.output) diagnostics.note("A0125", {}, fmt::format("--output is not set: {} assumed", kUsualOutput));
   if (refused(diagnostics, options.strict)) throw ConfigError(diagnostics);
   for (Site& s : sites) s.planner = std::make_unique<Planner>(s.site, Targets{lists.ttft, lists.tpot});
 
@@ -260,7 +266,7 @@ Reply answer_plan(const Options& options, Diagnostics& diagnostics) {
     reply.out = finish(out);
     return reply;
   }
-  const Table tables[] = {list_of("Plan", "summary", summary(sites, cells)), cell_table(cells), list_of("Assumptions", "assumptions", basis),
+  const Table tables[] = {list_of("Plan", "summary", summary(sites, cells)), cell_table(cells, options.format), list_of("Assumptions", "assumptions", basis),
                           list_of("Notes on the input", "notes", notes(diagnostics))};
   reply.out = render(tables, options.format);
   reply.err = warnings_text(diagnostics);
