@@ -168,6 +168,14 @@ bool same_names(const Question& a, const Question& b) {
   return names(a) == names(b);
 }
 
+// What many points say is said once.
+void add_new(const Diagnostics& said, Diagnostics& diagnostics) {
+  for (const Diagnostic& d : said.all())
+    if (std::ranges::none_of(diagnostics.all(),
+                             [&](const Diagnostic& o) { return o.code == d.code && o.message == d.message; }))
+      diagnostics.add(d);
+}
+
 bool same_answer(const Point& a, const Point& b) {
   if (a.standing != b.standing) return false;
   if (!a.runs()) return true;
@@ -275,12 +283,13 @@ AlternativePricer::Verdict AlternativePricer::judge(const Question& q, const Wor
     check(input, found);
     return found;
   };
-  const auto keep_errors = [&](const Diagnostics& found) {
+  const auto keep = [&](const Diagnostics& found) {
     for (const Diagnostic& d : found.all())
       if (d.severity == Severity::kError) out.broken.add(d);
+      else if (d.severity == Severity::kWarning) out.warned.add(d);
   };
   const Diagnostics engine = rules(check_deployment);
-  keep_errors(engine);
+  keep(engine);
   if (engine.has_errors()) {
     // What every engine needs is what programs need to be built.
     const bool buildable = !rules(check_generic).has_errors();
@@ -291,7 +300,7 @@ AlternativePricer::Verdict AlternativePricer::judge(const Question& q, const Wor
     Workload w = *workload;
     complete_workload(q.deployment, stack_, w, load);
     check_workload(q.deployment, w, !q.imported, load);
-    keep_errors(load);
+    keep(load);
     if (load.has_errors()) out.standing = Standing::kCannotRun;
   }
   return out;
@@ -307,11 +316,12 @@ Point AlternativePricer::point(const Condition& condition) const {
   if (condition.batch > 0) q.workload.batch = condition.batch;
   Diagnostics said;
   if (!q.imported) complete(q, stack_, said);
-  raise_limits(q, q.workload, out.derived);
+  raise_limits(q, q.workload, out.raised);
   Workload& w = out.subject.workload = q.workload;
   Verdict verdict = judge(q, &w);
   out.standing = verdict.standing;
   out.broken = std::move(verdict.broken);
+  out.warned = std::move(verdict.warned);
   if (!out.runs()) return out;
   complete_workload(q.deployment, stack_, w, said);
   const int servers = server_count(q, server_, said);
@@ -382,6 +392,8 @@ Comparison compare(const Libraries& libraries, const Options& options, Diagnosti
   for_each_index(c.points.size(), [&](std::size_t i) {
     c.points[i] = pricers[i % pricers.size()]->point(c.conditions[i / pricers.size()]);
   });
+  for (const Point& p : c.points) add_new(p.warned, diagnostics);
+  if (refused(diagnostics, options.strict)) throw ConfigError(diagnostics);
   find_crossovers(c, pricers);
   for (std::size_t k = 0; k < c.keys.size(); ++k)
     if (varied[k].values.size() > 1 && has_no_effect(c, k)) c.without_effect.push_back(c.keys[k]);

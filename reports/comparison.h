@@ -29,8 +29,9 @@ std::string_view to_text(Standing standing);
 struct Point {
   std::size_t alternative = 0;
   Standing standing = Standing::kCannotRun;
-  Diagnostics broken;                // rules that refuse it
-  std::vector<std::string> derived;  // what follows from the change: "tp 16"
+  Diagnostics broken, warned;        // rules that refuse it; what else they say
+  std::vector<std::string> derived;  // degrees that follow from the change: "tp 16"
+  std::vector<std::string> raised;   // limits that the load exceeds: "maxSeqLen 132,096"
   Subject subject;                   // its scenario is empty when it cannot run
   Prediction prediction;
   Flops prefill_once{}, decode_once{};  // matrix work of the steps' requests done by one rank
@@ -92,7 +93,7 @@ class AlternativePricer {
  private:
   struct Verdict {
     Standing standing = Standing::kLegal;
-    Diagnostics broken;
+    Diagnostics broken, warned;
   };
   [[nodiscard]] Verdict judge(const Question& question, const Workload* workload) const;
 

@@ -27,13 +27,16 @@ std::string load_in_words(const Comparison& c, std::size_t condition) {
 
 // "cp 1 (tp 16, sp 16)": with the degrees that follow.
 std::string full_label(const Comparison& c, const Point& p) {
-  std::vector<std::string> degrees;
-  for (const std::string& d : p.derived)
-    if (d.find(',') == std::string::npos && d.find('.') == std::string::npos && d.size() < 24) degrees.push_back(d);
   std::string text = label(c, p.alternative);
-  if (!degrees.empty()) text += fmt::format(" ({})", fmt::join(degrees, ", "));
+  if (!p.derived.empty()) text += fmt::format(" ({})", fmt::join(p.derived, ", "));
   if (p.standing == Standing::kWhatIf) text += " [what-if]";
   return text;
+}
+
+std::vector<std::string> followed(const Point& p) {
+  std::vector<std::string> out = p.derived;
+  out.insert(out.end(), p.raised.begin(), p.raised.end());
+  return out;
 }
 
 const StepTime& main_step(const Point& p) { return p.role() == Role::kDecode ? p.prediction.decode : p.prediction.prefill; }
@@ -166,7 +169,7 @@ Table overview(const Comparison& c) {
                          {"fits", "fits"}});
   for (const Point& p : c.points) {
     std::vector<Cell> row = point_cells(c, p);
-    row.emplace_back(fmt::format("{}", fmt::join(p.derived, ", ")));
+    row.emplace_back(fmt::format("{}", fmt::join(followed(p), ", ")));
     row.emplace_back(to_text(p.standing));
     row.push_back(time_cell(p.prediction.ttft.mean, prefills(p)));
     row.push_back(time_cell(p.prediction.tpot.mean, has_tpot(p)));
@@ -392,7 +395,7 @@ Json point_json(const Comparison& c, const Point& p) {
               {"concurrency", p.subject.workload.batch},
               {"standing", to_text(p.standing)},
               {"refused", findings(p.broken)},
-              {"derived", p.derived},
+              {"derived", followed(p)},
               {"layout", layout_json(d.layout)}};
   out["ttft_ms"] = percentiles(r.ttft, prefills(p));
   out["tpot_ms"] = percentiles(r.tpot, has_tpot(p));
@@ -449,15 +452,7 @@ std::vector<std::string> verdict(const Comparison& c) {
   const auto contests = c.contests();
   for (const auto& contest : contests) {
     std::string text = headline(c, contest);
-    if (text.empty()) continue;
-    const Alternative& a = c.alternatives[contest.front()];
-    if (contests.size() > 1) {
-      std::vector<std::string> names;
-      for (const std::string* name : {&a.model, &a.hardware})
-        if (!name->empty()) names.push_back(*name);
-      text = fmt::format("{}: {}", fmt::join(names, ", "), text);
-    }
-    out.push_back(std::move(text));
+    if (!text.empty()) out.push_back(std::move(text));
   }
   add_crossovers(c, out);
   for (std::size_t i = 0; i < c.conditions.size(); ++i)
