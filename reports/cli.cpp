@@ -240,11 +240,10 @@ class Reader {
     std::ranges::transform(o.quantisation, o.quantisation.begin(),
                            [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
     if (command_.options & (kCompareOptions | kPlanOptions)) read_lists(o);
-    if (!(command_.options & kCompareOptions)) {
-      o.input = count("--input", written_.input, kMostTokens, "65536, 64K, 64k");
-      o.batch = count("--batch", written_.batch, kMostRequests, "16");
-    }
+    const bool one_load = !(command_.options & kCompareOptions);
+    if (one_load) o.input = count("--input", written_.input, kMostTokens, "65536, 64K, 64k");
     o.output = count("--output", written_.output, kMostTokens, "1024, 1K, 1k");
+    if (one_load) o.batch = count("--batch", written_.batch, kMostRequests, "16");
     o.servers = count("--servers", written_.servers, kMostServers, "2");
     read_ring(o.ring);
     o.prefill_servers = count("--prefill-servers", written_.prefill_servers, kMostServers, "2");
