@@ -207,8 +207,7 @@ struct Planner::Search {
     for (const Question& layout : fleet.legal) {
       std::optional<Question> q = planner.with_load(layout, cell.workload);
       if (!q) continue;
-      MemoryPerRank m = memory_per_rank(q->deployment, q->workload, site().stack, planner.facts_,
-                                        site().server.die.hbm_visible.value);
+      MemoryPerRank m = scenario(*q, *fleet.cluster).memory(q->workload);
       if (m.fits()) {
         ++cell.counts.in_memory;
         out.push_back({*std::move(q), {}, {}, {}});
