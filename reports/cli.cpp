@@ -35,6 +35,8 @@ struct Written {
   std::string prefix_hit, acceptance, engine_version, from, only_case, launch, workload;
   std::string op, bytes, algorithm, expansion, concurrent, sweep, compare, per, top_k, padding;
   std::string graph, faults;
+  std::string svg, context, concurrency, engine, ttft, tpot;
+  std::vector<std::string> vary;
   std::string prefill, decode, prefill_hardware, decode_hardware, prefill_servers, decode_servers;
   bool all = false, what_if = false, layer = false;
   bool json = false, strict = false, verbose = false, print_config = false, schema = false, help = false,
@@ -55,7 +57,7 @@ constexpr OptionSpec kOptions[] = {
      "server type, as `ascendsim list hardware` names it"},
     {"--input,--isl", "N", &Written::input, nullptr, kWorkloadOptions,
      "prompt tokens of a request: 65536, 64K (1024), 64k (1000)"},
-    {"--output,--osl", "N", &Written::output, nullptr, kWorkloadOptions, "tokens that a request generates"},
+    {"--output,--osl", "N", &Written::output, nullptr, kWorkloadOptions | kPlanOptions, "tokens that a request generates"},
     {"--batch", "N", &Written::batch, nullptr, kWorkloadOptions,
      "requests side by side, all DP groups together [default: 1]"},
     {"--servers", "N", &Written::servers, nullptr, kDeploymentOptions | kGraphOptions | kCollectiveOptions,
@@ -63,15 +65,15 @@ constexpr OptionSpec kOptions[] = {
     {"--die", "NAME", &Written::die, nullptr, kDeploymentOptions | kCollectiveOptions, "bin of the die [default: the server's own]"},
     {"--model", "NAME|PATH", &Written::model, nullptr, kDeploymentOptions,
      "model, or a HuggingFace config.json [default: from modelName]"},
-    {"--quantisation", "NAME", &Written::quantisation, nullptr, kDeploymentOptions,
+    {"--quantisation,--quantization", "NAME", &Written::quantisation, nullptr, kDeploymentOptions,
      "scheme of the weights [default: from modelName]"},
     {"--role", "ROLE", &Written::role, nullptr, kDeploymentOptions,
      "hybrid, prefill or decode [default: from inferMode]"},
     {"--engine-version", "VERSION", &Written::engine_version, nullptr, kDeploymentOptions,
      "version of the software stack [default: the newest known]"},
-    {"--from", "KIND", &Written::from, nullptr, kDeploymentOptions,
+    {"--from", "KIND", &Written::from, nullptr, kFileOptions,
      "mindie, vllm, sglang or ascendsim: whose file it is [default: by its content]"},
-    {"--launch", "COMMAND", &Written::launch, nullptr, kDeploymentOptions,
+    {"--launch", "COMMAND", &Written::launch, nullptr, kFileOptions,
      "a command line instead of a file: \"vllm serve MODEL --tensor-parallel-size 16 ...\""},
     {"--workload", "COMMAND", &Written::workload, nullptr, kWorkloadOptions,
      "the load as a benchmark's command line: \"vllm bench serve --random-input-len 65536 ...\""},
@@ -92,10 +94,18 @@ constexpr OptionSpec kOptions[] = {
     {"--graph", "KIND", &Written::graph, nullptr, kGraphOptions,
      "dot or svg: a picture of the fabric of a server, or of a cluster with --servers"},
     {"--faults", "FILE", &Written::faults, nullptr, kGraphOptions | kCollectiveOptions, "links that are slow or down (docs/fabrics.md)"},
+    {"--svg", "DIR", &Written::svg, nullptr, kCompareOptions,
+     "write pictures there: stacked bars of the time, and each alternative's ranks with what each of them holds"},
+    {"--context", "LIST", &Written::context, nullptr, kPlanOptions, "prompt tokens of a request: 8K,64K or 8K..128K"},
+    {"--concurrency", "LIST", &Written::concurrency, nullptr, kPlanOptions, "requests side by side: 1,8,32"},
+    {"--engine", "NAME", &Written::engine, nullptr, kPlanOptions,
+     "software stack whose rules and programs count [default: mindie]"},
+    {"--ttft", "TIME", &Written::ttft, nullptr, kPlanOptions, "the slowest request's TTFT at most: 2s, 500ms"},
+    {"--tpot", "TIME", &Written::tpot, nullptr, kPlanOptions, "mean TPOT at most: 50ms"},
     {"--schema", "", nullptr, &Written::schema, kSchemaOption, "print the JSON Schema of our deployment file"},
     {"--case", "ID", &Written::only_case, nullptr, kCaseOptions, "only this case, or the rows of this table"},
     {"--explain", "", nullptr, &Written::explain, kCaseOptions, "the breakdown behind each prediction"},
-    {"--print-config", "", nullptr, &Written::print_config, kDeploymentOptions,
+    {"--print-config", "", nullptr, &Written::print_config, kFileOptions,
      "print the effective configuration and where each value comes from"},
     {"--top", "N", &Written::top, nullptr, kTopOption, "operators shown per phase [default: 10]"},
     {"--layer", "", nullptr, &Written::layer, kRingOptions, "whole layers of the deployment in --config (or --prefill, --decode)"},
@@ -155,6 +165,8 @@ constexpr const char* kEnvHelp =
 constexpr const char* kDefineName = "--define";
 constexpr const char* kDefineHelp = "value of a variable in a launch script, repeatable; over its own assignments";
 constexpr const char* kSetName = "--set";
+constexpr const char* kVaryName = "--vary";
+constexpr const char* kVaryHelp = "alternatives of a key, repeatable: cp=1,2; the number of ranks stays, other degrees follow";
 constexpr const char* kSetHelp = "override a key, repeatable: layout.tp=4, or the engine's own name";
 
 std::string_view long_name(std::string_view names) {
@@ -184,7 +196,22 @@ std::vector<std::string_view> option_names(const Command* command) {
   for (const OptionSpec& o : kOptions)
     if (command == nullptr ? o.group == 0 : offers(*command, o)) names.push_back(long_name(o.names));
   if (command != nullptr && (command->options & kDeploymentOptions)) names.insert(names.end(), {kEnvNames, kDefineName, kSetName});
+  if (command != nullptr && (command->options & kCompareOptions)) names.emplace_back(kVaryName);
   return names;
+}
+
+// Options that hold one value elsewhere and several here.
+bool takes_list(const Command& c, const OptionSpec& o) {
+  if (c.options & kCompareOptions)
+    return o.text == &Written::input || o.text == &Written::batch || o.text == &Written::model ||
+           o.text == &Written::hardware;
+  return (c.options & kPlanOptions) && o.text == &Written::hardware;
+}
+const char* list_example(const OptionSpec& o) {
+  return o.text == &Written::input      ? "16384,65536 or 4K..128K"
+         : o.text == &Written::batch    ? "1,8,32"
+         : o.text == &Written::model    ? "deepseek-r1,deepseek-v3.1"
+                                        : "atlas-800i-a2,atlas-800i-a3";
 }
 
 std::string usage_line(const Command& c) {
@@ -217,8 +244,12 @@ std::string command_help(const Command& c) {
   for (const OptionSpec& o : kOptions) {
     if (!offers(c, o)) continue;
     const bool more_formats = std::string_view(o.names) == "--format" && (c.options & kDiagnosticFormats);
-    add(o.names, o.value, more_formats ? "table, json, md, csv, short or github [default: table]" : o.help);
+    const std::string help = more_formats ? "table, json, md, csv, short or github [default: table]"
+                             : takes_list(c, o) ? fmt::format("{}; or a list: {}", o.help, list_example(o))
+                                                : std::string(o.help);
+    add(o.names, o.value, help);
   }
+  if (c.options & kCompareOptions) add(kVaryName, "KEY=A,B,..", kVaryHelp);
   if (c.options & kDeploymentOptions) {
     add(kEnvNames, "KEY=VALUE", kEnvHelp);
     add(kDefineName, "NAME=VALUE", kDefineHelp);
@@ -262,12 +293,14 @@ class Reader {
     o.quantisation = written_.quantisation;
     std::ranges::transform(o.quantisation, o.quantisation.begin(),
                            [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    o.input = count("--input", written_.input, kMostTokens, "65536, 64K, 64k");
+    if (command_.options & (kCompareOptions | kPlanOptions)) read_lists(o);
+    const bool one_load = !(command_.options & kCompareOptions);
+    if (one_load) o.input = count("--input", written_.input, kMostTokens, "65536, 64K, 64k");
     o.output = count("--output", written_.output, kMostTokens, "1024, 1K, 1k");
-    o.batch = count("--batch", written_.batch, kMostRequests, "16");
+    if (one_load) o.batch = count("--batch", written_.batch, kMostRequests, "16");
     o.servers = count("--servers", written_.servers, kMostServers, "2");
-    read_ring(o.ring);
-    read_collective(o.collective);
+    if (command_.options & kRingOptions) read_ring(o.ring);
+    if (command_.options & kCollectiveOptions) read_collective(o.collective);
     o.prefill_servers = count("--prefill-servers", written_.prefill_servers, kMostServers, "2");
     o.decode_servers = count("--decode-servers", written_.decode_servers, kMostServers, "2");
     if (written_.prefix_hit == "0")
@@ -328,6 +361,47 @@ class Reader {
     wrong(fmt::format("unknown {} '{}'", name, text),
           near.empty() ? fmt::format("one of: {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", near));
     return std::nullopt;
+  }
+
+  NumberList numbers(const char* name, const std::string& text, std::int64_t most, const char* example) {
+    if (text.empty()) return {};
+    std::string why;
+    if (auto list = parse_number_list(text, most, why)) return *std::move(list);
+    wrong(fmt::format("{}: {}", name, why), fmt::format("for example {}", example));
+    return {};
+  }
+  std::optional<Duration> at_most(const char* name, const std::string& text) {
+    if (text.empty()) return std::nullopt;
+    const auto value = parse_quantity<Duration>(text);
+    if (value && value->count() > 0) return value;
+    wrong(fmt::format("{} must be a time above 0, got '{}'", name, text), "for example 2s, 500ms");
+    return std::nullopt;
+  }
+  std::vector<std::string> names(const char* name, const std::string& text) {
+    std::vector<std::string> out = split_list(text);
+    if (std::ranges::any_of(out, &std::string::empty))
+      wrong(fmt::format("{} must be names with commas between, got '{}'", name, text), "no comma at an end, none twice");
+    return out;
+  }
+
+  // The first value of each list also stands where commands look that want one.
+  void read_lists(Options& o) {
+    ListOptions& l = o.lists;
+    l.inputs = numbers("--input", written_.input, kMostTokens, "16384,65536 or 4K..128K");
+    l.batches = numbers("--batch", written_.batch, kMostRequests, "1,8,32");
+    if (!l.inputs.values.empty()) o.input = l.inputs.values.front();
+    if (!l.batches.values.empty()) o.batch = l.batches.values.front();
+    l.hardware = names("--hardware", written_.hardware);
+    if (!l.hardware.empty()) o.hardware = l.hardware.front();
+    if (command_.options & kCompareOptions) l.models = names("--model", written_.model);
+    if (!l.models.empty()) o.model = l.models.front();
+    l.vary = written_.vary;
+    l.svg_folder = written_.svg;
+    l.contexts = numbers("--context", written_.context, kMostTokens, "8K,64K or 8K..128K");
+    l.concurrencies = numbers("--concurrency", written_.concurrency, kMostRequests, "1,8,32");
+    l.engine = written_.engine;
+    l.ttft = at_most("--ttft", written_.ttft);
+    l.tpot = at_most("--tpot", written_.tpot);
   }
 
   void read_ring(RingOptions& r) {
@@ -470,7 +544,7 @@ class Reader {
     if (written_.schema) return;
     // A file may carry its hardware and load: whether they are missing shows when it is read.
     for (const OptionSpec& o : kOptions)
-      if (words == 0 && o.text != nullptr && is_required(command_, long_name(o.names)) && (written_.*o.text).empty())
+      if (words == 0 && o.text != nullptr && offers(command_, o) && is_required(command_, long_name(o.names)) && (written_.*o.text).empty())
         say_missing(long_name(o.names), diagnostics_);
     const std::string_view all = command_.words, one = all.substr(0, all.find("..."));
     if (words < command_.least_words) diagnostics_.error("E0003", {}, fmt::format("{} is missing", one), {}, command_.words_help);
@@ -549,6 +623,7 @@ class Application {
       sub->add_option(kDefineName, written_.define)->allow_extra_args(false);
       sub->add_option(kSetName, written_.set)->allow_extra_args(false);
     }
+    if (c.options & kCompareOptions) sub->add_option(kVaryName, written_.vary)->allow_extra_args(false);
   }
 
   // What CLI11 says is wrong; empty when it could split everything.

@@ -222,6 +222,8 @@ constexpr CodeText kCodes[] = {
     {"W0425", "a setting without effect in that version", "strategies/versions says since when", "see the message"},
     {"W0430", "quantised weights without --quantization", "vLLM would load them as 16-bit weights", "--quantization ascend"},
     {"W0431", "the proxy sends where nobody serves", "host and port are in none of the scripts", "compare the addresses"},
+    {"E0398", "wrong --vary, or too many points", "the form is KEY=A,B,..; a key is varied once, and by one option",
+     "--vary cp=1,2"},
     {"W0006", "environment variable without effect", "only a few are known here", "remove it"},
     {"W0308", "mapping.py refuses the file as written", "dp is derived here and not in MindIE", "write dp"},
     {"W0312", "combination that the page does not name", "model and quantisation with SP or CP",
@@ -263,6 +265,8 @@ constexpr CodeText kCodes[] = {
     {"A0138", "no engine is started", "a proxy, a router or a benchmark alone", "give the engines' scripts as well"},
     {"A0140", "--cp-size of a closed pull request", "SGLang itself has other options", "--enable-prefill-cp --cp-strategy"},
     {"A0141", "a limit of all DP ranks", "SGLang's limits are global, ours are per DP rank", kAssumed},
+    {"A0125", "compare or plan assumes a load or an engine", "neither the command line nor the file says it",
+     "--input, --output, --engine"},
 };
 
 }  // namespace

@@ -4,13 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "reports/findings.h"
+#include "reports/json_parts.h"
 #include "reports/steps.h"
 
 namespace ascendsim {
-
-namespace {
-
-using Json = nlohmann::ordered_json;
 
 // File names may be anything; what is not UTF-8 is replaced, so the document always is.
 std::string finish(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
@@ -47,6 +44,30 @@ Json layout_json(const Layout& l) {
           {"ep_level", l.ep_level}};
 }
 
+Json memory_json(const MemoryPerRank& m) {
+  return {{"weights", m.weights.count()},
+          {"weights_without_scales", m.weights_without_scales.count()},
+          {"kv_cache", m.kv_cache.count()},
+          {"activations", m.activations.count()},
+          {"communication", m.communication.count()},
+          {"runtime", m.runtime.count()},
+          {"peak", m.peak().count()},
+          {"capacity", m.capacity.count()},
+          {"allowed", m.allowed.count()}};
+}
+
+Json breakdown_json(const StepTime& step) {
+  Json out = Json::object();
+  for (const Part& part : parts_of(step)) {
+    if (std::string_view(part.key) == "exposed_communication_ms")
+      out["communication_ms"] = milliseconds(step.communication);
+    out[part.key] = milliseconds(part.time);
+  }
+  return out;
+}
+
+namespace {
+
 Json deployment_json(const Subject& s) {
   const Deployment& d = s.deployment();
   const Server& server = s.scenario->cluster.server();
@@ -74,18 +95,6 @@ Json workload_json(const Workload& w) {
   if (w.prefix_hit > 0) out["prefix_hit_tokens"] = w.prefix_hit;
   if (!w.acceptance.empty()) out["acceptance"] = w.acceptance;
   return out;
-}
-
-Json memory_json(const MemoryPerRank& m) {
-  return {{"weights", m.weights.count()},
-          {"weights_without_scales", m.weights_without_scales.count()},
-          {"kv_cache", m.kv_cache.count()},
-          {"activations", m.activations.count()},
-          {"communication", m.communication.count()},
-          {"runtime", m.runtime.count()},
-          {"peak", m.peak().count()},
-          {"capacity", m.capacity.count()},
-          {"allowed", m.allowed.count()}};
 }
 
 Json components_json(const MemoryPerRank& m) {
@@ -131,16 +140,6 @@ void add_memory(Json& out, const Subject& s, const MemoryPerRank& m, const std::
   out["smallest_memory_fraction"] = number_or_null(m.smallest_fraction(), m.smallest_fraction() <= 1);
   out["memory_components"] = components_json(m);
   if (!m.fits()) out["shortage"] = shortage_json(m, remedies);
-}
-
-Json breakdown_json(const StepTime& step) {
-  Json out = Json::object();
-  for (const Part& part : parts_of(step)) {
-    if (std::string_view(part.key) == "exposed_communication_ms")
-      out["communication_ms"] = milliseconds(step.communication);
-    out[part.key] = milliseconds(part.time);
-  }
-  return out;
 }
 
 Json operators_json(const StepTime& step) {

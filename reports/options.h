@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "reports/lists.h"
 #include "reports/table.h"
 #include "strategies/deployment.h"
 
@@ -34,6 +35,17 @@ struct CollectiveOptions {
   bool per_rank = false;
 };
 
+// Of `compare` and `plan`: each option may hold several values.
+struct ListOptions {
+  NumberList inputs, batches;              // compare
+  std::vector<std::string> vary;           // "cp=1,2", as written
+  std::vector<std::string> models, hardware;
+  std::string svg_folder;
+  NumberList contexts, concurrencies;      // plan
+  std::string engine;
+  std::optional<Duration> ttft, tpot;      // at most
+};
+
 // Whose file it is.
 enum class FileKind : std::uint8_t { kByContent, kMindie, kOwn, kVllm, kSglang };
 
@@ -46,6 +58,7 @@ struct Options {
   std::optional<Role> role;
   RingOptions ring;
   CollectiveOptions collective;
+  ListOptions lists;
   std::optional<std::int64_t> input, output, batch, servers, prefix_hit;
   std::optional<bool> async_scheduling;
   std::vector<double> acceptance;

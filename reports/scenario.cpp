@@ -17,23 +17,11 @@ namespace ascendsim {
 namespace {
 
 constexpr std::string_view kEngine = "mindie";
-constexpr std::string_view kUsualServer = "atlas-800i-a3";  // for commands that can do without --hardware
 constexpr std::int64_t kMostServers = 4096;
 
 std::string data_root() {
   const char* const set = std::getenv("ASCENDSIM_ROOT");
   return set != nullptr && *set != '\0' ? set : ASCENDSIM_SOURCE_ROOT;
-}
-
-// As many servers as the ranks need when nobody says, never more than there can be: the rules name what is missing.
-int server_count(const Question& q, const Server& server, Diagnostics& diagnostics) {
-  const std::int64_t most = server.max_servers > 0 ? server.max_servers : kMostServers;
-  const std::int64_t wanted =
-      q.hardware.servers > 0 ? q.hardware.servers : ceil_div(q.deployment.layout.world(), server.dies());
-  if (q.hardware.servers > most)
-    diagnostics.error("E0007", q.deployment.origin("hardware.servers").where,
-                      fmt::format("--servers must be at most {} for {}, got {}", most, server.product, wanted));
-  return static_cast<int>(std::clamp<std::int64_t>(wanted, 1, most));
 }
 
 // The longest sequence that the engine and the model take, prompt as long as may be.
@@ -260,6 +248,16 @@ Subject judge(LoadedQuestion loaded, const std::string& file, Load load, const L
 
 }  // namespace
 
+int server_count(const Question& q, const Server& server, Diagnostics& diagnostics) {
+  const std::int64_t most = server.max_servers > 0 ? server.max_servers : kMostServers;
+  const std::int64_t wanted =
+      q.hardware.servers > 0 ? q.hardware.servers : ceil_div(q.deployment.layout.world(), server.dies());
+  if (q.hardware.servers > most)
+    diagnostics.error("E0007", q.deployment.origin("hardware.servers").where,
+                      fmt::format("--servers must be at most {} for {}, got {}", most, server.product, wanted));
+  return static_cast<int>(std::clamp<std::int64_t>(wanted, 1, most));
+}
+
 std::string data_folder(std::string_view name) { return fmt::format("{}/{}", data_root(), name); }
 
 Libraries::Libraries()
@@ -359,6 +357,24 @@ LoadedQuestion load_question(const FileChoice& choice, const Libraries& librarie
   if (choice.launched) derive_layout(out.question);
   if (read) finish(out, libraries, found);
   out.readable = read && !found.has_errors();
+  diagnostics.append(found);
+  return out;
+}
+
+LoadedQuestion question_of_options(std::string_view stack, const std::string& server, const Libraries& libraries,
+                                   const Options& options, Diagnostics& diagnostics) {
+  LoadedQuestion out;
+  Diagnostics found;
+  Question& q = out.question;
+  q.deployment.file = "the command line";
+  q.stack = stack;
+  for (const std::string& assignment : options.set) set_field(assignment, q, found);
+  out.stack = load_stack(q.stack, options, libraries, found);
+  override_with(options, {q.deployment.file, server, std::nullopt, options.role}, q, found);
+  q.deployment.engine = out.stack.engine;
+  q.deployment.engine_version = out.stack.version;
+  resolve(q, libraries.models, libraries.schemes, found);
+  out.readable = !found.has_errors();
   diagnostics.append(found);
   return out;
 }

@@ -62,6 +62,10 @@ struct LoadedQuestion {
 LoadedQuestion load_question(const FileChoice& choice, const Libraries& libraries, const Options& options,
                              Diagnostics& diagnostics);
 
+// Without a file: what options say, for the newest version of a software stack. The layout is still to be chosen.
+LoadedQuestion question_of_options(std::string_view stack, const std::string& server, const Libraries& libraries,
+                                   const Options& options, Diagnostics& diagnostics);
+
 // One file of the engine on some servers. scenario is empty after errors.
 struct Subject {
   std::string file;
@@ -78,6 +82,11 @@ struct Subject {
     return servers() * ceil_div(c.ranks_per_server(), c.server().dies_per_card);
   }
 };
+
+// As many servers as the ranks need when nobody says, never more than there can be: the rules name what is missing.
+int server_count(const Question& question, const Server& server, Diagnostics& diagnostics);
+// For commands that can do without --hardware.
+inline constexpr std::string_view kUsualServer = "atlas-800i-a3";
 
 // Which load a command asks about when options leave it open.
 enum class Load : std::uint8_t {

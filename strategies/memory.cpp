@@ -20,11 +20,28 @@ Step warm_up_step(const Deployment& d) {
   return prefill_step(d.layout, d.layout.dp, std::max<std::int64_t>(d.limits.max_prefill_tokens, d.limits.max_input_tokens));
 }
 
-void add_program(MemoryPerRank& memory, const Program& program) {
+// MoE layers are alike, so two of them stand for all: the last one, which may gather differently, and one before it.
+struct Shortened {
+  explicit Shortened(const Deployment& full) : deployment(full), repeated(full.model.dense_layers) {
+    Model& m = deployment.model;
+    const std::int64_t kept = m.dense_layers + 2;
+    if (m.layers <= kept) return;
+    times = m.layers - m.dense_layers - 1;
+    m.layers = kept;
+  }
+  Deployment deployment;
+  std::int64_t repeated = 0, times = 1;   // the layer that stands for `times` layers
+};
+
+void add_program(MemoryPerRank& memory, const Program& program, const Shortened& model) {
   if (ActivationPeak peak = activation_peak(program); peak.bytes > memory.activation_peak.bytes)
     memory.activation_peak = std::move(peak);
   if (memory.weights.count() > 0) return;
-  for (const TensorBytes& t : tensors(program, BufferKind::kWeight)) {
+  for (TensorBytes t : tensors(program, BufferKind::kWeight)) {
+    if (t.slice.layer == model.repeated) {
+      t.elements = t.elements * model.times;
+      t.extra = t.extra * model.times;
+    }
     memory.weights_without_scales += t.elements;
     memory.weights += t.elements + t.extra;
     auto known = std::ranges::find(memory.weight_components, std::string_view(t.slice.key), &MemoryPerRank::Component::name);
@@ -39,9 +56,10 @@ void add_program(MemoryPerRank& memory, const Program& program) {
 
 // Ranks have the same weights, but where some hold the shared expert instead of routed ones: the last rank has routed
 // ones, which are as many or more, and comes first here because the first program counts the weights.
-void add_programs(MemoryPerRank& memory, const Deployment& d, const Step& step, const KernelFacts& facts) {
-  if (d.experts.shared_ranks > 0) add_program(memory, build_program(d, step, facts, d.layout.world() - 1));
-  add_program(memory, build_program(d, step, facts, 0));
+void add_programs(MemoryPerRank& memory, const Shortened& model, const Step& step, const KernelFacts& facts) {
+  const Deployment& d = model.deployment;
+  if (d.experts.shared_ranks > 0) add_program(memory, build_program(d, step, facts, d.layout.world() - 1), model);
+  add_program(memory, build_program(d, step, facts, 0), model);
 }
 
 // A communicator exists for every kind of group with more than one member; moe_ep and moe_tp have sizes of their own.
@@ -91,13 +109,14 @@ MemoryPerRank memory_per_rank(const Deployment& d, const Workload& w, const Stac
   add_communication(memory, d, stack);
 
   // Prefill and decode use the same weights: either program lists them all.
+  const Shortened model(d);
   if (d.role != Role::kPrefill) {
     const std::int64_t sequences = std::min(d.limits.max_batch, sequences_per_group(d, w.batch)) * d.layout.dp;
     const std::int64_t context = w.input_tokens + std::max<std::int64_t>(w.output_tokens, 1);
     const Step step = decode_step(d.layout, sequences, w.input_tokens, context, 1 + d.features.speculative_tokens);
-    add_programs(memory, d, step, facts);
+    add_programs(memory, model, step, facts);
   }
-  if (d.role != Role::kDecode) add_programs(memory, d, warm_up_step(d), facts);
+  if (d.role != Role::kDecode) add_programs(memory, model, warm_up_step(d), facts);
   memory.activations = memory.activation_peak.bytes;
 
   const Bytes token_layer = d.cached_token_layer();

@@ -17,6 +17,7 @@ struct Priced {
   std::vector<Duration> ticks;
   std::vector<Bound> bounds;                             // of local operators
   std::vector<CollectiveChoice> choices;                 // of collectives
+  Flops matrix{};
 };
 
 class ProgramPricer {
@@ -26,7 +27,7 @@ class ProgramPricer {
       : cluster_(cluster), kernels_(kernels), kernel_gap_(kernel_gap), groups_(groups), folding_(folding) {}
 
   Priced operator()(Program program, std::size_t rank_class) {
-    Priced priced{std::move(program), {}, {}, {}};
+    Priced priced{std::move(program), {}, {}, {}, {}};
     const std::size_t n = priced.program.operators.size();
     priced.ticks.resize(n);
     priced.bounds.resize(n);
@@ -34,7 +35,9 @@ class ProgramPricer {
     for (std::size_t i = 0; i < n; ++i) {
       const OperatorView v = priced.program.view(i);
       if (v.op().type->primitive == Primitive::kNone) {
-        const KernelTime t = kernels_.price(v.op().type->work(v));
+        const Work work = v.op().type->work(v);
+        const KernelTime t = kernels_.price(work);
+        priced.matrix += work.matrix;
         priced.ticks[i] = t.total.count() > 0 ? t.total + kernel_gap_ : t.total;
         priced.bounds[i] = t.bound;
       } else {
@@ -98,10 +101,15 @@ std::vector<std::int64_t> shared_ticks(const Priced& priced, Phase phase, Shared
 class RowTable {
  public:
   OperatorRow& row(const Operator& op) {
-    for (OperatorRow& r : rows_)
-      if (r.category == op.category && r.label == op.label) return r;
-    rows_.push_back({.label = op.label, .category = op.category});
-    return rows_.back();
+    // Labels have static storage: nearly always the pointer has been seen, and no text is compared.
+    for (const Seen& s : seen_)
+      if (s.label == op.label && s.category == op.category) return rows_[s.row];
+    auto known = std::ranges::find_if(
+        rows_, [&](const OperatorRow& r) { return r.category == op.category && r.label == op.label; });
+    if (known == rows_.end())
+      known = rows_.insert(rows_.end(), OperatorRow{.label = op.label, .category = op.category});
+    seen_.push_back({op.label, op.category, static_cast<std::size_t>(known - rows_.begin())});
+    return *known;
   }
   std::vector<OperatorRow> take() {
     std::erase_if(rows_, [](const OperatorRow& r) { return r.time.count() == 0; });
@@ -110,6 +118,12 @@ class RowTable {
   }
 
  private:
+  struct Seen {
+    const char* label;
+    std::uint8_t category;
+    std::size_t row;
+  };
+  std::vector<Seen> seen_;
   std::vector<OperatorRow> rows_;
 };
 
@@ -234,10 +248,42 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
                .exposed_communication = t.exposed_communication,
                .waiting = t.waiting,
                .host = t.host};
+  for (std::size_t c = 0; c < priced.size(); ++c) out.performed += priced[c].matrix * folding.ranks_in_class[c];
   out.computing = t.computing;
   out.idle = std::max(Duration{}, out.total - t.computing - out.exposed_communication - out.host);
   describe(out, priced[slowest], groups_, kernels_);
   return out;
+}
+
+Flops work_once(const Deployment& deployment, const Step& step, const KernelFacts& facts) {
+  Deployment alone = deployment;
+  alone.layout = {};
+  alone.experts = {};
+  alone.token_split_prefill = false;
+  alone.micro_batches = 1;
+  // MoE layers are alike: the first of them stands for all.
+  const std::int64_t repeated = alone.model.dense_layers;
+  const std::int64_t times = std::max<std::int64_t>(1, alone.model.layers - repeated);
+  alone.model.layers = std::min(alone.model.layers, repeated + 1);
+  // Group by group: a group's requests are all alike.
+  Flops sum{};
+  std::vector<std::pair<GroupLoad, Flops>> known;
+  for (const GroupLoad& load : step.load) {
+    if (load.sequences == 0) continue;
+    auto at = std::ranges::find(known, load, &std::pair<GroupLoad, Flops>::first);
+    if (at == known.end()) {
+      const Program program = build_program(alone, {step.phase, {load}}, facts, 0);
+      Flops work{};
+      for (std::size_t i = 0; i < program.operators.size(); ++i) {
+        const OperatorView v = program.view(i);
+        if (v.op().type->primitive != Primitive::kNone) continue;
+        work += v.op().type->work(v).matrix * (v.op().layer == repeated ? times : 1);
+      }
+      at = known.insert(known.end(), {load, work});
+    }
+    sum += at->second;
+  }
+  return sum;
 }
 
 }  // namespace ascendsim

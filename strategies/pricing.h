@@ -45,6 +45,7 @@ struct StepTime {
   Duration computing{}, attention{}, linear{}, moe{}, vector{}, communication{}, exposed_communication{}, waiting{}, host{}, idle{};
   Duration speed_of_light{};
   MatrixFlops flops{};                 // of the slowest rank
+  Flops performed{};                   // matrix FLOPs of all ranks together
   std::vector<OperatorRow> operator_rows{};     // largest time first
   std::vector<CollectiveRow> collective_rows{};  // in program order
 };
@@ -72,5 +73,8 @@ class StepPricer {
   HostModel host_;
   std::vector<GroupKind> groups_;
 };
+
+// Matrix FLOPs of the step's requests when one rank does everything once: what `performed` exceeds is redundant work.
+Flops work_once(const Deployment& deployment, const Step& step, const KernelFacts& facts);
 
 }  // namespace ascendsim

@@ -13,7 +13,9 @@ namespace ascendsim {
 
 // Options come in groups, so that the same thing has the same name everywhere.
 enum OptionGroup : std::uint32_t {
-  kDeploymentOptions = 1,  // hardware, servers, die, env, model, quantisation, role, set ...
+  kSettingOptions = 1,  // hardware, servers, die, env, model, quantisation, role, set ...
+  kFileOptions = 256,   // from, print-config: of commands that read a deployment file
+  kDeploymentOptions = kSettingOptions | kFileOptions,
   kWorkloadOptions = 2,    // input, output, batch, prefix-hit, acceptance
   kTopOption = 4,
   kDiagnosticFormats = 8,  // short and github beside the other formats
@@ -21,8 +23,10 @@ enum OptionGroup : std::uint32_t {
   kSchemaOption = 32,
   kRingOptions = 64,       // strategy, degrees, sizes and number types of a calculation
   kCaseOptions = 128,  // case, explain
+  kGraphOptions = 1 << 9,        // graph, faults; servers
   kCollectiveOptions = 1 << 10,  // op, ranks, bytes, algorithm, ...; hardware, servers and die as in a deployment
-  kGraphOptions = 512,  // graph, faults; servers
+  kCompareOptions = 1 << 11, // vary, svg; lists in input, batch, model and hardware
+  kPlanOptions = 1 << 12,   // context, concurrency, engine, ttft, tpot; a list in hardware
 };
 
 struct Reply {
@@ -57,6 +61,8 @@ Reply answer_layers(const Options& options, Diagnostics& diagnostics);   // ring
 Reply answer_convert(const Options& options, Diagnostics& diagnostics);
 Reply answer_explain(const Options& options, Diagnostics& diagnostics);
 Reply answer_validate(const Options& options, Diagnostics& diagnostics);
+Reply answer_compare(const Options& options, Diagnostics& diagnostics);
+Reply answer_plan(const Options& options, Diagnostics& diagnostics);
 Reply answer_list(const Options& options, Diagnostics& diagnostics);
 
 }  // namespace ascendsim

@@ -62,7 +62,7 @@ std::optional<Outcome> evaluate_collective(const ValidationCase& c, const Librar
   t.rows.push_back({"algorithm", to_text(time.choice)});
   t.rows.push_back({"bytes as in closed forms", to_text(call.bytes)});
   t.rows.push_back({"time", to_text(time.time)});
-  Outcome outcome{seconds(time.time), std::string(to_text(call.primitive)), {std::move(t)}, {{time.algorithm->name, time.time}}};
+  Outcome outcome{seconds(time.time), std::string(to_text(call.primitive)), {std::move(t)}, {{to_text(time.choice), time.time}}};
   if (c.metric->unit == Unit::kByteRate) outcome.predicted = received_bytes(call) / seconds(time.time);
   return outcome;
 }

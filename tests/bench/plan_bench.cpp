@@ -1,0 +1,55 @@
+// Layouts a second of the planner, and points a second of what `compare` computes for each. One core.
+#include <benchmark/benchmark.h>
+
+#include "hardware/catalogue.h"
+#include "strategies/planning.h"
+
+namespace ascendsim {
+namespace {
+
+const PlanSite& site() {
+  static const PlanSite kSite = [] {
+    const std::string root = ASCENDSIM_SOURCE_ROOT;
+    Diagnostics diagnostics;
+    PlanSite s;
+    s.question.stack = "mindie";
+    s.question.model = "deepseek-r1";
+    put<double>(s.question, "memory_fraction", 0.92, "benchmark");
+    s.stack = StackLibrary(root + "/strategies/stacks").load("mindie", "", diagnostics);
+    s.question.deployment.engine = s.stack.engine;
+    resolve(s.question, ModelLibrary(root + "/workloads/models"), QuantisationLibrary(root + "/workloads/quantisation"), diagnostics);
+    const Catalogue catalogue(root + "/hardware/catalogue");
+    s.kernels = catalogue.kernels(s.stack.kernels, diagnostics);
+    s.server = catalogue.server("atlas-800i-a3", "", diagnostics);
+    s.most_servers = 2;
+    diagnostics.throw_if_errors();
+    return s;
+  }();
+  return kSite;
+}
+
+void plan_cell(benchmark::State& state, std::int64_t batch) {
+  const Planner planner(site(), {});
+  PlanCounts counts;
+  std::int64_t layouts = 0;
+  for (auto _ : state) {
+    const PlanCell cell = planner.plan({.input_tokens = 32'768, .output_tokens = 1024, .batch = batch});
+    counts = cell.counts;
+    layouts += planner.layouts().legal;
+  }
+  state.counters["estimated"] = static_cast<double>(counts.estimated);
+  state.counters["priced"] = static_cast<double>(counts.priced);
+  state.counters["legal_layouts_per_s"] = benchmark::Counter(static_cast<double>(layouts), benchmark::Counter::kIsRate);
+}
+BENCHMARK_CAPTURE(plan_cell, one_request, 1)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(plan_cell, many_requests, 32)->Unit(benchmark::kMillisecond);
+
+void enumerate_and_ask_the_rules(benchmark::State& state) {
+  std::int64_t enumerated = 0;
+  for (auto _ : state) enumerated += Planner(site(), {}).layouts().enumerated;
+  state.counters["layouts_per_s"] = benchmark::Counter(static_cast<double>(enumerated), benchmark::Counter::kIsRate);
+}
+BENCHMARK(enumerate_and_ask_the_rules)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace ascendsim

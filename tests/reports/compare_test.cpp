@@ -1,0 +1,223 @@
+// Answers of `compare` and `plan`; no times, those belong to validation.
+#include <nlohmann/json.hpp>
+
+#include "tests/reports/application_under_test.h"
+
+namespace ascendsim {
+namespace {
+
+using Json = nlohmann::json;
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+class Compare : public ApplicationTest {
+ protected:
+  int compare(std::vector<std::string> more) {
+    write("cp.json", context_parallel_fragment());
+    std::vector<std::string> args{"compare", "cp.json", "--env", "NPU_MEMORY_FRACTION=0.92"};
+    args.insert(args.end(), more.begin(), more.end());
+    return run(std::move(args));
+  }
+  Json compare_json(std::vector<std::string> more) {
+    more.emplace_back("--json");
+    EXPECT_EQ(compare(std::move(more)), kDone) << err;
+    return Json::parse(out);
+  }
+};
+
+// What `compare` derives, said by hand to `run`: equal to the picosecond, which is 1e-9 ms of the printed numbers.
+TEST_F(Compare, APointIsWhatRunSaysOfTheSameDeployment) {
+  const Json points = compare_json({"--vary", "cp=1,2", "--input", "4K,64K"}).at("points");
+  ASSERT_EQ(points.size(), 4u);
+  for (const Json& p : points) {
+    std::vector<std::string> more{"--env", "NPU_MEMORY_FRACTION=0.92", "--json", "--input", std::to_string(p.at("input_tokens").get<int>())};
+    if (p.at("vary").at("cp") == 1) more.insert(more.end(), {"--set", "cp=1", "--set", "tp=16", "--set", "sp=16"});
+    ASSERT_EQ(run_fragment(more), kDone) << err;
+    const Json alone = Json::parse(out);
+    for (const char* key : {"ttft_ms", "tpot_ms", "breakdown", "memory_per_rank_bytes", "speed_of_light", "prefill_step_ms", "decode_step_ms", "fits"})
+      EXPECT_EQ(p.at(key), alone.at(key)) << key;
+  }
+}
+
+TEST_F(Compare, TheWorldStaysAndDegreesFollow) {
+  const Json points = compare_json({"--vary", "cp=1,2,4", "--input", "8K"}).at("points");
+  const auto layout = [&](int i) { return points.at(static_cast<std::size_t>(i)).at("layout"); };
+  EXPECT_EQ(layout(0), (Json{{"dp", 1}, {"cp", 1}, {"sp", 16}, {"tp", 16}, {"moe_ep", 16}, {"moe_tp", 1}, {"ep_level", 1}}));
+  EXPECT_EQ(layout(1), (Json{{"dp", 1}, {"cp", 2}, {"sp", 8}, {"tp", 8}, {"moe_ep", 16}, {"moe_tp", 1}, {"ep_level", 1}}));
+  EXPECT_EQ(layout(2), (Json{{"dp", 1}, {"cp", 4}, {"sp", 4}, {"tp", 4}, {"moe_ep", 16}, {"moe_tp", 1}, {"ep_level", 1}}));
+  EXPECT_EQ(points.at(0).at("derived"), (Json{"sp 16", "tp 16"}));
+  EXPECT_EQ(points.at(1).at("derived"), Json::array());
+}
+
+// cp 4 is refused by MindIE and can be built; cp 3 leaves 16 / 3 ranks, and nothing can run that.
+TEST_F(Compare, WhatTheEngineRefusesIsAWhatIfOrCannotRun) {
+  const Json points = compare_json({"--vary", "cp=2,4,3", "--input", "8K"}).at("points");
+  EXPECT_EQ(points.at(0).at("standing"), "legal");
+  EXPECT_EQ(points.at(1).at("standing"), "what-if");
+  EXPECT_EQ(points.at(1).at("refused").at(0).at("code"), "E0302");
+  EXPECT_GT(points.at(1).at("ttft_ms").at("mean"), 0);
+  EXPECT_EQ(points.at(2).at("standing"), "cannot run");
+  EXPECT_TRUE(points.at(2).at("ttft_ms").at("mean").is_null());
+  EXPECT_TRUE(points.at(2).at("memory_per_rank_bytes").is_null());
+  EXPECT_EQ(compare({"--vary", "cp=3"}), kAnswerIsNo);
+  EXPECT_TRUE(contains(out, "None of the alternatives can run.")) << out;
+}
+
+// Whatever is done twice counts as redundant, never less than nothing; bytes of a step are those of its calls.
+TEST_F(Compare, WorkAndTrafficAddUp) {
+  for (const Json& p : compare_json({"--vary", "cp=1,2", "--input", "4K,64K"}).at("points")) {
+    for (const char* phase : {"prefill", "decode"}) {
+      const Json& f = p.at("flop").at(phase);
+      EXPECT_GE(f.at("redundant"), 0);
+      EXPECT_EQ(f.at("performed").get<std::int64_t>(), f.at("once").get<std::int64_t>() + f.at("redundant").get<std::int64_t>());
+    }
+    double time = 0;
+    for (const Json& c : p.at("communication")) {
+      for (const char* key : {"primitive", "group"}) EXPECT_FALSE(c.at(key).get<std::string>().empty());
+      EXPECT_GT(c.at("count"), 0);
+      EXPECT_GT(c.at("bytes_per_rank"), 0);
+      if (c.at("phase") == "prefill") time += c.at("time_ms").get<double>();
+    }
+    EXPECT_NEAR(time, p.at("breakdown").at("prefill").at("communication_ms").get<double>(), 1e-6);
+  }
+}
+
+// DeepSeek-R1, 65,536 tokens: the work of one prompt does not depend on who does it.
+TEST_F(Compare, TheWorkOnceIsTheSameForEveryAlternative) {
+  const Json points = compare_json({"--vary", "cp=1,2,4", "--input", "64K"}).at("points");
+  for (const Json& p : points) EXPECT_EQ(p.at("flop").at("prefill").at("once"), points.at(0).at("flop").at("prefill").at("once"));
+}
+
+TEST_F(Compare, ACrossoverIsFoundToOneBlock) {
+  const Json json = compare_json({"--vary", "experts.exchange=all-gather,all-to-all-padded", "--input", "1K..16K"});
+  ASSERT_EQ(json.at("crossovers").size(), 1u) << json.at("verdict");
+  const Json& x = json.at("crossovers").at(0);
+  const int tokens = x.at("input_tokens").get<int>();
+  const Json around = compare_json({"--vary", "experts.exchange=all-gather,all-to-all-padded", "--input",
+                                    std::to_string(tokens - 128) + "," + std::to_string(tokens)})
+                          .at("points");
+  const auto ttft = [&](std::size_t i) { return around.at(i).at("ttft_ms").at("mean").get<double>(); };
+  const bool gather_first = x.at("from") == "experts.exchange all-gather";
+  EXPECT_EQ(ttft(0) <= ttft(1), gather_first);   // one block before: the earlier winner
+  EXPECT_EQ(ttft(2) <= ttft(3), !gather_first);  // there: the later one
+}
+
+TEST_F(Compare, SaysThatThereIsNoCrossover) {
+  EXPECT_EQ(compare({"--vary", "cp=1,2", "--input", "4K..64K"}), kDone);
+  EXPECT_TRUE(contains(out, "No crossover between 4,096 and 65,536 tokens")) << out;
+}
+
+TEST_F(Compare, SaysThatAKeyChangesNothing) {
+  const Json json = compare_json({"--vary", "enable_nz=true,false", "--input", "4K"});
+  EXPECT_EQ(json.at("without_effect"), Json{"enable_nz"});
+  EXPECT_TRUE(contains(json.at("verdict").back().get<std::string>(), "enable_nz changes nothing here")) << json.at("verdict");
+}
+
+TEST_F(Compare, HardwareAndModelsAreAlternativesToo) {
+  const Json json = compare_json({"--hardware", "atlas-800i-a2,atlas-800i-a3", "--model", "deepseek-r1,deepseek-v3.1", "--input", "4K"});
+  ASSERT_EQ(json.at("points").size(), 4u);
+  EXPECT_EQ(json.at("points").at(0).at("hardware"), "atlas-800i-a2");
+  EXPECT_EQ(json.at("points").at(2).at("model"), "DeepSeek-V3.1");
+}
+
+TEST_F(Compare, TablesHaveTheirColumns) {
+  EXPECT_EQ(compare({"--vary", "cp=1,2", "--input", "4K,64K", "--format", "csv"}), kDone);
+  for (const char* part :
+       {"# verdict\ntext\n", "# alternatives\nalternative,input_tokens,batch,derived,standing,ttft_ms,tpot_ms,prefill_step_ms,decode_step_ms,memory_peak_bytes,fits\n",
+        "# prefill_breakdown\nalternative,input_tokens,batch,attention_ms,linear_ms,moe_ms,vector_ms,communication_ms,exposed_communication_ms,host_ms,idle_ms,step_ms\n",
+        "# communication\nalternative,input_tokens,batch,phase,primitive,group,count,count_per_layer,bytes,sent_bytes_per_layer,sent_bytes,time_ms\n",
+        "# memory_per_rank\nalternative,input_tokens,batch,weights_bytes,", "# work\nalternative,input_tokens,batch,phase,performed_flop,once_flop,redundant_flop,"})
+    EXPECT_TRUE(contains(out, part)) << part;
+  EXPECT_EQ(compare({"--vary", "cp=1,2", "--input", "4K", "--format", "md"}), kDone);
+  EXPECT_TRUE(contains(out, "### Verdict\n\n* cp ")) << out;
+  EXPECT_EQ(compare({"--vary", "cp=1,2", "--input", "4K"}), kDone);
+  EXPECT_EQ(out.substr(0, 15), "Verdict\n  * cp ");
+}
+
+TEST_F(Compare, WritesPictures) {
+  EXPECT_EQ(compare({"--vary", "cp=1,2", "--input", "4K", "--svg", "pictures/of cp"}), kDone) << err;
+  for (const char* name : {"prefill-time", "decode-time", "strategy-cp-1", "strategy-cp-2"}) {
+    const std::string svg = read(std::string("pictures/of cp/") + name + ".svg");
+    EXPECT_EQ(svg.substr(0, 41), "<svg xmlns=\"http://www.w3.org/2000/svg\" w") << name;
+    EXPECT_EQ(svg.substr(svg.size() - std::min<std::size_t>(svg.size(), 7)), "</svg>\n") << name;
+    EXPECT_TRUE(contains(svg, "reduce-scatter") || contains(svg, "all-reduce") || contains(svg, "attention")) << name;
+  }
+  write("file", "");
+  EXPECT_EQ(compare({"--vary", "cp=1,2", "--input", "4K", "--svg", "file/below"}), kWrongInput);
+  EXPECT_TRUE(contains(err, "error[E0005]: cannot write 'file/below/prefill-time.svg'")) << err;
+}
+
+TEST_F(Compare, SaysEverythingThatIsWrongAtOnce) {
+  EXPECT_EQ(compare({"--vary", "cpp=1,2", "--vary", "tp", "--vary", "sp=x"}), kWrongInput);
+  EXPECT_TRUE(contains(err, "error[E0363]: unknown key 'cpp'\n --> --vary cpp=1,2\n  = help: did you mean 'cp'?")) << err;
+  EXPECT_TRUE(contains(err, "error[E0398]: --vary needs KEY=A,B,..\n --> --vary tp\n")) << err;
+  EXPECT_TRUE(contains(err, " --> --vary sp=x\n")) << err;
+  EXPECT_EQ(compare({"--input", "128K..4K", "--batch", "0"}), kWrongInput);
+  EXPECT_TRUE(contains(err, "error[E0004]: --input: a range goes upwards, got '128K..4K'")) << err;
+  EXPECT_TRUE(contains(err, "error[E0004]: --batch: whole numbers from 1 to 1,048,576")) << err;
+  EXPECT_EQ(compare({"--vary", "cp=1,2", "--vary", "layout.cp=4"}), kWrongInput);
+  EXPECT_TRUE(contains(err, "layout.cp is varied twice")) << err;
+  EXPECT_EQ(compare({"--input", "4K", "--vary", "workload.input_tokens=4K,8K"}), kWrongInput);
+  EXPECT_TRUE(contains(err, "--input and --vary workload.input_tokens say the same thing")) << err;
+  EXPECT_EQ(compare({"--hardware", "atlas-800i-a3,atlas-800i-a9"}), kWrongInput);
+  EXPECT_TRUE(contains(err, "error[E0201]")) << err;
+  EXPECT_EQ(compare({"--hardware", "atlas-800i-a3,"}), kWrongInput);
+  EXPECT_TRUE(contains(err, "--hardware must be names with commas between")) << err;
+}
+
+class Plan : public ApplicationTest {
+ protected:
+  int plan(std::vector<std::string> more) {
+    std::vector<std::string> args{"plan", "--model", "deepseek-r1", "--quantization", "w8a8", "--hardware", "atlas-800i-a3"};
+    args.insert(args.end(), more.begin(), more.end());
+    return run(std::move(args));
+  }
+};
+
+TEST_F(Plan, ACellIsWhatRunSaysOfItsLayout) {
+  ASSERT_EQ(plan({"--context", "8K", "--concurrency", "4", "--output", "256", "--json"}), kDone) << err;
+  const Json cell = Json::parse(out).at("cells").at(0);
+  EXPECT_EQ(cell.at("served"), true);
+  EXPECT_EQ(cell.at("cards").get<int>(), 8 * cell.at("servers").get<int>());
+  EXPECT_GE(cell.at("headroom_bytes"), 0);
+  std::string yaml = "ascendsim: 1\nstack: mindie\nmodel: deepseek-r1\nlayout: {";
+  for (const char* degree : {"dp", "cp", "sp", "tp", "moe_ep", "moe_tp"})
+    yaml += std::string(degree) + ": " + std::to_string(cell.at("layout").at(degree).get<int>()) + ", ";
+  write("own.yaml", yaml + "}\nexperts: {exchange: " + cell.at("exchange").get<std::string>() +
+                        "}\nworkload: {input_tokens: 8K, output_tokens: 256, batch: 4}\n");
+  ASSERT_EQ(run({"run", "own.yaml", "--hardware", "atlas-800i-a3", "--json"}), kDone) << err;
+  const Json alone = Json::parse(out);
+  for (const char* key : {"ttft_ms", "tpot_ms", "memory_per_rank_bytes", "output_throughput_per_card_tok_s", "bottleneck"})
+    EXPECT_EQ(cell.at(key), alone.at(key)) << key;
+}
+
+TEST_F(Plan, SaysWhyNotAndWhatWouldDo) {
+  EXPECT_EQ(plan({"--context", "64K", "--concurrency", "1", "--servers", "1"}), kAnswerIsNo);
+  EXPECT_TRUE(contains(out, "does not fit: ") && contains(out, "more servers (--servers)")) << out;
+  EXPECT_EQ(plan({"--context", "4K", "--concurrency", "1", "--servers", "1", "--tpot", "1ms"}), kAnswerIsNo);
+  EXPECT_TRUE(contains(out, "misses the target: nearest TPOT ") && contains(out, "(target 1 ms)")) << out;
+  EXPECT_EQ(plan({"--context", "128K", "--concurrency", "1", "--servers", "1", "--ttft", "1us"}), kAnswerIsNo);
+  EXPECT_TRUE(contains(out, "the work alone takes longer than the TTFT target")) << out;
+  EXPECT_EQ(plan({"--context", "256K", "--concurrency", "1", "--servers", "1"}), kAnswerIsNo);
+  EXPECT_TRUE(contains(out, "a shorter context")) << out;
+}
+
+TEST_F(Plan, NamedDegreesStayAsNamed) {
+  ASSERT_EQ(plan({"--context", "4K", "--concurrency", "1", "--set", "layout.tp=8", "--json"}), kDone) << err;
+  EXPECT_EQ(Json::parse(out).at("cells").at(0).at("layout").at("tp"), 8);
+}
+
+TEST_F(Plan, BadInput) {
+  EXPECT_EQ(run({"plan"}), kWrongInput);
+  for (const char* option : {"--model", "--hardware", "--context", "--concurrency"})
+    EXPECT_TRUE(contains(err, std::string("error[E0003]: ") + option)) << err;
+  EXPECT_EQ(plan({"--context", "8K", "--concurrency", "1", "--ttft", "fast", "--engine", "mindi"}), kWrongInput);
+  EXPECT_TRUE(contains(err, "error[E0004]: --ttft must be a time above 0, got 'fast'")) << err;
+  EXPECT_EQ(plan({"--context", "8K", "--concurrency", "1", "--engine", "mindi"}), kWrongInput);
+  EXPECT_TRUE(contains(err, "error[E0211]")) << err;
+  EXPECT_EQ(plan({"--context", "8K", "--concurrency", "1", "--model", "deepseek-r9"}), kWrongInput);
+  EXPECT_TRUE(contains(err, "error[E0220]")) << err;
+}
+
+}  // namespace
+}  // namespace ascendsim
