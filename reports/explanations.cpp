@@ -153,6 +153,12 @@ Table explain_word(const Word& w) {
   return t;
 }
 
+Table explain_expansion(const ExpansionText& e) {
+  Table t = facts(fmt::format("{}: who carries a collective out", to_text(e.expansion)), "expansion");
+  t.rows = {{"cores that it takes", e.cores}, {"option", fmt::format("--expansion {}, HCCL_OP_EXPANSION_MODE", e.name)}};
+  return t;
+}
+
 Table explain_algorithm(const CollectiveAlgorithm& a) {
   Table t = facts(fmt::format("{}: a collective algorithm", a.name), "algorithm");
   t.rows = {{"what it does", a.summary}};
@@ -184,6 +190,7 @@ std::vector<std::string_view> known_words() {
   for (const MetricText& m : metric_texts()) words.push_back(m.name);
   for (const Word& w : kWords) words.push_back(w.word);
   for (const CollectiveAlgorithm& a : builtin_collectives()) words.push_back(a.name);
+  for (const ExpansionText& e : expansions()) words.push_back(e.name);
   for (const Field& f : question_fields()) {
     words.push_back(f.path);
     words.push_back(f.path.substr(f.path.rfind('.') + 1));
@@ -216,7 +223,10 @@ std::vector<Table> explain(std::string_view word, Diagnostics& diagnostics) {
   for (const Word& w : kWords)
     if (same(w.word, word)) out.push_back(explain_word(w));
   for (const CollectiveAlgorithm& a : builtin_collectives())
-    if (same(a.name, word)) out.push_back(explain_algorithm(a));
+    if (same(a.name, word) || word.starts_with(std::string(a.name) + " (")) out.push_back(explain_algorithm(a));
+  for (const ExpansionText& e : expansions())
+    if (same(e.name, word) || same(to_text(e.expansion), word) || word.ends_with(fmt::format(" ({})", to_text(e.expansion))))
+      out.push_back(explain_expansion(e));
   if (const Field* f = field_of(word)) out.push_back(explain_field(*f));
   const std::string_view last = word.substr(word.rfind('.') + 1);
   for (const EngineSection& section : engine_sections())

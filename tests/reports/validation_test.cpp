@@ -141,7 +141,7 @@ void collect(ConfigNode node, const std::string& name, std::map<std::string, Shi
   for (std::size_t i = 0; i < node.size(); ++i) {
     const std::string_view key = node.at(i).key();
     // Sections whose names are unique inside their file are left out of a figure's name.
-    const bool section = key == "families" || key == "shared" || key == "collectives" || key == "figures" || key == "defaults";
+    const bool section = key == "families" || key == "shared" || key == "collectives" || key == "figures" || key == "defaults" || key == "transfers";
     collect(node.at(i), section ? name : name + (name.ends_with(' ') ? "" : ".") + std::string(key), out);
   }
 }
