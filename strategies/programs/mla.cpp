@@ -215,7 +215,7 @@ Value mla_decode(RankStep& s, Value residual) {
     const Value projected = queries_of_heads(s, compress(s, x, positions, &cache).q_c);
     s.category(Category::kLinear);
     const Value w_uk = w_uk_weight(s).reshaped(s.m.nope, s.heads * s.m.kv_rank);
-    const Value absorbed = per_head_linear(s.p, "q_absorb", projected, w_uk, static_cast<int>(s.heads));
+    const Value absorbed = per_head_linear(s.p, "q_absorb", projected, w_uk, static_cast<int>(s.heads), StoredAs::kTransposed);
     s.category(Category::kVector);
     q = concat_heads(s.p, "q_concat", absorbed, projected, static_cast<int>(s.heads), static_cast<int>(s.m.rope));
   }

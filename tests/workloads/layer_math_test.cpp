@@ -154,7 +154,7 @@ TEST(HeadMath, LooksUpAndSamples) {
 TEST(HeadMath, AbsorbsAndJoinsParts) {
   ProgramBuilder p;
   const Value q = p.input(Dtype::kFp32, 1, 6), w = p.weight(Dtype::kFp32, 1, 4, {});   // [latent 1, 2 heads * 2]
-  const Value absorbed = per_head_linear(p, "absorb", q, w.reshaped(2, 2), 2);
+  const Value absorbed = per_head_linear(p, "absorb", q, w.reshaped(2, 2), 2, StoredAs::kTransposed);
   const Value joined = concat_heads(p, "join", absorbed, q, 2, 1);
   Computed c(p);
   c.tensors[q] << 1, 2, 3, 4, 5, 6;
@@ -242,7 +242,7 @@ TEST(PrologMath, IsTheOperatorsThatItReplaces) {
   kv_norm_rope_cache(p, "kv", a.column_slice(kRank, kLatent + kRope), w.kv_norm, at, cache, writes);
   const Value q = linear(p, "b", q_c, w.q_b, Dtype::kFp32);
   rope(p, "rope", q, at, kHeads, kRope);
-  const Value absorbed = per_head_linear(p, "uk", q, w.w_uk.reshaped(kNope, kHeads * kLatent), kHeads);
+  const Value absorbed = per_head_linear(p, "uk", q, w.w_uk.reshaped(kNope, kHeads * kLatent), kHeads, StoredAs::kTransposed);
   const Value joined = concat_heads(p, "join", absorbed, q, kHeads, kRope);
   Computed c(p);
   c.run();

@@ -14,6 +14,7 @@ struct NoParams {};
 
 struct PerHead {
   std::int32_t heads;
+  StoredAs stored;
 };
 
 MatrixType matrix_type(Dtype weight) {
@@ -96,8 +97,6 @@ void multiply(const OperatorView& op, Tensors<Scalar>& t) {
   t.multiply(t[op.out()], t[op.in(0)], t[op.in(1)]);
 }
 
-// A weight that keeps its buffer's shape is [k, heads * n]. One that was reshaped lies as [n, heads * k] and is read
-// transposed: W_UK, made for expanding keys, absorbs queries.
 template <class Scalar>
 void multiply_per_head(const OperatorView& op, Tensors<Scalar>& t) {
   const int heads = op.params<PerHead>().heads;
@@ -105,7 +104,7 @@ void multiply_per_head(const OperatorView& op, Tensors<Scalar>& t) {
   auto y = t[op.out()];
   const auto& w = t.whole(op.in(1));
   const Eigen::Index stride = x.cols() / heads, k = op.in(1).rows, n = y.cols() / heads;
-  const bool transposed = op.in(1).columns != w.cols();
+  const bool transposed = op.params<PerHead>().stored == StoredAs::kTransposed;
   for (Eigen::Index h = 0; h < heads; ++h) {
     auto out = y.middleCols(h * n, n);
     if (transposed) t.multiply(out, x.middleCols(h * stride, k), w.middleCols(h * k, k).transpose());
@@ -176,10 +175,10 @@ void linear_into(ProgramBuilder& p, const char* label, Value x, Value w, Value y
   p.apply(kLinear, label, NoParams{}, {x, w}, {y});
 }
 
-Value per_head_linear(ProgramBuilder& p, const char* label, Value x, Value w, int heads) {
+Value per_head_linear(ProgramBuilder& p, const char* label, Value x, Value w, int heads, StoredAs stored) {
   check(x.columns % heads == 0 && x.columns >= w.rows * heads && w.columns % heads == 0, "per-head widths do not fit together");
   const Value y = p.activation(x.dtype, x.rows, w.columns);
-  p.apply(kPerHeadLinear, label, PerHead{heads}, {x, w}, {y});
+  p.apply(kPerHeadLinear, label, PerHead{heads, stored}, {x, w}, {y});
   return y;
 }
 

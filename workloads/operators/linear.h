@@ -13,7 +13,9 @@ void linear_into(ProgramBuilder& p, const char* label, Value x, Value w, Value y
 
 // A batch of per-head products: x [m, heads * k] and w [k, heads * n] with the heads side by side -> [m, heads * n].
 // 2 m heads k n FLOP. Used for W_UK and W_UV of absorbed MLA. Heads of x may be wider than k: their first k columns count.
-Value per_head_linear(ProgramBuilder& p, const char* label, Value x, Value w, int heads);
+// A transposed weight lies as [n, heads * k] under the reshaped w: W_UK, made for expanding keys, absorbs queries.
+enum class StoredAs : std::int32_t { kUsed, kTransposed };
+Value per_head_linear(ProgramBuilder& p, const char* label, Value x, Value w, int heads, StoredAs stored = StoredAs::kUsed);
 
 // Routed copies as the router of `tokens` tokens deals them out with uniform routing.
 struct RoutedRows {

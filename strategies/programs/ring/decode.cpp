@@ -31,7 +31,7 @@ RankAttention sharded_decode(const AttentionCase& c, std::int64_t rank, Placed p
   const int heads = static_cast<int>(c.local_heads());
   const Value w_uk = at.w_uk().reshaped(c.nope, heads * c.kv_rank);
   const CaseRank::QueryParts parts = at.query_parts(queries);
-  Value q = concat_heads(p, "q_concat", per_head_linear(p, "q_absorb", parts.nope, w_uk, heads), parts.rope, heads);
+  Value q = concat_heads(p, "q_concat", per_head_linear(p, "q_absorb", parts.nope, w_uk, heads, StoredAs::kTransposed), parts.rope, heads);
   q = p.all_gather("q_gather", q, at.group(CaseGroup::kDcp), Axis::kColumns);
 
   const Value cache = at.latent(cached);
