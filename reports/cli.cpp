@@ -409,7 +409,7 @@ class Reader {
     r.layer = written_.layer;
     r.config = written_.config;
     r.scale = written_.scale;
-    r.seed = count("--seed", written_.seed, kMostRingTokens, "1").value_or(0);
+    r.seed = count("--seed", written_.seed, kMostRingTokens, "1", 0).value_or(0);
     r.strategy = written_.strategy;
     r.partition = written_.partition;
     r.dtype = written_.dtype;
@@ -550,8 +550,10 @@ class Reader {
     if (words < command_.least_words) diagnostics_.error("E0003", {}, fmt::format("{} is missing", one), {}, command_.words_help);
     if (words > command_.most_words)
       diagnostics_.error("E0003", {},
-                         fmt::format("{} takes {} {}, got {}: {}", command_.name, command_.most_words, command_.words,
-                                     words, fmt::join(written_.words, " ")));
+                         command_.most_words == 0
+                             ? fmt::format("{} takes options only, got: {}", command_.name, fmt::join(written_.words, " "))
+                             : fmt::format("{} takes {} {}, got {}: {}", command_.name, command_.most_words, command_.words, words,
+                                           fmt::join(written_.words, " ")));
   }
 
   void check_pair() {

@@ -9,6 +9,7 @@
 
 #include "sim/parallel.h"
 #include "strategies/rules/rules.h"
+#include "strategies/simulated.h"
 
 namespace ascendsim {
 
@@ -325,8 +326,17 @@ Point AlternativePricer::point(const Condition& condition) const {
   if (!out.runs()) return out;
   complete_workload(q.deployment, stack_, w, said);
   const int servers = server_count(q, server_, said);
-  const Layout& l = q.deployment.layout;
-  out.subject.scenario = std::make_unique<Scenario>(q.deployment, stack_, kernels_,
+  Diagnostics differences;
+  std::optional<Deployment> programs_run = simulated(q.deployment, Severity::kError, differences);
+  for (const Diagnostic& d : differences.all())
+    if (d.severity != Severity::kError) out.warned.add(d);
+    else out.broken.add(d);
+  if (!programs_run) {
+    out.standing = Standing::kCannotRun;
+    return out;
+  }
+  const Layout l = programs_run->layout;
+  out.subject.scenario = std::make_unique<Scenario>(std::move(*programs_run), stack_, kernels_,
                                                     Cluster(server_, servers, static_cast<int>(l.world() / servers)));
   const Scenario& s = *out.subject.scenario;
   out.prediction = predict(s, w);

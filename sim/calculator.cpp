@@ -220,9 +220,10 @@ void Calculator<Scalar>::deliver(std::span<const Member> group) {
       for (std::size_t i = 0; i < outbox.deals.size(); ++i) {
         if (!addressed(outbox.deals[i])) continue;
         received.row(at++) = outbox.rows.row(static_cast<Eigen::Index>(i));
-        if (from.rank == group[t].rank) continue;
         Ledger& ledger = tensors_[from.rank].ledger();
         const std::int64_t bytes = ceil_div(outbox.rows.cols() * bits(from.op.out().dtype), 8) + outbox.extra_bytes_a_row;
+        ledger.routed_buffers += bytes;
+        if (from.rank == group[t].rank) continue;
         ledger.bytes_sent += bytes;
         ledger.routed_bytes += bytes;
       }

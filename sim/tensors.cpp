@@ -44,6 +44,7 @@ Ledger& Ledger::operator+=(const Ledger& other) {
   bytes_sent += other.bytes_sent;
   routed_flops += other.routed_flops;
   routed_bytes += other.routed_bytes;
+  routed_buffers += other.routed_buffers;
   return *this;
 }
 

@@ -21,6 +21,7 @@ struct Ledger {
   std::int64_t bytes_sent = 0;
   // Of these: what depends on how data decided (grouped products, addressed rows).
   std::int64_t routed_flops = 0, routed_bytes = 0;
+  std::int64_t routed_buffers = 0;               // addressed rows, those that stay on their rank included
   [[nodiscard]] std::int64_t useful_flops() const { return matrix_flops - masked_flops; }
   Ledger& operator+=(const Ledger& other);
 };

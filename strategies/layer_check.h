@@ -43,6 +43,8 @@ struct LayerReport {
   std::int64_t bytes_moved = 0, bytes_charged = 0;
   std::int64_t routed_flops_performed = 0, routed_flops_charged = 0;
   std::int64_t routed_bytes_moved = 0, routed_bytes_charged = 0;
+  // Local buffers of exchanges: rows that were dealt out. The clock charges every rank the rows of the fullest one.
+  std::int64_t routed_buffers_filled = 0, routed_buffers_charged = 0;
   std::int64_t routed_roundings = 0;             // charges that were rounded down by less than one FLOP
   [[nodiscard]] bool close() const;
   [[nodiscard]] bool ledger_agrees() const;

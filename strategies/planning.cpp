@@ -8,6 +8,7 @@
 
 #include "sim/parallel.h"
 #include "strategies/rules/rules.h"
+#include "strategies/simulated.h"
 
 namespace ascendsim {
 
@@ -94,10 +95,13 @@ std::vector<Question> enumerate_layouts(const Question& question, std::int64_t r
   return out;
 }
 
+// By the engine's rules, and run by programs as it is written (strategies/simulated.h).
 bool is_legal(const Question& q, const Server& server, int servers) {
   Diagnostics found;
   check_deployment({q.deployment, q.declared_world, server, servers, !q.imported}, found);
-  return !found.has_errors();
+  if (found.has_errors()) return false;
+  const std::optional<Deployment> run = simulated(q.deployment, Severity::kError, found);
+  return run && run->layout.sp == q.deployment.layout.sp;
 }
 
 Planner::Planner(const PlanSite& site, Targets targets)

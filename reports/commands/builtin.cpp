@@ -31,8 +31,8 @@ constexpr Command kCommands[] = {
      "ascendsim plan --model deepseek-r1 --quantisation w8a8 --hardware atlas-800i-a2,atlas-800i-a3 --context 8K,64K "
      "--concurrency 1,8,32",
      "tables on stdout; exit 0, 1 when no cell can be served, 2 on wrong input", answer_plan},
-    {"ring", "runs attention, or whole layers, of a parallel strategy on real numbers and compares with one dense rank", "", "", 0,
-     0, kRingOptions | kDeploymentOptions | kPairOptions, "", "ascendsim ring --strategy mindie-cp --cp 2 --sp 4 --tokens 512 --heads 8 --dtype fp16",
+    {"ring", "runs attention, or whole layers, of a parallel strategy on real numbers and compares with one dense rank", "[FILE...]", "with --layer: deployment files, as --config", 0,
+     SIZE_MAX, kRingOptions | kDeploymentOptions | kPairOptions, "", "ascendsim ring --strategy mindie-cp --cp 2 --sp 4 --tokens 512 --heads 8 --dtype fp16",
      "errors, FLOPs and bytes on stdout; exit 0, 1 when a tolerance or the ledger is broken, 2 on an impossible shape",
      answer_ring},
     {"collective", "one collective on the links of a cluster: time, bandwidth, steps, links, why this algorithm", "", "", 0, 0,

@@ -286,7 +286,7 @@ std::vector<Table> tables_of(const Asked& q, const Answer& a) {
                             number_cell(100 * static_cast<double>(u.carried.count()) / (u.bandwidth.count() * seconds(a.time)), 1)});
     tables.push_back(std::move(links));
   }
-  Table others{"Algorithms", "algorithms", Table::Shape::kGrid,
+  Table others{"Algorithms, each alone and without faults", "algorithms", Table::Shape::kGrid,
                {{"algorithm", "algorithm"}, {"expansion", "expansion"}, {"time us", "time_us", true}, {"steps", "steps", true}, {"", "selected"}}, {}};
   for (const CollectiveAlgorithm& other : builtin_collectives()) {
     const CollectivePreference preference{&other, {}};

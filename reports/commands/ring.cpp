@@ -31,6 +31,8 @@ struct Calculation {
   NumberType type = NumberType::kFp64;
   AttentionReport report;
   [[nodiscard]] std::string_view partition() const;
+  // Only 16-bit types are rounded where they are stored.
+  [[nodiscard]] std::string_view lse_text() const { return type == NumberType::kFp64 || type == NumberType::kFp32 ? to_text(type) : to_text(shape.lse); }
 };
 
 struct NamedPartition {
@@ -127,6 +129,9 @@ class Reader {
   }
 
   std::optional<Dtype> lse_asked() {
+    if (!options_.lse_dtype.empty() && (options_.dtype == "fp64" || options_.dtype == "fp32"))
+      diagnostics_.error("E0004", {}, fmt::format("--lse-dtype does not go with --dtype {}: nothing is rounded there", options_.dtype),
+                         {}, "--dtype fp16 or bf16");
     if (options_.lse_dtype == "fp32") return Dtype::kFp32;
     if (options_.lse_dtype == "fp16") return Dtype::kFp16;
     if (options_.lse_dtype == "bf16") return Dtype::kBf16;
@@ -287,7 +292,7 @@ Table table_of(const std::vector<Calculation>& cases) {
     const AttentionReport& r = c.report;
     t.rows.push_back({c.strategy->name, c.partition(), count_cell(c.shape.cp), count_cell(c.shape.tp),
                       count_cell(c.shape.dcp), to_text(c.type),
-                      to_text(c.shape.lse), error_cell(r.error.out), error_cell(r.error.relative), error_cell(r.error.lse),
+                      c.lse_text(), error_cell(r.error.out), error_cell(r.error.relative), error_cell(r.error.lse),
                       count_cell(r.flops_performed), count_cell(r.flops_charged), count_cell(r.bytes_moved),
                       count_cell(r.bytes_charged), count_cell(r.orders), verdict(r)});
   }
@@ -320,15 +325,18 @@ std::string json_of(const std::vector<Calculation>& cases) {
   out["cases"] = nlohmann::ordered_json::array();
   for (const Calculation& c : cases) {
     const AttentionReport& r = c.report;
+    auto ranks = nlohmann::ordered_json::array();
+    for (const AttentionError& e : r.ranks)
+      ranks.push_back({{"max_abs_error", e.out}, {"max_relative_error", e.relative}, {"max_lse_error", e.lse}});
     out["cases"].push_back({{"strategy", c.strategy->name}, {"partition", c.partition()}, {"cp", c.shape.cp},
                             {"tp", c.shape.tp}, {"dcp", c.shape.dcp}, {"tokens", c.shape.tokens},
-                            {"history", c.shape.history}, {"dtype", to_text(c.type)}, {"lse_dtype", to_text(c.shape.lse)},
+                            {"history", c.shape.history}, {"dtype", to_text(c.type)}, {"lse_dtype", c.lse_text()},
                             {"max_abs_error", r.error.out}, {"max_relative_error", r.error.relative},
                             {"max_lse_error", r.error.lse}, {"max_abs_error_allowed", r.allowed.out},
                             {"max_lse_error_allowed", r.allowed.lse}, {"flops_performed", r.flops_performed},
                             {"flops_charged", r.flops_charged}, {"flops_masked", r.flops_masked},
                             {"bytes_moved", r.bytes_moved}, {"bytes_charged", r.bytes_charged}, {"orders", r.orders},
-                            {"orders_that_differ", r.orders_that_differ}, {"ok", r.ok()}});
+                            {"orders_that_differ", r.orders_that_differ}, {"ok", r.ok()}, {"ranks", std::move(ranks)}});
   }
   return out.dump(2) + "\n";
 }
@@ -337,6 +345,8 @@ std::string json_of(const std::vector<Calculation>& cases) {
 
 Reply answer_ring(const Options& options, Diagnostics& diagnostics) {
   if (options.ring.layer) return answer_layers(options, diagnostics);
+  if (!options.words.empty() || !options.launch.empty() || !options.ring.config.empty())
+    diagnostics.error("E0003", {}, "a strategy takes no deployment file", {}, "--layer --scale tiny computes the layers of a deployment");
   std::vector<Calculation> cases = Reader(options.ring, diagnostics).read();
   Reply reply;
   reply.err = calculate(cases, options.ring);

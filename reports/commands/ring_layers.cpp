@@ -13,7 +13,7 @@ namespace ascendsim {
 
 namespace {
 
-constexpr std::int64_t kMemoryLimit = std::int64_t{4} << 30;
+constexpr std::int64_t kMemoryLimit = std::int64_t{6} << 30;
 constexpr std::size_t kTokensNamed = 8;
 
 struct LayerRun {
@@ -38,10 +38,11 @@ class Reader {
     }
     std::vector<LayerRun> runs;
     if (options_.pair()) {
-      add(options_.prefill_file, Role::kPrefill, type, runs);
-      add(options_.decode_file, Role::kDecode, type, runs);
-    } else if (!options_.ring.config.empty()) {
-      add(options_.ring.config, options_.role, type, runs);
+      add({options_.prefill_file}, Role::kPrefill, type, runs);
+      add({options_.decode_file}, Role::kDecode, type, runs);
+    } else if (std::vector<std::string> files = options_.words; !options_.launch.empty() || !options_.ring.config.empty() || !files.empty()) {
+      if (!options_.ring.config.empty()) files.push_back(options_.ring.config);
+      add(files, options_.role, type, runs);
     } else {
       diagnostics_.error("E0003", {}, "--config FILE is missing", {}, "or --prefill FILE and --decode FILE");
     }
@@ -63,11 +64,17 @@ class Reader {
     return LayerType::kFp64;
   }
 
-  void add(const std::string& file, std::optional<Role> role, LayerType type, std::vector<LayerRun>& runs) {
-    if (file.empty()) return;
-    Subject subject = load_subject({file, options_.hardware, options_.servers, role}, Load::kLimitsIfAny, libraries_, options_,
-                                   diagnostics_);
+  // Launch scripts of a pair are two deployments.
+  void add(const std::vector<std::string>& files, std::optional<Role> role, LayerType type, std::vector<LayerRun>& runs) {
+    for (FileChoice& choice : read_inputs(files, libraries_, options_, diagnostics_)) {
+      if (role) choice.role = role;
+      add(load_subject(choice, Load::kLimitsIfAny, libraries_, options_, diagnostics_), type, runs);
+    }
+  }
+
+  void add(const Subject& subject, LayerType type, std::vector<LayerRun>& runs) {
     if (!subject.scenario) return;
+    const std::string& file = subject.file;
     const Deployment& d = subject.deployment();
     if (d.experts.shared_ranks > 0) {
       diagnostics_.error("E0004", d.origin("shared_ranks").where, "the calculator does not route rows to a shared expert on ranks of its own",
@@ -133,7 +140,8 @@ Table ledger_table(const std::vector<LayerRun>& runs) {
     row("FLOPs", r.flops_performed, r.flops_charged);
     row("bytes", r.bytes_moved, r.bytes_charged);
     row("routed FLOPs", r.routed_flops_performed, r.routed_flops_charged);
-    row("routed bytes (charged: even spread, with padding)", r.routed_bytes_moved, r.routed_bytes_charged);
+    row("routed rows in buffers, bytes (charged: the fullest rank's on every rank)", r.routed_buffers_filled, r.routed_buffers_charged);
+    row("routed bytes sent (charged: even spread of those buffers)", r.routed_bytes_moved, r.routed_bytes_charged);
   }
   return t;
 }
@@ -181,7 +189,8 @@ std::string json_of(const std::vector<LayerRun>& runs, const std::vector<std::st
                              {"rows_compared", r.rows_compared}, {"flops_performed", r.flops_performed},
                              {"flops_charged", r.flops_charged}, {"flops_masked", r.flops_masked}, {"bytes_moved", r.bytes_moved},
                              {"bytes_charged", r.bytes_charged}, {"routed_flops_performed", r.routed_flops_performed},
-                             {"routed_flops_charged", r.routed_flops_charged}, {"routed_bytes_moved", r.routed_bytes_moved},
+                             {"routed_flops_charged", r.routed_flops_charged}, {"routed_buffers_filled", r.routed_buffers_filled},
+                             {"routed_buffers_charged", r.routed_buffers_charged}, {"routed_bytes_moved", r.routed_bytes_moved},
                              {"routed_bytes_charged", r.routed_bytes_charged}, {"ok", r.ok()}};
     c["flips"] = nlohmann::ordered_json::array();
     for (const Flip& f : r.flips)

@@ -75,6 +75,19 @@ TEST(Layers, ExpertsByEveryExchange) {
   expect_exact("cut-off buffers", cut_off);
 }
 
+// Where every rank has equally many rows, no buffer of an exchange has padding: every dealt row is charged, and no other.
+TEST(Layers, EvenLoadsFillTheBuffersThatAreCharged) {
+  Deployment d = level_2(tiny({.dp = 4}));
+  d.experts.exact_all_to_all = true;
+  for (const Step& step : {prefill_step(d.layout, 4, 13), decode_step(d.layout, 8, 12, 13)}) {
+    const LayerReport r = check_layers(d, step, facts(), LayerType::kFp64);
+    EXPECT_TRUE(r.ok());
+    EXPECT_GT(r.routed_buffers_filled, 0);
+    EXPECT_EQ(r.routed_buffers_filled, r.routed_buffers_charged);
+    EXPECT_LT(r.routed_bytes_moved, r.routed_buffers_filled);   // rows of a rank's own experts stay
+  }
+}
+
 TEST(Layers, SplitTokens) {
   Deployment d = level_2(tiny({.dp = 2, .tp = 4}));
   d.token_split_prefill = true;
