@@ -65,7 +65,8 @@ TEST_F(Compare, WhatTheEngineRefusesIsAWhatIfOrCannotRun) {
 
 // Whatever is done twice counts as redundant, never less than nothing; bytes of a step are those of its calls.
 TEST_F(Compare, WorkAndTrafficAddUp) {
-  for (const Json& p : compare_json({"--vary", "cp=1,2", "--input", "4K,64K"}).at("points")) {
+  const Json points = compare_json({"--vary", "cp=1,2", "--input", "4K,64K"}).at("points");
+  for (const Json& p : points) {
     for (const char* phase : {"prefill", "decode"}) {
       const Json& f = p.at("flop").at(phase);
       EXPECT_GE(f.at("redundant"), 0);
