@@ -16,6 +16,8 @@ std::optional<Deployment> simulated(const Deployment& asked, Severity refusal, D
     diagnostics.add(std::move(refused));
     return std::nullopt;
   }
+  if (l.cp > 1 && l.cp_exchange == LatentExchange::kRing)
+    diagnostics.note("A0142", at("layout.cp_exchange"), fmt::format("a what-if: {} gathers the latent of a prompt, it has no ring", d.engine));
   if (asked.features.flashcomm1)
     left_out("features.flashcomm1", "FlashComm1 is not modelled: hidden rows are gathered again after each layer, with more bytes than the narrow columns that it moves");
   if (asked.graph.mode == GraphMode::kEager)
