@@ -41,7 +41,8 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
   Placement place = s.token_split() ? Placement{} : place_collectives(s.l, moe, last);
   if (s.token_split()) place.ffn_all_gather = last;
 
-  Value x = s.token_split()               ? mla_prefill_token_split(s, residual)
+  Value x = s.m.sparse()                   ? sparse_mla(s, residual)
+            : s.token_split()             ? mla_prefill_token_split(s, residual)
             : s.phase == Phase::kPrefill ? output_projection(s, mla_prefill(s, residual))
                                          : output_projection(s, mla_decode(s, residual));
   if (place.attention_all_reduce) x = s.p.all_reduce("attention_all_reduce", x, s.group(Group::kAttnTp));
@@ -191,6 +192,8 @@ std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64
   // Besides its load and whether it holds the shared expert, a rank differs by its zigzag chunks, by how many real rows its share of scattered ones has, and by
   // which tokens its KV shard holds.
   if (step.phase == Phase::kPrefill) differs_by(at.cp);
+  // With sparse attention also by its tokens, where the TP group splits them: later ones see more keys.
+  if (step.phase == Phase::kPrefill && deployment.model.sparse() && deployment.token_split_prefill) differs_by(at.tp);
   const std::int64_t passes = step.phase == Phase::kDecode ? std::max<std::int64_t>(1, deployment.features.speculative_tokens) : 1;
   for (std::int64_t pass = 0; pass < passes; ++pass) {
     const std::vector<GroupLoad> loads = draft_loads(step.load, step.phase, pass);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "strategies/partitions.h"
+#include "strategies/programs/mla_parts.h"
 #include "strategies/programs/rank_step.h"
 #include "workloads/operators/attention.h"
 #include "workloads/operators/elementwise.h"
@@ -15,14 +16,15 @@
 
 namespace ascendsim {
 
-namespace {
-
-RankStep::Cut by_heads(const RankStep& s) { return {.column_parts = s.l.tp, .column_part = s.at.tp}; }
+RankStep::Cut by_heads(const RankStep& s) {
+  const std::int64_t parts = s.m.heads / s.heads;
+  return {.column_parts = parts, .column_part = parts > 1 ? s.at.tp : 0};
+}
 
 Value kv_cache(RankStep& s) {
   const auto allocate = [&] {
     const Dtype type = s.d.kv_int8 ? Dtype::kInt8 : s.d.dtype;
-    const std::int64_t columns = s.d.kv_int8 ? s.d.cached_token_layer().count() : s.m.cache_width();
+    const std::int64_t columns = s.d.kv_int8 ? s.d.cached_latent().count() : s.m.cache_width();
     return s.p.state(type, s.cache_stride * s.load.sequences, columns, {.key = "kv_cache"}, s.cache_names);
   };
   if (s.pass == 0) return allocate();
@@ -34,6 +36,8 @@ Value qkv_a_weight(RankStep& s) { return s.weight(Module::kAttentionA, "qkv_a", 
 Value q_b_weight(RankStep& s) { return s.weight(Module::kQB, "q_b", s.m.q_rank, s.m.heads * s.m.qk_width(), by_heads(s)); }
 Value w_uk_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uk", s.m.kv_rank, s.m.heads * s.m.nope, by_heads(s)); }
 Value w_uv_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uv", s.m.kv_rank, s.m.heads * s.m.value, by_heads(s)); }
+
+namespace {
 
 struct Compressed {
   Value q_c;      // [rows, q_rank], ready for q_b
@@ -63,13 +67,27 @@ void write_gathered(RankStep& s, Value latent, Value cache) {
   write_cache(s.p, "kv_cache_write", latent, cache, static_cast<int>(s.m.kv_rank), s.gathered_cache_writes);
 }
 
-Value queries_of_heads(RankStep& s, Value q_c) {
+}  // namespace
+
+Value queries_of_heads(RankStep& s, Value q_c, Value positions) {
   s.category(Category::kLinear);
   const Value q = linear(s.p, "q_b", q_c, q_b_weight(s), s.d.dtype);
   s.category(Category::kVector);
-  rope(s.p, "q_rope", q, s.positions.row_slice(0, q.rows), static_cast<int>(s.heads), static_cast<int>(s.m.rope));
+  rope(s.p, "q_rope", q, positions, static_cast<int>(s.heads), static_cast<int>(s.m.rope));
   return q;
 }
+
+Value absorbed_queries(RankStep& s, Value q) {
+  s.category(Category::kLinear);
+  const Value w_uk = w_uk_weight(s).reshaped(s.m.nope, s.heads * s.m.kv_rank);
+  const Value absorbed = per_head_linear(s.p, "q_absorb", q, w_uk, static_cast<int>(s.heads), StoredAs::kTransposed);
+  s.category(Category::kVector);
+  return concat_heads(s.p, "q_concat", absorbed, q, static_cast<int>(s.heads), static_cast<int>(s.m.rope));
+}
+
+namespace {
+
+Value queries_of_heads(RankStep& s, Value q_c) { return queries_of_heads(s, q_c, s.positions.row_slice(0, q_c.rows)); }
 
 void zero_padding(RankStep& s, const char* label, Value x) {
   if (x.rows == s.rows) return;
@@ -212,12 +230,7 @@ Value mla_decode(RankStep& s, Value residual) {
     q = mla_prolog(s.p, "mla_prolog", x, w, positions, cache, s.own_cache_writes, static_cast<int>(s.heads), s.m.kv_rank,
                    s.m.rope, s.d.dtype);
   } else {
-    const Value projected = queries_of_heads(s, compress(s, x, positions, &cache).q_c);
-    s.category(Category::kLinear);
-    const Value w_uk = w_uk_weight(s).reshaped(s.m.nope, s.heads * s.m.kv_rank);
-    const Value absorbed = per_head_linear(s.p, "q_absorb", projected, w_uk, static_cast<int>(s.heads), StoredAs::kTransposed);
-    s.category(Category::kVector);
-    q = concat_heads(s.p, "q_concat", absorbed, projected, static_cast<int>(s.heads), static_cast<int>(s.m.rope));
+    q = absorbed_queries(s, queries_of_heads(s, compress(s, x, positions, &cache).q_c));
   }
 
   // Sequence parallelism: the shards hold different tokens, so every rank takes all heads and later gives their partial

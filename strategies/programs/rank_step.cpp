@@ -98,7 +98,7 @@ RankStep::RankStep(ProgramBuilder& builder, const Deployment& deployment, const 
       rank(own_rank),
       lane(own_lane),
       at(coordinates(deployment.layout, own_rank)),
-      heads(deployment.model.heads / deployment.layout.tp) {
+      heads(deployment.model.sparse() && token_split() ? deployment.model.heads : deployment.model.heads / deployment.layout.tp) {
   if (!facts.communication_stream) p.serialise_communication();
   first_sequence = lane * kLaneSequences;
   for (std::int64_t g = 0; g < at.dp; ++g) first_sequence += step.load[static_cast<std::size_t>(g)].sequences;
@@ -188,7 +188,8 @@ void RankStep::lay_out_cache() {
       for (std::int64_t done = 0; done < piece.tokens;) {
         const std::int64_t token = piece.first + done - first, in_chunk = token % chunk;
         const std::int64_t tokens = std::min(piece.tokens - done, chunk - in_chunk);
-        const std::int64_t from = (token / chunk * load.sequences + s) * chunk + in_chunk;
+        const std::int64_t from = zigzags && m.sparse() ? s * 2 * l.cp * chunk + token
+                                                        : (token / chunk * load.sequences + s) * chunk + in_chunk;
         (zigzags ? gathered : own).add(from, s * cache_stride + piece.row + done, tokens);
         done += tokens;
       }
@@ -202,11 +203,15 @@ void RankStep::lay_out_cache() {
     const std::int64_t chunk_rows = load.sequences * chunk;
     for (std::int64_t c = 0; c < 2 * l.cp; ++c) {
       const std::int64_t owner = std::min(c, 2 * l.cp - 1 - c);
-      order.add((2 * owner + (c == owner ? 0 : 1)) * chunk_rows, c * chunk_rows, chunk_rows);
+      const std::int64_t from = (2 * owner + (c == owner ? 0 : 1)) * chunk_rows;
+      if (!m.sparse()) order.add(from, c * chunk_rows, chunk_rows);
+      for (std::int64_t s = 0; m.sparse() && s < load.sequences; ++s) order.add(from + s * chunk, (s * 2 * l.cp + c) * chunk, chunk);
     }
     chunk_order = order.into(p);
   }
-  if (phase != Phase::kPrefill || load.history == 0 || load.sequences == 0) return;
+  if (load.sequences == 0) return;
+  if (m.sparse()) return lay_out_gathered_cache();
+  if (phase != Phase::kPrefill || load.history == 0) return;
   MoveList loaded, ordered;
   for (std::int64_t s = 0; s < load.sequences; ++s)
     for (const PlacedTokens& piece : within(placed, 0, load.history))
@@ -217,6 +222,24 @@ void RankStep::lay_out_cache() {
         ordered.add((shard * load.sequences + s) * local_history() + piece.row, s * load.history + piece.first, piece.tokens);
   history_load = loaded.into(p);
   history_order = ordered.into(p);
+}
+
+void RankStep::lay_out_gathered_cache() {
+  if (l.kv_shards() == 1 || (phase == Phase::kPrefill && load.history == 0)) return;
+  gathered_rows = 0;
+  std::vector<std::vector<PlacedTokens>> shards;
+  for (std::int64_t shard = 0; shard < l.kv_shards(); ++shard) {
+    shards.push_back(ascendsim::cached_tokens(d, phase, load, shard));
+    gathered_rows = std::max(gathered_rows, tokens_of(shards.back()));
+  }
+  MoveList loaded, ordered;
+  for (std::int64_t s = 0; s < load.sequences; ++s) loaded.add(s * cache_stride, s * gathered_rows, cached_tokens);
+  for (std::int64_t s = 0; s < load.sequences; ++s)
+    for (std::int64_t shard = 0; shard < l.kv_shards(); ++shard)
+      for (const PlacedTokens& piece : shards[static_cast<std::size_t>(shard)])
+        ordered.add((shard * load.sequences + s) * gathered_rows + piece.row, s * load.context + piece.first, piece.tokens);
+  shard_load = loaded.into(p);
+  shard_order = ordered.into(p);
 }
 
 std::int64_t RankStep::local_history() const {
@@ -294,7 +317,7 @@ std::vector<std::int64_t> RankStep::names_of_world() const {
 
 void RankStep::output(StepOutput::What what, Value value, std::vector<std::int64_t> names) const {
   check(static_cast<std::int64_t>(names.size()) == value.rows, "every row of an output has a name");
-  noted->push_back({what, pass, static_cast<std::int32_t>(what == StepOutput::What::kExperts ? output_layer : -1), value,
+  noted->push_back({what, pass, static_cast<std::int32_t>(what == StepOutput::What::kExperts || what == StepOutput::What::kKeys ? output_layer : -1), value,
                       std::move(names)});
 }
 
