@@ -29,7 +29,6 @@ Work traffic(const OperatorView& v, Kernel kernel) {
 template <Kernel kKernel>
 Work row_work(const OperatorView& v) {
   Work work = traffic(v, kKernel);
-  if (kKernel == Kernel::kVector) work.rows = ceil_div((work.read + work.written).count(), kBytesOfAVectorBlock);
   if (work.launches > 0) work.vector = Flops(v.in(0).elements() * v.params<VectorParams>().ops_per_element);
   return work;
 }

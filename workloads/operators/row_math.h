@@ -13,10 +13,6 @@ constexpr double kNormEpsilon = 1e-6;     // rms_norm_eps of DeepSeek-V3's confi
 constexpr double kRopeBase = 10000;       // rope_theta, likewise
 constexpr double kInt8Steps = 127;
 
-// Element-wise kernels are cut by elements, not rows: a cast of one row of 129,280 takes 8.0 us, of 8 elements 1.3 us,
-// an addition of one row of 7168 2.3 us and of 96 rows 9.9 us (cases trace-eager-add; fitted with t0 and core_start).
-constexpr std::int64_t kBytesOfAVectorBlock = 5500;
-
 // y = x / sqrt(mean(x^2) + epsilon) * w, row by row.
 template <class Scalar, class In, class Weight, class Out>
 void norm_rows(const In& x, const Weight& w, Out&& y) {

@@ -153,7 +153,7 @@ Work query_rope_work(const OperatorView& v) {
           .vector = Flops(6 * elements),   // a complex multiplication of a pair
           .read = rotated + v.in(1).bytes(),
           .written = rotated,
-          .rows = ceil_div((rotated + rotated).count(), kBytesOfAVectorBlock)};
+          .rows = v.in(0).rows};
 }
 
 // Scores beyond what the queries of a block see, up to the end of their last tile of keys.
