@@ -44,8 +44,14 @@ struct Compressed {
   Value latent;   // [rows, kv_rank + rope], normed and rotated
 };
 
-// The separate operators of the projections; every TP rank computes q_a and kv_a whole. Rows go to the cache at once where
-// the rank has all that its shard needs.
+// FlashComm1: each rank has compressed its own rows, attention needs those of the whole stream.
+Value whole_rows(RankStep& s, const char* label, Value x) {
+  return s.p.all_gather(label, x, s.group(Group::kAttnTp)).row_slice(0, s.rows);
+}
+
+// The separate operators of the projections; every TP rank computes q_a and kv_a whole, or of its own rows (FlashComm1, which
+// gathers in 16 bit what it quantises, norms and rotates afterwards: vllm_ascend/attention/mla_v1.py _mla_preprocess). Rows go
+// to the cache at once where the rank has all that its shard needs.
 Compressed compress(RankStep& s, Value x, Value positions, const Value* cache) {
   s.category(Category::kVector);
   Value h = rms_norm(s.p, "input_norm", x, s.norm_weight("input_norm", s.m.hidden), s.norm_output(Module::kAttentionA));
@@ -53,10 +59,18 @@ Compressed compress(RankStep& s, Value x, Value positions, const Value* cache) {
   s.category(Category::kLinear);
   const Value a = linear(s.p, "qkv_a", h, qkv_a_weight(s), s.d.dtype);
   s.category(Category::kVector);
+  const bool gathers = s.flashcomm();
   Value q_c = rms_norm(s.p, "q_a_norm", a.column_slice(0, s.m.q_rank), s.norm_weight("q_a_norm", s.m.q_rank),
-                       s.norm_output(Module::kQB));
+                       gathers ? s.d.dtype : s.norm_output(Module::kQB));
+  Value kv = a.column_slice(s.m.q_rank, s.m.cache_width());
+  if (gathers) {
+    kv = copy_rows(s.p, "kv_contiguous", kv, kv.rows);
+    q_c = whole_rows(s, "q_c_gather", q_c);
+    kv = whole_rows(s, "kv_gather", kv);
+    s.category(Category::kVector);
+  }
   q_c = s.prepared(Module::kQB, "q_a_quant", q_c);
-  const Value kv = a.column_slice(s.m.q_rank, s.m.cache_width()), w = s.norm_weight("kv_a_norm", s.m.kv_rank);
+  const Value w = s.norm_weight("kv_a_norm", s.m.kv_rank);
   if (cache == nullptr) return {q_c, kv_norm_rope(s.p, "kv_norm_rope", kv, w, positions)};
   return {q_c, kv_norm_rope_cache(s.p, "kv_norm_rope_cache", kv, w, positions, *cache, s.own_cache_writes)};
 }
@@ -169,7 +183,7 @@ void attend_in_chunks(RankStep& s, Value q, Value k, Value v, Value out, Value l
 }  // namespace
 
 Value mla_prefill(RankStep& s, Value residual) {
-  const Value x = residual.row_slice(0, s.rows);
+  const Value x = s.flashcomm() ? residual : residual.row_slice(0, s.rows);
   const Value cache = kv_cache(s);
   const bool gathers = s.l.cp > 1;
   const Compressed c = compress(s, x, s.positions.row_slice(0, s.rows), gathers ? nullptr : &cache);
@@ -218,12 +232,14 @@ Value mla_prefill_token_split(RankStep& s, Value residual) {
 }
 
 Value mla_decode(RankStep& s, Value residual) {
-  const Value x = residual.row_slice(0, s.rows);
+  const bool fused = s.rows <= s.facts.prolog_max_tokens;
+  // The fused prolog wants hidden rows, so these are gathered where rows are scattered (mla_v1.py, enable_mlapo).
+  const Value x = !s.flashcomm() ? residual.row_slice(0, s.rows) : fused ? whole_rows(s, "hidden_gather", residual) : residual;
   const Value cache = kv_cache(s);
   const Value positions = s.positions.row_slice(0, s.rows);
 
   Value q;
-  if (s.rows <= s.facts.prolog_max_tokens) {
+  if (fused) {
     s.category(Category::kLinear);
     const MlaPrologWeights w{s.norm_weight("input_norm", s.m.hidden), qkv_a_weight(s), s.norm_weight("q_a_norm", s.m.q_rank),
                              s.norm_weight("kv_a_norm", s.m.kv_rank), q_b_weight(s), w_uk_weight(s)};

@@ -60,8 +60,7 @@ StreamRows stream_rows(const Deployment& d, Phase phase, std::span<const GroupLo
   const Layout& l = d.layout;
   StreamRows r{.rows = attention_rows(l, phase, loads[static_cast<std::size_t>(dp)])};
   for (const GroupLoad& g : loads) r.padded = std::max(r.padded, attention_rows(l, phase, g));
-  const bool token_split = d.token_split_prefill && phase == Phase::kPrefill && l.tp > 1;
-  if (place_collectives(l, true, false).attention_reduce_scatter || token_split) r.padded = round_up(r.padded, l.tp);
+  if (place_collectives(l, true, false).attention_reduce_scatter || scatters_rows(d, phase)) r.padded = round_up(r.padded, l.tp);
   r.scattered = ceil_div(r.padded, l.tp);
   return r;
 }
@@ -249,7 +248,7 @@ std::int64_t RankStep::local_history() const {
 
 // All streams one after another, as a gather over the world leaves them.
 void RankStep::lay_out_streams() {
-  MoveList real, back, sampled, own;
+  MoveList real, back, sampled, own, group;
   std::int64_t done = 0, at_row = 0, taken = 0;
   real_rows_first = true;
   own_sampled_rows = 0;
@@ -278,13 +277,16 @@ void RankStep::lay_out_streams() {
     }
     for (std::int64_t s = 0; s < load_of.sequences; ++s, taken += count)
       sampled.add((g * l.cp + cp) * padded_rows + row + s * step, taken, count);
-    if (g != at.dp || (phase == Phase::kPrefill && cp != at.cp)) continue;
+    if (g != at.dp) continue;
+    for (std::int64_t s = 0; s < load_of.sequences; ++s) group.add(cp * padded_rows + row + s * step, s * count, count);
+    if (phase == Phase::kPrefill && cp != at.cp) continue;
     for (std::int64_t s = 0; s < load_of.sequences; ++s, own_sampled_rows += count) own.add(row + s * step, own_sampled_rows, count);
   }
   real_rows = real.into(p);
   padded_places = back.into(p);
   world_sampled = sampled.into(p);
   own_sampled = own.into(p);
+  group_sampled = group.into(p);
 }
 
 void RankStep::set_pass(int now) {
@@ -302,6 +304,15 @@ std::vector<std::int64_t> RankStep::names_of_stream(std::int64_t dp, std::int64_
     for (std::int32_t repeat = 0; repeat < n.repeats; ++repeat)
       for (std::int32_t r = 0; r < n.rows; ++r) out.push_back(n.first + repeat * n.stride + r);
   out.resize(static_cast<std::size_t>(padded_rows), Program::kPaddingRow);
+  return out;
+}
+
+std::vector<std::int64_t> RankStep::names_of_group() const {
+  std::vector<std::int64_t> out;
+  for (std::int64_t c = 0; c < l.cp; ++c) {
+    const std::vector<std::int64_t> stream = names_of_stream(at.dp, c);
+    out.insert(out.end(), stream.begin(), stream.end());
+  }
   return out;
 }
 

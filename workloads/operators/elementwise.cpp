@@ -204,11 +204,14 @@ void swiglu_math(const OperatorView& op, Tensors<Scalar>& t) {
 template <class Scalar>
 void embed_math(const OperatorView& op, Tensors<Scalar>& t) {
   const auto ids = t[op.in(0)], table = t[op.in(1)];
+  const TensorSlice& part = op.slice(op.in(1));
   auto y = t[op.out()];
   for (Eigen::Index r = 0; r < y.rows(); ++r) {
     const auto id = static_cast<Eigen::Index>(ids(r, 0));
-    check(id >= 0 && id < table.rows(), "a token id is outside the vocabulary");
-    y.row(r) = table.row(id);
+    check(id >= 0 && id < part.fan_in, "a token id is outside the vocabulary");
+    const Eigen::Index row = id - part.row;
+    if (row >= 0 && row < table.rows()) y.row(r) = table.row(row);
+    else y.row(r).setZero();
   }
 }
 
