@@ -37,6 +37,7 @@ struct Written {
   std::string graph, faults;
   std::string svg, context, concurrency, engine, ttft, tpot;
   std::vector<std::string> vary;
+  std::string to, base;
   std::string prefill, decode, prefill_hardware, decode_hardware, prefill_servers, decode_servers;
   bool all = false, what_if = false, layer = false;
   bool json = false, strict = false, verbose = false, print_config = false, schema = false, help = false,
@@ -152,10 +153,13 @@ constexpr OptionSpec kOptions[] = {
     {"--concurrent", "N", &Written::concurrent, nullptr, kCollectiveOptions, "equal collectives that share the links [default: 1]"},
     {"--top-k", "N", &Written::top_k, nullptr, kCollectiveOptions, "MoE: experts of a token [default: 8]"},
     {"--padding", "FACTOR", &Written::padding, nullptr, kCollectiveOptions, "MoE, padded: rows sent / rows routed [default: 1]"},
+    {"--to", "ENGINE", &Written::to, nullptr, kExportOptions, "mindie, vllm or sglang: whose launch files are written"},
+    {"--base", "FILE", &Written::base, nullptr, kExportOptions,
+     "launch file of your own, changed only where it must be [default: a new one]"},
     {"--strict", "", nullptr, &Written::strict, kDeploymentOptions, "warnings count as errors"},
     {"--format", "FORMAT", &Written::format, nullptr, 0, "table, json, md or csv [default: table]"},
     {"--json", "", nullptr, &Written::json, 0, "the same as --format json"},
-    {"-o,--output-file", "FILE", &Written::output_file, nullptr, 0, "write the answer there instead of stdout"},
+    {"-o,--output-file", "FILE", &Written::output_file, nullptr, 0, "write the answer there instead of stdout; of export the folder (DIR) of the files"},
     {"-v,--verbose", "", nullptr, &Written::verbose, 0, "say more about notes"},
     {"-h,--help", "", nullptr, &Written::help, 0, "show this text"},
 };
@@ -284,6 +288,8 @@ class Reader {
     o.faults_file = written_.faults;
     if (!written_.graph.empty()) o.graph = choice("--graph", written_.graph, kGraphKinds).value_or(o.graph);
     o.explain = written_.explain;
+    o.export_to = written_.to;
+    o.base_file = written_.base;
     o.prefill_file = written_.prefill;
     o.decode_file = written_.decode;
     o.prefill_hardware = written_.prefill_hardware;
@@ -694,7 +700,8 @@ class Application {
       return kWrongInput;
     }
     err_ += reply.err;
-    if (options.output_file.empty()) return say(reply.exit_code, reply.out);
+    // What export writes there are its files.
+    if (options.output_file.empty() || (command.options & kExportOptions)) return say(reply.exit_code, reply.out);
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(options.output_file.c_str(), "wb"),
                                                                &std::fclose);
     if (file && std::fwrite(reply.out.data(), 1, reply.out.size(), file.get()) == reply.out.size() &&

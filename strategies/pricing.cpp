@@ -22,9 +22,9 @@ struct Priced {
 
 class ProgramPricer {
  public:
-  ProgramPricer(const Cluster& cluster, const KernelCost& kernels, Duration kernel_gap, std::span<const GroupKind> groups,
-                const Folding& folding)
-      : cluster_(cluster), kernels_(kernels), kernel_gap_(kernel_gap), groups_(groups), folding_(folding) {}
+  ProgramPricer(const Cluster& cluster, const KernelCost& kernels, Duration kernel_gap, std::optional<Expansion> expansion,
+                std::span<const GroupKind> groups, const Folding& folding)
+      : cluster_(cluster), kernels_(kernels), kernel_gap_(kernel_gap), expansion_(expansion), groups_(groups), folding_(folding) {}
 
   Priced operator()(Program program, std::size_t rank_class) {
     Priced priced{std::move(program), {}, {}, {}, {}};
@@ -66,7 +66,7 @@ class ProgramPricer {
       if (m.primitive == primitive && m.meeting == meeting && m.bytes == bytes) return m.time;
     const auto& where = folding_.meetings[static_cast<std::size_t>(meeting)];
     const auto& ranks = groups_[where.kind].groups[static_cast<std::size_t>(where.representative_group)];
-    const CollectiveTime time = collective_time({primitive, bytes, cluster_.span_of(ranks)}, cluster_.server());
+    const CollectiveTime time = collective_time({primitive, bytes, cluster_.span_of(ranks)}, cluster_.server(), {nullptr, expansion_});
     memo_.push_back({primitive, meeting, bytes, time});
     return time;
   }
@@ -74,6 +74,7 @@ class ProgramPricer {
   const Cluster& cluster_;
   const KernelCost& kernels_;
   Duration kernel_gap_;
+  std::optional<Expansion> expansion_;
   std::span<const GroupKind> groups_;
   const Folding& folding_;
   std::vector<Memo> memo_;
@@ -201,7 +202,7 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
   for (std::size_t r = 0; r < ranks; ++r) roles[r] = role_of(deployment_, step, static_cast<std::int64_t>(r));
   const Folding folding = fold_ranks ? fold(roles, groups_) : unfolded(ranks, groups_);
 
-  ProgramPricer pricer(cluster_, kernels_, facts_.kernel_gap, groups_, folding);
+  ProgramPricer pricer(cluster_, kernels_, facts_.kernel_gap, deployment_.expansion, groups_, folding);
   std::vector<Priced> priced;
   std::vector<const Program*> programs;
   std::vector<std::vector<Node>> nodes;
