@@ -207,6 +207,8 @@ TEST_F(DeploymentFile, EveryLabelOfAStepIsExplained) {
       {examples + "mindie-local-tp/config.json", "--role", "decode", "--input", "4K", "--output", "64"},
       {examples + "mindie-tensor-parallel/config.json", "--input", "2K", "--output", "64"},
       {examples + "own-file/token-split-prefill.yaml"},
+      {examples + "mindie-prefix-cache/config.json", "--input", "16K", "--output", "64", "--prefix-hit", "8K"},
+      {examples + "mindie-context-parallel/config.json", "--model", "deepseek-v3.2-exp", "--set", "cp=1", "--set", "sp=1", "--set", "dp=2", "--input", "16K", "--output", "64"},
       {examples + "own-file/expert-parallel-decode.yaml"}};
   std::set<std::string> labels;
   for (std::vector<std::string> words : runs) {
