@@ -160,6 +160,10 @@ void read_engine_file(const Document& document, const FileChoice& choice, const 
   // A degree that is written twice has been refused: rules about either value would only add to that.
   out.has_layout = import.deployment.origins.contains("tp") && !twice;
   Diagnostics set;
+  // --env: variables that scripts export and MindIE's file does not know.
+  for (const char* const variable : {"HCCL_BUFFSIZE", "HCCL_OP_EXPANSION_MODE"})
+    if (const auto at = options.defines.find(variable); at != options.defines.end())
+      set_field(fmt::format("{}={}", variable, at->second), out.question, set);
   for (const std::string& assignment : options.set) set_field(assignment, out.question, set);
   derive_layout(out.question);
   found.append(with_current_assumptions(said, before, out.question));

@@ -10,8 +10,8 @@ void ValueReader::wrong(std::string message, std::string help) {
   diagnostics_.error("E0004", {}, std::move(message), {}, std::move(help));
 }
 
-std::optional<std::int64_t> ValueReader::count(const char* name, const std::string& text, std::int64_t most, const char* examples,
-                                  std::int64_t least) {
+std::optional<std::int64_t> ValueReader::count(const char* name, const std::string& text, std::int64_t most,
+                                               const char* examples, std::int64_t least) {
   if (text.empty()) return std::nullopt;
   const auto value = parse_token_count(text);
   if (value && *value >= least && *value <= most) return value;
@@ -21,8 +21,8 @@ std::optional<std::int64_t> ValueReader::count(const char* name, const std::stri
 }
 
 // Token counts of sequences, with commas between.
-std::vector<std::int64_t> ValueReader::counts(const char* name, const std::string& text, std::int64_t least, std::int64_t most,
-                                 const char* examples) {
+std::vector<std::int64_t> ValueReader::counts(const char* name, const std::string& text, std::int64_t least,
+                                              std::int64_t most, const char* examples) {
   std::vector<std::int64_t> out;
   for (std::size_t at = 0; !text.empty() && at <= text.size();) {
     const std::size_t comma = std::min(text.find(',', at), text.size());

@@ -23,22 +23,30 @@ struct Needs {
   Shortage shortage;
 
   Needs(const Subject& s, const Libraries& libraries)
-      : subject(s), memory(s.scenario->memory(s.workload)), concurrency(concurrency_of(memory, s.deployment())), shortage(shortage_of(s, memory, libraries)) {}
+      : subject(s),
+        memory(s.scenario->memory(s.workload)),
+        concurrency(concurrency_of(memory, s.deployment())),
+        shortage(shortage_of(s, memory, libraries)) {}
 
-  [[nodiscard]] std::string json(const Diagnostics& diagnostics) const { return mem_json(subject, memory, concurrency, shortage.remedies, diagnostics); }
+  [[nodiscard]] std::string json(const Diagnostics& diagnostics) const {
+    return mem_json(subject, memory, concurrency, shortage.remedies, diagnostics);
+  }
   [[nodiscard]] std::vector<Table> tables() {
     const Deployment& d = subject.deployment();
     Table verdict = facts("", "verdict");
     verdict.rows.push_back({"memory per rank", fit_in_words(memory, d)});
     std::vector<Table> out{heading(subject)};
-    for (Table& t : std::vector<Table>{std::move(verdict), std::move(shortage.need), std::move(shortage.remedy_table), memory_table(memory), weight_table(memory), activation_table(memory),
-                                       communication_table(memory), kv_table(memory, d), concurrency_table(concurrency, d)})
+    for (Table& t :
+         std::vector<Table>{std::move(verdict), std::move(shortage.need), std::move(shortage.remedy_table),
+                            memory_table(memory), weight_table(memory), activation_table(memory),
+                            communication_table(memory), kv_table(memory, d), concurrency_table(concurrency, d)})
       out.push_back(std::move(t));
     return out;
   }
 };
 
-Reply answer_both(const PairOfSubjects& pair, const Libraries& libraries, const Options& options, const Diagnostics& diagnostics) {
+Reply answer_both(const PairOfSubjects& pair, const Libraries& libraries, const Options& options,
+                  const Diagnostics& diagnostics) {
   Reply reply;
   Json json = {{"schema_version", 1}};
   std::vector<Table> tables;
@@ -48,8 +56,10 @@ Reply answer_both(const PairOfSubjects& pair, const Libraries& libraries, const 
     fits = fits && side.memory.fits();
     json[name] = Json::parse(side.json({}));
     for (Table& t : side.tables()) {
-      if (t.key == "deployment") t.title = fmt::format("{} side", name);
-      else if (!t.title.empty()) t.title = fmt::format("{}, {} side", t.title, name);
+      if (t.key == "deployment")
+        t.title = fmt::format("{} side", name);
+      else if (!t.title.empty())
+        t.title = fmt::format("{}, {} side", t.title, name);
       t.key = fmt::format("{}_{}", name, t.key);
       tables.push_back(std::move(t));
     }
@@ -70,11 +80,14 @@ Reply answer_both(const PairOfSubjects& pair, const Libraries& libraries, const 
 
 Reply answer_mem(const Options& options, Diagnostics& diagnostics) {
   const Libraries libraries;
-  const std::vector<FileChoice> choices = options.pair() ? std::vector<FileChoice>{} : read_inputs(options.words, libraries, options, diagnostics);
+  const std::vector<FileChoice> choices =
+      options.pair() ? std::vector<FileChoice>{} : read_inputs(options.words, libraries, options, diagnostics);
   if (const auto pair = options.pair() ? asked_pair(options, libraries, diagnostics) : asked_pair(choices, options)) {
     const PairOfSubjects sides = load_pair(*pair, Load::kLimits, libraries, options, diagnostics);
     if (!options.print_config) return answer_both(sides, libraries, options, diagnostics);
-    return {fmt::format("--- # prefill\n{}--- # decode\n{}", effective_configuration(sides.prefill), effective_configuration(sides.decode)), warnings_text(diagnostics), kDone};
+    return {fmt::format("--- # prefill\n{}--- # decode\n{}", effective_configuration(sides.prefill),
+                        effective_configuration(sides.decode)),
+            warnings_text(diagnostics), kDone};
   }
   const Subject subject = load_single(choices, Load::kLimits, libraries, options, diagnostics);
   if (options.print_config) return {effective_configuration(subject), warnings_text(diagnostics), kDone};

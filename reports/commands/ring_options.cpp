@@ -6,7 +6,8 @@ namespace ascendsim {
 
 namespace {
 
-constexpr std::int64_t kMostRingRanks = 1024, kMostRingTokens = (1 << 20) - 1, kMostRingHeads = 1024, kMostRingOrders = 1000;
+constexpr std::int64_t kMostRingRanks = 1024, kMostRingTokens = (1 << 20) - 1, kMostRingHeads = 1024,
+                       kMostRingOrders = 1000;
 constexpr std::size_t kMostRingSequences = 1024;
 
 }  // namespace
@@ -32,11 +33,13 @@ RingOptions read_ring_options(const Written& written, ValueReader& values) {
   r.tokens = values.counts("--tokens", written.tokens, 1, kMostRingTokens, "512 or 512,77");
   r.history = values.counts("--history", written.history, 0, kMostRingTokens, "256 or 256,0");
   if (r.history.size() > std::max<std::size_t>(r.tokens.size(), 1))
-    values.wrong(fmt::format("--history names {} sequences, --tokens {}", r.history.size(), std::max<std::size_t>(r.tokens.size(), 1)),
-          "one number for each sequence");
+    values.wrong(fmt::format("--history names {} sequences, --tokens {}", r.history.size(),
+                             std::max<std::size_t>(r.tokens.size(), 1)),
+                 "one number for each sequence");
   if (r.tokens.size() > kMostRingSequences)
-    values.wrong(fmt::format("--tokens names {} sequences, at most {} are possible", r.tokens.size(), kMostRingSequences),
-          "fewer sequences");
+    values.wrong(
+        fmt::format("--tokens names {} sequences, at most {} are possible", r.tokens.size(), kMostRingSequences),
+        "fewer sequences");
   r.orders = values.count("--orders", written.orders, kMostRingOrders, "2", 0);
   r.threads = values.count("--threads", written.threads, kMostRingRanks, "2");
   r.heads = values.count("--heads", written.heads, kMostRingHeads, "8");

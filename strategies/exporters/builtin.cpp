@@ -18,11 +18,14 @@ const Exporter* find_exporter(std::string_view name) {
 
 std::vector<FieldChange> changes(const Question& before, const Question& after) {
   // The engine's own business, and where and under which load it runs.
-  static constexpr std::string_view kOutside[] = {"stack", "world_size", "weights.kv_b_copies", "limits.max_prefill_tokens"};
+  static constexpr std::string_view kOutside[] = {"stack", "world_size", "weights.kv_b_copies",
+                                                  "limits.max_prefill_tokens"};
   static constexpr std::string_view kDecides[] = {"model", "quantisation", "role", "features.speculative_tokens"};
   std::vector<FieldChange> out;
   for (const Field& f : question_fields()) {
-    if (f.path.starts_with("hardware.") || f.path.starts_with("workload.") || std::ranges::find(kOutside, f.path) != std::end(kOutside)) continue;
+    if (f.path.starts_with("hardware.") || f.path.starts_with("workload.") ||
+        std::ranges::find(kOutside, f.path) != std::end(kOutside))
+      continue;
     // Where nothing is cut, turns of the cache mean nothing.
     if (f.path == "kv_cache.interleave" && before.deployment.layout.kv_shards() == 1) continue;
     std::string a = field_text(f, before), b = field_text(f, after);
@@ -32,7 +35,8 @@ std::vector<FieldChange> changes(const Question& before, const Question& after) 
     if (a == b) continue;
     // Local groups of o_proj and the LM head are matters of speed.
     const bool local = f.path == "layout.o_proj_tp" || f.path == "layout.lm_head_tp";
-    const bool decides = (f.path.starts_with("layout.") && !local) || std::ranges::find(kDecides, f.path) != std::end(kDecides);
+    const bool decides =
+        (f.path.starts_with("layout.") && !local) || std::ranges::find(kDecides, f.path) != std::end(kDecides);
     out.push_back({&f, std::move(a), std::move(b), before.named(f.path), decides});
   }
   return out;
@@ -44,7 +48,8 @@ std::string weight_name(const Question& q) {
 }
 
 std::string weight_folder(const Question& q) {
-  if (q.deployment.model.dtype && q.model.ends_with("config.json")) return std::filesystem::path(q.model).parent_path().string();
+  if (q.deployment.model.dtype && q.model.ends_with("config.json"))
+    return std::filesystem::path(q.model).parent_path().string();
   return "/path/to/" + weight_name(q);
 }
 
@@ -52,8 +57,11 @@ Workload benchmark_load(const Question& q) {
   constexpr std::int64_t kUsualOutput = 1024;
   const Limits& m = q.deployment.limits;
   Workload w = q.workload;
-  if (w.output_tokens == 0) w.output_tokens = std::clamp<std::int64_t>(m.max_seq_len - std::max(w.input_tokens, m.max_input_tokens), 1, kUsualOutput);
-  if (w.input_tokens == 0) w.input_tokens = std::max<std::int64_t>(1, std::min(m.max_input_tokens, m.max_seq_len - w.output_tokens));
+  if (w.output_tokens == 0)
+    w.output_tokens =
+        std::clamp<std::int64_t>(m.max_seq_len - std::max(w.input_tokens, m.max_input_tokens), 1, kUsualOutput);
+  if (w.input_tokens == 0)
+    w.input_tokens = std::max<std::int64_t>(1, std::min(m.max_input_tokens, m.max_seq_len - w.output_tokens));
   w.batch = std::max<std::int64_t>(1, w.batch);
   return w;
 }

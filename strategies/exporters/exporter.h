@@ -1,5 +1,6 @@
 // A deployment as the files that start it on an engine. Writers put down what the engine has words for; whoever calls
-// them reads the files back (strategies/importers), so that what got lost on the way is found and named, whatever it was.
+// them reads the files back (strategies/importers), so that what got lost on the way is found and named, whatever it
+// was.
 #pragma once
 
 #include <optional>
@@ -26,8 +27,8 @@ struct ExportSide {
 struct ExportRequest {
   std::vector<ExportSide> sides;  // one, or prefill and decode of a pair
   const EngineVersions& versions;
-  std::string version;            // of the target engine
-  const BaseFile* base = nullptr; // only with one side
+  std::string version;             // of the target engine
+  const BaseFile* base = nullptr;  // only with one side
 };
 
 struct ExportedFile {
@@ -50,9 +51,9 @@ struct Limitation {
 };
 
 struct Exporter {
-  std::string_view name;   // "mindie", as --to and --from name it
-  std::string_view stack;  // the software stack, without its version
-  std::string_view engine; // "MindIE"
+  std::string_view name;    // "mindie", as --to and --from name it
+  std::string_view stack;   // the software stack, without its version
+  std::string_view engine;  // "MindIE"
   Export (*write)(const ExportRequest& request, Diagnostics& diagnostics);
   std::span<const Limitation> limitations;
 };
@@ -61,12 +62,12 @@ const Exporter* find_exporter(std::string_view name);
 
 extern const Exporter kMindieExporter, kVllmExporter, kSglangExporter;
 
-// Fields whose value differs once the files are read back; those that follow from others, or say where and under which load
-// it runs, are left out.
+// Fields whose value differs once the files are read back; those that follow from others, or say where and under which
+// load it runs, are left out.
 struct FieldChange {
   const Field* field;
   std::string before, after;
-  bool named;  // somebody asked for it
+  bool named;    // somebody asked for it
   bool decides;  // layout, role, model, weights: another deployment altogether
 };
 std::vector<FieldChange> changes(const Question& before, const Question& after);

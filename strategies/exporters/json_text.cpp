@@ -32,8 +32,10 @@ std::size_t JsonText::end_of_value(std::size_t at) const {
   if (at >= text_.size()) return at;
   if (text_[at] == '"') {
     for (std::size_t i = at + 1; i < text_.size(); ++i) {
-      if (text_[i] == '\\') ++i;
-      else if (text_[i] == '"') return i + 1;
+      if (text_[i] == '\\')
+        ++i;
+      else if (text_[i] == '"')
+        return i + 1;
     }
     return text_.size();
   }
@@ -105,7 +107,8 @@ JsonText::Span JsonText::find(const Path& path) const {
   for (std::size_t i = 0; i < path.size(); ++i) {
     found = {};
     for (std::size_t m = 0; m < now.members.size(); ++m)
-      if (now.is_object ? now.members[m].key == path[i] : fmt::format("[{}]", m) == path[i]) found = now.members[m].value;
+      if (now.is_object ? now.members[m].key == path[i] : fmt::format("[{}]", m) == path[i])
+        found = now.members[m].value;
     if (!found.found()) return {};
     const bool holds = text_[found.begin] == '{' || text_[found.begin] == '[';
     if (i + 1 < path.size() && !holds) return {};
@@ -132,7 +135,8 @@ void JsonText::insert(const Container& into, const std::string& key, const std::
   const std::size_t line = text_.rfind('\n', last.key_begin) + 1;  // npos + 1 = 0
   const std::size_t first = text_.find_first_not_of(" \t", line);
   const bool own_line = first == last.key_begin && (line > into.open || !into.braced);
-  text_.insert(last.value.end, own_line ? fmt::format(",\n{}{}", text_.substr(line, first - line), member) : fmt::format(", {}", member));
+  text_.insert(last.value.end, own_line ? fmt::format(",\n{}{}", text_.substr(line, first - line), member)
+                                        : fmt::format(", {}", member));
 }
 
 bool JsonText::set(const Path& path, const std::string& literal) {

@@ -1,5 +1,5 @@
-// MindIE Server's config.json, its environment, and AISBench's data. Keys: strategies/importers/mindie_keys.cpp; the file
-// written anew has the keys of the Server's own conf/config.json.
+// MindIE Server's config.json, its environment, and AISBench's data. Keys: strategies/importers/mindie_keys.cpp; the
+// file written anew has the keys of the Server's own conf/config.json.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -83,7 +83,8 @@ constexpr const char* kTemplate = R"({
 
 class MindieFile {
  public:
-  MindieFile(const ExportSide& side, const BaseFile* base) : side_(side), fresh_(base == nullptr), text_(base == nullptr ? std::string(kTemplate) : base->text) {}
+  MindieFile(const ExportSide& side, const BaseFile* base)
+      : side_(side), fresh_(base == nullptr), text_(base == nullptr ? std::string(kTemplate) : base->text) {}
 
   // False when a base has no place for some key.
   bool write() {
@@ -99,14 +100,18 @@ class MindieFile {
       backend("npuDeviceIds", fmt::format("[[{}]]", fmt::join(ids, ", ")));
       schedule("maxIterTimes", m.max_seq_len);
     }
-    optional({"ServerConfig", "inferMode"}, json_quoted(d.role == Role::kHybrid ? "standard" : "dmi"), d.role == Role::kHybrid);
+    optional({"ServerConfig", "inferMode"}, json_quoted(d.role == Role::kHybrid ? "standard" : "dmi"),
+             d.role == Role::kHybrid);
     optional(in_backend({"multiNodesInferEnabled"}), side_.servers > 1 ? "true" : "false", side_.servers == 1);
     deploy("maxSeqLen", m.max_seq_len);
     deploy("maxInputTokenLen", m.max_input_tokens);
     model("worldSize", fmt::to_string(l.world()));
-    for (const auto& [key, degree] : {std::pair{"dp", l.dp}, {"cp", l.cp}, {"sp", l.sp}, {"tp", l.tp}, {"moe_ep", l.moe_ep}, {"moe_tp", l.moe_tp}}) model(key, fmt::to_string(degree));
+    for (const auto& [key, degree] :
+         {std::pair{"dp", l.dp}, {"cp", l.cp}, {"sp", l.sp}, {"tp", l.tp}, {"moe_ep", l.moe_ep}, {"moe_tp", l.moe_tp}})
+      model(key, fmt::to_string(degree));
     if (l.pp > 1 || has_model("pp")) model("pp", fmt::to_string(l.pp));
-    optional(in_model({"npuMemSize"}), d.kv_memory ? fmt::to_string(std::max<std::int64_t>(1, d.kv_memory->count() >> 30)) : "-1", !d.kv_memory);
+    optional(in_model({"npuMemSize"}),
+             d.kv_memory ? fmt::to_string(std::max<std::int64_t>(1, d.kv_memory->count() >> 30)) : "-1", !d.kv_memory);
     plugins();
     deepseek();
     schedule("cacheBlockSize", m.block_tokens);
@@ -138,8 +143,12 @@ class MindieFile {
     if (!is_default || text_.has(path)) set(path, literal);
   }
   void backend(const char* key, const std::string& literal) { set(in_backend({key}), literal); }
-  void deploy(const char* key, std::int64_t value) { set(in_backend({"ModelDeployConfig", key}), fmt::to_string(value)); }
-  void schedule(const char* key, std::int64_t value) { set(in_backend({"ScheduleConfig", key}), fmt::to_string(value)); }
+  void deploy(const char* key, std::int64_t value) {
+    set(in_backend({"ModelDeployConfig", key}), fmt::to_string(value));
+  }
+  void schedule(const char* key, std::int64_t value) {
+    set(in_backend({"ScheduleConfig", key}), fmt::to_string(value));
+  }
   [[nodiscard]] bool has_model(const char* key) const { return text_.has(in_model({key})); }
   void model(const char* key, const std::string& literal) { set(in_model({key}), literal); }
 
@@ -150,7 +159,10 @@ class MindieFile {
     if (f.prefix_cache) types.emplace_back("prefix_cache");
     if (chunks()) types.emplace_back("splitfuse");
     std::string inner;
-    if (!types.empty()) inner = fmt::format(R"({{"plugin_type":"{}"{}}})", fmt::join(types, ","), f.speculative_tokens > 0 ? fmt::format(R"(,"num_speculative_tokens":{})", f.speculative_tokens) : "");
+    if (!types.empty())
+      inner = fmt::format(
+          R"({{"plugin_type":"{}"{}}})", fmt::join(types, ","),
+          f.speculative_tokens > 0 ? fmt::format(R"(,"num_speculative_tokens":{})", f.speculative_tokens) : "");
     optional(in_model({"plugin_params"}), json_quoted(inner), types.empty());
     optional(in_backend({"ScheduleConfig", "templateType"}), json_quoted(chunks() ? "Mix" : "Standard"), !chunks());
   }
@@ -158,7 +170,8 @@ class MindieFile {
   [[nodiscard]] bool chunks() const {
     const Deployment& d = side_.question.deployment;
     const bool refused = d.features.speculative_tokens > 0 || d.layout.cp > 1 || d.layout.sp > 1;
-    return d.features.splitfuse && !(refused && d.engine != "mindie") && (d.engine == "mindie" || side_.question.named("features.splitfuse"));
+    return d.features.splitfuse && !(refused && d.engine != "mindie") &&
+           (d.engine == "mindie" || side_.question.named("features.splitfuse"));
   }
 
   void deepseek() {
@@ -175,11 +188,13 @@ class MindieFile {
     std::vector<std::string> scale;
     for (const auto& [tokens, factor] : d.all_to_all_scale) scale.push_back(fmt::format("[{}, {}]", tokens, factor));
     optional(at({"alltoall_ep_buffer_scale_factors"}), fmt::format("[{}]", fmt::join(scale, ", ")), scale.empty());
-    for (const auto& [key, degree] : {std::pair{"lm_head_local_tp", l.lm_head_local_tp}, {"o_proj_local_tp", l.o_proj_local_tp}}) {
+    for (const auto& [key, degree] :
+         {std::pair{"lm_head_local_tp", l.lm_head_local_tp}, {"o_proj_local_tp", l.o_proj_local_tp}}) {
       const Path outside = at({key});
       optional(text_.has(outside) ? outside : at({"parallel_options", key}), fmt::to_string(degree), degree == -1);
     }
-    const bool nz = d.features.kv_nz || (d.features.prefix_cache && d.engine != "mindie");  // the prefix cache of MindIE needs it
+    const bool nz =
+        d.features.kv_nz || (d.features.prefix_cache && d.engine != "mindie");  // the prefix cache of MindIE needs it
     const char* const options = text_.has(at({"kv_cache_option"})) ? "kv_cache_option" : "kv_cache_options";
     optional(at({options, "enable_nz"}), nz ? "true" : "false", !nz);
   }
@@ -214,7 +229,9 @@ Export write_mindie(const ExportRequest& request, Diagnostics& diagnostics) {
     if (!file.write()) {
       SourceLocation where;
       where.file = request.base->name;
-      diagnostics.error("E0452", where, "the base has no place for the model's keys", "MindIE: BackendConfig.ModelDeployConfig.ModelConfig[0]", "give a Server's conf/config.json, or leave --base out");
+      diagnostics.error("E0452", where, "the base has no place for the model's keys",
+                        "MindIE: BackendConfig.ModelDeployConfig.ModelConfig[0]",
+                        "give a Server's conf/config.json, or leave --base out");
     }
     out.files.push_back({folder + "config.json", file.text(), i});
     out.environment.push_back(environment(side.question.deployment));
@@ -222,23 +239,31 @@ Export write_mindie(const ExportRequest& request, Diagnostics& diagnostics) {
   }
   const Question& q = request.sides.back().question;
   const Workload w = benchmark_load(q);
-  out.files.push_back({"synthetic_config.py",
-                       fmt::format("# AISBench: ais_bench/datasets/synthetic/synthetic_config.py\nsynthetic_config = {{\n    \"Type\": \"string\",\n    \"RequestCount\": {},\n    \"StringConfig\": {{\n"
-                                   "        \"Input\": {{\"Method\": \"uniform\", \"Params\": {{\"MinValue\": {}, \"MaxValue\": {}}}}},\n"
-                                   "        \"Output\": {{\"Method\": \"uniform\", \"Params\": {{\"MinValue\": {}, \"MaxValue\": {}}}}},\n    }},\n}}\n",
-                                   4 * w.batch, w.input_tokens, w.input_tokens, w.output_tokens, w.output_tokens),
-                       0, false});
-  out.files.push_back({"benchmark.sh",
-                       fmt::format("#!/bin/sh\n# batch_size = {} (requests side by side), max_out_len = {}, host_port = {} belong into AISBench's model file vllm_api_stream_chat.py;\n"
-                                   "# synthetic_config.py beside this file says the lengths.\nais_bench --models vllm_api_stream_chat --datasets synthetic_gen --mode perf --summarizer default_perf\n",
-                                   w.batch, w.output_tokens, kPort),
-                       0, false});
+  out.files.push_back(
+      {"synthetic_config.py",
+       fmt::format(
+           "# AISBench: ais_bench/datasets/synthetic/synthetic_config.py\nsynthetic_config = {{\n    \"Type\": "
+           "\"string\",\n    \"RequestCount\": {},\n    \"StringConfig\": {{\n"
+           "        \"Input\": {{\"Method\": \"uniform\", \"Params\": {{\"MinValue\": {}, \"MaxValue\": {}}}}},\n"
+           "        \"Output\": {{\"Method\": \"uniform\", \"Params\": {{\"MinValue\": {}, \"MaxValue\": {}}}}},\n    "
+           "}},\n}}\n",
+           4 * w.batch, w.input_tokens, w.input_tokens, w.output_tokens, w.output_tokens),
+       0, false});
+  out.files.push_back(
+      {"benchmark.sh",
+       fmt::format("#!/bin/sh\n# batch_size = {} (requests side by side), max_out_len = {}, host_port = {} belong into "
+                   "AISBench's model file vllm_api_stream_chat.py;\n"
+                   "# synthetic_config.py beside this file says the lengths.\nais_bench --models vllm_api_stream_chat "
+                   "--datasets synthetic_gen --mode perf --summarizer default_perf\n",
+                   w.batch, w.output_tokens, kPort),
+       0, false});
   return out;
 }
 
 constexpr Limitation kLimitations[] = {
     {"dtype", "MindIE takes torch_dtype from the config.json of the weight folder"},
-    {"memory_fraction", "SGLang's fraction is of weights and KV pool alone, NPU_MEMORY_FRACTION of everything; left at MindIE's default"},
+    {"memory_fraction",
+     "SGLang's fraction is of weights and KV pool alone, NPU_MEMORY_FRACTION of everything; left at MindIE's default"},
     {"experts.exchange", "MindIE: ep_level 1 gathers rows, ep_level 2 sends them in padded buffers"},
     {"features.splitfuse", "MindIE: SplitFuse goes with neither MTP nor sp or cp"},
     {"features.flashcomm1", "of vLLM-Ascend"},

@@ -11,7 +11,8 @@ namespace ascendsim {
 
 std::string shell_quoted(const std::string& text) {
   const bool plain = !text.empty() && std::ranges::all_of(text, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || std::string_view("_-./:=,+@%").find(c) != std::string_view::npos;
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           std::string_view("_-./:=,+@%").find(c) != std::string_view::npos;
   });
   return plain ? text : fmt::format("'{}'", text);
 }
@@ -22,7 +23,8 @@ std::string to_text(const LaunchScript& s) {
   for (const auto& [name, value] : s.variables) out += fmt::format("{}={}\n", name, value);
   for (const auto& [name, value] : s.environment) out += fmt::format("export {}={}\n", name, value);
   out += "\n" + s.program;
-  for (const LaunchScript::Option& o : s.options) out += fmt::format(" \\\n  --{}{}", o.name, o.value ? " " + *o.value : "");
+  for (const LaunchScript::Option& o : s.options)
+    out += fmt::format(" \\\n  --{}{}", o.name, o.value ? " " + *o.value : "");
   return out + "\n";
 }
 
@@ -31,14 +33,18 @@ std::string address(std::size_t host) { return fmt::format("192.0.2.{}", host + 
 void add_addresses(LaunchScript& s, std::size_t host) {
   s.variables.push_back({"nic_name", "eth0"});
   s.variables.push_back({"local_ip", address(host)});
-  for (const char* name : {"GLOO_SOCKET_IFNAME", "TP_SOCKET_IFNAME", "HCCL_SOCKET_IFNAME"}) s.environment.push_back({name, "$nic_name"});
+  for (const char* name : {"GLOO_SOCKET_IFNAME", "TP_SOCKET_IFNAME", "HCCL_SOCKET_IFNAME"})
+    s.environment.push_back({name, "$nic_name"});
   s.environment.push_back({"HCCL_IF_IP", "$local_ip"});
 }
 
 std::vector<EnvironmentValue> collective_environment(const Deployment& d) {
   std::vector<EnvironmentValue> out;
   if (d.communication_buffer) out.push_back({"HCCL_BUFFSIZE", std::to_string(d.communication_buffer->count() >> 20)});
-  if (d.expansion) out.push_back({"HCCL_OP_EXPANSION_MODE", *d.expansion == Expansion::kAiv ? "AIV" : *d.expansion == Expansion::kHost ? "HOST" : "AI_CPU"});
+  if (d.expansion)
+    out.push_back({"HCCL_OP_EXPANSION_MODE", *d.expansion == Expansion::kAiv    ? "AIV"
+                                             : *d.expansion == Expansion::kHost ? "HOST"
+                                                                                : "AI_CPU"});
   return out;
 }
 
@@ -49,10 +55,14 @@ std::size_t end_of_command(const std::string& text, std::size_t at) {
   char quote = 0;
   for (; at < text.size(); ++at) {
     const char c = text[at];
-    if (c == '\\' && quote != '\'') ++at;
-    else if (quote != 0) quote = c == quote ? 0 : quote;
-    else if (c == '"' || c == '\'') quote = c;
-    else if (c == '\n' || c == ';' || c == '|' || c == '&' || c == '>' || c == '<') break;
+    if (c == '\\' && quote != '\'')
+      ++at;
+    else if (quote != 0)
+      quote = c == quote ? 0 : quote;
+    else if (c == '"' || c == '\'')
+      quote = c;
+    else if (c == '\n' || c == ';' || c == '|' || c == '&' || c == '>' || c == '<')
+      break;
   }
   if (at < text.size() && (text[at] == '>') && text[at - 1] == '2') --at;  // 2>&1
   return std::min(at, text.size());
@@ -92,7 +102,9 @@ std::vector<std::string> raw_words(std::string_view text) {
 const EngineOption* spec_of(const OptionTable& table, std::string name) {
   if (table.underscores) std::ranges::replace(name, '_', '-');
   for (const EngineOption& o : table.options) {
-    if (fmt::format("--{}", o.name) == name || (o.type == OptionType::kSwitch && fmt::format("--no-{}", o.name) == name)) return &o;
+    if (fmt::format("--{}", o.name) == name ||
+        (o.type == OptionType::kSwitch && fmt::format("--no-{}", o.name) == name))
+      return &o;
     const std::string all = fmt::format(" {} ", o.aliases);
     if (!o.aliases.empty() && all.find(fmt::format(" {} ", name)) != std::string::npos) return &o;
   }
@@ -129,22 +141,26 @@ void set_environment(std::string& text, std::size_t before, const EnvironmentVal
 
 }  // namespace
 
-std::string patched(const BaseFile& base, const LaunchScript& script, const OptionTable& table, Diagnostics& diagnostics) {
+std::string patched(const BaseFile& base, const LaunchScript& script, const OptionTable& table,
+                    Diagnostics& diagnostics) {
   Diagnostics said_by_the_reader;
   const std::vector<LaunchedCommand> commands = read_launch(base.text, base.name, {}, said_by_the_reader);
   const auto command = std::ranges::find_if(commands, [&](const LaunchedCommand& c) {
-    return (c.kind == LaunchKind::kVllm || c.kind == LaunchKind::kSglang) && script.program.starts_with(c.kind == LaunchKind::kVllm ? "vllm" : "python3 -m sglang");
+    return (c.kind == LaunchKind::kVllm || c.kind == LaunchKind::kSglang) &&
+           script.program.starts_with(c.kind == LaunchKind::kVllm ? "vllm" : "python3 -m sglang");
   });
   if (command == commands.end() || command->where.line == 0 || command->words.empty()) {
     SourceLocation where;
     where.file = base.name;
-    diagnostics.error("E0452", where, fmt::format("the base starts no {}", table.engine), "--base is a launch file of the engine that --to names", "leave --base out for a new file");
+    diagnostics.error("E0452", where, fmt::format("the base starts no {}", table.engine),
+                      "--base is a launch file of the engine that --to names", "leave --base out for a new file");
     return {};
   }
   std::string text = base.text;
   const std::size_t program = offset_of(text, command->where.line, command->where.column);
   const std::size_t end = end_of_command(text, program);
-  const std::size_t begin = std::min(offset_of(text, command->words.front().where.line, command->words.front().where.column), end);
+  const std::size_t begin =
+      std::min(offset_of(text, command->words.front().where.line, command->words.front().where.column), end);
   // The word's own quote stands in front of its first character.
   const std::size_t start = begin > program && (text[begin - 1] == '"' || text[begin - 1] == '\'') ? begin - 1 : begin;
 
@@ -161,9 +177,12 @@ std::string patched(const BaseFile& base, const LaunchScript& script, const Opti
       value += (value.empty() ? "" : " ") + words[i];
     }
     const EngineOption* const spec = is_option ? spec_of(table, name.substr(0, name.find('.'))) : nullptr;
-    if (!is_option) positional += (positional.empty() ? "" : " ") + whole;
-    else if (spec == nullptr || !is_ours(*spec)) kept += fmt::format(" \\\n  {}", whole);
-    else if (spec->type == OptionType::kJson) json.emplace_back(spec->name, value);
+    if (!is_option)
+      positional += (positional.empty() ? "" : " ") + whole;
+    else if (spec == nullptr || !is_ours(*spec))
+      kept += fmt::format(" \\\n  {}", whole);
+    else if (spec->type == OptionType::kJson)
+      json.emplace_back(spec->name, value);
   }
   std::string ours;
   for (const LaunchScript::Option& o : script.options) {
@@ -171,7 +190,9 @@ std::string patched(const BaseFile& base, const LaunchScript& script, const Opti
     if (spec == nullptr || !is_ours(*spec)) continue;
     std::string value = o.value.value_or("");
     const auto of_base = std::ranges::find(json, o.name, &std::pair<std::string, std::string>::first);
-    const auto bare = [](const std::string& s) { return s.size() > 1 && s.front() == '\'' && s.find('\'', 1) == s.size() - 1; };
+    const auto bare = [](const std::string& s) {
+      return s.size() > 1 && s.front() == '\'' && s.find('\'', 1) == s.size() - 1;
+    };
     if (of_base != json.end() && bare(of_base->second) && bare(value)) {
       JsonText merged(of_base->second.substr(1, of_base->second.size() - 2));
       const std::string mine = value.substr(1, value.size() - 2);
@@ -187,12 +208,17 @@ std::string patched(const BaseFile& base, const LaunchScript& script, const Opti
   }
   // Of JSON options that ours does not have, what decides nothing would be lost with the rest: they stay.
   for (const auto& [name, value] : json)
-    if (std::ranges::none_of(script.options, [&, &n = name](const LaunchScript::Option& o) { return o.name == n; }) && name == "additional-config")
+    if (std::ranges::none_of(script.options, [&, &n = name](const LaunchScript::Option& o) { return o.name == n; }) &&
+        name == "additional-config")
       kept += fmt::format(" \\\n  --{} {}", name, value);
   std::string command_text = text.substr(program, start - program);
-  while (!command_text.empty() && (command_text.back() == ' ' || command_text.back() == '\n' || command_text.back() == '\\')) command_text.pop_back();
+  while (!command_text.empty() &&
+         (command_text.back() == ' ' || command_text.back() == '\n' || command_text.back() == '\\'))
+    command_text.pop_back();
   const bool spaced = end < text.size() && text[end] != '\n';
-  text.replace(program, end - program, fmt::format("{}{}{}{}{}{}", command_text, positional.empty() ? "" : " ", positional, kept, ours, spaced ? " " : ""));
+  text.replace(program, end - program,
+               fmt::format("{}{}{}{}{}{}", command_text, positional.empty() ? "" : " ", positional, kept, ours,
+                           spaced ? " " : ""));
   for (const EnvironmentValue& v : script.environment) {
     const auto spec = std::ranges::find(table.environment, v.name, &EnvironmentSpec::name);
     if (spec == table.environment.end() || spec->use != KeyUse::kUsed) continue;

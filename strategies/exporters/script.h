@@ -13,7 +13,7 @@ namespace ascendsim {
 
 struct LaunchScript {
   struct Option {
-    std::string name;                // "tensor-parallel-size"
+    std::string name;                    // "tensor-parallel-size"
     std::optional<std::string> value{};  // as the shell reads it; empty = a switch
   };
   std::vector<std::string> comments;
@@ -27,9 +27,10 @@ struct LaunchScript {
 };
 std::string to_text(const LaunchScript& script);
 
-// The base with the script's options in place of its own; options that decide nothing here, everything around the command
-// and keys of JSON options that the script does not name stay. Diagnoses a base that starts no such program.
-std::string patched(const BaseFile& base, const LaunchScript& script, const OptionTable& table, Diagnostics& diagnostics);
+// The base with the script's options in place of its own; options that decide nothing here, everything around the
+// command and keys of JSON options that the script does not name stay. Diagnoses a base that starts no such program.
+std::string patched(const BaseFile& base, const LaunchScript& script, const OptionTable& table,
+                    Diagnostics& diagnostics);
 
 // As the shell reads it back: in quotes where it must be.
 std::string shell_quoted(const std::string& text);

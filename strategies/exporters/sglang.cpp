@@ -18,16 +18,19 @@ constexpr std::int64_t kPort = 30000, kRouterPort = 8000, kInitPort = 5000;
 
 class SglangScripts {
  public:
-  SglangScripts(const ExportRequest& request, Diagnostics& diagnostics) : request_(request), diagnostics_(diagnostics) {}
+  SglangScripts(const ExportRequest& request, Diagnostics& diagnostics)
+      : request_(request), diagnostics_(diagnostics) {}
 
   Export write() {
     for (std::size_t i = 0; i < request_.sides.size(); ++i) {
       const ExportSide& side = request_.sides[i];
       if (request_.base != nullptr) {
-        out_.files.push_back({std::filesystem::path(request_.base->name).filename().string(), patched(*request_.base, script(side, 0), sglang_options(), diagnostics_), i});
+        out_.files.push_back({std::filesystem::path(request_.base->name).filename().string(),
+                              patched(*request_.base, script(side, 0), sglang_options(), diagnostics_), i});
         break;
       }
-      for (std::int64_t node = 0; node < side.servers; ++node) out_.files.push_back({file_name(side, node), to_text(script(side, node)), i});
+      for (std::int64_t node = 0; node < side.servers; ++node)
+        out_.files.push_back({file_name(side, node), to_text(script(side, node)), i});
       first_host_ += static_cast<std::size_t>(side.servers);
     }
     if (request_.sides.size() == 2) router();
@@ -46,13 +49,16 @@ class SglangScripts {
     const Question& q = side.question;
     const Deployment& d = q.deployment;
     LaunchScript s;
-    s.comments = {fmt::format("SGLang {}: {} {}, server {} of {}. Addresses, network card and model path are yours to set.", request_.version, d.model.name, q.role, node + 1,
-                              side.servers)};
+    s.comments = {
+        fmt::format("SGLang {}: {} {}, server {} of {}. Addresses, network card and model path are yours to set.",
+                    request_.version, d.model.name, q.role, node + 1, side.servers)};
     s.variables.push_back({"MODEL_PATH", fmt::format("${{MODEL_PATH:-{}}}", weight_folder(q))});
     add_addresses(s, first_host_ + static_cast<std::size_t>(node));
     if (side.servers > 1) s.variables.push_back({"master_ip", address(first_host_)});
     for (const EnvironmentValue& v : collective_environment(d)) s.environment.push_back(v);
-    for (const auto& [name, value] : {std::pair{"PYTORCH_NPU_ALLOC_CONF", "expandable_segments:True"}, {"STREAMS_PER_DEVICE", "32"}}) s.environment.push_back({name, value});
+    for (const auto& [name, value] :
+         {std::pair{"PYTORCH_NPU_ALLOC_CONF", "expandable_segments:True"}, {"STREAMS_PER_DEVICE", "32"}})
+      s.environment.push_back({name, value});
     s.program = "python3 -m sglang.launch_server --model-path \"$MODEL_PATH\"";
     s.add("host", "0.0.0.0");
     s.add("port", kPort);
@@ -61,8 +67,10 @@ class SglangScripts {
     s.add("device", "npu");
     s.add("attention-backend", "ascend");
     // Scales of W8A8 weights are known to SGLang; other schemes are read from what ModelSlim wrote beside the weights.
-    if (q.quantisation == "w8a8") s.add("quantization", "w8a8_int8");
-    else if (q.quantisation != "float") s.add("quantization", "modelslim");
+    if (q.quantisation == "w8a8")
+      s.add("quantization", "w8a8_int8");
+    else if (q.quantisation != "float")
+      s.add("quantization", "modelslim");
     s.add("dtype", q.dtype);
     layout(s, side, node);
     limits(s, d);
@@ -118,26 +126,33 @@ class SglangScripts {
     }
     if (d.role == Role::kHybrid) return;
     s.add("disaggregation-mode", d.role == Role::kPrefill ? "prefill" : "decode");
-    s.add("disaggregation-transfer-backend", d.engine == "sglang" && !d.kv_transfer.connector.empty() ? d.kv_transfer.connector : "ascend");
+    s.add("disaggregation-transfer-backend",
+          d.engine == "sglang" && !d.kv_transfer.connector.empty() ? d.kv_transfer.connector : "ascend");
   }
 
   void router() {
     const std::string prefill = address(0), decode = address(static_cast<std::size_t>(request_.sides[0].servers));
-    out_.files.push_back({"router.sh",
-                          fmt::format("#!/bin/sh\n# In front of both sides.\npython3 -m sglang_router.launch_router --pd-disaggregation \\\n  --prefill http://{}:{} \\\n  --decode http://{}:{} \\\n"
-                                      "  --policy cache_aware --host 0.0.0.0 --port {}\n",
-                                      prefill, kPort, decode, kPort, kRouterPort),
-                          0});
+    out_.files.push_back(
+        {"router.sh",
+         fmt::format("#!/bin/sh\n# In front of both sides.\npython3 -m sglang_router.launch_router --pd-disaggregation "
+                     "\\\n  --prefill http://{}:{} \\\n  --decode http://{}:{} \\\n"
+                     "  --policy cache_aware --host 0.0.0.0 --port {}\n",
+                     prefill, kPort, decode, kPort, kRouterPort),
+         0});
   }
 
   void benchmark() {
     const ExportSide& last = request_.sides.back();
     const Workload w = benchmark_load(last.question);
-    out_.files.push_back({"benchmark.sh",
-                          fmt::format("#!/bin/sh\nMODEL_PATH=${{MODEL_PATH:-{}}}\npython3 -m sglang.bench_serving --backend sglang --model \"$MODEL_PATH\" \\\n  --host {} --port {} \\\n"
-                                      "  --dataset-name random --random-input-len {} --random-output-len {} --random-range-ratio 1 \\\n  --num-prompts {} --max-concurrency {}\n",
-                                      weight_folder(last.question), address(0), request_.sides.size() == 2 ? kRouterPort : kPort, w.input_tokens, w.output_tokens, 4 * w.batch, w.batch),
-                          0, false});
+    out_.files.push_back(
+        {"benchmark.sh",
+         fmt::format("#!/bin/sh\nMODEL_PATH=${{MODEL_PATH:-{}}}\npython3 -m sglang.bench_serving --backend sglang "
+                     "--model \"$MODEL_PATH\" \\\n  --host {} --port {} \\\n"
+                     "  --dataset-name random --random-input-len {} --random-output-len {} --random-range-ratio 1 \\\n "
+                     " --num-prompts {} --max-concurrency {}\n",
+                     weight_folder(last.question), address(0), request_.sides.size() == 2 ? kRouterPort : kPort,
+                     w.input_tokens, w.output_tokens, 4 * w.batch, w.batch),
+         0, false});
   }
 
   const ExportRequest& request_;
@@ -146,12 +161,17 @@ class SglangScripts {
   std::size_t first_host_ = 0;
 };
 
-Export write_sglang(const ExportRequest& request, Diagnostics& diagnostics) { return SglangScripts(request, diagnostics).write(); }
+Export write_sglang(const ExportRequest& request, Diagnostics& diagnostics) {
+  return SglangScripts(request, diagnostics).write();
+}
 
 constexpr Limitation kLimitations[] = {
     {"layout.sp", "SGLang does not cut the KV cache over the TP group"},
-    {"memory_fraction", "SGLang: --mem-fraction-static is the share for weights and KV pool alone, other engines' fraction covers activations too; left at SGLang's default"},
-    {"limits.max_input_tokens", "SGLang: --context-length limits prompt and output together, prompts have no limit of their own"},
+    {"memory_fraction",
+     "SGLang: --mem-fraction-static is the share for weights and KV pool alone, other engines' fraction covers "
+     "activations too; left at SGLang's default"},
+    {"limits.max_input_tokens",
+     "SGLang: --context-length limits prompt and output together, prompts have no limit of their own"},
     {"limits.max_prefill_batch", "SGLang: --max-running-requests limits prompts and decodes alike"},
     {"graph.mode", "SGLang: graphs are on, or off with --disable-cuda-graph"},
     {"graph.capture_sizes", "SGLang: --cuda-graph-bs counts requests, not tokens"},

@@ -35,23 +35,10 @@ class LaunchRules : protected RuleBase {
       error("E0411", "moe_ep", fmt::format("experts are cut by EP alone or by TP alone: moe_ep is {}, moe_tp is {}", l.moe_ep, l.moe_tp),
             fmt::format("{}: vLLM does not support a mixed approach of ETP and EP; MoE can either use pure EP or pure TP", kGuide),
             "--enable-expert-parallel, or not");
-    expansion();
     if (server.dies() * servers < l.world()) return;
     if (l.world() % servers == 0 && l.world() / servers < server.dies() && servers > 1)
       warn("W0410", "hardware.servers", fmt::format("{} ranks on {} servers leave {} of {} dies of each idle", l.world(), servers, server.dies() - l.world() / servers, server.dies()),
            "one rank is one die", fmt::format("{} servers are enough", ceil_div(l.world(), server.dies())));
-  }
-
-  // Collectives are priced with the expansions that were measured on the product.
-  void expansion() {
-    if (!d.expansion) return;
-    const bool a3 = server.fabric == Fabric::kUnifiedBus;
-    if (a3 && *d.expansion == Expansion::kHost)
-      warn("W0331", "communication.expansion", "collectives are not expanded on the host on A3: AI CPUs are simulated",
-           "CANN, HCCL_OP_EXPANSION_MODE: AI_CPU or AIV on A3", "HCCL_OP_EXPANSION_MODE=AIV");
-    if (!a3 && *d.expansion != Expansion::kHost)
-      warn("W0331", "communication.expansion", fmt::format("no measurement of HCCL_OP_EXPANSION_MODE={} on {} is known: HOST is simulated", *d.expansion == Expansion::kAiv ? "AIV" : "AI_CPU", server.product),
-           "CANN, HCCL_OP_EXPANSION_MODE: HOST is the default on A2", "");
   }
 };
 

@@ -57,6 +57,7 @@ class RuleBase {
   void local_degree(const char* key, std::int64_t value, std::int64_t whole, const char* what);
   void extensions();
   void shared_ranks();
+  void expansion();
   void limits(const std::string& service, const std::string& effective);
 
   const RuleInput& input;

@@ -89,7 +89,22 @@ void RuleBase::all_to_all(const std::string& rule) {
                     input.own_file ? "experts.exchange: all-gather" : "\"ep_level\": 1"));
 }
 
+// Collectives are priced with the expansions that were measured on the product.
+void RuleBase::expansion() {
+  if (!d.expansion) return;
+  const bool a3 = server.fabric == Fabric::kUnifiedBus;
+  if (a3 && *d.expansion == Expansion::kHost)
+    warn("W0331", "communication.expansion", "collectives are not expanded on the host on A3: AI CPUs are simulated",
+         "CANN, HCCL_OP_EXPANSION_MODE: AI_CPU or AIV on A3", "HCCL_OP_EXPANSION_MODE=AIV");
+  if (!a3 && *d.expansion != Expansion::kHost)
+    warn("W0331", "communication.expansion",
+         fmt::format("no measurement of HCCL_OP_EXPANSION_MODE={} on {} is known: HOST is simulated",
+                     *d.expansion == Expansion::kAiv ? "AIV" : "AI_CPU", server.product),
+         "CANN, HCCL_OP_EXPANSION_MODE: HOST is the default on A2", "");
+}
+
 void RuleBase::placement(const std::string& rule) {
+  expansion();
   const std::int64_t world = l.world(), dies = server.dies();
   if (world > dies * servers)
     error("E0326", "worldSize",

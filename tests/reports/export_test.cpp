@@ -1,5 +1,5 @@
-// `export` as it answers: every deployment of the examples goes out and comes back, refusals name their rule, nobody's file
-// is written over.
+// `export` as it answers: every deployment of the examples goes out and comes back, refusals name their rule, nobody's
+// file is written over.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -23,7 +23,10 @@ class Export : public ApplicationTest {
     std::vector<std::string> found;
     const Json answer = Json::parse(out);
     for (const auto& f : answer.at("files"))
-      if (const std::string name = f.get<std::string>(); name.ends_with(ending) && name.find("benchmark") == std::string::npos && name.find("env.sh") == std::string::npos) found.push_back(name);
+      if (const std::string name = f.get<std::string>(); name.ends_with(ending) &&
+                                                         name.find("benchmark") == std::string::npos &&
+                                                         name.find("env.sh") == std::string::npos)
+        found.push_back(name);
     return found;
   }
 };
@@ -40,17 +43,29 @@ TEST_F(Export, EveryExampleComesBackToItsOwnEngine) {
       {"mindie", ".json", {example("mindie-context-parallel/as-printed.json")}},
       {"mindie", ".json", {example("mindie-sequence-parallel/config.json")}},
       {"mindie", ".json", {example("mindie-tensor-parallel/config.json"), "--env", "NPU_MEMORY_FRACTION=0.92"}},
-      {"mindie", ".json", {example("mindie-mtp/config.json"), "--role", "decode", "--env", "MINDIE_ASYNC_SCHEDULING_ENABLE=1"}},
+      {"mindie",
+       ".json",
+       {example("mindie-mtp/config.json"), "--role", "decode", "--env", "MINDIE_ASYNC_SCHEDULING_ENABLE=1"}},
       {"mindie", ".json", {example("mindie-prefix-cache/config.json")}},
       {"mindie", ".json", {example("mindie-local-tp/config.json"), "--role", "decode"}},
-      {"mindie", ".json", {example("mindie-low-latency-decode/config.json"), "--role", "decode", "--set", "tp=2", "--set", "dp=8"}},
+      {"mindie",
+       ".json",
+       {example("mindie-low-latency-decode/config.json"), "--role", "decode", "--set", "tp=2", "--set", "dp=8"}},
       {"mindie", ".json", {example("mindie-full-config/config.json")}},
       {"vllm", ".sh", {example("vllm-ascend-128k-1p1d/decode.sh"), "--hardware", "atlas-800t-a3"}},
       {"sglang", ".sh", {example("sglang-cp32/decode.sh"), "--model", "deepseek-v3.1"}},
       {"sglang", ".sh", {example("sglang-cp32/prefill.sh"), "--model", "deepseek-v3.1"}},
-      {"vllm", ".sh", {example("vllm-ascend-128k-1p1d/prefill0.sh"), example("vllm-ascend-128k-1p1d/prefill1.sh"), example("vllm-ascend-128k-1p1d/decode.sh"), "--hardware", "atlas-800t-a3"}},
-      {"sglang", ".sh", {example("sglang-cp32/prefill.sh"), example("sglang-cp32/decode.sh"), "--model", "deepseek-v3.1"}},
-      {"mindie", ".json", {"--prefill", example("mindie-disaggregated/prefill.json"), "--decode", example("mindie-disaggregated/decode.json")}}};
+      {"vllm",
+       ".sh",
+       {example("vllm-ascend-128k-1p1d/prefill0.sh"), example("vllm-ascend-128k-1p1d/prefill1.sh"),
+        example("vllm-ascend-128k-1p1d/decode.sh"), "--hardware", "atlas-800t-a3"}},
+      {"sglang",
+       ".sh",
+       {example("sglang-cp32/prefill.sh"), example("sglang-cp32/decode.sh"), "--model", "deepseek-v3.1"}},
+      {"mindie",
+       ".json",
+       {"--prefill", example("mindie-disaggregated/prefill.json"), "--decode",
+        example("mindie-disaggregated/decode.json")}}};
   for (const Case& c : cases) {
     std::filesystem::remove_all("out");
     SCOPED_TRACE(c.words.front() + " to " + c.engine);
@@ -58,16 +73,21 @@ TEST_F(Export, EveryExampleComesBackToItsOwnEngine) {
     EXPECT_EQ(Json::parse(out).at("differences"), Json::array());
     std::vector<std::string> check{"check"};
     for (const std::string& f : files(c.ending)) check.push_back(f);
-    if (const auto hardware = std::ranges::find(c.words, "--hardware"); hardware != c.words.end()) check.insert(check.end(), {"--hardware", *(hardware + 1)});
+    if (const auto hardware = std::ranges::find(c.words, "--hardware"); hardware != c.words.end())
+      check.insert(check.end(), {"--hardware", *(hardware + 1)});
     if (std::ranges::find(c.words, "--role") != c.words.end()) check.insert(check.end(), {"--role", "decode"});
     EXPECT_EQ(run(check), kDone) << out << err;
   }
 }
 
 TEST_F(Export, MindieToVllmSaysWhatChanges) {
-  ASSERT_EQ(export_to("vllm", {example("mindie-context-parallel/config.json"), "--env", "NPU_MEMORY_FRACTION=0.92"}), kDone) << err;
+  ASSERT_EQ(export_to("vllm", {example("mindie-context-parallel/config.json"), "--env", "NPU_MEMORY_FRACTION=0.92"}),
+            kDone)
+      << err;
   const std::string script = read("out/serve.sh");
-  for (const char* option : {"--tensor-parallel-size 8", "--prefill-context-parallel-size 2", "--decode-context-parallel-size 8", "--enable-expert-parallel", "--max-model-len 66560", "--quantization ascend"})
+  for (const char* option :
+       {"--tensor-parallel-size 8", "--prefill-context-parallel-size 2", "--decode-context-parallel-size 8",
+        "--enable-expert-parallel", "--max-model-len 66560", "--quantization ascend"})
     EXPECT_NE(script.find(option), std::string::npos) << option << "\n" << script;
   std::vector<std::string> keys;
   const Json answer = Json::parse(out);
@@ -85,10 +105,13 @@ TEST_F(Export, WhatTheEngineCannotRunIsRefusedAndNothingIsWritten) {
   EXPECT_NE(err.find("error[E0442]"), std::string::npos) << "both at once: " << err;
   EXPECT_FALSE(std::filesystem::exists("out"));
   // Context parallelism of vLLM-Ascend 0.15 is for A3.
-  EXPECT_EQ(export_to("vllm", {example("mindie-context-parallel/config.json"), "--hardware", "atlas-800i-a2"}), kWrongInput);
+  EXPECT_EQ(export_to("vllm", {example("mindie-context-parallel/config.json"), "--hardware", "atlas-800i-a2"}),
+            kWrongInput);
   EXPECT_NE(err.find("error[E0416]"), std::string::npos) << err;
   // cp 4 is not MindIE's.
-  write("cp4.yaml", "ascendsim: 1\nstack: cann-recipes-2026-08\nmodel: DeepSeek-R1\nlayout: {cp: 4, sp: 4, tp: 4, moe_ep: 16, moe_tp: 1}\nlimits: {max_seq_len: 8192, max_input_tokens: 4096}\n");
+  write("cp4.yaml",
+        "ascendsim: 1\nstack: cann-recipes-2026-08\nmodel: DeepSeek-R1\nlayout: {cp: 4, sp: 4, tp: 4, moe_ep: 16, "
+        "moe_tp: 1}\nlimits: {max_seq_len: 8192, max_input_tokens: 4096}\n");
   EXPECT_EQ(export_to("mindie", {"cp4.yaml"}), kWrongInput);
   EXPECT_NE(err.find("error[E0302]: cp must be 1 or 2, got 4"), std::string::npos) << err;
   EXPECT_EQ(export_to("vlm", {example("mindie-mtp/config.json")}), kWrongInput);
@@ -96,13 +119,18 @@ TEST_F(Export, WhatTheEngineCannotRunIsRefusedAndNothingIsWritten) {
 }
 
 TEST_F(Export, AMixOfExpertDegreesIsNotVllms) {
-  EXPECT_EQ(export_to("vllm", {example("mindie-tensor-parallel/config.json"), "--set", "moe_ep=4", "--set", "moe_tp=4"}), kWrongInput);
+  EXPECT_EQ(
+      export_to("vllm", {example("mindie-tensor-parallel/config.json"), "--set", "moe_ep=4", "--set", "moe_tp=4"}),
+      kWrongInput);
   EXPECT_NE(err.find("error[E0450]: layout.moe_ep 4 becomes"), std::string::npos) << err;
   EXPECT_NE(err.find("pure EP"), std::string::npos) << err;
 }
 
 TEST_F(Export, ABaseKeepsWhatIsNotTheDeployment) {
-  ASSERT_EQ(export_to("mindie", {example("own-file/context-parallel.yaml"), "--base", example("mindie-full-config/config.json")}), kDone) << err;
+  ASSERT_EQ(export_to("mindie",
+                      {example("own-file/context-parallel.yaml"), "--base", example("mindie-full-config/config.json")}),
+            kDone)
+      << err;
   std::ifstream base(example("mindie-full-config/config.json"));
   std::ifstream made("out/config.json");
   std::vector<std::string> changed;
@@ -110,9 +138,11 @@ TEST_F(Export, ABaseKeepsWhatIsNotTheDeployment) {
   for (std::string line; std::getline(base, line);) before.push_back(line);
   for (std::string line; std::getline(made, line);) after.push_back(line);
   for (const std::string& line : before)
-    if (std::ranges::find(after, line) == after.end()) changed.push_back(line.substr(line.find('"'), line.find(" :") - line.find('"')));
+    if (std::ranges::find(after, line) == after.end())
+      changed.push_back(line.substr(line.find('"'), line.find(" :") - line.find('"')));
   // By hand, from the two files: everything else stands as it stood, TLS included.
-  EXPECT_EQ(changed, (std::vector<std::string>{"\"maxSeqLen\"", "\"maxInputTokenLen\"", "\"dp\"", "\"moe_tp\"", "\"maxPrefillBatchSize\"", "\"maxPrefillTokens\""}));
+  EXPECT_EQ(changed, (std::vector<std::string>{"\"maxSeqLen\"", "\"maxInputTokenLen\"", "\"dp\"", "\"moe_tp\"",
+                                               "\"maxPrefillBatchSize\"", "\"maxPrefillTokens\""}));
   EXPECT_EQ(run({"check", "out/config.json"}), kDone) << out;
 }
 
@@ -125,7 +155,11 @@ TEST_F(Export, NeverOverWhatIsRead) {
 }
 
 TEST_F(Export, OptionsThatAreOnlyListedAreNamedWhenTheyAreLost) {
-  ASSERT_EQ(run({"export", "--launch", "vllm serve /w/DeepSeek-R1_w8a8 --quantization ascend -tp 16 --max-model-len 8K --enable-dbo", "--to", "vllm", "-o", "out"}), kDone) << err;
+  ASSERT_EQ(run({"export", "--launch",
+                 "vllm serve /w/DeepSeek-R1_w8a8 --quantization ascend -tp 16 --max-model-len 8K --enable-dbo", "--to",
+                 "vllm", "-o", "out"}),
+            kDone)
+      << err;
   EXPECT_NE(err.find("warning[W0450]: not carried over: --enable-dbo"), std::string::npos) << err;
 }
 

@@ -1,16 +1,16 @@
 // Launch files out and in again: what an engine can say comes back as it was.
-#include "strategies/exporters/exporter.h"
-
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>  // needs the macros of the line above
 
+#include "strategies/exporters/exporter.h"
 #include "strategies/exporters/json_text.h"
 #include "tests/strategies/launch_under_test.h"
 
 namespace ascendsim {
 namespace {
 
-// ---- text of a base -------------------------------------------------------------------------------------------------------
+// ---- text of a base
+// -------------------------------------------------------------------------------------------------------
 
 TEST(JsonText, ChangesOneValueAndNothingElse) {
   JsonText t("{\n  // mine\n  \"b\" : 1,\n  \"a\": {\"x\": [ {\"y\": \"s\\\"}\"} ], \"z\": true}\n}\n");
@@ -39,7 +39,9 @@ TEST(JsonText, AFragmentWithoutBracesIsText) {
 RC_GTEST_PROP(JsonText, OthersStay, ()) {
   const auto n = *rc::gen::inRange(1, 6);
   std::string text = "{";
-  for (int i = 0; i < n; ++i) text += (i > 0 ? std::string(",") : std::string()) + (*rc::gen::arbitrary<bool>() ? "\n  " : " ") + "\"k" + std::to_string(i) + "\": " + std::to_string(i);
+  for (int i = 0; i < n; ++i)
+    text += (i > 0 ? std::string(",") : std::string()) + (*rc::gen::arbitrary<bool>() ? "\n  " : " ") + "\"k" +
+            std::to_string(i) + "\": " + std::to_string(i);
   text += *rc::gen::arbitrary<bool>() ? "\n}" : " }";
   const int at = *rc::gen::inRange(0, n + 2);
   JsonText t(text);
@@ -50,7 +52,8 @@ RC_GTEST_PROP(JsonText, OthersStay, ()) {
   RC_ASSERT(Document::parse(t.text(), "t", said) != nullptr);
 }
 
-// ---- round trips ----------------------------------------------------------------------------------------------------------
+// ---- round trips
+// ----------------------------------------------------------------------------------------------------------
 
 std::vector<std::pair<std::string, std::string>> scripts(const Export& written) {
   std::vector<std::pair<std::string, std::string>> out;
@@ -72,19 +75,23 @@ Question settled(Question q, const char* server) {
 
 std::string differences(const Question& a, const Question& b) {
   std::string out;
-  for (const FieldChange& c : changes(a, b)) out += std::string(c.field->path) + " " + c.before + " -> " + c.after + "\n";
+  for (const FieldChange& c : changes(a, b))
+    out += std::string(c.field->path) + " " + c.before + " -> " + c.after + "\n";
   return out;
 }
 
 Export write(const Exporter& to, const Question& q, std::int64_t servers) {
   Diagnostics diagnostics;
-  const EngineVersions versions = load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/versions", std::string(to.stack), diagnostics);
+  const EngineVersions versions =
+      load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/versions", std::string(to.stack), diagnostics);
   const ExportRequest request{{{q, servers, 16}}, versions, "0.15", nullptr};
   return to.write(request, diagnostics);
 }
 
 template <class T>
-T one_of(std::initializer_list<T> values) { return *rc::gen::elementOf(std::vector<T>(values)); }
+T one_of(std::initializer_list<T> values) {
+  return *rc::gen::elementOf(std::vector<T>(values));
+}
 
 // Whatever vLLM can be asked for in these fields.
 RC_GTEST_PROP(Exporters, VllmScriptsComeBackAsTheyWere, ()) {
@@ -104,14 +111,21 @@ RC_GTEST_PROP(Exporters, VllmScriptsComeBackAsTheyWere, ()) {
   const bool ep = *rc::gen::arbitrary<bool>();
   l.moe_ep = ep ? l.world() : 1;
   l.moe_tp = l.world() / l.moe_ep;
-  d.limits = {.max_seq_len = *rc::gen::inRange(1024, 140'000), .max_batch = *rc::gen::inRange(1, 512), .block_tokens = one_of<std::int64_t>({16, 64, 128}), .kv_interleave = 16,
+  d.limits = {.max_seq_len = *rc::gen::inRange(1024, 140'000),
+              .max_batch = *rc::gen::inRange(1, 512),
+              .block_tokens = one_of<std::int64_t>({16, 64, 128}),
+              .kv_interleave = 16,
               .max_batched_tokens = *rc::gen::inRange(512, 140'000)};
   if (l.kv_shards() == 1) d.limits.kv_interleave = 1;
   d.memory_fraction = one_of<double>({0.8, 0.92, 0.96});
   d.kv_int8 = *rc::gen::arbitrary<bool>();
   q.kv_dtype = d.kv_int8 ? "int8" : "16bit";
-  d.features = {.speculative_tokens = *rc::gen::inRange(0, 4), .async_scheduling = *rc::gen::arbitrary<bool>(), .prefix_cache = *rc::gen::arbitrary<bool>(),
-                .splitfuse = *rc::gen::arbitrary<bool>(), .kv_nz = *rc::gen::arbitrary<bool>(), .flashcomm1 = *rc::gen::arbitrary<bool>()};
+  d.features = {.speculative_tokens = *rc::gen::inRange(0, 4),
+                .async_scheduling = *rc::gen::arbitrary<bool>(),
+                .prefix_cache = *rc::gen::arbitrary<bool>(),
+                .splitfuse = *rc::gen::arbitrary<bool>(),
+                .kv_nz = *rc::gen::arbitrary<bool>(),
+                .flashcomm1 = *rc::gen::arbitrary<bool>()};
   q.graph_mode = one_of<std::string>({"stack", "eager", "piecewise", "full-decode"});
   if (*rc::gen::arbitrary<bool>()) d.graph.capture_sizes = {1, 2, 8};
   if (*rc::gen::arbitrary<bool>()) d.communication_buffer = Bytes(std::int64_t{*rc::gen::inRange(1, 4096)} << 20);
@@ -149,11 +163,16 @@ RC_GTEST_PROP(Exporters, SglangScriptsComeBackAsTheyWere, ()) {
   q.exchange = deepep ? "all-to-all" : "all-gather";
   q.expert_communication = deepep ? one_of<std::string>({"all-to-all", "fused-mc2"}) : "all-gather";
   d.engine = "sglang";
-  d.limits = {.max_seq_len = *rc::gen::inRange(1024, 140'000), .max_batch = *rc::gen::inRange(1, 512), .block_tokens = one_of<std::int64_t>({64, 128}),
+  d.limits = {.max_seq_len = *rc::gen::inRange(1024, 140'000),
+              .max_batch = *rc::gen::inRange(1, 512),
+              .block_tokens = one_of<std::int64_t>({64, 128}),
               .max_batched_tokens = *rc::gen::inRange(512, 140'000)};
   d.memory_fraction = one_of<double>({0.8, 0.92});
   d.pool_tokens = one_of<std::int64_t>({0, 65'536});
-  d.features = {.speculative_tokens = *rc::gen::inRange(0, 4), .async_scheduling = *rc::gen::arbitrary<bool>(), .prefix_cache = *rc::gen::arbitrary<bool>(), .splitfuse = *rc::gen::arbitrary<bool>()};
+  d.features = {.speculative_tokens = *rc::gen::inRange(0, 4),
+                .async_scheduling = *rc::gen::arbitrary<bool>(),
+                .prefix_cache = *rc::gen::arbitrary<bool>(),
+                .splitfuse = *rc::gen::arbitrary<bool>()};
   q.graph_mode = one_of<std::string>({"stack", "eager"});
   if (q.role != "hybrid") d.kv_transfer.connector = one_of<std::string>({"ascend", "mooncake"});
   const Question before = settled(q, "atlas-800i-a3");
@@ -182,9 +201,16 @@ RC_GTEST_PROP(Exporters, MindieFilesComeBackAsTheyWere, ()) {
   q.exchange = one_of<std::string>({"all-gather", "all-to-all-padded"});
   l.o_proj_local_tp = one_of<std::int64_t>({-1, 1, 2});
   l.lm_head_local_tp = one_of<std::int64_t>({-1, 1, 8});
-  d.limits = {.max_seq_len = *rc::gen::inRange(4096, 140'000), .max_input_tokens = *rc::gen::inRange(1024, 4096), .max_prefill_tokens = *rc::gen::inRange(4096, 140'000),
-              .max_prefill_batch = *rc::gen::inRange(1, 16), .max_batch = *rc::gen::inRange(16, 512), .block_tokens = one_of<std::int64_t>({16, 128})};
-  d.features = {.speculative_tokens = *rc::gen::inRange(0, 4), .prefix_cache = *rc::gen::arbitrary<bool>(), .splitfuse = *rc::gen::arbitrary<bool>(), .kv_nz = *rc::gen::arbitrary<bool>()};
+  d.limits = {.max_seq_len = *rc::gen::inRange(4096, 140'000),
+              .max_input_tokens = *rc::gen::inRange(1024, 4096),
+              .max_prefill_tokens = *rc::gen::inRange(4096, 140'000),
+              .max_prefill_batch = *rc::gen::inRange(1, 16),
+              .max_batch = *rc::gen::inRange(16, 512),
+              .block_tokens = one_of<std::int64_t>({16, 128})};
+  d.features = {.speculative_tokens = *rc::gen::inRange(0, 4),
+                .prefix_cache = *rc::gen::arbitrary<bool>(),
+                .splitfuse = *rc::gen::arbitrary<bool>(),
+                .kv_nz = *rc::gen::arbitrary<bool>()};
   d.init_routing_cutoff = *rc::gen::arbitrary<bool>();
   d.topk_scaling_factor = one_of<double>({1, 0.25});
   if (*rc::gen::arbitrary<bool>()) d.kv_memory = Bytes(std::int64_t{*rc::gen::inRange(1, 64)} << 30);
@@ -195,7 +221,8 @@ RC_GTEST_PROP(Exporters, MindieFilesComeBackAsTheyWere, ()) {
   const auto document = Document::parse(written.files.front().text, "config.json", said);
   RC_ASSERT(document != nullptr);
   const Stack& stack = mindie_stack();
-  Question after = from_import(import_mindie(*document, {{}, {}, "0.8", {}}, stack, shipped_models(), shipped_schemes(), said));
+  Question after =
+      from_import(import_mindie(*document, {{}, {}, "0.8", {}}, stack, shipped_models(), shipped_schemes(), said));
   RC_ASSERT(!said.has_errors());
   resolve(after, shipped_models(), shipped_schemes(), said);
   RC_ASSERT(differences(q, after) == "");
@@ -203,15 +230,23 @@ RC_GTEST_PROP(Exporters, MindieFilesComeBackAsTheyWere, ()) {
 
 // A base keeps what is not about the deployment.
 TEST(Exporters, ABaseScriptKeepsItsOwn) {
-  const auto r = launch("export HCCL_BUFFSIZE=300\nvllm serve /w/DeepSeek-R1_w8a8 --quantization ascend -tp 8 --max-num-seqs 8 --no-enable-chunked-prefill --max-model-len 8K --max-num-batched-tokens 8K\n");
+  const auto r = launch(
+      "export HCCL_BUFFSIZE=300\nvllm serve /w/DeepSeek-R1_w8a8 --quantization ascend -tp 8 --max-num-seqs 8 "
+      "--no-enable-chunked-prefill --max-model-len 8K --max-num-batched-tokens 8K\n");
   const Question q = settled(r.question(), "atlas-800i-a3");
   Diagnostics diagnostics;
-  const EngineVersions versions = load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/versions", "vllm-ascend", diagnostics);
-  const BaseFile base{"mine.sh", "#!/bin/bash\nexport HCCL_BUFFSIZE=200 # MB\nnohup vllm serve /other/DeepSeek-R1_w8a8 -tp 4 \\\n  --api-key 'a b' --seed 5 > log 2>&1 &\necho done\n"};
+  const EngineVersions versions =
+      load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/versions", "vllm-ascend", diagnostics);
+  const BaseFile base{"mine.sh",
+                      "#!/bin/bash\nexport HCCL_BUFFSIZE=200 # MB\nnohup vllm serve /other/DeepSeek-R1_w8a8 -tp 4 \\\n "
+                      " --api-key 'a b' --seed 5 > log 2>&1 &\necho done\n"};
   const Export written = kVllmExporter.write({{{q, 1, 16}}, versions, "0.15", &base}, diagnostics);
   EXPECT_FALSE(diagnostics.has_errors());
   const std::string& text = written.files.front().text;
-  EXPECT_TRUE(text.starts_with("#!/bin/bash\nexport HCCL_BUFFSIZE=300 # MB\nnohup vllm serve /other/DeepSeek-R1_w8a8 \\\n  --api-key 'a b' \\\n  --seed 5 \\\n  --tensor-parallel-size 8")) << text;
+  EXPECT_TRUE(
+      text.starts_with("#!/bin/bash\nexport HCCL_BUFFSIZE=300 # MB\nnohup vllm serve /other/DeepSeek-R1_w8a8 \\\n  "
+                       "--api-key 'a b' \\\n  --seed 5 \\\n  --tensor-parallel-size 8"))
+      << text;
   EXPECT_TRUE(text.ends_with(" > log 2>&1 &\necho done\n")) << text;
   const auto back = launch(text);
   EXPECT_EQ(back.said, "");
@@ -222,7 +257,8 @@ TEST(Exporters, ABaseOfAnotherEngineIsRefused) {
   const auto r = launch("vllm serve /w/DeepSeek-R1_w8a8 --quantization ascend -tp 8\n");
   const Question q = settled(r.question(), "atlas-800i-a3");
   Diagnostics diagnostics;
-  const EngineVersions versions = load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/versions", "vllm-ascend", diagnostics);
+  const EngineVersions versions =
+      load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/versions", "vllm-ascend", diagnostics);
   const BaseFile base{"mine.sh", "python3 -m sglang.launch_server --model-path /w/DeepSeek-R1_w8a8 --tp 8\n"};
   kVllmExporter.write({{{q, 1, 16}}, versions, "0.15", &base}, diagnostics);
   ASSERT_EQ(diagnostics.all().size(), 1U);
