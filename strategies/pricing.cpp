@@ -23,9 +23,9 @@ struct Priced {
 
 class ProgramPricer {
  public:
-  ProgramPricer(const Cluster& cluster, const KernelCost& kernels, Duration kernel_gap, std::span<const GroupKind> groups,
-                const Folding& folding)
-      : cluster_(cluster), kernels_(kernels), kernel_gap_(kernel_gap), groups_(groups), folding_(folding) {}
+  ProgramPricer(const Cluster& cluster, const KernelCost& kernels, Duration kernel_gap, std::optional<Expansion> expansion,
+                std::span<const GroupKind> groups, const Folding& folding)
+      : cluster_(cluster), kernels_(kernels), kernel_gap_(kernel_gap), expansion_(expansion), groups_(groups), folding_(folding) {}
 
   Priced operator()(Program program, std::size_t rank_class) {
     Priced priced{std::move(program), {}, {}, {}, {}};
@@ -69,13 +69,14 @@ class ProgramPricer {
     const auto& ranks = groups_[where.kind].groups[static_cast<std::size_t>(where.representative_group)];
     CollectiveCall call{.primitive = type->primitive, .bytes = bytes, .span = cluster_.span_of(ranks)};
     call.moe_rows = type == &kAllToAllRows;
-    memo_.push_back({type, meeting, bytes, collective_time(call, cluster_.server())});
+    memo_.push_back({type, meeting, bytes, collective_time(call, cluster_.server(), {nullptr, expansion_})});
     return static_cast<std::uint32_t>(memo_.size() - 1);
   }
 
   const Cluster& cluster_;
   const KernelCost& kernels_;
   Duration kernel_gap_;
+  std::optional<Expansion> expansion_;
   std::span<const GroupKind> groups_;
   const Folding& folding_;
   std::vector<Memo> memo_;
@@ -239,7 +240,7 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
   for (std::size_t r = 0; r < ranks; ++r) roles[r] = role_of(deployment_, step, static_cast<std::int64_t>(r));
   const Folding folding = fold_ranks ? fold(roles, groups_) : unfolded(ranks, groups_);
 
-  ProgramPricer pricer(cluster_, kernels_, facts_.kernel_gap, groups_, folding);
+  ProgramPricer pricer(cluster_, kernels_, facts_.kernel_gap, deployment_.expansion, groups_, folding);
   std::vector<Priced> priced;
   std::vector<const Program*> programs;
   std::vector<std::vector<Node>> nodes;

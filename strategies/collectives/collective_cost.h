@@ -18,10 +18,10 @@
 #include "hardware/cluster_network.h"
 #include "sim/program.h"
 #include "strategies/collectives/algorithm.h"
+#include "strategies/collectives/expansion.h"
 
 namespace ascendsim {
 
-enum class Expansion : std::uint8_t { kAiv, kAiCpu, kHost, kFused };
 std::string_view to_text(Expansion expansion);     // "AIV", "AI CPU", "host", "fused kernel"
 struct ExpansionText {
   Expansion expansion;
