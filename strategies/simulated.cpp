@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "strategies/programs/placement.h"
+
 namespace ascendsim {
 
 std::optional<Deployment> simulated(const Deployment& asked, Severity refusal, Diagnostics& diagnostics) {
@@ -25,6 +27,8 @@ std::optional<Deployment> simulated(const Deployment& asked, Severity refusal, D
   }
   if (l.cp > 1 && l.cp_exchange == LatentExchange::kRing)
     diagnostics.note("A0142", at("layout.cp_exchange"), fmt::format("a what-if: {} gathers the latent of a prompt, it has no ring", d.engine));
+  if (asked.model.sparse() && runs_flashcomm(asked) && asked.role == Role::kPrefill)
+    left_out("features.flashcomm1", "DSA-CP keeps q_b, kv_b and o_proj whole on every rank of a prefill node; layer sharding, which broadcasts them layer by layer, is not modelled");
   if (asked.graph.mode == GraphMode::kEager)
     left_out("graph.mode", "eager mode is not modelled: kernels are launched as the stack's figures assume, without the host time of issuing each");
   if (asked.graph.mode == GraphMode::kPiecewise)
@@ -34,8 +38,6 @@ std::optional<Deployment> simulated(const Deployment& asked, Severity refusal, D
     left_out("weights.kv_b_copies", fmt::format("the second copy of kv_b is not in the weights: {:.2f} GiB a rank are missing",
                                                 static_cast<double>(2 * asked.model.layers * asked.model.kv_rank * asked.model.heads * (asked.model.nope + asked.model.value) / std::max<std::int64_t>(1, l.tp)) / (1LL << 30)));
   if (asked.kv_transfer.layer_wise) left_out("kv_transfer.mode", "the layer-wise push is not modelled: caches are pulled after prefill");
-  if (asked.limits.max_batched_tokens > 0 && asked.limits.max_batched_tokens != asked.limits.max_prefill_tokens && asked.role != Role::kDecode)
-    left_out("limits.max_batched_tokens", fmt::format("activation memory is that of {} tokens a step, the longest prompt; the engine profiles {}", asked.limits.max_prefill_tokens, asked.limits.max_batched_tokens));
   return d;
 }
 
