@@ -132,7 +132,7 @@ void add_assumed_figures(const Scenario& s, std::vector<std::string>& out) {
 std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
   const Layout& l = s.deployment.layout;
   std::vector<std::string> out;
-  out.push_back("experts are hit uniformly; collectives without contention");
+  out.push_back("experts are hit uniformly; collectives contend only for the ports of their own ranks");
   if (s.deployment.role != Role::kDecode)
   {
     const Limits& m = s.deployment.limits;
@@ -167,7 +167,8 @@ Scenario::Scenario(Deployment d, Stack st, KernelTable k, Cluster c)
       cost(cluster.server().die, kernels, kKernelNames),
       shared_attention(cluster.server().die, kernels, kKernelNames, stack.figures.ratio("lane_share_attention").count()),
       shared_experts(cluster.server().die, kernels, kKernelNames, stack.figures.ratio("lane_share_moe").count()),
-      pricer(deployment, facts, cluster, cost, {shared_attention, shared_experts}, host_model(deployment, stack)) {}
+      half_vector(cluster.server().die, kernels, kKernelNames, 1, 0.5),
+      pricer(deployment, facts, cluster, cost, {shared_attention, shared_experts, half_vector}, host_model(deployment, stack)) {}
 
 MemoryPerRank Scenario::memory(const Workload& w) const {
   Workload kept = w;
