@@ -48,7 +48,9 @@ Percentiles percentiles(const std::vector<Duration>& values) {
 }
 
 HostModel host_model(const Deployment& d, const Stack& stack) {
-  return {.before_step = stack.figures.duration(d.features.async_scheduling ? "async_step_gap" : "step_gap"),
+  // A draft pass is a graph of its own; where steps are scheduled ahead, its launch overlaps what runs.
+  const Duration drafts = d.features.async_scheduling ? Duration{} : stack.figures.duration("draft_gap") * d.features.speculative_tokens;
+  return {.before_step = stack.figures.duration(d.features.async_scheduling ? "async_step_gap" : "step_gap") + drafts,
           .issue = stack.figures.duration("kernel_issue")};
 }
 
@@ -104,6 +106,7 @@ bool plays_a_part(std::string_view figure, const Deployment& d) {
   const bool decodes = d.role != Role::kPrefill;
   if (figure == "memory_fraction") return d.origin("memory_fraction").assumed;
   if (figure == "step_gap") return !d.features.async_scheduling;
+  if (figure == "draft_gap") return !d.features.async_scheduling && d.features.speculative_tokens > 0;
   if (figure == "async_step_gap") return d.features.async_scheduling;
   if (figure == "mtp_acceptance") return decodes && d.features.speculative_tokens > 0;
   if (figure == "prolog_max_tokens") return decodes;

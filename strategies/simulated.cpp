@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "strategies/programs/placement.h"
+
 namespace ascendsim {
 
 std::optional<Deployment> simulated(const Deployment& asked, Severity refusal, Diagnostics& diagnostics) {
@@ -32,6 +34,8 @@ std::optional<Deployment> simulated(const Deployment& asked, Severity refusal, D
     left_out("layout.cp", "context parallelism is simulated with the exchanges of MindIE: latent gathered, partial results merged in 16 bit; vLLM-Ascend merges in 32 bit and cuts prompts into head and tail");
   if (vllm && l.kv_shards() > 1 && asked.limits.kv_interleave != 0 && asked.limits.kv_interleave != asked.limits.block_tokens)
     left_out("kv_cache.interleave", fmt::format("the cache is placed in whole blocks, not in turns of {} tokens", asked.limits.kv_interleave));
+  if (asked.model.sparse() && runs_flashcomm(asked) && asked.role == Role::kPrefill)
+    left_out("features.flashcomm1", "DSA-CP keeps q_b, kv_b and o_proj whole on every rank of a prefill node; layer sharding, which broadcasts them layer by layer, is not modelled");
   if (asked.graph.mode == GraphMode::kEager)
     left_out("graph.mode", "eager mode is not modelled: kernels are launched as the stack's figures assume, without the host time of issuing each");
   if (asked.graph.mode == GraphMode::kPiecewise)
