@@ -17,7 +17,10 @@ std::int64_t sequences_per_group(const Deployment& d, std::int64_t batch) { retu
 
 // Prompts as long as the engine lets a prefill step be, on every DP group: what the engine's warm-up reserves.
 Step warm_up_step(const Deployment& d) {
-  return prefill_step(d.layout, d.layout.dp, std::max<std::int64_t>(d.limits.max_prefill_tokens, d.limits.max_input_tokens));
+  // With chunked prefill an engine with a limit on tokens of a step (vLLM's max_num_batched_tokens) profiles that many.
+  const Limits& m = d.limits;
+  const bool chunked = d.features.splitfuse && m.max_batched_tokens > 0;
+  return prefill_step(d.layout, d.layout.dp, chunked ? m.max_batched_tokens : std::max<std::int64_t>(m.max_prefill_tokens, m.max_input_tokens));
 }
 
 // MoE layers are alike, so two of them stand for all: the last one, which may gather differently, and one before it.
@@ -223,8 +226,9 @@ class RemedySearch {
         l.dp *= factor;
       l.moe_ep *= factor;
       if (wider.model.experts % l.moe_ep != 0 || wider.model.heads % l.tp != 0) continue;
-      const std::string change = fmt::format("worldSize {} (dp {}, cp {}, sp {}, tp {}, moe_ep {}, moe_tp {})", l.world(),
-                                             l.dp, l.cp, l.sp, l.tp, l.moe_ep, l.moe_tp);
+      const std::string change = mindie_ ? fmt::format("{} {} (dp {}, cp {}, sp {}, tp {}, moe_ep {}, moe_tp {})", name("worldSize"), l.world(),
+                                                       l.dp, l.cp, l.sp, l.tp, l.moe_ep, l.moe_tp)
+                                         : fmt::format("{} ranks ({})", l.world(), launch_degrees(wider));
       if (consider(change, wider)) return;
       // More DP groups gather more rows: a prefill step of one longest prompt each may be what is left to give.
       if (wider.limits.max_prefill_tokens <= wider.limits.max_input_tokens) continue;
@@ -236,7 +240,16 @@ class RemedySearch {
   std::vector<Remedy> found;
 
  private:
-  [[nodiscard]] std::string name(std::string_view key) const { return key_name(now_, false, key); }
+  // As command lines say it.
+  [[nodiscard]] static std::string launch_degrees(const Deployment& d) {
+    const Layout& l = d.layout;
+    if (d.engine == "sglang") return fmt::format("--tp-size {}{}{}", l.world(), l.dp > 1 ? fmt::format(" --dp-size {}", l.dp) : "", l.cp > 1 ? fmt::format(" --attn-cp-size {}", l.cp) : "");
+    std::string out;
+    for (const auto& [key, degree] : {std::pair{"dp", l.dp}, {"cp", l.cp}, {"sp", l.sp}, {"tp", l.tp}})
+      if (degree > 1) out += fmt::format("{}{}", out.empty() ? "" : " ", key_setting(d, key, degree));
+    return out;
+  }
+  [[nodiscard]] std::string name(std::string_view key) const { return key_name(now_, key); }
   [[nodiscard]] double highest_fraction() const { return stack_.highest_memory_fraction; }
 
   const Deployment& now_;

@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 
+#include "strategies/rules/rules.h"
 #include "workloads/kernels.h"
 
 namespace ascendsim {
@@ -134,11 +135,16 @@ void add_assumed_figures(const Scenario& s, std::vector<std::string>& out) {
 std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
   const Layout& l = s.deployment.layout;
   std::vector<std::string> out;
-  out.push_back("experts are hit uniformly; collectives without contention");
+  out.push_back("experts are hit uniformly; collectives contend only for the ports of their own ranks");
   if (s.deployment.role != Role::kDecode)
-    out.push_back(fmt::format("activations are those of a warm-up prefill of maxPrefillTokens = {} tokens on every DP group",
-                            with_commas(s.deployment.limits.max_prefill_tokens)));
-  if (s.cluster.server().fabric == Fabric::kUnifiedBus)
+  {
+    const Limits& m = s.deployment.limits;
+    const bool chunked = s.deployment.features.splitfuse && m.max_batched_tokens > 0;
+    out.push_back(fmt::format("activations are those of a warm-up prefill of {} = {} tokens on every DP group",
+                              key_name(s.deployment, chunked ? "limits.max_batched_tokens" : "maxPrefillTokens"),
+                              with_commas(chunked ? m.max_batched_tokens : m.max_prefill_tokens)));
+  }
+  if (s.cluster.server().fabric == Fabric::kUnifiedBus && s.deployment.expansion.value_or(Expansion::kAiv) == Expansion::kAiv)
     out.push_back("HCCL_OP_EXPANSION_MODE=AIV: small collectives run on vector cores, large ones on copy engines");
   if (w.batch % l.dp != 0)
     out.push_back(fmt::format("{} requests on {} DP groups: idle groups take part in every collective with padded rows and compute no "
@@ -164,7 +170,8 @@ Scenario::Scenario(Deployment d, Stack st, KernelTable k, Cluster c)
       cost(cluster.server().die, kernels, kKernelNames),
       shared_attention(cluster.server().die, kernels, kKernelNames, stack.figures.ratio("lane_share_attention").count()),
       shared_experts(cluster.server().die, kernels, kKernelNames, stack.figures.ratio("lane_share_moe").count()),
-      pricer(deployment, facts, cluster, cost, {shared_attention, shared_experts}, host_model(deployment, stack)) {}
+      half_vector(cluster.server().die, kernels, kKernelNames, 1, 0.5),
+      pricer(deployment, facts, cluster, cost, {shared_attention, shared_experts, half_vector}, host_model(deployment, stack)) {}
 
 MemoryPerRank Scenario::memory(const Workload& w) const {
   Workload kept = w;

@@ -7,6 +7,9 @@
 #include <cmath>
 #include <filesystem>
 
+#include "strategies/importers/sglang.h"
+#include "strategies/importers/vllm.h"
+
 namespace ascendsim {
 
 namespace {
@@ -20,6 +23,8 @@ constexpr std::string_view kPrefillAttention[] = {"tensor-parallel", "token-spli
 constexpr std::string_view kGraphModes[] = {"stack", "eager", "piecewise", "full-decode"};
 constexpr std::string_view kCommunications[] = {"auto", "all-gather", "all-to-all", "mc2", "fused-mc2"};
 constexpr std::string_view kTransferModes[] = {"pull", "layer-wise"};
+constexpr std::string_view kExpansions[] = {"auto", "aiv", "aicpu", "host"};
+constexpr std::string_view kExpansionModes[] = {"", "AIV", "AI_CPU", "HOST"};
 constexpr double kMaxRanks = 1 << 20, kMaxTokens = 1 << 24, kMaxBatch = 1 << 20, kMaxBlock = 4096;
 
 // Where a field is kept. The template keeps the table below to a line a field.
@@ -154,6 +159,9 @@ constexpr Field kFields[] = {
      in_deployment<&Deployment::kv_b_copies>, 1, 2},
     {"communication.buffer", "HCCL_BUFFSIZE", "buffer of every communicator, null = the stack's",
      in_deployment<&Deployment::communication_buffer>},
+    {"communication.expansion", "HCCL_OP_EXPANSION_MODE",
+     "who carries collectives out: aiv (vector cores, small ones), aicpu or host; auto = as HCCL by product and size",
+     in_question<&Question::expansion>, 0, 0, kExpansions, kExpansionModes},
     {"kv_transfer.connector", "", "what moves a prompt's cache between the sides of a pair",
      in_transfer<&KvTransferOptions::connector>},
     {"kv_transfer.mode", "", "pull after prefill, or layer-wise: pushed while prefill runs",
@@ -417,7 +425,31 @@ std::string lower(std::string text) {
 
 std::span<const Field> question_fields() { return kFields; }
 
-const Field* find_field(std::string_view name) {
+namespace {
+
+// Of scripts; whoever names no other engine writes vLLM's words ("dcp").
+const Field* field_of_option(std::string_view name, std::string_view stack) {
+  if (stack.starts_with("mindie")) return nullptr;
+  const OptionTable& table = stack.starts_with("sglang") ? sglang_options() : vllm_options();
+  std::string option(name.substr(std::min(name.find_first_not_of('-'), name.size())));
+  std::ranges::replace(option, '_', '-');
+  for (const EngineOption& o : table.options) {
+    if (o.field.empty()) continue;
+    bool same = o.name == option;
+    for (std::size_t at = 0; at < o.aliases.size() && !same;) {  // "-tp --tensor-parallel"
+      const std::size_t end = std::min(o.aliases.find(' ', at), o.aliases.size());
+      const std::string_view alias = o.aliases.substr(at, end - at);
+      same = alias.substr(std::min(alias.find_first_not_of('-'), alias.size())) == option;
+      at = end + 1;
+    }
+    if (same) return find_field(o.field);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+const Field* find_field(std::string_view name, std::string_view stack) {
   const Field* found = nullptr;
   for (const Field& f : kFields) {
     if (f.path == name || (!f.alias.empty() && f.alias == name)) return &f;
@@ -427,7 +459,7 @@ const Field* find_field(std::string_view name) {
     if (name.size() > f.path.size() && ends(f.path)) found = &f;
     if (name.size() > f.alias.size() && ends(f.alias)) found = &f;
   }
-  return found;
+  return found != nullptr ? found : field_of_option(name, stack);
 }
 
 bool is_question(ConfigNode root) {
@@ -464,7 +496,7 @@ void set_field(std::string_view assignment, Question& question, Diagnostics& dia
     return;
   }
   const std::string_view name = assignment.substr(0, equals);
-  const Field* field = find_field(name);
+  const Field* field = find_field(name, question.stack);
   if (field == nullptr) {
     const auto known = known_names();
     const std::string_view near = nearest(name, known);
@@ -710,8 +742,10 @@ void resolve(Question& q, const ModelLibrary& models, const QuantisationLibrary&
   Deployment& d = q.deployment;
   const auto at = [&](std::string_view path) { return d.origin(path).where; };
   std::error_code ignored;
-  if (q.model.empty())
+  if (q.model.empty() && !q.imported)  // an import that failed has said which name it does not know
     diagnostics.error("E0366", at("model"), "no model is named", {}, "model: DeepSeek-R1");
+  else if (q.model.empty())
+    d.model = {};
   else if (d.model.name != q.model && d.model.origin != q.model)
     d.model = std::filesystem::is_regular_file(q.model, ignored) ? read_model(q.model, diagnostics)
                                                                  : models.load(q.model, at("model"), diagnostics);
@@ -733,6 +767,8 @@ void resolve(Question& q, const ModelLibrary& models, const QuantisationLibrary&
   d.experts.communication = static_cast<ExpertCommunication>(
       std::ranges::find(kCommunications, q.expert_communication) - std::begin(kCommunications));
   d.kv_transfer.layer_wise = q.kv_transfer_mode == "layer-wise";
+  static constexpr std::optional<Expansion> kOf[] = {std::nullopt, Expansion::kAiv, Expansion::kAiCpu, Expansion::kHost};
+  d.expansion = kOf[std::ranges::find(kExpansions, q.expansion) - std::begin(kExpansions)];
 }
 
 }  // namespace ascendsim

@@ -45,8 +45,6 @@ std::optional<Deployment> simulated(const Deployment& asked, Severity refusal, D
     left_out("weights.kv_b_copies", fmt::format("the second copy of kv_b is not in the weights: {:.2f} GiB a rank are missing",
                                                 static_cast<double>(2 * asked.model.layers * asked.model.kv_rank * asked.model.heads * (asked.model.nope + asked.model.value) / std::max<std::int64_t>(1, l.tp)) / (1LL << 30)));
   if (asked.kv_transfer.layer_wise) left_out("kv_transfer.mode", "the layer-wise push is not modelled: caches are pulled after prefill");
-  if (asked.limits.max_batched_tokens > 0 && asked.limits.max_batched_tokens != asked.limits.max_prefill_tokens && asked.role != Role::kDecode)
-    left_out("limits.max_batched_tokens", fmt::format("activation memory is that of {} tokens a step, the longest prompt; the engine profiles {}", asked.limits.max_prefill_tokens, asked.limits.max_batched_tokens));
   return d;
 }
 
