@@ -22,6 +22,9 @@ void add_within(Runs& runs, std::int32_t sequence, std::int64_t first, std::int6
 
 // Query i of q sees key j of k when k.first + j stride <= q.first + i stride, that is j <= i + shift.
 std::optional<AttentionBlock> causal_block(const Run& q, const Run& k) {
+  // Keys that all lie before the queries are seen whole, at whatever distances.
+  if (k.rows > 0 && k.first + (k.rows - 1) * k.stride <= q.first)
+    return AttentionBlock{.q_row = q.row, .q_rows = q.rows, .k_row = k.row, .k_rows = k.rows};
   check(q.stride == k.stride || q.rows == 1 || k.rows == 1, "causal blocks need runs of equal strides");
   const std::int32_t stride = k.rows > 1 ? k.stride : q.stride, distance = q.first - k.first;
   const std::int32_t shift = distance >= 0 ? distance / stride : -((-distance + stride - 1) / stride);
