@@ -60,6 +60,8 @@ DisaggregatedPrediction predict_disaggregated(const Scenario& prefill, const Sce
       fmt::format("the prefill side keeps the cache of {} prompts: those of a step and those that are being pulled", out.prefill_batch),
       "the prefill side returns the first token; the KV transfer delays the second one",
                               "a request's blocks are pulled over the RoCE plane when its prefill is done, without contention"};
+  if (prefill.deployment.layout.cp_whole_cache && prefill.deployment.layout.cp > 1)
+    out.requests.assumptions.push_back("every CP rank of the prefill side holds the whole cache; CP rank 0 alone sends it, as SGLang does unless told otherwise");
   return out;
 }
 

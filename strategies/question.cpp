@@ -23,11 +23,11 @@ constexpr std::string_view kPrefillAttention[] = {"tensor-parallel", "token-spli
 constexpr std::string_view kGraphModes[] = {"stack", "eager", "piecewise", "full-decode"};
 constexpr std::string_view kCommunications[] = {"auto", "all-gather", "all-to-all", "mc2", "fused-mc2"};
 constexpr std::string_view kTransferModes[] = {"pull", "layer-wise"};
-constexpr std::string_view kExpansions[] = {"auto", "aiv", "aicpu", "host"};
-constexpr std::string_view kExpansionModes[] = {"", "AIV", "AI_CPU", "HOST"};
 constexpr std::string_view kCpPartitions[] = {"zigzag", "round-robin"};
 constexpr std::string_view kCpExchanges[] = {"all-gather", "ring"};
 constexpr std::string_view kCpCaches[] = {"cut", "whole"};
+constexpr std::string_view kExpansions[] = {"auto", "aiv", "aicpu", "host"};
+constexpr std::string_view kExpansionModes[] = {"", "AIV", "AI_CPU", "HOST"};
 constexpr double kMaxRanks = 1 << 20, kMaxTokens = 1 << 24, kMaxBatch = 1 << 20, kMaxBlock = 4096;
 
 // Where a field is kept. The template keeps the table below to a line a field.
