@@ -48,10 +48,13 @@ Percentiles percentiles(const std::vector<Duration>& values) {
 }
 
 HostModel host_model(const Deployment& d, const Stack& stack) {
-  // A draft pass is a graph of its own; where steps are scheduled ahead, its launch overlaps what runs.
-  const Duration drafts = d.features.async_scheduling ? Duration{} : stack.figures.duration("draft_gap") * d.features.speculative_tokens;
-  return {.before_step = stack.figures.duration(d.features.async_scheduling ? "async_step_gap" : "step_gap") + drafts,
+  return {.before_step = stack.figures.duration(d.features.async_scheduling ? "async_step_gap" : "step_gap"),
           .issue = stack.figures.duration("kernel_issue")};
+}
+
+// A draft pass is a graph of its own; where steps are scheduled ahead, its launch overlaps what runs.
+Duration before_draft(const Deployment& d, const Stack& stack) {
+  return d.features.async_scheduling ? Duration{} : stack.figures.duration("draft_gap");
 }
 
 std::int64_t prefill_capacity(const Deployment& d, const Workload& w) {
@@ -171,7 +174,7 @@ Scenario::Scenario(Deployment d, Stack st, KernelTable k, Cluster c)
       shared_attention(cluster.server().die, kernels, kKernelNames, stack.figures.ratio("lane_share_attention").count()),
       shared_experts(cluster.server().die, kernels, kKernelNames, stack.figures.ratio("lane_share_moe").count()),
       half_vector(cluster.server().die, kernels, kKernelNames, 1, 0.5),
-      pricer(deployment, facts, cluster, cost, {shared_attention, shared_experts, half_vector}, host_model(deployment, stack)) {}
+      pricer(deployment, facts, cluster, cost, {shared_attention, shared_experts, half_vector}, host_model(deployment, stack), before_draft(deployment, stack)) {}
 
 MemoryPerRank Scenario::memory(const Workload& w) const {
   Workload kept = w;

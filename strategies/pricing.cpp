@@ -225,13 +225,14 @@ void describe(StepTime& step, const Priced& priced, const ProgramPricer& pricer,
 }  // namespace
 
 StepPricer::StepPricer(const Deployment& deployment, const KernelFacts& facts, const Cluster& cluster,
-                       const KernelCost& kernels, SharedKernels shared, HostModel host)
+                       const KernelCost& kernels, SharedKernels shared, HostModel host, Duration before_draft)
     : deployment_(deployment),
       facts_(facts),
       cluster_(cluster),
       kernels_(kernels),
       shared_(shared),
       host_(host),
+      before_draft_(before_draft),
       groups_(mindie_groups(deployment.layout, cluster)) {}
 
 StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
@@ -253,14 +254,18 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
   verify(programs, folding);
   const bool two_lanes = splits_into_micro_batches(deployment_, step);
   const bool cores_taken = std::ranges::any_of(priced, [&](const Priced& p) { return takes_vector_cores(p, pricer); });
+  // Prefill drafts once, over all prompt tokens.
+  const std::int64_t drafts = step.phase == Phase::kDecode ? deployment_.features.speculative_tokens : deployment_.features.speculative_tokens > 0;
+  HostModel host = host_;
+  host.before_step += before_draft_ * drafts;
   SweepResult swept;
   if (two_lanes || cores_taken) {
     std::vector<Contention> contention;
     for (const Priced& p : priced)
       contention.push_back(contention_of(p, pricer, two_lanes, cores_taken, step.phase, shared_, facts_.kernel_gap));
-    swept = execute(programs, nodes, folding, host_, contention);
+    swept = execute(programs, nodes, folding, host, contention);
   } else {
-    swept = sweep(programs, nodes, folding, host_);
+    swept = sweep(programs, nodes, folding, host);
   }
 
   // The rank that computes longest is the one to explain: the others wait for it.

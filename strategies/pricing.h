@@ -61,8 +61,9 @@ struct SharedKernels {
 // share the die and its ports, or a collective beside computation takes vector cores.
 class StepPricer {
  public:
+  // before_draft: host time in front of every draft pass of a step.
   StepPricer(const Deployment& deployment, const KernelFacts& facts, const Cluster& cluster, const KernelCost& kernels,
-             SharedKernels shared, HostModel host);
+             SharedKernels shared, HostModel host, Duration before_draft = {});
   // fold = false builds every rank's program.
   [[nodiscard]] StepTime price(const Step& step, bool fold = true) const;
 
@@ -73,6 +74,7 @@ class StepPricer {
   const KernelCost& kernels_;
   SharedKernels shared_;
   HostModel host_;
+  Duration before_draft_;
   std::vector<GroupKind> groups_;
 };
 
