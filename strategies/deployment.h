@@ -45,6 +45,12 @@ struct ExpertOptions {
   // The first ranks of the moe_ep group hold the shared expert and no routed one, the others no shared one (CANN
   // MoeDistributeDispatch, sharedExpertRankNum); 0 = every rank computes its own rows in a copy of its own.
   std::int64_t shared_ranks = 0;
+  // How unequally experts are loaded: measured loads, one for each physical expert in the order of ranks, on any scale; or the busiest rank's
+  // load against the mean, spread by a seeded router (expert_loads.h).
+  std::vector<double> loads{};
+  double imbalance = 1;
+  std::int64_t seed = 1;
+  std::vector<std::int64_t> rank_loads{};    // what follows from these (routed_loads()); empty = all alike
   bool exact_all_to_all = false;             // ep_level 2 prefill: int8 rows and real counts instead of padded 16-bit buffers
 };
 
@@ -96,7 +102,7 @@ struct Deployment {
   ExpertOptions experts;
   // Prefill "SP-TP-SP" of cann-recipes: outside attention every TP rank keeps its own tokens and whole o_proj weights.
   bool token_split_prefill = false;
-  bool kv_int8 = false;                      // "C8": int8 latent and 16-bit rope columns in the cache
+  bool kv_int8 = false;                      // "C8": int8 latent, 16-bit rope columns, int8 index key in the cache
   std::int64_t micro_batches = 1;            // 1 or 2: halves of the batch that overlap on two lanes of streams
   Limits limits;
   Features features;
@@ -109,6 +115,7 @@ struct Deployment {
   std::optional<Bytes> kv_memory;            // npuMemSize: KV memory fixed by hand instead
   bool init_routing_cutoff = false;          // ep_level 1: rows allocated = top_k * topk_scaling_factor * tokens
   double topk_scaling_factor = 1;
+  double compute_skew = 0;                   // compute time of the slowest rank less that of the fastest, against the mean
   // ep_level 2, padded all-to-all: (tokens on the rank at least, factor), descending; empty = the engine's formula.
   std::vector<std::pair<std::int64_t, double>> all_to_all_scale;
   std::map<std::string, Origin, std::less<>> origins;   // by the engine's own key: "tp", "maxInputTokenLen"
@@ -120,10 +127,10 @@ struct Deployment {
   }
   // Rows that a token sends to experts on other ranks, or on its own.
   [[nodiscard]] std::int64_t copies_per_token() const { return model.top_k + (experts.shared_ranks > 0 ? 1 : 0); }
-  // One token in one layer's KV cache: the latent and the rope key.
-  [[nodiscard]] Bytes cached_token_layer() const {
-    return kv_int8 ? Bytes(model.kv_rank + model.rope * bits(dtype) / 8) : Bytes(model.cache_width() * bits(dtype) / 8);
-  }
+  // One token in one layer's KV cache: the latent and the rope key, and for sparse attention the index key.
+  [[nodiscard]] Bytes cached_token_layer() const { return cached_latent() + cached_index_key(); }
+  [[nodiscard]] Bytes cached_latent() const;
+  [[nodiscard]] Bytes cached_index_key() const;
   [[nodiscard]] std::int64_t cached_layers() const { return model.layers + (features.speculative_tokens > 0 ? 1 : 0); }
   [[nodiscard]] const Origin& origin(std::string_view key) const;
 };

@@ -15,10 +15,12 @@ GroupKind strided(const char* name, std::int64_t world, std::int64_t size, std::
       for (std::int64_t i = 0; i < size; ++i) members.push_back(static_cast<int>(base + offset + i * stride));
       if (cluster != nullptr) {
         const Cluster::Span span = cluster->span_of(members);
-        // Everything that collective costs depend on, packed: equal spans cost the same.
-        k.signature.push_back(static_cast<std::uint64_t>(span.servers) << 32 |
-                              static_cast<std::uint64_t>(span.ranks_per_server) << 8 |
-                              static_cast<std::uint64_t>(span.package_peers));
+        // Everything that collective costs depend on, packed: equal spans cost the same, unless links have faults.
+        const bool alike = cluster->faults().empty();
+        k.signature.push_back(alike ? static_cast<std::uint64_t>(span.servers) << 32 |
+                                          static_cast<std::uint64_t>(span.ranks_per_server) << 8 |
+                                          static_cast<std::uint64_t>(span.package_peers)
+                                    : k.signature.size());
       }
       k.groups.push_back(std::move(members));
     }

@@ -32,8 +32,6 @@ std::optional<Deployment> simulated(const Deployment& asked, Severity refusal, D
     left_out("layout.cp", "context parallelism is simulated with the exchanges of MindIE: latent gathered, partial results merged in 16 bit; vLLM-Ascend merges in 32 bit and cuts prompts into head and tail");
   if (vllm && l.kv_shards() > 1 && asked.limits.kv_interleave != 0 && asked.limits.kv_interleave != asked.limits.block_tokens)
     left_out("kv_cache.interleave", fmt::format("the cache is placed in whole blocks, not in turns of {} tokens", asked.limits.kv_interleave));
-  if (asked.features.flashcomm1)
-    left_out("features.flashcomm1", "FlashComm1 is not modelled: hidden rows are gathered again after each layer, with more bytes than the narrow columns that it moves");
   if (asked.graph.mode == GraphMode::kEager)
     left_out("graph.mode", "eager mode is not modelled: kernels are launched as the stack's figures assume, without the host time of issuing each");
   if (asked.graph.mode == GraphMode::kPiecewise)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "strategies/expert_loads.h"
 #include "strategies/partitions.h"
 #include "workloads/operators/elementwise.h"
 
@@ -60,8 +61,7 @@ StreamRows stream_rows(const Deployment& d, Phase phase, std::span<const GroupLo
   const Layout& l = d.layout;
   StreamRows r{.rows = attention_rows(l, phase, loads[static_cast<std::size_t>(dp)])};
   for (const GroupLoad& g : loads) r.padded = std::max(r.padded, attention_rows(l, phase, g));
-  const bool token_split = d.token_split_prefill && phase == Phase::kPrefill && l.tp > 1;
-  if (place_collectives(l, true, false).attention_reduce_scatter || token_split) r.padded = round_up(r.padded, l.tp);
+  if (place_collectives(l, true, false).attention_reduce_scatter || scatters_rows(d, phase)) r.padded = round_up(r.padded, l.tp);
   r.scattered = ceil_div(r.padded, l.tp);
   return r;
 }
@@ -98,7 +98,8 @@ RankStep::RankStep(ProgramBuilder& builder, const Deployment& deployment, const 
       rank(own_rank),
       lane(own_lane),
       at(coordinates(deployment.layout, own_rank)),
-      heads(deployment.model.heads / deployment.layout.tp) {
+      expert_load(routed_load(deployment, own_rank)),
+      heads(deployment.model.sparse() && token_split() ? deployment.model.heads : deployment.model.heads / deployment.layout.tp) {
   if (!facts.communication_stream) p.serialise_communication();
   first_sequence = lane * kLaneSequences;
   for (std::int64_t g = 0; g < at.dp; ++g) first_sequence += step.load[static_cast<std::size_t>(g)].sequences;
@@ -188,7 +189,8 @@ void RankStep::lay_out_cache() {
       for (std::int64_t done = 0; done < piece.tokens;) {
         const std::int64_t token = piece.first + done - first, in_chunk = token % chunk;
         const std::int64_t tokens = std::min(piece.tokens - done, chunk - in_chunk);
-        const std::int64_t from = (token / chunk * load.sequences + s) * chunk + in_chunk;
+        const std::int64_t from = zigzags && m.sparse() ? s * 2 * l.cp * chunk + token
+                                                        : (token / chunk * load.sequences + s) * chunk + in_chunk;
         (zigzags ? gathered : own).add(from, s * cache_stride + piece.row + done, tokens);
         done += tokens;
       }
@@ -202,11 +204,15 @@ void RankStep::lay_out_cache() {
     const std::int64_t chunk_rows = load.sequences * chunk;
     for (std::int64_t c = 0; c < 2 * l.cp; ++c) {
       const std::int64_t owner = std::min(c, 2 * l.cp - 1 - c);
-      order.add((2 * owner + (c == owner ? 0 : 1)) * chunk_rows, c * chunk_rows, chunk_rows);
+      const std::int64_t from = (2 * owner + (c == owner ? 0 : 1)) * chunk_rows;
+      if (!m.sparse()) order.add(from, c * chunk_rows, chunk_rows);
+      for (std::int64_t s = 0; m.sparse() && s < load.sequences; ++s) order.add(from + s * chunk, (s * 2 * l.cp + c) * chunk, chunk);
     }
     chunk_order = order.into(p);
   }
-  if (phase != Phase::kPrefill || load.history == 0 || load.sequences == 0) return;
+  if (load.sequences == 0) return;
+  if (m.sparse()) return lay_out_gathered_cache();
+  if (phase != Phase::kPrefill || load.history == 0) return;
   MoveList loaded, ordered;
   for (std::int64_t s = 0; s < load.sequences; ++s)
     for (const PlacedTokens& piece : within(placed, 0, load.history))
@@ -219,6 +225,24 @@ void RankStep::lay_out_cache() {
   history_order = ordered.into(p);
 }
 
+void RankStep::lay_out_gathered_cache() {
+  if (l.kv_shards() == 1 || (phase == Phase::kPrefill && load.history == 0)) return;
+  gathered_rows = 0;
+  std::vector<std::vector<PlacedTokens>> shards;
+  for (std::int64_t shard = 0; shard < l.kv_shards(); ++shard) {
+    shards.push_back(ascendsim::cached_tokens(d, phase, load, shard));
+    gathered_rows = std::max(gathered_rows, tokens_of(shards.back()));
+  }
+  MoveList loaded, ordered;
+  for (std::int64_t s = 0; s < load.sequences; ++s) loaded.add(s * cache_stride, s * gathered_rows, cached_tokens);
+  for (std::int64_t s = 0; s < load.sequences; ++s)
+    for (std::int64_t shard = 0; shard < l.kv_shards(); ++shard)
+      for (const PlacedTokens& piece : shards[static_cast<std::size_t>(shard)])
+        ordered.add((shard * load.sequences + s) * gathered_rows + piece.row, s * load.context + piece.first, piece.tokens);
+  shard_load = loaded.into(p);
+  shard_order = ordered.into(p);
+}
+
 std::int64_t RankStep::local_history() const {
   const std::int64_t shards = l.kv_shards(), block = d.limits.block_tokens;
   return shards > 1 ? ceil_div(load.history, block * shards) * block : load.history;
@@ -226,7 +250,7 @@ std::int64_t RankStep::local_history() const {
 
 // All streams one after another, as a gather over the world leaves them.
 void RankStep::lay_out_streams() {
-  MoveList real, back, sampled, own;
+  MoveList real, back, sampled, own, group;
   std::int64_t done = 0, at_row = 0, taken = 0;
   real_rows_first = true;
   own_sampled_rows = 0;
@@ -255,13 +279,16 @@ void RankStep::lay_out_streams() {
     }
     for (std::int64_t s = 0; s < load_of.sequences; ++s, taken += count)
       sampled.add((g * l.cp + cp) * padded_rows + row + s * step, taken, count);
-    if (g != at.dp || (phase == Phase::kPrefill && cp != at.cp)) continue;
+    if (g != at.dp) continue;
+    for (std::int64_t s = 0; s < load_of.sequences; ++s) group.add(cp * padded_rows + row + s * step, s * count, count);
+    if (phase == Phase::kPrefill && cp != at.cp) continue;
     for (std::int64_t s = 0; s < load_of.sequences; ++s, own_sampled_rows += count) own.add(row + s * step, own_sampled_rows, count);
   }
   real_rows = real.into(p);
   padded_places = back.into(p);
   world_sampled = sampled.into(p);
   own_sampled = own.into(p);
+  group_sampled = group.into(p);
 }
 
 void RankStep::set_pass(int now) {
@@ -282,6 +309,15 @@ std::vector<std::int64_t> RankStep::names_of_stream(std::int64_t dp, std::int64_
   return out;
 }
 
+std::vector<std::int64_t> RankStep::names_of_group() const {
+  std::vector<std::int64_t> out;
+  for (std::int64_t c = 0; c < l.cp; ++c) {
+    const std::vector<std::int64_t> stream = names_of_stream(at.dp, c);
+    out.insert(out.end(), stream.begin(), stream.end());
+  }
+  return out;
+}
+
 std::vector<std::int64_t> RankStep::names_of_world() const {
   std::vector<std::int64_t> out;
   for (std::int64_t g = 0; g < l.dp; ++g)
@@ -294,7 +330,7 @@ std::vector<std::int64_t> RankStep::names_of_world() const {
 
 void RankStep::output(StepOutput::What what, Value value, std::vector<std::int64_t> names) const {
   check(static_cast<std::int64_t>(names.size()) == value.rows, "every row of an output has a name");
-  noted->push_back({what, pass, static_cast<std::int32_t>(what == StepOutput::What::kExperts ? output_layer : -1), value,
+  noted->push_back({what, pass, static_cast<std::int32_t>(what == StepOutput::What::kExperts || what == StepOutput::What::kKeys ? output_layer : -1), value,
                       std::move(names)});
 }
 
