@@ -122,7 +122,9 @@ std::int64_t shared_ticks(const OperatorView& v, const Priced& priced, std::int6
 
 // The part of a kernel that vector cores limit: how much longer it takes with half of them.
 std::uint32_t vector_part(const OperatorView& v, const Priced& priced, std::int64_t alone, const KernelCost& half_vector, Duration kernel_gap) {
-  const std::int64_t longer = priced.slowed(half_vector.price(v.op().type->work(v)).total + kernel_gap) - alone;
+  const Work work = v.op().type->work(v);
+  if (work.groups > 0 && work.vector == Flops{}) return 0;   // matrix work alone
+  const std::int64_t longer = priced.slowed(half_vector.price(work).total + kernel_gap) - alone;
   const double part = static_cast<double>(longer) / static_cast<double>(alone);
   return static_cast<std::uint32_t>(std::llround(std::clamp(part, 0.0, 1.0) * Contention::kWhole));
 }

@@ -277,8 +277,9 @@ void RankStep::lay_out_streams() {
         row = row % z.chunk + (chunk == cp ? 0 : load_of.sequences * z.chunk);
       }
     }
-    for (std::int64_t s = 0; s < load_of.sequences; ++s, taken += count)
-      sampled.add((g * l.cp + cp) * padded_rows + row + s * step, taken, count);
+    const std::int64_t at_once = step == count ? load_of.sequences : 1;   // rows of all sequences follow each other
+    for (std::int64_t s = 0; s < load_of.sequences; s += at_once, taken += count * at_once)
+      sampled.add((g * l.cp + cp) * padded_rows + row + s * step, taken, count * at_once);
     if (g != at.dp) continue;
     for (std::int64_t s = 0; s < load_of.sequences; ++s) group.add(cp * padded_rows + row + s * step, s * count, count);
     if (phase == Phase::kPrefill && cp != at.cp) continue;
