@@ -154,6 +154,8 @@ constexpr CodeText kCodes[] = {
      "see what the message names"},
     {"E0376", "prefix hit as long as the prompt", "at least one token is computed", "lower --prefix-hit"},
     {"E0377", "wrong number of acceptances", "one is needed for each draft token", "--acceptance 0.9,0.7"},
+    {"E0378", "loads of experts that cannot be", "measured loads are one for each physical expert; an imbalance has a limit",
+     "give as many loads as there are experts and replicas, or a smaller imbalance"},
     {"E0380", "a case without source or definition", "a number that nobody can check", "say where, and what was measured"},
     {"E0381", "unknown word in a case", "split, stack and metric take known words", "see the list in the message"},
     {"E0382", "a value that does not fit its metric", "wrong unit, or not positive", "1.5 ms, 44 GiB, 300 TFLOP/s"},

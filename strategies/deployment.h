@@ -55,6 +55,12 @@ struct ExpertOptions {
   // The first ranks of the moe_ep group hold the shared expert and no routed one, the others no shared one (CANN
   // MoeDistributeDispatch, sharedExpertRankNum); 0 = every rank computes its own rows in a copy of its own.
   std::int64_t shared_ranks = 0;
+  // How unequally experts are loaded: measured loads, one for each physical expert in the order of ranks, on any scale; or the busiest rank's
+  // load against the mean, spread by a seeded router (expert_loads.h).
+  std::vector<double> loads{};
+  double imbalance = 1;
+  std::int64_t seed = 1;
+  std::vector<std::int64_t> rank_loads{};    // what follows from these (routed_loads()); empty = all alike
   bool exact_all_to_all = false;             // ep_level 2 prefill: int8 rows and real counts instead of padded 16-bit buffers
 };
 
@@ -121,6 +127,7 @@ struct Deployment {
   std::optional<Bytes> kv_memory;            // npuMemSize: KV memory fixed by hand instead
   bool init_routing_cutoff = false;          // ep_level 1: rows allocated = top_k * topk_scaling_factor * tokens
   double topk_scaling_factor = 1;
+  double compute_skew = 0;                   // compute time of the slowest rank less that of the fastest, against the mean
   // ep_level 2, padded all-to-all: (tokens on the rank at least, factor), descending; empty = the engine's formula.
   std::vector<std::pair<std::int64_t, double>> all_to_all_scale;
   std::map<std::string, Origin, std::less<>> origins;   // by the engine's own key: "tp", "maxInputTokenLen"

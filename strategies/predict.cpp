@@ -7,8 +7,10 @@
 #include <array>
 #include <cmath>
 
+#include "strategies/expert_loads.h"
 #include "strategies/rules/rules.h"
 #include "workloads/kernels.h"
+#include "workloads/operators/linear.h"
 
 namespace ascendsim {
 
@@ -138,7 +140,15 @@ void add_assumed_figures(const Scenario& s, std::vector<std::string>& out) {
 std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
   const Layout& l = s.deployment.layout;
   std::vector<std::string> out;
-  out.push_back("experts are hit uniformly; collectives contend only for the ports of their own ranks");
+  const ExpertOptions& experts = s.deployment.experts;
+  out.push_back(experts.rank_loads.empty()
+                    ? "experts are hit uniformly; collectives contend only for the ports of their own ranks"
+                    : fmt::format("the busiest rank's experts get {:.2f} times the mean ({}); collectives contend only for the ports of their own ranks",
+                                  static_cast<double>(std::ranges::max(experts.rank_loads)) / RoutedRows::kEven,
+                                  experts.loads.empty() ? fmt::format("a router drawn with seed {}", experts.seed) : "experts.loads"));
+  if (s.deployment.compute_skew > 0)
+    out.push_back(fmt::format("stragglers: ranks compute evenly spread from {:.3g} to {:.3g} times the mean time, in an order drawn with seed {}",
+                              1 - s.deployment.compute_skew / 2, 1 + s.deployment.compute_skew / 2, experts.seed));
   if (s.deployment.role != Role::kDecode)
   {
     const Limits& m = s.deployment.limits;
@@ -164,8 +174,17 @@ std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
   return out;
 }
 
+namespace {
+
+Deployment with_rank_loads(Deployment d) {
+  d.experts.rank_loads = routed_loads(d);
+  return d;
+}
+
+}  // namespace
+
 Scenario::Scenario(Deployment d, Stack st, KernelTable k, Cluster c)
-    : deployment(std::move(d)),
+    : deployment(with_rank_loads(std::move(d))),
       stack(std::move(st)),
       kernels(std::move(k)),
       cluster(std::move(c)),

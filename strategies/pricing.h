@@ -1,9 +1,11 @@
 // Puts a step together: builds one program per rank class, prices every operator and collective, sweeps the clock.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "hardware/cluster_network.h"
 #include "hardware/kernel_cost.h"
 #include "hardware/link_graph.h"
 #include "sim/clock.h"
@@ -31,6 +33,14 @@ struct CollectiveRow {
   Duration time{};
 };
 
+// A collective that faults of the fabric slow: one call of it, on one of its groups.
+struct SlowedCollective {
+  std::string label, primitive, group;
+  int ranks = 0;
+  Bytes bytes{};
+  Duration time{}, without_faults{};
+};
+
 struct MatrixFlops {
   Flops bits16{}, int8{}, fp32{};
   [[nodiscard]] Flops total() const { return bits16 + int8 + fp32; }
@@ -48,6 +58,7 @@ struct StepTime {
   Flops performed{};                   // matrix FLOPs of all ranks together
   std::vector<OperatorRow> operator_rows{};     // largest time first
   std::vector<CollectiveRow> collective_rows{};  // in program order
+  std::vector<SlowedCollective> slowed{};        // of all ranks; the most slowed group of each
 };
 
 // Kernels while something else has a part of the die.
@@ -76,6 +87,8 @@ class StepPricer {
   HostModel host_;
   Duration before_draft_;
   std::vector<GroupKind> groups_;
+  std::unique_ptr<Cluster> healthy_;             // of a cluster with faults
+  std::unique_ptr<ClusterNetwork> degraded_;     // its links; finds routes when asked
 };
 
 // Matrix FLOPs of the step's requests when one rank does everything once: what `performed` exceeds is redundant work.

@@ -3,6 +3,7 @@
 // a layer and, where the placement scatters it, cut by rows between attention and the end of the feed-forward part.
 #include <algorithm>
 
+#include "strategies/expert_loads.h"
 #include "strategies/partitions.h"
 #include "strategies/programs/rank_step.h"
 #include "workloads/operators/elementwise.h"
@@ -227,6 +228,8 @@ std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64
   while (!(step.load[static_cast<std::size_t>(same_load)] == load)) ++same_load;
   differs_by(same_load);
   differs_by(at.moe_ep < deployment.experts.shared_ranks ? 1 : 0);
+  differs_by(routed_load(deployment, rank));
+  if (deployment.compute_skew > 0) differs_by(rank);
   // Besides its load and whether it holds the shared expert, a rank differs by its part of the prompt, by how many real rows its share of scattered ones has, and by
   // which tokens its KV shard holds.
   if (step.phase == Phase::kPrefill) differs_by(at.cp);

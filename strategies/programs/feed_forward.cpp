@@ -54,7 +54,8 @@ RoutedRows routed_rows(const RankStep& s, std::int64_t tokens) {
           .top_k = static_cast<std::int32_t>(s.m.top_k),
           // Replicas share their expert's copies evenly.
           .experts = static_cast<std::int32_t>(s.d.physical_experts()),
-          .local_experts = s.d.experts_per_rank()};
+          .local_experts = s.d.experts_per_rank(),
+          .load = s.expert_load};
 }
 
 // The experts of this rank over the copies that reached it; the expert width is split over moe_tp.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "strategies/expert_loads.h"
 #include "strategies/partitions.h"
 #include "workloads/operators/elementwise.h"
 
@@ -119,6 +120,7 @@ RankStep::RankStep(ProgramBuilder& builder, const Deployment& deployment, const 
       rank(own_rank),
       lane(own_lane),
       at(coordinates(deployment.layout, own_rank)),
+      expert_load(routed_load(deployment, own_rank)),
       heads(deployment.model.sparse() && scattered() ? deployment.model.heads : deployment.model.heads / deployment.layout.tp) {
   if (!facts.communication_stream) p.serialise_communication();
   first_sequence = lane * kLaneSequences;
@@ -347,8 +349,9 @@ void RankStep::lay_out_streams() {
       step = cut.chunk;
       row = last.row + last.part * load_of.sequences * cut.chunk;
     }
-    for (std::int64_t s = 0; s < load_of.sequences; ++s, taken += count)
-      sampled.add((g * l.cp + cp) * padded_rows + row + s * step, taken, count);
+    const std::int64_t at_once = step == count ? load_of.sequences : 1;   // rows of all sequences follow each other
+    for (std::int64_t s = 0; s < load_of.sequences; s += at_once, taken += count * at_once)
+      sampled.add((g * l.cp + cp) * padded_rows + row + s * step, taken, count * at_once);
     if (g != at.dp) continue;
     for (std::int64_t s = 0; s < load_of.sequences; ++s) group.add(cp * padded_rows + row + s * step, s * count, count);
     if (phase == Phase::kPrefill && cp != at.cp) continue;

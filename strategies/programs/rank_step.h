@@ -48,6 +48,7 @@ struct RankStep {
   std::int64_t rank;
   int lane;                                      // of streams: one a micro-batch
   RankCoordinates at;
+  std::int64_t expert_load;                      // of its experts against the mean, as RoutedRows::load
   std::int64_t heads;                            // of this rank: N / tp; all where rows are scattered and attention is sparse (DSA-CP)
   std::int64_t rows = 0, padded_rows = 0, scattered_rows = 0;   // StreamRows
   std::int64_t world_rows = 0;                   // real rows of all attention streams together

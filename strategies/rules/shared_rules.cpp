@@ -6,6 +6,7 @@
 #include "strategies/importers/sglang.h"
 #include "strategies/importers/vllm.h"
 #include "strategies/question.h"
+#include "strategies/expert_loads.h"
 #include "strategies/rules/rules.h"
 
 namespace ascendsim {
@@ -166,6 +167,8 @@ void RuleBase::shared_ranks() {
 // What no importer sets: token-split prefill, micro-batches.
 void RuleBase::extensions() {
   shared_ranks();
+  if (const std::string why = d.experts.shared_ranks < l.moe_ep && d.model.experts > 0 ? loads_refusal(d) : ""; !why.empty())
+    error("E0378", d.experts.loads.empty() ? "experts.imbalance" : "experts.loads", why, "strategies/expert_loads.h", "a load for each of experts + experts.redundant, or a smaller imbalance");
   if (!d.token_split_prefill) return;
   const auto needs = [&](bool holds, const char* what, const std::string& got) {
     if (!holds)
