@@ -291,7 +291,11 @@ Deployment tiny_deployment(const Deployment& deployment, std::vector<std::string
                               m.expert_width, m.expert_groups, m.top_k, m.kept_groups, m.dense_width));
   m.vocabulary = least_multiple(32, std::lcm(world, l.lm_head_parts()));
   d.limits.block_tokens = 2;   // so that short sequences reach every KV shard
-  rules.push_back(fmt::format("vocabulary {}, blocks of {} tokens", m.vocabulary, d.limits.block_tokens));
+  const bool in_turns = d.limits.kv_interleave > 0, whole_blocks = d.limits.kv_interleave == deployment.limits.block_tokens;
+  if (in_turns) d.limits.kv_interleave = whole_blocks ? d.limits.block_tokens : 1;
+  rules.push_back(fmt::format("vocabulary {}, blocks of {} tokens{}", m.vocabulary, d.limits.block_tokens,
+                              in_turns ? fmt::format(", cached in turns of {}", d.limits.kv_interleave) : ""));
+  d.limits.max_seq_len = d.limits.max_batch = 1;   // so that a cached prefix does not fit into one workspace of vLLM
   return d;
 }
 

@@ -12,28 +12,21 @@ std::optional<Deployment> simulated(const Deployment& asked, Severity refusal, D
   Deployment d = asked;
   Layout& l = d.layout;
   const auto at = [&](std::string_view path) { return asked.origin(path).where; };
-  const auto differs = [&](std::string_view path, std::string message) { diagnostics.warning("W0331", at(path), std::move(message), "not modelled yet", ""); };
   const auto left_out = [&](std::string_view path, std::string message) { diagnostics.note("A0136", at(path), std::move(message)); };
   if (l.pp > 1) {
     Diagnostic refused{refusal, refusal == Severity::kError ? "E0246" : "W0331", fmt::format("pipeline parallelism is not modelled: pp is {}", l.pp), at("layout.pp"), {}, "--set layout.pp=1"};
     diagnostics.add(std::move(refused));
     return std::nullopt;
   }
-  const bool vllm = d.engine == "vllm-ascend", sglang = d.engine == "sglang";
-  // Programs cut the cache over the whole TP group or not at all, and with cp always over it.
-  const std::int64_t sp = l.cp > 1 ? l.tp : l.sp == l.tp ? l.sp : 1;
-  if (sp != l.sp && vllm)
-    differs(l.sp > 1 ? "layout.sp" : "layout.cp",
-            fmt::format("{} is not modelled: the cache is simulated as cut over {} ranks instead of {}, KV memory per rank is {} of what it would be",
-                        l.sp > 1 ? fmt::format("decode context parallelism over {} of {} TP ranks", l.sp, l.tp) : "context parallelism with whole caches in the TP group",
-                        l.cp * sp, l.kv_shards(), sp > l.sp ? fmt::format("1/{}", sp / l.sp) : fmt::format("{} times", l.sp / sp)));
-  if (sglang && l.cp > 1)
-    differs("layout.cp", fmt::format("SGLang keeps the whole cache on every CP rank; it is simulated as cut over {} ranks: KV memory per rank is 1/{} of what it would be", l.cp * sp, l.cp * sp));
-  l.sp = sp;
-  if (vllm && l.kv_shards() > 1)
-    left_out("layout.cp", "context parallelism is simulated with the exchanges of MindIE: latent gathered, partial results merged in 16 bit; vLLM-Ascend merges in 32 bit and cuts prompts into head and tail");
-  if (vllm && l.kv_shards() > 1 && asked.limits.kv_interleave != 0 && asked.limits.kv_interleave != asked.limits.block_tokens)
-    left_out("kv_cache.interleave", fmt::format("the cache is placed in whole blocks, not in turns of {} tokens", asked.limits.kv_interleave));
+  if (d.model.sparse() && l.cp > 1) {
+    // Queries of the sparse kernels are following rows, and pick among all keys of their sequence.
+    if (l.cp_partition == PromptPartition::kRoundRobin) left_out("layout.cp_partition", "sparse attention over round-robin prompts is simulated over zigzag ones: as many tokens and pairs a rank");
+    if (l.cp_exchange == LatentExchange::kRing) left_out("layout.cp_exchange", "sparse attention picks among all keys: latents and index keys are gathered, there is no ring");
+    l.cp_partition = PromptPartition::kZigzag;
+    l.cp_exchange = LatentExchange::kAllGather;
+  }
+  if (l.cp > 1 && l.cp_exchange == LatentExchange::kRing)
+    diagnostics.note("A0142", at("layout.cp_exchange"), fmt::format("a what-if: {} gathers the latent of a prompt, it has no ring", d.engine));
   if (asked.model.sparse() && runs_flashcomm(asked) && asked.role == Role::kPrefill)
     left_out("features.flashcomm1", "DSA-CP keeps q_b, kv_b and o_proj whole on every rank of a prefill node; layer sharding, which broadcasts them layer by layer, is not modelled");
   if (asked.graph.mode == GraphMode::kEager)

@@ -261,6 +261,9 @@ Export write_mindie(const ExportRequest& request, Diagnostics& diagnostics) {
 }
 
 constexpr Limitation kLimitations[] = {
+    {"layout.cp_partition", "MindIE cuts prompts in zigzag"},
+    {"layout.cp_exchange", "a what-if: no engine has a ring of latents"},
+    {"layout.cp_cache", "MindIE: cp cuts the cache as sp does"},
     {"dtype", "MindIE takes torch_dtype from the config.json of the weight folder"},
     {"memory_fraction",
      "SGLang's fraction is of weights and KV pool alone, NPU_MEMORY_FRACTION of everything; left at MindIE's default"},

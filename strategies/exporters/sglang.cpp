@@ -89,6 +89,7 @@ class SglangScripts {
       s.add("enable-dp-attention");
     }
     if (l.cp > 1) s.add("attn-cp-size", l.cp);
+    if (l.cp > 1 && q.cp_partition == "round-robin") s.add("cp-strategy", "interleave");
     const bool travels = l.moe_ep == ranks && l.moe_ep > 1 && q.exchange != "all-gather";
     if (travels) s.add("moe-a2a-backend", q.expert_communication == "fused-mc2" ? "ascend_fuseep" : "deepep");
     if (travels && q.expert_communication != "fused-mc2") s.add("deepep-mode", "auto");
@@ -166,6 +167,8 @@ Export write_sglang(const ExportRequest& request, Diagnostics& diagnostics) {
 }
 
 constexpr Limitation kLimitations[] = {
+    {"layout.cp_exchange", "a what-if: no engine has a ring of latents"},
+    {"layout.cp_cache", "SGLang: every cp rank keeps the whole cache"},
     {"layout.sp", "SGLang does not cut the KV cache over the TP group"},
     {"memory_fraction",
      "SGLang: --mem-fraction-static is the share for weights and KV pool alone, other engines' fraction covers "

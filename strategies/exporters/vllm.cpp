@@ -222,6 +222,9 @@ Export write_vllm(const ExportRequest& request, Diagnostics& diagnostics) {
 }
 
 constexpr Limitation kLimitations[] = {
+    {"layout.cp_partition", "vLLM-Ascend cuts prompts into head and tail"},
+    {"layout.cp_exchange", "a what-if: no engine has a ring of latents"},
+    {"layout.cp_cache", "vLLM-Ascend: pcp cuts the cache as dcp does"},
     {"layout.moe_ep", "vLLM: MoE is cut by pure EP over all ranks of the instance, or by pure TP"},
     {"layout.moe_tp", "vLLM: MoE is cut by pure EP over all ranks of the instance, or by pure TP"},
     {"limits.max_input_tokens",

@@ -1,7 +1,10 @@
-// What dense and sparse multi-head latent attention share. Internal to programs/.
+// The parts of latent attention that its programs share: mla.cpp, context_parallel.cpp, sparse_mla.cpp. Internal to programs/.
 #pragma once
 
+#include <optional>
+
 #include "strategies/programs/rank_step.h"
+#include "workloads/operators/attention.h"
 
 namespace ascendsim {
 
@@ -15,5 +18,34 @@ Value w_uv_weight(RankStep& s);
 // [rows, heads * (kv_rank + rope)].
 Value queries_of_heads(RankStep& s, Value q_c, Value positions);
 Value absorbed_queries(RankStep& s, Value q);
+
+// Rows that several ranks computed go to the cache when they have been gathered: the rank's shard needs some of all.
+void write_gathered(RankStep& s, Value latent, Value cache, Moves moves);
+
+struct Expanded {
+  Value k, v;     // [rows, heads * (nope + rope)], [rows, heads * value]
+};
+// W_UK and W_UV as linears take them.
+struct TransposedExpansion {
+  std::optional<Value> w_uk, w_uv;
+};
+// Keys and values of this rank's heads from latent rows. MindIE transposes W_UK and W_UV each time; `kept`: only once.
+Expanded expand(RankStep& s, Value latent, const char* label_k, const char* label_v, TransposedExpansion* kept = nullptr);
+PrefillCore prefill_core(const RankStep& s);
+
+// ---- context_parallel.cpp ---------------------------------------------------------------------------------------------
+
+// Rows that every cp rank computed of a prompt, in the columns that attention needs of other ranks' tokens (the latent; an
+// index key beside it would be one more call), as ranks sent them and in order.
+struct GatheredRows {
+  Value by_rank, ordered;
+};
+GatheredRows gather_over_cp(RankStep& s, const char* gather, const char* reorder, Value own);
+// Attention of the rank's queries over their whole prompts and cached prefixes, cache writes included. `latent`: of the rank's
+// own rows.
+void attend_context_parallel(RankStep& s, Value q, Value latent, Value cache, Value out, Value lse);
+// Attention over the cached prefix, all of it visible: its shards are gathered, padded to the longest, and expanded whole on
+// every rank. `accumulate`: (out, lse) hold something already. Nothing where there is no prefix.
+void attend_history(RankStep& s, Value q, Value out, Value lse, Value cache, bool accumulate);
 
 }  // namespace ascendsim

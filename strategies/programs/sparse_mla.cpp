@@ -195,8 +195,8 @@ Visible visible_keys(RankStep& s, const Rows& fresh, const Rows& cache) {
   if (zigzags) {
     const Rows sent = gathered(s, all, Group::kAttnCp);
     s.category(Category::kVector);
-    all = {place_rows(s.p, "latent_reorder", sent.latents, sent.latents.rows, s.chunk_order),
-           place_rows(s.p, "index_key_reorder", sent.index_keys, sent.index_keys.rows, s.chunk_order)};
+    all = {place_rows(s.p, "latent_reorder", sent.latents, sent.latents.rows, s.gathered_order),
+           place_rows(s.p, "index_key_reorder", sent.index_keys, sent.index_keys.rows, s.gathered_order)};
   }
   if (s.scattered() || zigzags) write_gathered(s, all, cache);
   if (s.l.kv_shards() == 1)
