@@ -6,6 +6,7 @@
 #include "sim/executor.h"
 #include "sim/verifier.h"
 #include "strategies/collectives/collective_cost.h"
+#include "strategies/launching.h"
 #include "workloads/kernels.h"
 
 namespace ascendsim {
@@ -186,7 +187,7 @@ void describe(StepTime& step, const Priced& priced, std::span<const GroupKind> g
 }  // namespace
 
 StepPricer::StepPricer(const Deployment& deployment, const KernelFacts& facts, const Cluster& cluster,
-                       const KernelCost& kernels, SharedKernels shared, HostModel host)
+                       const KernelCost& kernels, SharedKernels shared, HostFigures host)
     : deployment_(deployment),
       facts_(facts),
       cluster_(cluster),
@@ -207,18 +208,21 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
   std::vector<std::vector<Node>> nodes;
   for (const int rank : folding.representative)
     priced.push_back(pricer(build_program(deployment_, step, facts_, rank), priced.size()));
+  const Launching launched = launching(deployment_, step);
+  const bool replayed = launched.how == Launching::How::kStack || launched.how == Launching::How::kGraph;
+  const HostModel host{host_.before_step, replayed ? host_.issue : host_.eager_issue};
   for (const Priced& p : priced) {
     programs.push_back(&p.program);
-    nodes.push_back(lower(p.program, p.ticks));
+    nodes.push_back(lower(p.program, p.ticks, launched.how == Launching::How::kPieces ? Issued::kOutsideGraphs : Issued::kEveryKernel));
   }
   verify(programs, folding);
   SweepResult swept;
   if (splits_into_micro_batches(deployment_, step)) {
     std::vector<std::vector<std::int64_t>> shared;
     for (const Priced& p : priced) shared.push_back(shared_ticks(p, step.phase, shared_, facts_.kernel_gap));
-    swept = execute(programs, nodes, shared, folding, host_);
+    swept = execute(programs, nodes, shared, folding, host);
   } else {
-    swept = sweep(programs, nodes, folding, host_);
+    swept = sweep(programs, nodes, folding, host);
   }
 
   // The rank that computes longest is the one to explain: the others wait for it.
@@ -239,6 +243,7 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
   };
   StepTime out{.total = swept.finish,
                .classes = folding.classes(),
+               .launched = to_text(launched, deployment_, step),
                .operators = priced[slowest].program.operators.size(),
                .attention = category(Category::kAttention),
                .linear = category(Category::kLinear),
@@ -258,9 +263,11 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
 Flops work_once(const Deployment& deployment, const Step& step, const KernelFacts& facts) {
   Deployment alone = deployment;
   alone.layout = {};
+  alone.stage = {};
   alone.experts = {};
   alone.token_split_prefill = false;
   alone.micro_batches = 1;
+  alone.graph = {};
   // MoE layers are alike: the first of them stands for all.
   const std::int64_t repeated = alone.model.dense_layers;
   const std::int64_t times = std::max<std::int64_t>(1, alone.model.layers - repeated);

@@ -39,6 +39,7 @@ struct MatrixFlops {
 struct StepTime {
   Duration total{};
   int classes = 0;
+  std::string launched{};              // how its kernels are started; empty: as the stack's figures say
   std::size_t operators = 0;           // of one rank
   // Of the slowest rank: total = computing + exposed communication + host + idle. attention .. vector sum to `computing`:
   // busy times, scaled down alike where two lanes compute at once.
@@ -56,11 +57,16 @@ struct SharedKernels {
   const KernelCost& experts;
 };
 
+// What the host does of a step: gap before it, time to issue a kernel where graphs are replayed and where they are not.
+struct HostFigures {
+  Duration before_step{}, issue{}, eager_issue{};
+};
+
 // One sweep where streams are in order; the event-driven executor where two micro-batches share the die.
 class StepPricer {
  public:
   StepPricer(const Deployment& deployment, const KernelFacts& facts, const Cluster& cluster, const KernelCost& kernels,
-             SharedKernels shared, HostModel host);
+             SharedKernels shared, HostFigures host);
   // fold = false builds every rank's program.
   [[nodiscard]] StepTime price(const Step& step, bool fold = true) const;
 
@@ -70,7 +76,7 @@ class StepPricer {
   const Cluster& cluster_;
   const KernelCost& kernels_;
   SharedKernels shared_;
-  HostModel host_;
+  HostFigures host_;
   std::vector<GroupKind> groups_;
 };
 

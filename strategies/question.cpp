@@ -569,7 +569,8 @@ void derive_layout(Question& q) {
   } else {
     q.declared_world = 0;
   }
-  const std::int64_t ranks = q.declared_world > 0 ? q.declared_world : l.world();
+  // Experts are spread over the ranks of a pipeline stage.
+  const std::int64_t ranks = parts(q.declared_world > 0 ? q.declared_world : l.world(), l.pp);
   // MindIE shards every expert when nothing is said; other stacks give every rank whole experts.
   if (!q.named("layout.moe_ep")) {
     const bool mindie = q.stack.starts_with("mindie");

@@ -46,9 +46,11 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
   Placement place = s.flashcomm() ? place_flashcomm(s.l, moe) : s.token_split() ? Placement{} : place_collectives(s.l, moe, last);
   if (s.token_split()) place.ffn_all_gather = last;
 
+  s.p.set_outside_graph(true);                   // piecewise graphs end where attention begins
   Value x = s.token_split()               ? mla_prefill_token_split(s, residual)
             : s.phase == Phase::kPrefill ? output_projection(s, mla_prefill(s, residual))
                                          : output_projection(s, mla_decode(s, residual));
+  s.p.set_outside_graph(false);
   if (place.attention_all_reduce) x = s.p.all_reduce("attention_all_reduce", x, s.group(Group::kAttnTp));
   if (place.attention_reduce_scatter) {
     x = s.p.reduce_scatter("attention_reduce_scatter", x, s.group(Group::kAttnTp));
@@ -137,12 +139,12 @@ Value own_stream(const RankStep& s, Value rows) {
 }
 
 // ... and what it keeps of them.
-void note_hidden(const RankStep& s, Value residual) {
+void note_hidden(const RankStep& s, Value residual, StepOutput::What what = StepOutput::What::kHidden) {
   if (s.noted == nullptr) return;
   std::vector<std::int64_t> names = s.names_of_stream(s.at.dp, s.at.cp);
   if (s.scattered()) names.erase(names.begin(), names.begin() + s.at.tp * s.scattered_rows);
   names.resize(static_cast<std::size_t>(residual.rows));
-  s.output(StepOutput::What::kHidden, residual, std::move(names));
+  s.output(what, residual, std::move(names));
 }
 
 // One pass of the next-token-prediction layer (MTP): embedding of the tokens just sampled and the hidden state, normed,
@@ -273,9 +275,9 @@ Program build_program(const Deployment& deployment, const Step& step, const Kern
   std::vector<Value> residual;
   for (RankStep& s : lanes) {
     builder.set_lane(s.lane);
-    residual.push_back(embedding(s));
+    residual.push_back(deployment.first_stage() ? embedding(s) : s.handed_on());
   }
-  for (std::int64_t layer = 0; layer < deployment.model.layers; ++layer)
+  for (std::int64_t layer = deployment.first_layer(); layer < deployment.end_layer(); ++layer)
     for (RankStep& s : lanes) {
       builder.set_lane(s.lane);
       Value& stream = residual[static_cast<std::size_t>(s.lane)];
@@ -284,6 +286,10 @@ Program build_program(const Deployment& deployment, const Step& step, const Kern
   for (RankStep& s : lanes) {
     builder.set_lane(s.lane);
     builder.set_layer(-1);
+    if (!deployment.last_stage()) {
+      note_hidden(s, residual[static_cast<std::size_t>(s.lane)], StepOutput::What::kHandedOn);
+      continue;
+    }
     const Value last = rows_for_head(s, residual[static_cast<std::size_t>(s.lane)]);
     note_hidden(s, s.own_share(own_stream(s, last)));
     head(s, last, "final_norm");

@@ -152,7 +152,7 @@ struct Exchange {
 // Bytes of the rows that travel, with an fp32 scale each where they are int8. Idle groups send as many padding rows as
 // the others.
 Bytes travelling(const RankStep& s, Dtype dtype) {
-  const std::int64_t rows = s.padded_world_rows / s.l.world() * s.d.copies_per_token();
+  const std::int64_t rows = ceil_div(s.routed_world_rows, s.l.world()) * s.d.copies_per_token();
   return Bytes(rows * (s.m.hidden * bits(dtype) + (dtype == Dtype::kInt8 ? bits(Dtype::kFp32) : 0)) / 8);
 }
 

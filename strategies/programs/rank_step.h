@@ -15,6 +15,7 @@ struct StreamRows {
   std::int64_t rows = 0;                         // tokens of the rank in attention
   std::int64_t padded = 0;                       // the same on every rank: the largest, a multiple of tp where scattered
   std::int64_t scattered = 0;                    // padded / tp
+  std::int64_t routed = 0;                       // like `padded`, but for what a captured graph adds: experts never see that
   // Of the share that TP rank `tp` keeps where rows are scattered.
   [[nodiscard]] std::int64_t real_in_share(std::int64_t tp) const;
 };
@@ -50,6 +51,7 @@ struct RankStep {
   std::int64_t rows = 0, padded_rows = 0, scattered_rows = 0;   // StreamRows
   std::int64_t world_rows = 0;                   // real rows of all attention streams together
   std::int64_t padded_world_rows = 0;
+  std::int64_t routed_world_rows = 0;            // StreamRows::routed of all streams
   std::int64_t sampled_rows = 0;                 // rows of logits of this rank's DP group
   std::int64_t world_sampled_rows = 0;           // of all DP groups
   std::int64_t padded_sampled_rows = 0;          // of the busiest one
@@ -77,6 +79,7 @@ struct RankStep {
   Value draft_cache;                             // one for all draft passes
   [[nodiscard]] std::int64_t local_history() const;   // rows of one sequence's cached prefix on the fullest shard
   [[nodiscard]] Value ids();                     // tokens of the rows; of drafts, the next ones
+  [[nodiscard]] Value handed_on();               // residual stream from the stage before: what this rank keeps of it
   // Names of rows, for outputs.
   [[nodiscard]] std::vector<std::int64_t> names_of_stream(std::int64_t dp, std::int64_t cp) const;   // padded
   [[nodiscard]] std::vector<std::int64_t> names_of_group() const;   // of the DP group: every cp stream, padded
