@@ -164,7 +164,8 @@ void find_crossovers(Comparison& c, const Pricers& pricers) {
 // Texts that resolve() turns into parts of the deployment.
 bool same_names(const Question& a, const Question& b) {
   const auto names = [](const Question& q) {
-    return std::tie(q.model, q.quantisation, q.dtype, q.role, q.exchange, q.kv_dtype, q.prefill_attention);
+    return std::tie(q.model, q.quantisation, q.dtype, q.role, q.exchange, q.kv_dtype, q.prefill_attention, q.cp_partition, q.cp_exchange,
+                    q.cp_cache);
   };
   return names(a) == names(b);
 }
@@ -250,9 +251,9 @@ AlternativePricer::AlternativePricer(const LoadedQuestion& base, const Alternati
   server_ = parts.server(varied.hardware, found);
   if (!stack_.engine.empty()) kernels_ = parts.kernels(stack_.kernels, found);
   const auto settle = [&](Question& q) {
-    if (!same_names(q, base.question)) resolve(q, parts.libraries().models, parts.libraries().schemes, found);
     q.deployment.engine = stack_.engine;
     q.deployment.engine_version = stack_.version;
+    if (!same_names(q, base.question)) resolve(q, parts.libraries().models, parts.libraries().schemes, found);
   };
   settle(varied);
   if (!found.has_errors()) {

@@ -10,6 +10,7 @@
 
 #include "sim/diagnostics.h"
 #include "sim/units.h"
+#include "strategies/partitions.h"
 #include "workloads/model.h"
 #include "workloads/quantisation.h"
 
@@ -20,15 +21,23 @@ enum class Phase : std::uint8_t { kPrefill, kDecode };
 // Prefill-decode hybrid (one instance does both) or one side of a disaggregated pair.
 enum class Role : std::uint8_t { kHybrid, kPrefill, kDecode };
 
+// How context-parallel ranks get the latent of the tokens that they do not have. kRing: handed on from neighbour to neighbour,
+// block attention meanwhile; no engine here does that for MLA.
+enum class LatentExchange : std::uint8_t { kAllGather, kRing };
+
 // Degrees of parallelism; world = pp * dp * cp * tp ranks. sp splits only the KV cache, inside the tp group.
 // vLLM-Ascend: cp is its prefill context parallelism (PCP), sp its decode context parallelism (DCP).
 struct Layout {
   std::int64_t dp = 1, cp = 1, sp = 1, tp = 1, pp = 1;
+  PromptPartition cp_partition = PromptPartition::kZigzag;
+  LatentExchange cp_exchange = LatentExchange::kAllGather;
+  bool cp_whole_cache = false;               // SGLang: every cp rank keeps all tokens; else cp cuts the cache as sp does
   std::int64_t moe_ep = 1, moe_tp = 1;
   std::int64_t ep_level = 1;                 // MindIE: 1 all-gather EP, 2 all-to-all EP
   std::int64_t lm_head_local_tp = -1, o_proj_local_tp = -1;
   [[nodiscard]] std::int64_t world() const { return pp * dp * cp * tp; }
-  [[nodiscard]] std::int64_t kv_shards() const { return cp * sp; }
+  [[nodiscard]] std::int64_t kv_shards() const { return (cp_whole_cache ? 1 : cp) * sp; }
+  [[nodiscard]] std::int64_t cache_copies() const { return cp * tp / kv_shards(); }   // of a sequence, in a DP group
   // Ranks over which o_proj is cut besides tp, and the LM head when it is not cut over the world.
   [[nodiscard]] std::int64_t o_proj_parts() const { return o_proj_local_tp > 0 ? o_proj_local_tp : 1; }
   [[nodiscard]] bool local_head() const { return lm_head_local_tp > 0; }

@@ -206,14 +206,15 @@ double derived_tolerance(const Depth& depth, LayerType type, Dtype float_type) {
 // The ranks of every stage, one stage after another. calibrations: one a stage; filled when `calibrate`, used otherwise.
 template <class Scalar>
 std::vector<std::unique_ptr<Calculator<Scalar>>> run_stages(const Deployment& d, const std::vector<BuiltRanks>& stages,
-                                                            const CalculatorOptions& options, std::vector<Calibration>* calibrations) {
+                                                            NumberFormats formats, std::vector<Calibration>* calibrations) {
   std::vector<std::unique_ptr<Calculator<Scalar>>> out;
+  Layout layout = d.layout;
+  layout.pp = 1;
+  const std::vector<GroupKind> groups = mindie_groups(layout);
   for (std::size_t s = 0; s < stages.size(); ++s) {
     std::vector<const Program*> programs;
     for (const Program& p : stages[s].programs) programs.push_back(&p);
-    Layout layout = d.layout;
-    layout.pp = 1;
-    out.push_back(std::make_unique<Calculator<Scalar>>(programs, mindie_groups(layout), options, calibrations == nullptr ? nullptr : &(*calibrations)[s]));
+    out.push_back(std::make_unique<Calculator<Scalar>>(programs, groups, formats, calibrations == nullptr ? nullptr : &(*calibrations)[s]));
     for (std::size_t r = 0; r < programs.size(); ++r) {
       hand_out_tokens(*programs[r], d.model.vocabulary, out[s]->rank(r));
       if (s > 0) hand_on(stages[s - 1].outputs[r], out[s - 1]->rank(r), *programs[r], out[s]->rank(r));
@@ -318,7 +319,11 @@ Deployment tiny_deployment(const Deployment& deployment, std::vector<std::string
                               m.expert_width, m.expert_groups, m.top_k, m.kept_groups, m.dense_width));
   m.vocabulary = least_multiple(32, std::lcm(world, l.lm_head_parts()));
   d.limits.block_tokens = 2;   // so that short sequences reach every KV shard
-  rules.push_back(fmt::format("vocabulary {}, blocks of {} tokens", m.vocabulary, d.limits.block_tokens));
+  const bool in_turns = d.limits.kv_interleave > 0, whole_blocks = d.limits.kv_interleave == deployment.limits.block_tokens;
+  if (in_turns) d.limits.kv_interleave = whole_blocks ? d.limits.block_tokens : 1;
+  rules.push_back(fmt::format("vocabulary {}, blocks of {} tokens{}", m.vocabulary, d.limits.block_tokens,
+                              in_turns ? fmt::format(", cached in turns of {}", d.limits.kv_interleave) : ""));
+  d.limits.max_seq_len = d.limits.max_batch = 1;   // so that a cached prefix does not fit into one workspace of vLLM
   return d;
 }
 

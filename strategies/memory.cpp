@@ -6,8 +6,8 @@
 #include <cmath>
 
 #include "strategies/groups.h"
-#include "strategies/partitions.h"
 #include "strategies/pipeline.h"
+#include "strategies/programs/context.h"
 #include "strategies/rules/rules.h"
 
 namespace ascendsim {
@@ -84,7 +84,7 @@ void add_communication(MemoryPerRank& memory, const Deployment& d, const Stack& 
 
 // Blocks of one sequence on the fullest shard: prompt and everything generated.
 std::int64_t blocks_of(const Deployment& d, std::int64_t prompt, std::int64_t generated) {
-  return std::ranges::max(place_blocks(prompt, generated, d.layout.kv_shards(), d.limits.block_tokens).blocks);
+  return context_scheme(d).cache.blocks_of_fullest(prompt, generated);
 }
 
 }  // namespace

@@ -20,6 +20,9 @@ constexpr std::string_view kPrefillAttention[] = {"tensor-parallel", "token-spli
 constexpr std::string_view kGraphModes[] = {"stack", "eager", "piecewise", "full-decode"};
 constexpr std::string_view kCommunications[] = {"auto", "all-gather", "all-to-all", "mc2", "fused-mc2"};
 constexpr std::string_view kTransferModes[] = {"pull", "layer-wise"};
+constexpr std::string_view kCpPartitions[] = {"zigzag", "round-robin"};
+constexpr std::string_view kCpExchanges[] = {"all-gather", "ring"};
+constexpr std::string_view kCpCaches[] = {"cut", "whole"};
 constexpr double kMaxRanks = 1 << 20, kMaxTokens = 1 << 24, kMaxBatch = 1 << 20, kMaxBlock = 4096;
 
 // Where a field is kept. The template keeps the table below to a line a field.
@@ -80,7 +83,13 @@ constexpr Field kFields[] = {
      kMaxRanks},
     {"layout.dp", "dp", "attention data parallelism: groups with requests of their own", in_layout<&Layout::dp>, 1,
      kMaxRanks},
-    {"layout.cp", "cp", "context parallelism: prompts cut into zigzag chunks", in_layout<&Layout::cp>, 1, kMaxRanks},
+    {"layout.cp", "cp", "context parallelism: prompts cut over the ranks", in_layout<&Layout::cp>, 1, kMaxRanks},
+    {"layout.cp_partition", "", "how cp cuts a prompt: zigzag = two chunks a rank, round-robin = token i on rank i mod cp",
+     in_question<&Question::cp_partition>, 0, 0, kCpPartitions},
+    {"layout.cp_exchange", "cp_exchange", "how the latent gets to the other cp ranks: all-gather, or ring = from neighbour to neighbour (a what-if)",
+     in_question<&Question::cp_exchange>, 0, 0, kCpExchanges},
+    {"layout.cp_cache", "", "cut = cp cuts the KV cache too, whole = every cp rank keeps all tokens (SGLang)",
+     in_question<&Question::cp_cache>, 0, 0, kCpCaches},
     {"layout.sp", "sp", "sequence parallelism: KV cache cut over the TP group, or over parts of it (decode context parallelism)", in_layout<&Layout::sp>, 1, kMaxRanks},
     {"layout.tp", "tp", "tensor parallelism of attention and dense layers", in_layout<&Layout::tp>, 1, kMaxRanks},
     {"layout.pp", "pp", "pipeline parallelism: stages of layers", in_layout<&Layout::pp>, 1, kMaxRanks},
@@ -544,6 +553,9 @@ Question from_import(const Import& import) {
   q.exchange = d.layout.ep_level == 1 ? "all-gather" : d.experts.exact_all_to_all ? "all-to-all" : "all-to-all-padded";
   q.kv_dtype = d.kv_int8 ? "int8" : "16bit";
   q.prefill_attention = kPrefillAttention[d.token_split_prefill ? 1 : 0];
+  q.cp_partition = kCpPartitions[d.layout.cp_partition == PromptPartition::kZigzag ? 0 : 1];
+  q.cp_exchange = kCpExchanges[d.layout.cp_exchange == LatentExchange::kAllGather ? 0 : 1];
+  q.cp_cache = kCpCaches[d.layout.cp_whole_cache ? 1 : 0];
   q.declared_world = import.declared_world;
   static constexpr std::pair<std::string_view, std::string_view> kWrittenElsewhere[] = {
       {"quantisation", "modelName"},
@@ -733,6 +745,11 @@ void resolve(Question& q, const ModelLibrary& models, const QuantisationLibrary&
   d.graph.mode = static_cast<GraphMode>(std::ranges::find(kGraphModes, q.graph_mode) - std::begin(kGraphModes));
   d.experts.communication = static_cast<ExpertCommunication>(
       std::ranges::find(kCommunications, q.expert_communication) - std::begin(kCommunications));
+  // SGLang's prefill writes what it has gathered to the cache of every rank.
+  if (d.engine == "sglang" && !q.named("layout.cp_cache")) q.cp_cache = kCpCaches[1];
+  d.layout.cp_partition = q.cp_partition == kCpPartitions[0] ? PromptPartition::kZigzag : PromptPartition::kRoundRobin;
+  d.layout.cp_exchange = q.cp_exchange == kCpExchanges[0] ? LatentExchange::kAllGather : LatentExchange::kRing;
+  d.layout.cp_whole_cache = q.cp_cache == kCpCaches[1];
   d.kv_transfer.layer_wise = q.kv_transfer_mode == "layer-wise";
 }
 

@@ -26,7 +26,7 @@ struct Question {
   Deployment deployment;  // model, quantisation, dtype, role, exchange ... are resolved into it at the end
   std::string stack, model, quantisation = "w8a8", dtype = "float16", role = "hybrid", exchange = "all-gather",
                             kv_dtype = "16bit", prefill_attention = "tensor-parallel", graph_mode = "stack",
-                            expert_communication = "auto", kv_transfer_mode = "pull";
+                            expert_communication = "auto", kv_transfer_mode = "pull", cp_partition = "zigzag", cp_exchange = "all-gather", cp_cache = "cut";
   HardwareChoice hardware;
   Workload workload;
   std::int64_t declared_world = 0;  // as written, or dp x cp x tp

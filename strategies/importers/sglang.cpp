@@ -63,8 +63,14 @@ class SglangReader : LaunchReader {
         cp = std::max<std::int64_t>(1, ranks / groups);
         cp_option = flag;
       }
-    if (const auto strategy = options_.text("cp-strategy"); strategy && *strategy != "zigzag" && *strategy != "in-seq-split")
-      diagnostics_.warning("W0331", options_.where("cp-strategy"), fmt::format("--cp-strategy {} is not modelled: the zigzag partition is simulated", *strategy));
+    if (const auto strategy = options_.text("cp-strategy")) {
+      const SourceLocation where = options_.where("cp-strategy");
+      const bool zigzag = *strategy == "zigzag" || *strategy == "in-seq-split";
+      if (zigzag || *strategy == "interleave" || *strategy == "round-robin-split")
+        set<std::string>("layout.cp_partition", zigzag ? "zigzag" : "round-robin", where);
+      else
+        diagnostics_.error("E0422", where, fmt::format("unknown --cp-strategy '{}'", *strategy), "SGLang: zigzag (in-seq-split), interleave (round-robin-split)", "--cp-strategy zigzag");
+    }
     if (dp > 1 && !attention)
       diagnostics_.warning("W0331", options_.where("dp-size"), fmt::format("--dp-size {} without --enable-dp-attention: whole replicas; one of them is simulated", dp),
                            "sglang/srt/server_args.py", "--enable-dp-attention for data parallelism inside the instance");

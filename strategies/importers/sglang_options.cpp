@@ -21,7 +21,7 @@ constexpr EngineOption kOptions[] = {
     {"attn-cp-size", "--attention-context-parallel-size", kInt, kUsed, "", 1, kMostRanks, "context parallelism inside tp-size", kArgs},
     {"enable-prefill-cp", "", kFlag, kUsed, "", 0, 0, "prefill context parallelism over tp-size / dp-size", "sgl-project/sglang#36230"},
     {"enable-nsa-prefill-context-parallel", "--enable-dsa-prefill-context-parallel --enable-prefill-context-parallel", kFlag, kUsed, "", 0, 0, "older name of --enable-prefill-cp", kArgs},
-    {"cp-strategy", "--prefill-cp-mode --nsa-prefill-cp-mode --dsa-prefill-cp-mode", kText, kUsed, "", 0, 0, "zigzag is simulated", "sgl-project/sglang#36230"},
+    {"cp-strategy", "--prefill-cp-mode --nsa-prefill-cp-mode --dsa-prefill-cp-mode", kText, kUsed, "", 0, 0, "zigzag or interleave", "sgl-project/sglang#36230"},
     {"pp-size", "--pp --pipeline-parallel-size", kInt, kUsed, "layout.pp", 1, kMostRanks, "", kArgs},
     {"ep-size", "--ep --expert-parallel-size", kInt, kUsed, "", 1, kMostRanks, "the rest of tp-size cuts experts by columns", kArgs},
     {"enable-ep-moe", "", kFlag, kUsed, "", 0, 0, "older form of --ep-size", kArgs},

@@ -75,7 +75,10 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
   s.category(Category::kVector);
   if (own_shared) add(s.p, "shared_add", x, shared);
   add(s.p, "residual_add", residual, x);
-  if (place.ffn_all_gather)
+  if (place.ffn_all_gather && last && !s.l.local_head() && s.l.cp > 1 && s.l.dp == 1 && s.context.head_gathers_by_group) {
+    if (residual.rows < s.padded_rows) residual = s.p.all_gather("head_gather_tp", residual, s.group(Group::kAttnTp));
+    residual = s.p.all_gather("head_gather_cp", residual, s.group(Group::kAttnCp));
+  } else if (place.ffn_all_gather)
     residual = s.p.all_gather(last ? "head_all_gather" : "layer_all_gather", residual,
                               s.group(last && !s.l.local_head() ? Group::kWorld : Group::kAttnTp));
   return residual;
@@ -225,7 +228,7 @@ std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64
   while (!(step.load[static_cast<std::size_t>(same_load)] == load)) ++same_load;
   differs_by(same_load);
   differs_by(at.moe_ep < deployment.experts.shared_ranks ? 1 : 0);
-  // Besides its load and whether it holds the shared expert, a rank differs by its zigzag chunks, by how many real rows its share of scattered ones has, and by
+  // Besides its load and whether it holds the shared expert, a rank differs by its part of the prompt, by how many real rows its share of scattered ones has, and by
   // which tokens its KV shard holds.
   if (step.phase == Phase::kPrefill) differs_by(at.cp);
   const std::int64_t passes = step.phase == Phase::kDecode ? std::max<std::int64_t>(1, deployment.features.speculative_tokens) : 1;

@@ -1,14 +1,11 @@
 // Multi-head latent attention of one layer on one rank, MindIE's way (operation/latent_attention.cpp, ring_attention.cpp,
 // fa_update.cpp). Prefill expands keys and values from the latent; decode absorbs W_UK and W_UV and attends to the cached
-// latent itself. Context parallelism gathers the latent of the whole prompt once and expands it on every rank, then calls
-// the kernel block by block in ring order (documented as a ring; the code has no point-to-point transfer).
+// latent itself. Prompts that are cut over cp, and cached prefixes: context_parallel.cpp.
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
-#include "strategies/partitions.h"
-#include "strategies/programs/rank_step.h"
-#include "workloads/operators/attention.h"
+#include "strategies/programs/mla_parts.h"
 #include "workloads/operators/elementwise.h"
 #include "workloads/operators/linear.h"
 #include "workloads/operators/mla_prolog.h"
@@ -18,6 +15,19 @@ namespace ascendsim {
 namespace {
 
 RankStep::Cut by_heads(const RankStep& s) { return {.column_parts = s.l.tp, .column_part = s.at.tp}; }
+
+Value qkv_a_weight(RankStep& s) { return s.weight(Module::kAttentionA, "qkv_a", s.m.hidden, s.m.q_rank + s.m.cache_width()); }
+Value q_b_weight(RankStep& s) { return s.weight(Module::kQB, "q_b", s.m.q_rank, s.m.heads * s.m.qk_width(), by_heads(s)); }
+Value w_uk_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uk", s.m.kv_rank, s.m.heads * s.m.nope, by_heads(s)); }
+Value w_uv_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uv", s.m.kv_rank, s.m.heads * s.m.value, by_heads(s)); }
+
+void zero_padding(RankStep& s, const char* label, Value x) {
+  if (x.rows == s.rows) return;
+  s.category(Category::kVector);
+  zero_rows(s.p, label, x.row_slice(s.rows, x.rows - s.rows));
+}
+
+}  // namespace
 
 Value kv_cache(RankStep& s) {
   const auto allocate = [&] {
@@ -30,24 +40,15 @@ Value kv_cache(RankStep& s) {
   return s.draft_cache;
 }
 
-Value qkv_a_weight(RankStep& s) { return s.weight(Module::kAttentionA, "qkv_a", s.m.hidden, s.m.q_rank + s.m.cache_width()); }
-Value q_b_weight(RankStep& s) { return s.weight(Module::kQB, "q_b", s.m.q_rank, s.m.heads * s.m.qk_width(), by_heads(s)); }
-Value w_uk_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uk", s.m.kv_rank, s.m.heads * s.m.nope, by_heads(s)); }
-Value w_uv_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uv", s.m.kv_rank, s.m.heads * s.m.value, by_heads(s)); }
-
-struct Compressed {
-  Value q_c;      // [rows, q_rank], ready for q_b
-  Value latent;   // [rows, kv_rank + rope], normed and rotated
-};
+namespace {
 
 // FlashComm1: each rank has compressed its own rows, attention needs those of the whole stream.
 Value whole_rows(RankStep& s, const char* label, Value x) {
   return s.p.all_gather(label, x, s.group(Group::kAttnTp)).row_slice(0, s.rows);
 }
 
-// The separate operators of the projections; every TP rank computes q_a and kv_a whole, or of its own rows (FlashComm1, which
-// gathers in 16 bit what it quantises, norms and rotates afterwards: vllm_ascend/attention/mla_v1.py _mla_preprocess). Rows go
-// to the cache at once where the rank has all that its shard needs.
+}  // namespace
+
 Compressed compress(RankStep& s, Value x, Value positions, const Value* cache) {
   s.category(Category::kVector);
   Value h = rms_norm(s.p, "input_norm", x, s.norm_weight("input_norm", s.m.hidden), s.norm_output(Module::kAttentionA));
@@ -71,10 +72,9 @@ Compressed compress(RankStep& s, Value x, Value positions, const Value* cache) {
   return {q_c, kv_norm_rope_cache(s.p, "kv_norm_rope_cache", kv, w, positions, *cache, s.own_cache_writes)};
 }
 
-// Rows that several ranks computed go to the cache when they have been gathered: the rank's shard needs some of all.
-void write_gathered(RankStep& s, Value latent, Value cache) {
+void write_gathered(RankStep& s, Value latent, Value cache, Moves moves) {
   s.category(Category::kVector);
-  write_cache(s.p, "kv_cache_write", latent, cache, static_cast<int>(s.m.kv_rank), s.gathered_cache_writes);
+  write_cache(s.p, "kv_cache_write", latent, cache, static_cast<int>(s.m.kv_rank), moves);
 }
 
 Value queries_of_heads(RankStep& s, Value q_c) {
@@ -85,22 +85,15 @@ Value queries_of_heads(RankStep& s, Value q_c) {
   return q;
 }
 
-void zero_padding(RankStep& s, const char* label, Value x) {
-  if (x.rows == s.rows) return;
-  s.category(Category::kVector);
-  zero_rows(s.p, label, x.row_slice(s.rows, x.rows - s.rows));
-}
-
-struct Expanded {
-  Value k, v;     // [rows, heads * (nope + rope)], [rows, heads * value]
-};
-
-// Keys and values of this rank's heads from latent rows; MindIE transposes W_UK and W_UV each time.
-Expanded expand(RankStep& s, Value latent, const char* label_k, const char* label_v) {
+Expanded expand(RankStep& s, Value latent, const char* label_k, const char* label_v, TransposedExpansion* kept) {
   const Value c = latent.column_slice(0, s.m.kv_rank), k_rope = latent.column_slice(s.m.kv_rank, s.m.rope);
+  TransposedExpansion once;
+  TransposedExpansion& w = kept != nullptr ? *kept : once;
   s.category(Category::kLinear);
-  const Value k_nope = linear(s.p, label_k, c, transpose(s.p, "w_uk_transpose", w_uk_weight(s)), s.d.dtype);
-  const Value v = linear(s.p, label_v, c, transpose(s.p, "w_uv_transpose", w_uv_weight(s)), s.d.dtype);
+  if (!w.w_uk) w.w_uk = transpose(s.p, "w_uk_transpose", w_uk_weight(s));
+  const Value k_nope = linear(s.p, label_k, c, *w.w_uk, s.d.dtype);
+  if (!w.w_uv) w.w_uv = transpose(s.p, "w_uv_transpose", w_uv_weight(s));
+  const Value v = linear(s.p, label_v, c, *w.w_uv, s.d.dtype);
   s.category(Category::kVector);
   return {concat_key(s.p, "k_concat", k_nope, k_rope, static_cast<int>(s.heads)), v};
 }
@@ -114,52 +107,18 @@ PrefillCore prefill_core(const RankStep& s) {
           .softmax_ops_per_row = s.facts.softmax_ops_per_row};
 }
 
-// The cached prefix: its shards are gathered, padded to the longest, and expanded whole on every rank; every new token
-// attends to all of it without a mask.
-void attend_history(RankStep& s, Value q, Value out, Value lse, Value cache) {
-  s.category(Category::kVector);
-  const Value local = place_rows(s.p, "history_load", cache, s.load.sequences * s.local_history(), s.history_load);
-  Value latent = s.p.all_gather("history_gather", local, s.group(Group::kKvShards));
-  if (s.l.kv_shards() > 1) latent = place_rows(s.p, "history_reorder", latent, s.load.sequences * s.load.history, s.history_order);
-  const Expanded kv = expand(s, latent, "history_kv_b_k", "history_kv_b_v");
+namespace {
 
-  // Queries lie chunk after chunk, in each chunk sequence after sequence.
-  std::vector<AttentionBlock> blocks;
-  const std::int64_t chunk = s.rows / s.load.sequences / (s.l.cp > 1 ? 2 : 1);
-  for (std::int64_t first = 0; first < s.rows; first += chunk)
-    blocks.push_back({.q_row = static_cast<std::int32_t>(first),
-                      .q_rows = static_cast<std::int32_t>(chunk),
-                      .k_row = static_cast<std::int32_t>(first / chunk % s.load.sequences * s.load.history),
-                      .k_rows = static_cast<std::int32_t>(s.load.history)});
-  s.category(Category::kAttention);
-  attend(s.p, "history_attention", prefill_core(s), blocks, q, kv.k, kv.v, out, lse);
-}
-
-// Calls of the attention kernel over the new tokens: (query chunk i, key chunk j) in chunk order, skipping what
-// causality hides. Without context parallelism the prompt is one chunk.
-void attend_in_chunks(RankStep& s, Value q, Value k, Value v, Value out, Value lse, bool after_history) {
+// A whole prompt of every sequence in one call.
+void attend_prompt(RankStep& s, Value q, const Expanded& kv, Value out, Value lse, bool after_history) {
   PrefillCore core = prefill_core(s);
-  const bool cut = s.l.cp > 1;
-  const Zigzag z = zigzag(s.load.new_tokens, s.l.cp, s.at.cp);
-  const std::int64_t chunk = cut ? z.chunk : s.load.new_tokens;
-  // Rows lie chunk after chunk, in each chunk sequence after sequence: a call sees one chunk of queries and one of keys.
-  const std::int64_t rows = s.load.sequences * chunk;
+  core.accumulate = after_history;
   std::vector<AttentionBlock> blocks;
-  for (std::int64_t first = 0; first < rows; first += chunk)
-    blocks.push_back({.q_row = static_cast<std::int32_t>(first),
-                      .q_rows = static_cast<std::int32_t>(chunk),
-                      .k_row = static_cast<std::int32_t>(first),
-                      .k_rows = static_cast<std::int32_t>(chunk)});
-  for (std::int64_t own = 0; own < (cut ? 2 : 1); ++own) {
-    const std::int64_t i = cut ? z.chunks[static_cast<std::size_t>(own)] : 0;
-    const auto queries = [&](Value x) { return x.row_slice(own * rows, rows); };
-    for (std::int64_t j = 0; j <= i; ++j) {
-      const auto keys = [&](Value x) { return x.row_slice(j * rows, rows); };
-      for (AttentionBlock& b : blocks) b.causal = i == j;
-      core.accumulate = after_history || j > 0;
-      attend(s.p, cut ? "ring_mla" : "attention", core, blocks, queries(q), keys(k), keys(v), queries(out), queries(lse));
-    }
-  }
+  const auto tokens = static_cast<std::int32_t>(s.load.new_tokens);
+  for (std::int32_t first = 0; first < s.rows; first += tokens)
+    blocks.push_back({.q_row = first, .q_rows = tokens, .k_row = first, .k_rows = tokens, .causal = 1});
+  s.category(Category::kAttention);
+  attend(s.p, "attention", core, blocks, q, kv.k, kv.v, out, lse);
 }
 
 }  // namespace
@@ -167,24 +126,17 @@ void attend_in_chunks(RankStep& s, Value q, Value k, Value v, Value out, Value l
 Value mla_prefill(RankStep& s, Value residual) {
   const Value x = s.flashcomm() ? residual : residual.row_slice(0, s.rows);
   const Value cache = kv_cache(s);
-  const bool gathers = s.l.cp > 1;
-  const Compressed c = compress(s, x, s.positions.row_slice(0, s.rows), gathers ? nullptr : &cache);
+  const bool cut = s.l.cp > 1;
+  const Compressed c = compress(s, x, s.positions.row_slice(0, s.rows), cut ? nullptr : &cache);
   const Value q = queries_of_heads(s, c.q_c);
   const Value out = s.p.activation(s.d.dtype, s.rows, s.heads * s.m.value);
   const Value lse = s.p.activation(Dtype::kFp32, s.rows, s.heads);
-  const bool history = s.load.history > 0 && s.load.sequences > 0;
-  if (history) attend_history(s, q, out, lse, cache);
-
-  Value latent = c.latent;
-  if (gathers) {
-    latent = s.p.all_gather("latent_gather", latent, s.group(Group::kAttnCp));
-    s.category(Category::kVector);
-    latent = place_rows(s.p, "latent_reorder", latent, latent.rows, s.chunk_order);
-    write_gathered(s, latent, cache);
+  if (cut) {
+    attend_context_parallel(s, q, c.latent, cache, out, lse);
+    return out;
   }
-  const Expanded kv = expand(s, latent, "kv_b_k", "kv_b_v");
-  s.category(Category::kAttention);
-  attend_in_chunks(s, q, kv.k, kv.v, out, lse, history);
+  attend_history(s, q, out, lse, cache, false);
+  attend_prompt(s, q, expand(s, c.latent, "kv_b_k", "kv_b_v"), out, lse, !s.history.empty());
   return out;
 }
 
@@ -196,14 +148,11 @@ Value mla_prefill_token_split(RankStep& s, Value residual) {
   c.q_c = s.p.all_gather("q_c_gather", c.q_c, s.group(Group::kAttnTp)).row_slice(0, s.rows);
   c.latent = s.p.all_gather("latent_gather", c.latent, s.group(Group::kAttnTp)).row_slice(0, s.rows);
   const Value q = queries_of_heads(s, c.q_c);   // while the latent is on its way
-  write_gathered(s, c.latent, cache);
+  write_gathered(s, c.latent, cache, s.gathered_cache_writes);
   const Value out = s.p.activation(s.d.dtype, s.padded_rows, s.heads * s.m.value);
   const Value lse = s.p.activation(Dtype::kFp32, s.rows, s.heads);
-  const bool history = s.load.history > 0 && s.load.sequences > 0;
-  if (history) attend_history(s, q, out.row_slice(0, s.rows), lse, cache);
-  const Expanded kv = expand(s, c.latent, "kv_b_k", "kv_b_v");
-  s.category(Category::kAttention);
-  attend_in_chunks(s, q, kv.k, kv.v, out.row_slice(0, s.rows), lse, history);
+  attend_history(s, q, out.row_slice(0, s.rows), lse, cache, false);
+  attend_prompt(s, q, expand(s, c.latent, "kv_b_k", "kv_b_v"), out.row_slice(0, s.rows), lse, !s.history.empty());
   zero_padding(s, "attention_padding", out);
   const std::int64_t width = s.m.heads * s.m.value;
   const Value own = s.p.all_to_all("attention_exchange", out, s.group(Group::kAttnTp), s.scattered_rows, width);
@@ -236,8 +185,8 @@ Value mla_decode(RankStep& s, Value residual) {
     q = concat_heads(s.p, "q_concat", absorbed, projected, static_cast<int>(s.heads), static_cast<int>(s.m.rope));
   }
 
-  // Sequence parallelism: the shards hold different tokens, so every rank takes all heads and later gives their partial
-  // results back. Output and log-sum-exp travel together in the 16-bit model type (hence MindIE's FP16-only rule).
+  // A cut cache: the shards hold different tokens, so every rank of attn_sp takes the heads of all and later gives their partial
+  // results back. MindIE sends output and log-sum-exp in the 16-bit model type (hence its FP16-only rule), vLLM in 32 bit.
   q = s.p.all_gather("q_gather", q, s.group(Group::kAttnSp), Axis::kColumns);
   const std::int64_t core_heads = s.heads * s.l.sp;
   s.category(Category::kAttention);
@@ -263,11 +212,11 @@ Value mla_decode(RankStep& s, Value residual) {
   if (s.l.kv_shards() > 1) {
     const std::int64_t width = s.m.kv_rank + 1;
     s.category(Category::kVector);
-    Value packed = pack_partial(s.p, "out_lse_pack", partial, s.d.dtype);
+    Value packed = pack_partial(s.p, "out_lse_pack", partial, s.context.merges_in_32_bit ? Dtype::kFp32 : s.d.dtype);
     packed = s.p.all_to_all("out_lse_exchange", packed, s.group(Group::kAttnSp), s.rows * s.l.sp, s.heads * width);
-    packed = s.p.all_gather("out_lse_gather", packed, s.group(Group::kAttnCp));
+    if (!s.l.cp_whole_cache) packed = s.p.all_gather("out_lse_gather", packed, s.group(Group::kAttnCp));
     s.category(Category::kAttention);
-    out = merge_partials(s.p, "fa_update", packed, static_cast<int>(s.l.kv_shards()), s.rows, s.heads * s.m.kv_rank);
+    out = merge_partials(s.p, "fa_update", packed, static_cast<int>(s.l.kv_shards()), s.rows, s.heads * s.m.kv_rank, s.d.dtype);
   }
   s.category(Category::kLinear);
   return per_head_linear(s.p, "v_absorb", out, w_uv_weight(s), static_cast<int>(s.heads));

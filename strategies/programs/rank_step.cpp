@@ -45,6 +45,27 @@ class MoveList {
   std::vector<RowMove> moves_;
 };
 
+// Runs of equally many tokens at one distance become one entry.
+class NameList {
+ public:
+  void add(std::int64_t first, std::int64_t rows) {
+    const auto n = static_cast<std::int32_t>(rows);
+    if (!names_.empty()) {
+      NamedRows& last = names_.back();
+      if (last.rows == n && last.repeats == 1) last.stride = first - last.first;
+      if (last.rows == n && first == last.first + last.repeats * last.stride) {
+        ++last.repeats;
+        return;
+      }
+    }
+    names_.push_back({.first = first, .rows = n});
+  }
+  ProgramBuilder::Names into(ProgramBuilder& p) const { return p.name_rows(names_); }
+
+ private:
+  std::vector<NamedRows> names_;
+};
+
 }  // namespace
 
 std::int64_t StreamRows::real_in_share(std::int64_t tp) const {
@@ -54,7 +75,7 @@ std::int64_t StreamRows::real_in_share(std::int64_t tp) const {
 std::int64_t attention_rows(const Layout& l, Phase phase, const GroupLoad& load) {
   if (phase == Phase::kDecode) return load.sequences * load.new_tokens;
   if (load.sequences == 0) return 0;
-  return load.sequences * (l.cp == 1 ? load.new_tokens : 2 * zigzag(load.new_tokens, l.cp, 0).chunk);
+  return load.sequences * prompt_split(l.cp_partition, load.new_tokens, l.cp).rows();
 }
 
 StreamRows stream_rows(const Deployment& d, Phase phase, std::span<const GroupLoad> loads, std::int64_t dp) {
@@ -84,7 +105,7 @@ std::vector<GroupLoad> draft_loads(std::span<const GroupLoad> loads, Phase phase
 std::vector<PlacedTokens> cached_tokens(const Deployment& d, Phase phase, const GroupLoad& load, std::int64_t shard) {
   if (load.sequences == 0) return {};
   const std::int64_t generated = phase == Phase::kDecode ? std::max<std::int64_t>(0, load.context - load.prompt) : 0;
-  return placed_tokens(load.prompt, generated, d.layout.kv_shards(), d.limits.block_tokens, shard);
+  return context_scheme(d).cache.placed(load.prompt, generated, shard);
 }
 
 std::int64_t first_position(Phase phase, const GroupLoad& load) {
@@ -98,6 +119,7 @@ RankStep::RankStep(ProgramBuilder& builder, const Deployment& deployment, const 
       m(deployment.model),
       l(deployment.layout),
       facts(kernel_facts),
+      context(context_scheme(deployment)),
       phase(step.phase),
       rank(own_rank),
       lane(own_lane),
@@ -133,7 +155,7 @@ void RankStep::set_loads(std::vector<GroupLoad> now) {
   lay_out_streams();
 }
 
-// Chunks of a context-parallel prompt lie one after another, in each chunk sequence after sequence.
+// Parts of a context-parallel prompt lie one after another, in each part sequence after sequence.
 std::vector<NamedRows> RankStep::stream_names(std::int64_t dp, std::int64_t cp, std::int64_t later, bool positions_only) const {
   const GroupLoad& g = loads[static_cast<std::size_t>(dp)];
   std::vector<NamedRows> out;
@@ -141,19 +163,27 @@ std::vector<NamedRows> RankStep::stream_names(std::int64_t dp, std::int64_t cp, 
   std::int64_t sequence = first_sequence;
   for (std::int64_t i = dp; i < at.dp; ++i) sequence -= loads[static_cast<std::size_t>(i)].sequences;
   for (std::int64_t i = at.dp; i < dp; ++i) sequence += loads[static_cast<std::size_t>(i)].sequences;
-  const auto add = [&](std::int64_t first, std::int64_t tokens) {
-    out.push_back({.first = positions_only ? first : token_name(sequence, first),
-                   .rows = static_cast<std::int32_t>(tokens),
-                   .repeats = static_cast<std::int32_t>(g.sequences),
-                   .stride = positions_only ? 0 : kPositions});
+  const auto add = [&](std::int64_t first, std::int64_t tokens, std::int64_t stride) {
+    if (stride == 1) {
+      out.push_back({.first = positions_only ? first : token_name(sequence, first),
+                     .rows = static_cast<std::int32_t>(tokens),
+                     .repeats = static_cast<std::int32_t>(g.sequences),
+                     .stride = positions_only ? 0 : kPositions});
+      return;
+    }
+    for (std::int64_t s = 0; s < g.sequences; ++s)
+      out.push_back({.first = positions_only ? first : token_name(sequence + s, first),
+                     .rows = 1,
+                     .repeats = static_cast<std::int32_t>(tokens),
+                     .stride = stride});
   };
   const std::int64_t first = first_position(phase, g) + later;
-  if (phase == Phase::kDecode || l.cp == 1) {
-    add(first, g.new_tokens);
-  } else {
-    const Zigzag z = zigzag(g.new_tokens, l.cp, cp);
-    for (const std::int64_t c : z.chunks) add(first + c * z.chunk, z.chunk);
+  if (phase == Phase::kDecode) {
+    add(first, g.new_tokens, 1);
+    return out;
   }
+  const PromptSplit cut = prompt_split(l.cp_partition, g.new_tokens, l.cp);
+  for (std::int64_t part = 0; part < cut.parts; ++part) add(first + cut.first(cp, part), cut.chunk, cut.stride);
   return out;
 }
 
@@ -173,60 +203,108 @@ void RankStep::lay_out_cache() {
   if (phase == Phase::kDecode && load.sequences > 0)
     for (std::int64_t i = 0; i < load.new_tokens; ++i) visible.push_back(tokens_of(within(placed, 0, first + i + 1)));
 
-  std::vector<NamedRows> names;
-  const auto rows_between = [&](const PlacedTokens& piece, std::int64_t s) {
-    names.push_back({.first = token_name(first_sequence + s, piece.first), .rows = static_cast<std::int32_t>(piece.tokens)});
-  };
-  MoveList own, gathered;
+  NameList names;
+  MoveList own;
   const std::vector<PlacedTokens> fresh = within(placed, first, end);
-  const bool zigzags = phase == Phase::kPrefill && l.cp > 1 && load.sequences > 0;
-  const std::int64_t chunk = zigzags ? zigzag(load.new_tokens, l.cp, 0).chunk : load.new_tokens;
   const std::vector<PlacedTokens> stored =
       cache_stride == cached_tokens ? placed : ascendsim::cached_tokens(d, phase, [&] {
         GroupLoad last = load;
         last.context += drafts - pass;
         return last;
       }(), at.kv_shard(l));
+  const bool cut = phase == Phase::kPrefill && l.cp > 1 && load.sequences > 0;
+  split = phase == Phase::kPrefill && load.sequences > 0 ? prompt_split(l.cp_partition, load.new_tokens, l.cp)
+                                                         : PromptSplit{.chunk = load.new_tokens};
   for (std::int64_t s = 0; s < load.sequences; ++s) {
-    for (const PlacedTokens& piece : stored) rows_between(piece, s);
-    for (const PlacedTokens& piece : fresh)
-      for (std::int64_t done = 0; done < piece.tokens;) {
-        const std::int64_t token = piece.first + done - first, in_chunk = token % chunk;
-        const std::int64_t tokens = std::min(piece.tokens - done, chunk - in_chunk);
-        const std::int64_t from = (token / chunk * load.sequences + s) * chunk + in_chunk;
-        (zigzags ? gathered : own).add(from, s * cache_stride + piece.row + done, tokens);
-        done += tokens;
-      }
+    for (const PlacedTokens& piece : stored) names.add(token_name(first_sequence + s, piece.first), piece.tokens);
+    if (!cut)
+      for (const PlacedTokens& piece : fresh)
+        own.add(s * load.new_tokens + piece.first - first, s * cache_stride + piece.row, piece.tokens);
   }
-  cache_names = p.name_rows(names);
-  own_cache_writes = own.into(p);
-  gathered_cache_writes = zigzags ? gathered.into(p) : own_cache_writes;
-
-  if (zigzags) {
-    MoveList order;
-    const std::int64_t chunk_rows = load.sequences * chunk;
-    for (std::int64_t c = 0; c < 2 * l.cp; ++c) {
-      const std::int64_t owner = std::min(c, 2 * l.cp - 1 - c);
-      order.add((2 * owner + (c == owner ? 0 : 1)) * chunk_rows, c * chunk_rows, chunk_rows);
-    }
-    chunk_order = order.into(p);
-  }
-  if (phase != Phase::kPrefill || load.history == 0 || load.sequences == 0) return;
-  MoveList loaded, ordered;
-  for (std::int64_t s = 0; s < load.sequences; ++s)
-    for (const PlacedTokens& piece : within(placed, 0, load.history))
-      loaded.add(s * cache_stride + piece.row, s * local_history() + piece.row, piece.tokens);
-  for (std::int64_t shard = 0; shard < l.kv_shards(); ++shard)
-    for (const PlacedTokens& piece : within(ascendsim::cached_tokens(d, phase, load, shard), 0, load.history))
-      for (std::int64_t s = 0; s < load.sequences; ++s)
-        ordered.add((shard * load.sequences + s) * local_history() + piece.row, s * load.history + piece.first, piece.tokens);
-  history_load = loaded.into(p);
-  history_order = ordered.into(p);
+  cache_names = names.into(p);
+  own_cache_writes = gathered_cache_writes = own.into(p);
+  if (cut) lay_out_gathered(fresh, first);
+  lay_out_history();
 }
 
-std::int64_t RankStep::local_history() const {
-  const std::int64_t shards = l.kv_shards(), block = d.limits.block_tokens;
-  return shards > 1 ? ceil_div(load.history, block * shards) * block : load.history;
+std::int64_t RankStep::gathered_row(std::int64_t sequence, std::int64_t token) const {
+  const std::int64_t run = context.chunk_major ? split.chunk : split.padded();
+  return (token / run * load.sequences + sequence) * run + token % run;
+}
+
+// `fresh`: the prompt's new tokens, from position `first` on, that this rank caches.
+void RankStep::lay_out_gathered(std::span<const PlacedTokens> fresh, std::int64_t first) {
+  MoveList order, writes;
+  std::vector<MoveList> passing(context.exchange == LatentExchange::kRing ? static_cast<std::size_t>(l.cp) : 0);
+  for (std::int64_t c = 0; c < l.cp; ++c)
+    for (std::int64_t part = 0; part < split.parts; ++part)
+      for (std::int64_t s = 0; s < load.sequences; ++s) {
+        const std::int64_t from = (c * split.parts + part) * load.sequences * split.chunk + s * split.chunk, token = split.first(c, part);
+        if (split.stride == 1) order.add(from, gathered_row(s, token), split.chunk);
+        else
+          for (std::int64_t i = 0; i < split.chunk; ++i) order.add(from + i, gathered_row(s, token + i * split.stride), 1);
+      }
+  // Tokens that follow each other for `run` tokens, from multiples of it on.
+  const auto in_runs = [&](std::int64_t run, auto add) {
+    for (std::int64_t s = 0; s < load.sequences; ++s)
+      for (const PlacedTokens& piece : fresh)
+        for (std::int64_t done = 0; done < piece.tokens;) {
+          const std::int64_t token = piece.first + done - first, tokens = std::min(piece.tokens - done, run - token % run);
+          add(s, token, s * cache_stride + piece.row + done, tokens);
+          done += tokens;
+        }
+  };
+  in_runs(context.chunk_major ? split.chunk : split.padded(), [&](std::int64_t s, std::int64_t token, std::int64_t to, std::int64_t tokens) {
+    writes.add(gathered_row(s, token), to, tokens);
+  });
+  if (!passing.empty())
+    in_runs(split.stride > 1 ? 1 : split.chunk, [&](std::int64_t s, std::int64_t token, std::int64_t to, std::int64_t tokens) {
+      const PromptSplit::Place from = split.place_of(token);
+      passing[static_cast<std::size_t>(from.rank)].add(own_row(s, from.part, from.row), to, tokens);
+    });
+  gathered_order = order.into(p);
+  gathered_cache_writes = writes.into(p);
+  passing_cache_writes.clear();
+  for (const MoveList& moves : passing) passing_cache_writes.push_back(moves.into(p));
+}
+
+void RankStep::lay_out_history() {
+  history.clear();
+  if (phase != Phase::kPrefill || load.history == 0 || load.sequences == 0) return;
+  std::vector<std::vector<PlacedTokens>> shards;
+  for (std::int64_t shard = 0; shard < l.kv_shards(); ++shard) shards.push_back(ascendsim::cached_tokens(d, phase, load, shard));
+  // Whole rounds of turns, as far as the workspace reaches.
+  std::int64_t step = load.history;
+  if (context.history_workspace > 0) {
+    const std::int64_t round = std::max(d.limits.block_tokens, context.cache.turn) * l.kv_shards();
+    step = std::max(round, context.history_workspace / load.sequences / round * round);
+  }
+  for (std::int64_t first = 0; first < load.history; first += step) {
+    HistoryPiece piece;
+    piece.first = first;
+    piece.tokens = std::min(step, load.history - first);
+    const auto of_shard = [&](std::int64_t shard) { return within(shards[static_cast<std::size_t>(shard)], first, first + piece.tokens); };
+    for (std::int64_t shard = 0; shard < l.kv_shards(); ++shard) piece.local_rows = std::max(piece.local_rows, tokens_of(of_shard(shard)));
+    MoveList loaded, ordered;
+    for (std::int64_t s = 0; s < load.sequences; ++s) {
+      std::int64_t to = s * piece.local_rows;
+      for (const PlacedTokens& run : of_shard(at.kv_shard(l))) {
+        loaded.add(s * cache_stride + run.row, to, run.tokens);
+        to += run.tokens;
+      }
+    }
+    for (std::int64_t shard = 0; shard < l.kv_shards(); ++shard)
+      for (std::int64_t s = 0; s < load.sequences; ++s) {
+        std::int64_t from = (shard * load.sequences + s) * piece.local_rows;
+        for (const PlacedTokens& run : of_shard(shard)) {
+          ordered.add(from, s * piece.tokens + run.first - first, run.tokens);
+          from += run.tokens;
+        }
+      }
+    piece.load = loaded.into(p);
+    piece.order = ordered.into(p);
+    history.push_back(piece);
+  }
 }
 
 // All streams one after another, as a gather over the world leaves them.
@@ -249,14 +327,11 @@ void RankStep::lay_out_streams() {
     std::int64_t cp = 0, row = 0, step = load_of.new_tokens, count = load_of.new_tokens;
     if (phase == Phase::kPrefill) {
       count = 1;
-      row = load_of.new_tokens - 1;
-      if (l.cp > 1) {
-        const Zigzag z = zigzag(load_of.new_tokens, l.cp, 0);
-        const std::int64_t chunk = row / z.chunk;
-        cp = std::min(chunk, 2 * l.cp - 1 - chunk);
-        step = z.chunk;
-        row = row % z.chunk + (chunk == cp ? 0 : load_of.sequences * z.chunk);
-      }
+      const PromptSplit cut = prompt_split(l.cp_partition, load_of.new_tokens, l.cp);
+      const PromptSplit::Place last = cut.place_of(load_of.new_tokens - 1);
+      cp = last.rank;
+      step = cut.chunk;
+      row = last.row + last.part * load_of.sequences * cut.chunk;
     }
     for (std::int64_t s = 0; s < load_of.sequences; ++s, taken += count)
       sampled.add((g * l.cp + cp) * padded_rows + row + s * step, taken, count);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "strategies/partitions.h"
+#include "strategies/programs/context.h"
 #include "strategies/programs/placement.h"
 #include "strategies/programs/step.h"
 #include "workloads/kernels.h"
@@ -19,7 +20,7 @@ struct StreamRows {
   // Of the share that TP rank `tp` keeps where rows are scattered.
   [[nodiscard]] std::int64_t real_in_share(std::int64_t tp) const;
 };
-// Rows of one attention stream: with context parallelism a prompt's padded zigzag chunks, two a rank.
+// Rows of one attention stream: with context parallelism a rank's padded share of every prompt.
 std::int64_t attention_rows(const Layout& l, Phase phase, const GroupLoad& load);
 StreamRows stream_rows(const Deployment& d, Phase phase, std::span<const GroupLoad> loads, std::int64_t dp);
 // Loads of draft pass `pass`, 0 being the one over all rows that were verified: from then on one row a sequence, one later.
@@ -41,6 +42,7 @@ struct RankStep {
   const Model& m;
   const Layout& l;
   const KernelFacts& facts;
+  ContextScheme context;
   Phase phase;
   std::vector<GroupLoad> loads;                  // of every DP group
   GroupLoad load;                                // of this rank's
@@ -67,17 +69,28 @@ struct RankStep {
   std::vector<PlacedTokens> placed;              // of one sequence's cached tokens
   Value positions;                               // int32, of this rank's attention rows (padded)
   ProgramBuilder::Names cache_names;
+  PromptSplit split;                             // of a prompt's new tokens over cp
   Moves own_cache_writes;                        // attention rows -> cache
   Moves gathered_cache_writes;                   // rows of all ranks that were gathered, in order -> cache
-  Moves chunk_order;                             // zigzag chunks as ranks send them -> in order
-  Moves history_load, history_order;
+  std::vector<Moves> passing_cache_writes;       // ring: rows as cp rank c computed them -> cache
+  Moves gathered_order;                          // rows as ranks send them -> in order
+  // Cached prefixes, a workspace of [first, first + tokens) of every sequence at a time.
+  struct HistoryPiece {
+    std::int64_t first = 0, tokens = 0, local_rows = 0;   // local: of one sequence on the fullest shard
+    Moves load, order;                           // cache -> rows that are sent; rows as shards send them -> in order
+  };
+  std::vector<HistoryPiece> history;
   Moves real_rows, padded_places;                // of all streams one after another -> without padding, and back
   Moves world_sampled, own_sampled, group_sampled;   // rows whose logits are needed: of all streams, of this rank's, of its DP group's
   std::int64_t own_sampled_rows = 0;
   bool real_rows_first = true;                   // no padding between the streams' real rows
   std::vector<std::int64_t> visible;             // cached tokens that row i of a sequence sees here (decode)
   Value draft_cache;                             // one for all draft passes
-  [[nodiscard]] std::int64_t local_history() const;   // rows of one sequence's cached prefix on the fullest shard
+  // The row of a prompt's token once all are gathered and in order, and that of a rank's own.
+  [[nodiscard]] std::int64_t gathered_row(std::int64_t sequence, std::int64_t token) const;
+  [[nodiscard]] std::int64_t own_row(std::int64_t sequence, std::int64_t part, std::int64_t row) const {
+    return (part * load.sequences + sequence) * split.chunk + row;
+  }
   [[nodiscard]] Value ids();                     // tokens of the rows; of drafts, the next ones
   [[nodiscard]] Value handed_on();               // residual stream from the stage before: what this rank keeps of it
   // Names of rows, for outputs.
@@ -121,12 +134,15 @@ struct RankStep {
 
  private:
   void lay_out_cache();
+  void lay_out_gathered(std::span<const PlacedTokens> fresh, std::int64_t first);
+  void lay_out_history();
   void lay_out_streams();
   [[nodiscard]] std::vector<NamedRows> stream_names(std::int64_t dp, std::int64_t cp, std::int64_t later, bool positions_only) const;
 };
 
 // Attention of one layer: residual stream [padded_rows, hidden] -> this rank's partial sum [rows, hidden] before the
 // collective over attn_tp. `cache` is the rank's share of the layer's KV cache.
+// Where cp cuts prompts, mla_prefill is the context-parallel one (context_parallel.cpp).
 Value mla_prefill(RankStep& s, Value residual);
 Value mla_prefill_token_split(RankStep& s, Value residual);
 Value mla_decode(RankStep& s, Value residual);

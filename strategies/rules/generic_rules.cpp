@@ -1,6 +1,8 @@
 // Stacks without rules of their own: what every engine must satisfy, and what the programs need to be built.
 #include <fmt/format.h>
 
+#include <numeric>
+
 #include "strategies/rules/rules.h"
 
 namespace ascendsim {
@@ -13,12 +15,9 @@ class GenericRules : RuleBase {
  public:
   using RuleBase::RuleBase;
   void check() {
-    sequence_degree("the cache is cut over the whole TP group or not at all");
-    if (l.cp > 1 && l.sp != l.tp)
-      error("E0303", "cp",
-            fmt::format("{} > 1 needs {} equal to {}: {} is {}, {} is {}", name("cp"), name("sp"), name("tp"),
-                        name("sp"), l.sp, name("tp"), l.tp),
-            "cache shards lie on neighbouring ranks", fmt::format("set {}", set("sp", l.tp)));
+    if (l.tp % l.sp != 0)
+      error("E0410", "sp", fmt::format("{} must divide {}: {} and {}", name("sp"), name("tp"), l.sp, l.tp),
+            "cache shards lie on neighbouring ranks of the TP group", fmt::format("set {}", set("sp", std::gcd(l.sp, l.tp))));
     world(kOwn);
     all_to_all("rows travel to ranks that hold whole experts");
     placement("every server gets the same number of ranks");

@@ -266,7 +266,7 @@ TEST(AbsorbedAttention, OfAnEmptyShardStartsNothing) {
 // 8 partial results of [2, 16 * 513] stacked -> [2, 16 * 512]: 4 lane operations an element.
 TEST(MergePartials, ByHand) {
   const Work w = work_of([](ProgramBuilder& p) {
-    merge_partials(p, "fa_update", p.input(Dtype::kFp16, 8 * 2, 16 * 513), 8, 2, 16 * 512);
+    merge_partials(p, "fa_update", p.input(Dtype::kFp16, 8 * 2, 16 * 513), 8, 2, 16 * 512, Dtype::kFp16);
   });
   expect_family(w, Kernel::kMerge);
   EXPECT_EQ(w.vector.count(), 4 * 16 * 16 * 513);

@@ -289,8 +289,8 @@ void merge_into(ProgramBuilder& p, const char* label, const Partial& block, cons
   p.apply(kMergeInto, label, Merge{2}, {block.out, block.lse}, {into.out, into.lse});
 }
 
-Value merge_partials(ProgramBuilder& p, const char* label, Value stacked, int parts, std::int64_t rows, std::int64_t columns) {
-  const Value y = p.activation(stacked.dtype, rows, columns);
+Value merge_partials(ProgramBuilder& p, const char* label, Value stacked, int parts, std::int64_t rows, std::int64_t columns, Dtype out) {
+  const Value y = p.activation(out, rows, columns);
   p.apply(kMerge, label, Merge{parts}, {stacked}, {y});
   return y;
 }

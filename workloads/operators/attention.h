@@ -62,11 +62,12 @@ Partial attend_absorbed(ProgramBuilder& p, const char* label, DecodeCore core, V
 Value pack_partial(ProgramBuilder& p, const char* label, const Partial& partial, Dtype type);
 
 // parts * [b, heads * (width + 1)] stacked -> [b, heads * width]: lse = log sum_i exp(lse_i), o = sum_i exp(lse_i - lse) o_i
-// in fp32 (FaUpdate of MindIE, npu_attention_update of vLLM-Ascend). merge_with_lse returns the lse too, in fp32.
+// in fp32 (FaUpdate of MindIE, npu_attention_update of vLLM-Ascend). merge_with_lse returns the lse too, in fp32;
+// merge_partials the output alone, in `out`.
 Partial merge_with_lse(ProgramBuilder& p, const char* label, Value stacked, int parts, std::int64_t rows, std::int64_t columns);
 // The same for two sets, in place: o -= sigmoid(lse_b - lse) (o - o_b), lse -= log sigmoid(lse - lse_b)
 // (zhuzilin/ring-flash-attention, ring_flash_attn/utils.py).
 void merge_into(ProgramBuilder& p, const char* label, const Partial& block, const Partial& into);
-Value merge_partials(ProgramBuilder& p, const char* label, Value stacked, int parts, std::int64_t rows, std::int64_t columns);
+Value merge_partials(ProgramBuilder& p, const char* label, Value stacked, int parts, std::int64_t rows, std::int64_t columns, Dtype out);
 
 }  // namespace ascendsim

@@ -1,0 +1,52 @@
+// The parts of latent attention that its programs share: mla.cpp, context_parallel.cpp. Internal to programs/.
+#pragma once
+
+#include <optional>
+
+#include "strategies/programs/rank_step.h"
+#include "workloads/operators/attention.h"
+
+namespace ascendsim {
+
+// The rank's share of a layer's cache; of a draft layer one for all passes.
+Value kv_cache(RankStep& s);
+
+struct Compressed {
+  Value q_c;      // [rows, q_rank], ready for q_b
+  Value latent;   // [rows, kv_rank + rope], normed and rotated
+};
+// The separate operators of the projections; every TP rank computes q_a and kv_a whole, or of its own rows (FlashComm1, which
+// gathers in 16 bit what it quantises, norms and rotates afterwards: vllm_ascend/attention/mla_v1.py _mla_preprocess). Rows go
+// to the cache at once where the rank has all that its shard needs.
+Compressed compress(RankStep& s, Value x, Value positions, const Value* cache);
+// Rows that several ranks computed go to the cache when they have been gathered: the rank's shard needs some of all.
+void write_gathered(RankStep& s, Value latent, Value cache, Moves moves);
+Value queries_of_heads(RankStep& s, Value q_c);
+
+struct Expanded {
+  Value k, v;     // [rows, heads * (nope + rope)], [rows, heads * value]
+};
+// W_UK and W_UV as linears take them.
+struct TransposedExpansion {
+  std::optional<Value> w_uk, w_uv;
+};
+// Keys and values of this rank's heads from latent rows. MindIE transposes W_UK and W_UV each time; `kept`: only once.
+Expanded expand(RankStep& s, Value latent, const char* label_k, const char* label_v, TransposedExpansion* kept = nullptr);
+PrefillCore prefill_core(const RankStep& s);
+
+// ---- context_parallel.cpp ---------------------------------------------------------------------------------------------
+
+// Rows that every cp rank computed of a prompt, in the columns that attention needs of other ranks' tokens (the latent; an
+// index key beside it would be one more call), as ranks sent them and in order.
+struct GatheredRows {
+  Value by_rank, ordered;
+};
+GatheredRows gather_over_cp(RankStep& s, const char* gather, const char* reorder, Value own);
+// Attention of the rank's queries over their whole prompts and cached prefixes, cache writes included. `latent`: of the rank's
+// own rows.
+void attend_context_parallel(RankStep& s, Value q, Value latent, Value cache, Value out, Value lse);
+// Attention over the cached prefix, all of it visible: its shards are gathered, padded to the longest, and expanded whole on
+// every rank. `accumulate`: (out, lse) hold something already. Nothing where there is no prefix.
+void attend_history(RankStep& s, Value q, Value out, Value lse, Value cache, bool accumulate);
+
+}  // namespace ascendsim
