@@ -40,6 +40,13 @@ std::vector<std::int64_t> captured_sizes(const Deployment& d) {
   return sizes;
 }
 
+std::int64_t mc2_capacity(const Deployment& d) {
+  constexpr std::int64_t kMost = 512;
+  const bool graphs = d.graph.mode == GraphMode::kFullDecode || d.graph.mode == GraphMode::kPiecewise;
+  const std::int64_t rows = graphs ? captured_sizes(d).back() : std::min(kMost, d.limits.max_batch * (1 + d.features.speculative_tokens));
+  return round_up(rows, d.layout.tp);
+}
+
 Launching launching(const Deployment& d, Phase phase, std::int64_t rows) {
   using enum Launching::How;
   const GraphMode mode = d.graph.mode;

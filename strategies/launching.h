@@ -19,6 +19,9 @@ struct Launching {
 // Rows of the captured graphs, ascending: those asked for, else the engine's own. A full decode graph serves whole requests, so
 // its sizes are multiples of 1 + drafts; scattered rows need multiples of tp. Both round up.
 std::vector<std::int64_t> captured_sizes(const Deployment& deployment);
+// Rows of a DP group up to which vLLM-Ascend exchanges experts' rows by the fused MC2 kernels: the largest captured size, else those
+// of a full decode batch and at most 512; a multiple of tp (vllm_ascend/ascend_forward_context.py set_mc2_tokens_capacity).
+std::int64_t mc2_capacity(const Deployment& deployment);
 // rows: of the busiest DP group.
 Launching launching(const Deployment& deployment, Phase phase, std::int64_t rows);
 Launching launching(const Deployment& deployment, const Step& step);

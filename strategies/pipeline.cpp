@@ -61,7 +61,8 @@ std::vector<Deployment> stages_of(const Deployment& d) {
     const std::int64_t from_last = pp - 1 - s, layers = each + (from_last >= 1 && from_last <= left ? 1 : 0);
     Deployment& stage = out.emplace_back(d);
     stage.layout.pp = 1;
-    stage.stage = {first, first += layers};
+    stage.stage = {first, first + layers};
+    first += layers;
   }
   return out;
 }
@@ -81,11 +82,13 @@ std::vector<Step> prefill_steps(const Deployment& d, std::int64_t sequences, std
 
 PipelinePricer::PipelinePricer(const Deployment& deployment, const KernelFacts& facts, const Cluster& cluster, const KernelCost& kernels,
                                SharedKernels shared, HostFigures host)
-    : deployment_(deployment), cluster_(cluster) {
-  for (Deployment& d : stages_of(deployment)) {
-    Stage& stage = *stages_.emplace_back(std::make_unique<Stage>(Stage{std::move(d), cluster_of_stage(cluster, deployment.layout), nullptr}));
-    stage.pricer = std::make_unique<StepPricer>(stage.deployment, facts, stage.cluster, kernels, shared, host);
+    : cluster_(cluster), neighbour_(deployment.layout.cp * deployment.layout.tp) {
+  if (deployment.layout.pp == 1) {
+    whole_ = std::make_unique<StepPricer>(deployment, facts, cluster, kernels, shared, host);
+    return;
   }
+  for (Deployment& d : stages_of(deployment))
+    stages_.push_back(std::make_unique<Stage>(std::move(d), cluster_of_stage(cluster, deployment.layout), facts, kernels, shared, host));
 }
 
 // vLLM hands on hidden states and the residual beside them (IntermediateTensors of deepseek_v2.py). Where rows are scattered every
@@ -93,13 +96,13 @@ PipelinePricer::PipelinePricer(const Deployment& deployment, const KernelFacts& 
 void PipelinePricer::add_hand_over(const Step& step, Steps& out) const {
   out.hand_over.emplace_back();
   out.handed_over.emplace_back();
-  if (stages_.size() == 1) return;
+  if (stages() == 1) return;
   constexpr std::int64_t kTensors = 2;
   const Deployment& d = stages_[0]->deployment;
   const Layout& l = d.layout;
   const StreamRows rows = stream_rows(d, step.phase, step.load, 0);
   const Bytes row(kTensors * d.model.hidden * bits(d.dtype) / 8), own = row * rows.scattered;
-  const int neighbours[] = {0, static_cast<int>(l.cp * l.tp)};
+  const int neighbours[] = {0, static_cast<int>(neighbour_)};
   out.handed_over.back() = own;
   out.hand_over.back() = collective_time({.primitive = Primitive::kShift, .bytes = own, .span = cluster_.span_of(neighbours)}, cluster_.server()).time;
   if (scatters_rows(d, step.phase) || l.tp == 1) return;
@@ -112,16 +115,17 @@ PipelinePricer::Steps PipelinePricer::price_each(std::span<const Step> steps, bo
   Steps out;
   for (const Step& step : steps) {
     std::vector<StepTime>& times = out.times.emplace_back();
-    for (const auto& stage : stages_) times.push_back(stage->pricer->price(step, fold));
+    if (whole_) times.push_back(whole_->price(step, fold));
+    for (const auto& stage : stages_) times.push_back(stage->pricer.price(step, fold));
     add_hand_over(step, out);
   }
   return out;
 }
 
 Duration PipelinePricer::play(const Steps& steps, std::vector<Duration>& busy_until) const {
-  busy_until.resize(stages_.size());
+  busy_until.resize(stages());
   for (std::size_t c = 0; c < steps.times.size(); ++c)
-    for (std::size_t s = 0; s < stages_.size(); ++s) {
+    for (std::size_t s = 0; s < stages(); ++s) {
       const Duration arrives = s == 0 ? Duration{} : busy_until[s - 1] + steps.hand_over[c];
       busy_until[s] = std::max(busy_until[s], arrives) + steps.times[c][s].total;
     }
@@ -129,24 +133,24 @@ Duration PipelinePricer::play(const Steps& steps, std::vector<Duration>& busy_un
 }
 
 StepTime PipelinePricer::together(const Steps& steps) const {
-  if (steps.times.size() == 1 && stages_.size() == 1) return steps.times[0][0];
+  if (steps.times.size() == 1 && stages() == 1) return steps.times[0][0];
   std::vector<Duration> idle_pipeline;
   const Duration total = play(steps, idle_pipeline);
-  std::vector<StepTime> stages;
+  std::vector<StepTime> of_stage;
   Flops performed{};
-  for (std::size_t s = 0; s < stages_.size(); ++s) {
-    StepTime& sum = stages.emplace_back(steps.times[0][s]);
+  for (std::size_t s = 0; s < stages(); ++s) {
+    StepTime& sum = of_stage.emplace_back(steps.times[0][s]);
     for (std::size_t c = 1; c < steps.times.size(); ++c) {
       follow(sum, steps.times[c][s]);
       sum.performed += steps.times[c][s].performed;
     }
     performed += sum.performed;
   }
-  StepTime out = std::move(*std::ranges::max_element(stages, {}, [](const StepTime& t) { return t.total - t.waiting; }));
+  StepTime out = std::move(*std::ranges::max_element(of_stage, {}, [](const StepTime& t) { return t.total - t.waiting; }));
   out.idle += total - out.total;
   out.total = total;
   out.performed = performed;
-  if (stages_.size() > 1)
+  if (stages() > 1)
     for (std::size_t c = 0; c < steps.times.size(); ++c) {
       StepTime handed;
       handed.collective_rows.push_back({"stage_hand_over", "send", "pp", "neighbour", 1, steps.handed_over[c], steps.handed_over[c], steps.hand_over[c]});

@@ -45,13 +45,19 @@ class PipelinePricer {
   struct Stage {
     Deployment deployment;
     Cluster cluster;
-    std::unique_ptr<StepPricer> pricer;
+    StepPricer pricer;
+    Stage(Deployment d, Cluster c, const KernelFacts& facts, const KernelCost& kernels, SharedKernels shared, HostFigures host)
+        : deployment(std::move(d)), cluster(std::move(c)), pricer(deployment, facts, cluster, kernels, shared, host) {}
+    Stage(const Stage&) = delete;
+    Stage& operator=(const Stage&) = delete;
   };
+  [[nodiscard]] std::size_t stages() const { return stages_.empty() ? 1 : stages_.size(); }
   void add_hand_over(const Step& step, Steps& out) const;
 
-  const Deployment& deployment_;
   const Cluster& cluster_;
-  std::vector<std::unique_ptr<Stage>> stages_;
+  std::int64_t neighbour_ = 0;                   // how many ranks on the next stage's rank is
+  std::unique_ptr<StepPricer> whole_;            // where there is one stage
+  std::vector<std::unique_ptr<Stage>> stages_;   // else
 };
 
 }  // namespace ascendsim

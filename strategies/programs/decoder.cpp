@@ -43,7 +43,11 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
   s.output_layer = layer;
   const bool moe = layer >= s.m.dense_layers;
   const bool last = layer + 1 >= s.m.layers;
-  Placement place = s.flashcomm() ? place_flashcomm(s.l, moe) : s.token_split() ? Placement{} : place_collectives(s.l, moe, last);
+  const bool shares = shares_rows_for_experts(s.d);
+  Placement place = s.flashcomm()     ? place_flashcomm(s.l, moe)
+                    : s.token_split() ? Placement{}
+                    : shares          ? place_whole_rows(s.l, moe)
+                                      : place_collectives(s.l, moe, last);
   if (s.token_split()) place.ffn_all_gather = last;
 
   s.p.set_outside_graph(true);                   // piecewise graphs end where attention begins
@@ -67,7 +71,7 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
                                : place.attention_reduce_scatter || s.l.cp > 1 ? Group::kWorld
                                                                                 : Group::kAttnDp));
 
-  x = !moe ? dense_mlp(s, x) : s.l.ep_level == 2 && s.l.moe_ep > 1 ? moe_all_to_all(s, x) : moe_all_gather(s, x);
+  x = !moe ? dense_mlp(s, x) : shares ? moe_shared_rows(s, x) : s.l.ep_level == 2 && s.l.moe_ep > 1 ? moe_all_to_all(s, x) : moe_all_gather(s, x);
 
   if (place.ffn_all_reduce) x = s.p.all_reduce("ffn_all_reduce", x, s.group(Group::kAttnTp));
   if (place.ffn_reduce_scatter)
@@ -93,7 +97,7 @@ struct HeadRows {
 };
 HeadRows head_rows(const RankStep& s) {
   if (s.l.local_head()) return {s.own_sampled, s.padded_sampled_rows, Group::kLmHeadTp, true};
-  if (s.flashcomm()) return {s.group_sampled, s.sampled_rows, Group::kAttnTp, false};
+  if (s.head_of_group()) return {s.group_sampled, s.sampled_rows, Group::kAttnTp, false};
   return {s.world_sampled, s.world_sampled_rows, Group::kWorld, false};
 }
 
@@ -128,8 +132,8 @@ void head(RankStep& s, Value residual, const char* norm) {
 
 // FlashComm1 gathers the scattered rows over the TP group; those of a prompt's other chunks come from the CP group.
 Value rows_for_head(RankStep& s, Value residual) {
-  if (!s.flashcomm()) return residual;
-  residual = s.p.all_gather("head_all_gather", residual, s.group(Group::kAttnTp));
+  if (!s.head_of_group()) return residual;
+  if (s.flashcomm()) residual = s.p.all_gather("head_all_gather", residual, s.group(Group::kAttnTp));
   if (s.phase == Phase::kPrefill) residual = s.p.all_gather("head_cp_all_gather", residual, s.group(Group::kAttnCp));
   return residual;
 }
@@ -137,7 +141,7 @@ Value rows_for_head(RankStep& s, Value residual) {
 // The rows of this rank's attention stream in what the head takes.
 Value own_stream(const RankStep& s, Value rows) {
   if (rows.rows == s.padded_rows) return rows;
-  const std::int64_t streams_before = s.l.local_head() ? 0 : s.flashcomm() ? s.at.cp : s.at.dp * s.l.cp + s.at.cp;
+  const std::int64_t streams_before = s.l.local_head() ? 0 : s.head_of_group() ? s.at.cp : s.at.dp * s.l.cp + s.at.cp;
   return rows.row_slice(streams_before * s.padded_rows, s.padded_rows);
 }
 

@@ -366,6 +366,7 @@ Value RankStep::handed_on() {
       const std::int64_t from = std::max(first, row), to = std::min<std::int64_t>(end, row + n.rows);
       if (from < to) own.push_back({.first = n.first + repeat * n.stride + from - row, .rows = static_cast<std::int32_t>(to - from)});
     }
+  if (own.empty()) own.push_back({.first = Program::kPaddingRow, .repeats = static_cast<std::int32_t>(stream_rows())});
   return p.input(d.dtype, stream_rows(), m.hidden, {.key = "handed_on"}, p.name_rows(own));
 }
 

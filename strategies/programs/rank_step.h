@@ -104,6 +104,8 @@ struct RankStep {
   // Every rank of the TP group keeps its own tokens outside attention (cann-recipes "SP-TP-SP").
   [[nodiscard]] bool token_split() const { return scattered() && !flashcomm(); }
   [[nodiscard]] bool flashcomm() const { return runs_flashcomm(d); }
+  // vLLM: the LM head is cut over the TP group, which computes the logits of its own requests.
+  [[nodiscard]] bool head_of_group() const { return flashcomm() || shares_rows_for_experts(d); }
   [[nodiscard]] bool scattered() const { return scatters_rows(d, phase); }
   // Rows of the residual stream that this rank keeps.
   [[nodiscard]] std::int64_t stream_rows() const { return scattered() ? scattered_rows : padded_rows; }
@@ -154,6 +156,7 @@ Value dense_mlp(RankStep& s, Value x);
 Value whole_shared_expert(RankStep& s, Value x);  // of rows that only this rank has
 Value moe_all_gather(RankStep& s, Value x);      // ep_level 1 and pure TP: every rank sees all rows
 Value moe_all_to_all(RankStep& s, Value x);      // ep_level 2: rows travel to the experts
+Value moe_shared_rows(RankStep& s, Value x);     // the same from rows that every rank of the TP group has; summed and gathered
 // MindIE's fixed-size all-to-all of ep_level 2 prefill: rows sent to all peers together (dynamic_ep_moe.cpp).
 std::int64_t padded_all_to_all_rows(const Deployment& d, std::int64_t rows, bool prefill);
 
