@@ -74,7 +74,7 @@ constexpr CodeText kCodes[] = {
     {"E0222", "a model key is missing", "the config.json is not of a DeepSeek-V3-like model",
      "give another config.json"},
     {"E0223", "a model figure is out of range", "the config.json is damaged", "compare with the published one"},
-    {"E0224", "sparse attention is not modelled", "DeepSeek-V3.2", "use DeepSeek-V3, R1 or V3.1"},
+    {"E0224", "an indexer of sparse attention is incomplete", "a key of the config.json is missing or too small", "compare with the config.json of DeepSeek-V3.2"},
     {"E0225", "more dense layers than layers", "the config.json is damaged", "compare with the published one"},
     {"E0226", "more experts a token than experts", "the config.json is damaged", "compare with the published one"},
     {"E0227", "same_shape_as leads on", kShipped, "name a file with shapes of its own"},

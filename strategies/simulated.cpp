@@ -8,7 +8,7 @@ namespace ascendsim {
 
 std::optional<Deployment> simulated(const Deployment& asked, Severity refusal, Diagnostics& diagnostics) {
   Deployment d = asked;
-  const Layout& l = d.layout;
+  Layout& l = d.layout;
   const auto at = [&](std::string_view path) { return asked.origin(path).where; };
   const auto left_out = [&](std::string_view path, std::string message) { diagnostics.note("A0136", at(path), std::move(message)); };
   if (l.pp > 1) {
@@ -16,10 +16,15 @@ std::optional<Deployment> simulated(const Deployment& asked, Severity refusal, D
     diagnostics.add(std::move(refused));
     return std::nullopt;
   }
+  if (d.model.sparse() && l.cp > 1) {
+    // Queries of the sparse kernels are following rows, and pick among all keys of their sequence.
+    if (l.cp_partition == PromptPartition::kRoundRobin) left_out("layout.cp_partition", "sparse attention over round-robin prompts is simulated over zigzag ones: as many tokens and pairs a rank");
+    if (l.cp_exchange == LatentExchange::kRing) left_out("layout.cp_exchange", "sparse attention picks among all keys: latents and index keys are gathered, there is no ring");
+    l.cp_partition = PromptPartition::kZigzag;
+    l.cp_exchange = LatentExchange::kAllGather;
+  }
   if (l.cp > 1 && l.cp_exchange == LatentExchange::kRing)
     diagnostics.note("A0142", at("layout.cp_exchange"), fmt::format("a what-if: {} gathers the latent of a prompt, it has no ring", d.engine));
-  if (asked.features.flashcomm1)
-    left_out("features.flashcomm1", "FlashComm1 is not modelled: hidden rows are gathered again after each layer, with more bytes than the narrow columns that it moves");
   if (asked.graph.mode == GraphMode::kEager)
     left_out("graph.mode", "eager mode is not modelled: kernels are launched as the stack's figures assume, without the host time of issuing each");
   if (asked.graph.mode == GraphMode::kPiecewise)

@@ -16,11 +16,16 @@ Value embedding(RankStep& s) {
   s.p.set_layer(-1);
   s.category(Category::kVector);
   const Value ids = s.ids();
+  if (s.flashcomm()) {
+    // Split over the vocabulary: rows of other ranks' tokens are zero, and the sum of all parts goes where it is kept.
+    const Value part = s.weight(Module::kEmbedding, "embedding", s.m.vocabulary, s.m.hidden, {.row_parts = s.l.tp, .row_part = s.at.tp});
+    return s.p.reduce_scatter("embedding_reduce_scatter", embed(s.p, "embedding", ids, part), s.group(Group::kAttnTp));
+  }
   // Split over hidden columns; each rank looks up its part of every row.
   const Value table = s.weight(Module::kEmbedding, "embedding", s.m.vocabulary, s.m.hidden,
                                {.column_parts = s.l.tp, .column_part = s.at.tp});
   const Value rows = s.p.all_gather("embedding_gather", embed(s.p, "embedding", ids, table), s.group(Group::kAttnTp), Axis::kColumns);
-  return s.token_split() ? rows.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows) : rows;
+  return s.own_share(rows);
 }
 
 // MindIE adds the residual while norming; the sum stays in `residual`.
@@ -38,61 +43,81 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
   s.output_layer = layer;
   const bool moe = layer >= s.m.dense_layers;
   const bool last = layer + 1 >= s.m.layers;
-  Placement place = s.token_split() ? Placement{} : place_collectives(s.l, moe, last);
+  Placement place = s.flashcomm() ? place_flashcomm(s.l, moe) : s.token_split() ? Placement{} : place_collectives(s.l, moe, last);
   if (s.token_split()) place.ffn_all_gather = last;
 
-  Value x = s.token_split()               ? mla_prefill_token_split(s, residual)
+  Value x = s.m.sparse()                   ? sparse_mla(s, residual)
+            : s.token_split()             ? mla_prefill_token_split(s, residual)
             : s.phase == Phase::kPrefill ? output_projection(s, mla_prefill(s, residual))
                                          : output_projection(s, mla_decode(s, residual));
   if (place.attention_all_reduce) x = s.p.all_reduce("attention_all_reduce", x, s.group(Group::kAttnTp));
   if (place.attention_reduce_scatter) {
     x = s.p.reduce_scatter("attention_reduce_scatter", x, s.group(Group::kAttnTp));
-    residual = residual.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows);
+    if (!s.scattered()) residual = residual.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows);
   }
   x = normed_for_ffn(s, x, residual, moe);
+  // Rows that only this rank has need the whole shared expert.
+  const bool own_shared = s.flashcomm() && moe && place.attention_all_gather;
+  const Value shared = own_shared ? whole_shared_expert(s, x) : Value{};
   // With tp = 1 the streams are the ranks of the DP group, or of the CP group: then that is the world.
   if (place.attention_all_gather)
     x = s.p.all_gather("ffn_all_gather", x,
-                       s.group(place.attention_reduce_scatter || s.l.cp > 1 ? Group::kWorld : Group::kAttnDp));
+                       s.group(place.ffn_within_tp                               ? Group::kAttnTp
+                               : place.attention_reduce_scatter || s.l.cp > 1 ? Group::kWorld
+                                                                                : Group::kAttnDp));
 
   x = !moe ? dense_mlp(s, x) : s.l.ep_level == 2 && s.l.moe_ep > 1 ? moe_all_to_all(s, x) : moe_all_gather(s, x);
 
   if (place.ffn_all_reduce) x = s.p.all_reduce("ffn_all_reduce", x, s.group(Group::kAttnTp));
-  if (place.ffn_reduce_scatter) x = s.p.reduce_scatter("ffn_reduce_scatter", x, s.group(Group::kWorld));
+  if (place.ffn_reduce_scatter)
+    x = s.p.reduce_scatter("ffn_reduce_scatter", x, s.group(place.ffn_within_tp ? Group::kAttnTp : Group::kWorld));
   s.category(Category::kVector);
+  if (own_shared) add(s.p, "shared_add", x, shared);
   add(s.p, "residual_add", residual, x);
   if (place.ffn_all_gather && last && !s.l.local_head() && s.l.cp > 1 && s.l.dp == 1 && s.context.head_gathers_by_group) {
-    if (residual.rows < s.padded_rows) residual = s.p.all_gather("head_gather_tp", residual, s.group(Group::kAttnTp));
-    residual = s.p.all_gather("head_gather_cp", residual, s.group(Group::kAttnCp));
+    if (residual.rows < s.padded_rows) residual = s.p.all_gather("head_all_gather", residual, s.group(Group::kAttnTp));
+    residual = s.p.all_gather("head_cp_all_gather", residual, s.group(Group::kAttnCp));
   } else if (place.ffn_all_gather)
     residual = s.p.all_gather(last ? "head_all_gather" : "layer_all_gather", residual,
                               s.group(last && !s.l.local_head() ? Group::kWorld : Group::kAttnTp));
   return residual;
 }
 
-// Rows that are sampled are picked before the norm. The vocabulary is cut over the world and the logits gathered; or over a
-// local group (lm_head_local_tp), which gathers its hidden rows and exchanges vocabulary parts for rows of its own.
+// Rows that are sampled are picked before the norm. Whose rows a rank has by then, and over which ranks the vocabulary is cut.
+struct HeadRows {
+  Moves sampled;
+  std::int64_t rows = 0;
+  Group group = Group::kWorld;
+  bool exchanged = false;                        // each rank has rows of its own: all are gathered, parts of logits exchanged
+};
+HeadRows head_rows(const RankStep& s) {
+  if (s.l.local_head()) return {s.own_sampled, s.padded_sampled_rows, Group::kLmHeadTp, true};
+  if (s.flashcomm()) return {s.group_sampled, s.sampled_rows, Group::kAttnTp, false};
+  return {s.world_sampled, s.world_sampled_rows, Group::kWorld, false};
+}
+
 void head(RankStep& s, Value residual, const char* norm) {
   s.p.set_layer(-1);
   s.category(Category::kVector);
-  const bool local = s.l.local_head();
-  Value x = place_rows(s.p, "last_rows", residual, local ? s.padded_sampled_rows : s.world_sampled_rows,
-                       local ? s.own_sampled : s.world_sampled);
+  const HeadRows from = head_rows(s);
+  Value x = place_rows(s.p, "last_rows", residual, from.rows, from.sampled);
   x = rms_norm(s.p, norm, x, s.norm_weight(norm, s.m.hidden), s.d.dtype);
-  const auto group = s.group(local ? Group::kLmHeadTp : Group::kWorld);
-  if (local) x = s.p.all_gather("head_rows_gather", x, group);
+  const auto group = s.group(from.group);
+  if (from.exchanged) x = s.p.all_gather("head_rows_gather", x, group);
   s.category(Category::kLinear);
   const Value w = s.weight(Module::kLmHead, "lm_head", s.m.hidden, s.m.vocabulary,
                            {.column_parts = group.ranks, .column_part = s.rank % group.ranks});
   const Value part = linear(s.p, "lm_head", x, w, s.d.dtype);
-  const Value logits = local ? s.p.all_to_all("logits_exchange", part, group, s.padded_sampled_rows, s.m.vocabulary)
-                             : s.p.all_gather("logits_gather", part, group, Axis::kColumns);
+  const Value logits = from.exchanged ? s.p.all_to_all("logits_exchange", part, group, from.rows, s.m.vocabulary)
+                                      : s.p.all_gather("logits_gather", part, group, Axis::kColumns);
   s.category(Category::kVector);
   const Value ids = sample(s.p, "sampling", logits);
   if (s.noted == nullptr) return;
   std::vector<std::int64_t> names(static_cast<std::size_t>(logits.rows), Program::kPaddingRow);
-  const std::vector<std::int64_t> sources = local ? s.names_of_stream(s.at.dp, s.at.cp) : s.names_of_world();
-  for (const RowMove& m : s.p.moves(local ? s.own_sampled : s.world_sampled))
+  const std::vector<std::int64_t> sources = from.exchanged               ? s.names_of_stream(s.at.dp, s.at.cp)
+                                            : from.group == Group::kWorld ? s.names_of_world()
+                                                                          : s.names_of_group();
+  for (const RowMove& m : s.p.moves(from.sampled))
     for (std::int32_t i = 0; i < m.repeats; ++i)
       for (std::int32_t r = 0; r < m.rows; ++r)
         names[static_cast<std::size_t>(m.to + i * m.to_stride + r)] = sources[static_cast<std::size_t>(m.from + i * m.from_stride + r)];
@@ -100,17 +125,26 @@ void head(RankStep& s, Value residual, const char* norm) {
   s.output(StepOutput::What::kSampled, ids, std::move(names));
 }
 
-// The rows of this rank's attention stream in what a last layer returned.
-Value own_stream(const RankStep& s, Value residual) {
-  if (residual.rows == s.stream_rows()) return residual;
-  const std::int64_t stream = s.l.local_head() ? 0 : (s.at.dp * s.l.cp + s.at.cp) * s.padded_rows;
-  return residual.row_slice(stream + (s.token_split() ? s.at.tp * s.scattered_rows : 0), s.stream_rows());
+// FlashComm1 gathers the scattered rows over the TP group; those of a prompt's other chunks come from the CP group.
+Value rows_for_head(RankStep& s, Value residual) {
+  if (!s.flashcomm()) return residual;
+  residual = s.p.all_gather("head_all_gather", residual, s.group(Group::kAttnTp));
+  if (s.phase == Phase::kPrefill) residual = s.p.all_gather("head_cp_all_gather", residual, s.group(Group::kAttnCp));
+  return residual;
 }
 
+// The rows of this rank's attention stream in what the head takes.
+Value own_stream(const RankStep& s, Value rows) {
+  if (rows.rows == s.padded_rows) return rows;
+  const std::int64_t streams_before = s.l.local_head() ? 0 : s.flashcomm() ? s.at.cp : s.at.dp * s.l.cp + s.at.cp;
+  return rows.row_slice(streams_before * s.padded_rows, s.padded_rows);
+}
+
+// ... and what it keeps of them.
 void note_hidden(const RankStep& s, Value residual) {
   if (s.noted == nullptr) return;
   std::vector<std::int64_t> names = s.names_of_stream(s.at.dp, s.at.cp);
-  if (s.token_split()) names.erase(names.begin(), names.begin() + s.at.tp * s.scattered_rows);
+  if (s.scattered()) names.erase(names.begin(), names.begin() + s.at.tp * s.scattered_rows);
   names.resize(static_cast<std::size_t>(residual.rows));
   s.output(StepOutput::What::kHidden, residual, std::move(names));
 }
@@ -130,17 +164,19 @@ Value draft_pass(RankStep& s, Value hidden) {
   s.drafting = true;
   const Value out = decoder_layer(s, linear(s.p, "eh_proj", joined, w, s.d.dtype), s.m.layers);
   s.drafting = false;
-  note_hidden(s, own_stream(s, out));
-  head(s, out, "mtp_head_norm");
-  return own_stream(s, out);
+  s.p.set_layer(-1);
+  const Value rows = rows_for_head(s, out);
+  note_hidden(s, s.own_share(own_stream(s, rows)));
+  head(s, rows, "mtp_head_norm");
+  return own_stream(s, rows);
 }
 
-// Prefill fills the draft layer's cache with every prompt token. Decode drafts k tokens one after another: the first pass
+// hidden: of the rank's attention stream, as the head saw it. Prefill fills the draft layer's cache with every prompt token. Decode drafts k tokens one after another: the first pass
 // covers all rows that the main model has just verified, the others one row a sequence.
 void draft(RankStep& s, Value hidden) {
   const std::vector<GroupLoad> verified = s.loads;
   s.set_pass(1);
-  hidden = draft_pass(s, hidden);
+  hidden = draft_pass(s, s.own_share(hidden));
   if (s.phase == Phase::kPrefill) return;
   for (int i = 1; i < s.d.features.speculative_tokens; ++i) {
     s.pass = i + 1;
@@ -155,7 +191,7 @@ void draft(RankStep& s, Value hidden) {
       const std::span<const RowMove> moves(&last, s.load.sequences > 0 ? 1 : 0);
       hidden = place_rows(s.p, "mtp_last_hidden", hidden, s.padded_rows, s.p.add_moves(moves));
     }
-    hidden = draft_pass(s, hidden);
+    hidden = draft_pass(s, s.own_share(hidden));
   }
 }
 
@@ -194,6 +230,8 @@ std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64
   // Besides its load and whether it holds the shared expert, a rank differs by its part of the prompt, by how many real rows its share of scattered ones has, and by
   // which tokens its KV shard holds.
   if (step.phase == Phase::kPrefill) differs_by(at.cp);
+  // With sparse attention also by its tokens, where the TP group splits them: later ones see more keys.
+  if (step.phase == Phase::kPrefill && deployment.model.sparse() && deployment.token_split_prefill) differs_by(at.tp);
   const std::int64_t passes = step.phase == Phase::kDecode ? std::max<std::int64_t>(1, deployment.features.speculative_tokens) : 1;
   for (std::int64_t pass = 0; pass < passes; ++pass) {
     const std::vector<GroupLoad> loads = draft_loads(step.load, step.phase, pass);
@@ -251,8 +289,9 @@ Program build_program(const Deployment& deployment, const Step& step, const Kern
     }
   for (RankStep& s : lanes) {
     builder.set_lane(s.lane);
-    const Value last = residual[static_cast<std::size_t>(s.lane)];
-    note_hidden(s, own_stream(s, last));
+    builder.set_layer(-1);
+    const Value last = rows_for_head(s, residual[static_cast<std::size_t>(s.lane)]);
+    note_hidden(s, s.own_share(own_stream(s, last)));
     head(s, last, "final_norm");
     if (deployment.features.speculative_tokens > 0) draft(s, own_stream(s, last));
   }

@@ -92,6 +92,11 @@ Value dense_mlp(RankStep& s, Value x) {
                    s.m.dense_width, s.token_split() ? 1 : s.l.tp, s.token_split() ? 0 : s.at.tp);
 }
 
+Value whole_shared_expert(RankStep& s, Value x) {
+  s.category(Category::kMoe);
+  return shared_expert(s, x, 1, 0);
+}
+
 Value moe_all_gather(RankStep& s, Value gathered) {
   s.category(Category::kMoe);
   // Every rank sees every row; padding rows are carried but not computed: where they lie between real ones, those are picked
@@ -102,7 +107,8 @@ Value moe_all_gather(RankStep& s, Value gathered) {
   const Value x = picks ? place_rows(s.p, "ffn_unpad", gathered, real, s.real_rows) : gathered.row_slice(0, real);
   const Routing routing = route(s, x);
   if (s.noted != nullptr) note_experts(s, routing, streams > 1 ? s.names_of_world() : s.names_of_stream(s.at.dp, s.at.cp));
-  const Value shared = shared_expert(s, x, s.l.world(), s.rank);
+  const bool beside = !s.flashcomm();            // else every rank has done its own rows
+  const Value shared = beside ? shared_expert(s, x, s.l.world(), s.rank) : Value{};
 
   // init-routing allocates every copy of every (padded) row, although only this rank's experts' copies are valid.
   const RoutedRows rows = routed_rows(s, x.rows);
@@ -112,7 +118,7 @@ Value moe_all_gather(RankStep& s, Value gathered) {
   const Value dealt = deal_out(s.p, "init_routing", x, routing, w, rows.expected(), capacity, routed_input(s));
   const Value out = sum_up(s.p, "finalize_routing", experts(s, dealt, w, rows, capacity), routing, x.rows,
                            picks ? x.rows : gathered.rows, s.d.dtype);
-  add(s.p, "shared_add", out.row_slice(0, x.rows), shared);
+  if (beside) add(s.p, "shared_add", out.row_slice(0, x.rows), shared);
   return picks ? place_rows(s.p, "ffn_pad", out, gathered.rows, s.padded_places) : out;
 }
 

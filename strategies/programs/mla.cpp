@@ -12,14 +12,91 @@
 
 namespace ascendsim {
 
-namespace {
+RankStep::Cut by_heads(const RankStep& s) {
+  const std::int64_t parts = s.m.heads / s.heads;
+  return {.column_parts = parts, .column_part = parts > 1 ? s.at.tp : 0};
+}
 
-RankStep::Cut by_heads(const RankStep& s) { return {.column_parts = s.l.tp, .column_part = s.at.tp}; }
+Value kv_cache(RankStep& s) {
+  const auto allocate = [&] {
+    const Dtype type = s.d.kv_int8 ? Dtype::kInt8 : s.d.dtype;
+    const std::int64_t columns = s.d.kv_int8 ? s.d.cached_latent().count() : s.m.cache_width();
+    return s.p.state(type, s.cache_stride * s.load.sequences, columns, {.key = "kv_cache"}, s.cache_names);
+  };
+  if (s.pass == 0) return allocate();
+  if (s.pass == 1) s.draft_cache = allocate();
+  return s.draft_cache;
+}
 
 Value qkv_a_weight(RankStep& s) { return s.weight(Module::kAttentionA, "qkv_a", s.m.hidden, s.m.q_rank + s.m.cache_width()); }
 Value q_b_weight(RankStep& s) { return s.weight(Module::kQB, "q_b", s.m.q_rank, s.m.heads * s.m.qk_width(), by_heads(s)); }
 Value w_uk_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uk", s.m.kv_rank, s.m.heads * s.m.nope, by_heads(s)); }
 Value w_uv_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uv", s.m.kv_rank, s.m.heads * s.m.value, by_heads(s)); }
+
+namespace {
+
+struct Compressed {
+  Value q_c;      // [rows, q_rank], ready for q_b
+  Value latent;   // [rows, kv_rank + rope], normed and rotated
+};
+
+// FlashComm1: each rank has compressed its own rows, attention needs those of the whole stream.
+Value whole_rows(RankStep& s, const char* label, Value x) {
+  return s.p.all_gather(label, x, s.group(Group::kAttnTp)).row_slice(0, s.rows);
+}
+
+// The separate operators of the projections; every TP rank computes q_a and kv_a whole, or of its own rows (FlashComm1, which
+// gathers in 16 bit what it quantises, norms and rotates afterwards: vllm_ascend/attention/mla_v1.py _mla_preprocess). Rows go
+// to the cache at once where the rank has all that its shard needs.
+Compressed compress(RankStep& s, Value x, Value positions, const Value* cache) {
+  s.category(Category::kVector);
+  Value h = rms_norm(s.p, "input_norm", x, s.norm_weight("input_norm", s.m.hidden), s.norm_output(Module::kAttentionA));
+  h = s.prepared(Module::kAttentionA, "input_quant", h);
+  s.category(Category::kLinear);
+  const Value a = linear(s.p, "qkv_a", h, qkv_a_weight(s), s.d.dtype);
+  s.category(Category::kVector);
+  const bool gathers = s.flashcomm();
+  Value q_c = rms_norm(s.p, "q_a_norm", a.column_slice(0, s.m.q_rank), s.norm_weight("q_a_norm", s.m.q_rank),
+                       gathers ? s.d.dtype : s.norm_output(Module::kQB));
+  Value kv = a.column_slice(s.m.q_rank, s.m.cache_width());
+  if (gathers) {
+    kv = copy_rows(s.p, "kv_contiguous", kv, kv.rows);
+    q_c = whole_rows(s, "q_c_gather", q_c);
+    kv = whole_rows(s, "kv_gather", kv);
+    s.category(Category::kVector);
+  }
+  q_c = s.prepared(Module::kQB, "q_a_quant", q_c);
+  const Value w = s.norm_weight("kv_a_norm", s.m.kv_rank);
+  if (cache == nullptr) return {q_c, kv_norm_rope(s.p, "kv_norm_rope", kv, w, positions)};
+  return {q_c, kv_norm_rope_cache(s.p, "kv_norm_rope_cache", kv, w, positions, *cache, s.own_cache_writes)};
+}
+
+}  // namespace
+
+void write_gathered(RankStep& s, Value latent, Value cache, Moves moves) {
+  s.category(Category::kVector);
+  write_cache(s.p, "kv_cache_write", latent, cache, static_cast<int>(s.m.kv_rank), moves);
+}
+
+Value queries_of_heads(RankStep& s, Value q_c, Value positions) {
+  s.category(Category::kLinear);
+  const Value q = linear(s.p, "q_b", q_c, q_b_weight(s), s.d.dtype);
+  s.category(Category::kVector);
+  rope(s.p, "q_rope", q, positions, static_cast<int>(s.heads), static_cast<int>(s.m.rope));
+  return q;
+}
+
+Value absorbed_queries(RankStep& s, Value q) {
+  s.category(Category::kLinear);
+  const Value w_uk = w_uk_weight(s).reshaped(s.m.nope, s.heads * s.m.kv_rank);
+  const Value absorbed = per_head_linear(s.p, "q_absorb", q, w_uk, static_cast<int>(s.heads), StoredAs::kTransposed);
+  s.category(Category::kVector);
+  return concat_heads(s.p, "q_concat", absorbed, q, static_cast<int>(s.heads), static_cast<int>(s.m.rope));
+}
+
+namespace {
+
+Value queries_of_heads(RankStep& s, Value q_c) { return queries_of_heads(s, q_c, s.positions.row_slice(0, q_c.rows)); }
 
 void zero_padding(RankStep& s, const char* label, Value x) {
   if (x.rows == s.rows) return;
@@ -28,45 +105,6 @@ void zero_padding(RankStep& s, const char* label, Value x) {
 }
 
 }  // namespace
-
-Value kv_cache(RankStep& s) {
-  const auto allocate = [&] {
-    const Dtype type = s.d.kv_int8 ? Dtype::kInt8 : s.d.dtype;
-    const std::int64_t columns = s.d.kv_int8 ? s.d.cached_token_layer().count() : s.m.cache_width();
-    return s.p.state(type, s.cache_stride * s.load.sequences, columns, {.key = "kv_cache"}, s.cache_names);
-  };
-  if (s.pass == 0) return allocate();
-  if (s.pass == 1) s.draft_cache = allocate();
-  return s.draft_cache;
-}
-
-Compressed compress(RankStep& s, Value x, Value positions, const Value* cache) {
-  s.category(Category::kVector);
-  Value h = rms_norm(s.p, "input_norm", x, s.norm_weight("input_norm", s.m.hidden), s.norm_output(Module::kAttentionA));
-  h = s.prepared(Module::kAttentionA, "input_quant", h);
-  s.category(Category::kLinear);
-  const Value a = linear(s.p, "qkv_a", h, qkv_a_weight(s), s.d.dtype);
-  s.category(Category::kVector);
-  Value q_c = rms_norm(s.p, "q_a_norm", a.column_slice(0, s.m.q_rank), s.norm_weight("q_a_norm", s.m.q_rank),
-                       s.norm_output(Module::kQB));
-  q_c = s.prepared(Module::kQB, "q_a_quant", q_c);
-  const Value kv = a.column_slice(s.m.q_rank, s.m.cache_width()), w = s.norm_weight("kv_a_norm", s.m.kv_rank);
-  if (cache == nullptr) return {q_c, kv_norm_rope(s.p, "kv_norm_rope", kv, w, positions)};
-  return {q_c, kv_norm_rope_cache(s.p, "kv_norm_rope_cache", kv, w, positions, *cache, s.own_cache_writes)};
-}
-
-void write_gathered(RankStep& s, Value latent, Value cache, Moves moves) {
-  s.category(Category::kVector);
-  write_cache(s.p, "kv_cache_write", latent, cache, static_cast<int>(s.m.kv_rank), moves);
-}
-
-Value queries_of_heads(RankStep& s, Value q_c) {
-  s.category(Category::kLinear);
-  const Value q = linear(s.p, "q_b", q_c, q_b_weight(s), s.d.dtype);
-  s.category(Category::kVector);
-  rope(s.p, "q_rope", q, s.positions.row_slice(0, q.rows), static_cast<int>(s.heads), static_cast<int>(s.m.rope));
-  return q;
-}
 
 Expanded expand(RankStep& s, Value latent, const char* label_k, const char* label_v, TransposedExpansion* kept) {
   const Value c = latent.column_slice(0, s.m.kv_rank), k_rope = latent.column_slice(s.m.kv_rank, s.m.rope);
@@ -107,7 +145,7 @@ void attend_prompt(RankStep& s, Value q, const Expanded& kv, Value out, Value ls
 }  // namespace
 
 Value mla_prefill(RankStep& s, Value residual) {
-  const Value x = residual.row_slice(0, s.rows);
+  const Value x = s.flashcomm() ? residual : residual.row_slice(0, s.rows);
   const Value cache = kv_cache(s);
   const bool cut = s.l.cp > 1;
   const Compressed c = compress(s, x, s.positions.row_slice(0, s.rows), cut ? nullptr : &cache);
@@ -146,24 +184,21 @@ Value mla_prefill_token_split(RankStep& s, Value residual) {
 }
 
 Value mla_decode(RankStep& s, Value residual) {
-  const Value x = residual.row_slice(0, s.rows);
+  const bool fused = s.rows <= s.facts.prolog_max_tokens;
+  // The fused prolog wants hidden rows, so these are gathered where rows are scattered (mla_v1.py, enable_mlapo).
+  const Value x = !s.flashcomm() ? residual.row_slice(0, s.rows) : fused ? whole_rows(s, "hidden_gather", residual) : residual;
   const Value cache = kv_cache(s);
   const Value positions = s.positions.row_slice(0, s.rows);
 
   Value q;
-  if (s.rows <= s.facts.prolog_max_tokens) {
+  if (fused) {
     s.category(Category::kLinear);
     const MlaPrologWeights w{s.norm_weight("input_norm", s.m.hidden), qkv_a_weight(s), s.norm_weight("q_a_norm", s.m.q_rank),
                              s.norm_weight("kv_a_norm", s.m.kv_rank), q_b_weight(s), w_uk_weight(s)};
     q = mla_prolog(s.p, "mla_prolog", x, w, positions, cache, s.own_cache_writes, static_cast<int>(s.heads), s.m.kv_rank,
                    s.m.rope, s.d.dtype);
   } else {
-    const Value projected = queries_of_heads(s, compress(s, x, positions, &cache).q_c);
-    s.category(Category::kLinear);
-    const Value w_uk = w_uk_weight(s).reshaped(s.m.nope, s.heads * s.m.kv_rank);
-    const Value absorbed = per_head_linear(s.p, "q_absorb", projected, w_uk, static_cast<int>(s.heads), StoredAs::kTransposed);
-    s.category(Category::kVector);
-    q = concat_heads(s.p, "q_concat", absorbed, projected, static_cast<int>(s.heads), static_cast<int>(s.m.rope));
+    q = absorbed_queries(s, queries_of_heads(s, compress(s, x, positions, &cache).q_c));
   }
 
   // A cut cache: the shards hold different tokens, so every rank of attn_sp takes the heads of all and later gives their partial

@@ -18,4 +18,19 @@ Placement place_collectives(const Layout& l, bool moe_layer, bool last_layer) {
   return p;
 }
 
+bool runs_flashcomm(const Deployment& d) { return d.features.flashcomm1 && d.layout.tp > 1 && d.model.experts > 0; }
+
+Placement place_flashcomm(const Layout& l, bool moe_layer) {
+  Placement p;
+  p.attention_reduce_scatter = true;
+  const bool rows_travel = moe_layer && l.ep_level == 2 && l.moe_ep > 1;
+  p.attention_all_gather = p.ffn_reduce_scatter = !rows_travel;
+  p.ffn_within_tp = !moe_layer;
+  return p;
+}
+
+bool scatters_rows(const Deployment& d, Phase phase) {
+  return runs_flashcomm(d) || (d.token_split_prefill && phase == Phase::kPrefill && d.layout.tp > 1);
+}
+
 }  // namespace ascendsim

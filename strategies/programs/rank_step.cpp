@@ -81,8 +81,7 @@ StreamRows stream_rows(const Deployment& d, Phase phase, std::span<const GroupLo
   const Layout& l = d.layout;
   StreamRows r{.rows = attention_rows(l, phase, loads[static_cast<std::size_t>(dp)])};
   for (const GroupLoad& g : loads) r.padded = std::max(r.padded, attention_rows(l, phase, g));
-  const bool token_split = d.token_split_prefill && phase == Phase::kPrefill && l.tp > 1;
-  if (place_collectives(l, true, false).attention_reduce_scatter || token_split) r.padded = round_up(r.padded, l.tp);
+  if (place_collectives(l, true, false).attention_reduce_scatter || scatters_rows(d, phase)) r.padded = round_up(r.padded, l.tp);
   r.scattered = ceil_div(r.padded, l.tp);
   return r;
 }
@@ -120,7 +119,7 @@ RankStep::RankStep(ProgramBuilder& builder, const Deployment& deployment, const 
       rank(own_rank),
       lane(own_lane),
       at(coordinates(deployment.layout, own_rank)),
-      heads(deployment.model.heads / deployment.layout.tp) {
+      heads(deployment.model.sparse() && token_split() ? deployment.model.heads : deployment.model.heads / deployment.layout.tp) {
   if (!facts.communication_stream) p.serialise_communication();
   first_sequence = lane * kLaneSequences;
   for (std::int64_t g = 0; g < at.dp; ++g) first_sequence += step.load[static_cast<std::size_t>(g)].sequences;
@@ -219,7 +218,10 @@ void RankStep::lay_out_cache() {
   cache_names = names.into(p);
   own_cache_writes = gathered_cache_writes = own.into(p);
   if (cut) lay_out_gathered(fresh, first);
-  lay_out_history();
+  history.clear();
+  if (load.sequences == 0) return;
+  if (m.sparse()) lay_out_gathered_cache();
+  else lay_out_history();
 }
 
 std::int64_t RankStep::gathered_row(std::int64_t sequence, std::int64_t token) const {
@@ -264,8 +266,7 @@ void RankStep::lay_out_gathered(std::span<const PlacedTokens> fresh, std::int64_
 }
 
 void RankStep::lay_out_history() {
-  history.clear();
-  if (phase != Phase::kPrefill || load.history == 0 || load.sequences == 0) return;
+  if (phase != Phase::kPrefill || load.history == 0) return;
   std::vector<std::vector<PlacedTokens>> shards;
   for (std::int64_t shard = 0; shard < l.kv_shards(); ++shard) shards.push_back(ascendsim::cached_tokens(d, phase, load, shard));
   // Whole rounds of turns, as far as the workspace reaches.
@@ -302,9 +303,27 @@ void RankStep::lay_out_history() {
   }
 }
 
+void RankStep::lay_out_gathered_cache() {
+  if (l.kv_shards() == 1 || (phase == Phase::kPrefill && load.history == 0)) return;
+  gathered_rows = 0;
+  std::vector<std::vector<PlacedTokens>> shards;
+  for (std::int64_t shard = 0; shard < l.kv_shards(); ++shard) {
+    shards.push_back(ascendsim::cached_tokens(d, phase, load, shard));
+    gathered_rows = std::max(gathered_rows, tokens_of(shards.back()));
+  }
+  MoveList loaded, ordered;
+  for (std::int64_t s = 0; s < load.sequences; ++s) loaded.add(s * cache_stride, s * gathered_rows, cached_tokens);
+  for (std::int64_t s = 0; s < load.sequences; ++s)
+    for (std::int64_t shard = 0; shard < l.kv_shards(); ++shard)
+      for (const PlacedTokens& piece : shards[static_cast<std::size_t>(shard)])
+        ordered.add((shard * load.sequences + s) * gathered_rows + piece.row, s * load.context + piece.first, piece.tokens);
+  shard_load = loaded.into(p);
+  shard_order = ordered.into(p);
+}
+
 // All streams one after another, as a gather over the world leaves them.
 void RankStep::lay_out_streams() {
-  MoveList real, back, sampled, own;
+  MoveList real, back, sampled, own, group;
   std::int64_t done = 0, at_row = 0, taken = 0;
   real_rows_first = true;
   own_sampled_rows = 0;
@@ -330,13 +349,16 @@ void RankStep::lay_out_streams() {
     }
     for (std::int64_t s = 0; s < load_of.sequences; ++s, taken += count)
       sampled.add((g * l.cp + cp) * padded_rows + row + s * step, taken, count);
-    if (g != at.dp || (phase == Phase::kPrefill && cp != at.cp)) continue;
+    if (g != at.dp) continue;
+    for (std::int64_t s = 0; s < load_of.sequences; ++s) group.add(cp * padded_rows + row + s * step, s * count, count);
+    if (phase == Phase::kPrefill && cp != at.cp) continue;
     for (std::int64_t s = 0; s < load_of.sequences; ++s, own_sampled_rows += count) own.add(row + s * step, own_sampled_rows, count);
   }
   real_rows = real.into(p);
   padded_places = back.into(p);
   world_sampled = sampled.into(p);
   own_sampled = own.into(p);
+  group_sampled = group.into(p);
 }
 
 void RankStep::set_pass(int now) {
@@ -357,6 +379,15 @@ std::vector<std::int64_t> RankStep::names_of_stream(std::int64_t dp, std::int64_
   return out;
 }
 
+std::vector<std::int64_t> RankStep::names_of_group() const {
+  std::vector<std::int64_t> out;
+  for (std::int64_t c = 0; c < l.cp; ++c) {
+    const std::vector<std::int64_t> stream = names_of_stream(at.dp, c);
+    out.insert(out.end(), stream.begin(), stream.end());
+  }
+  return out;
+}
+
 std::vector<std::int64_t> RankStep::names_of_world() const {
   std::vector<std::int64_t> out;
   for (std::int64_t g = 0; g < l.dp; ++g)
@@ -369,7 +400,7 @@ std::vector<std::int64_t> RankStep::names_of_world() const {
 
 void RankStep::output(StepOutput::What what, Value value, std::vector<std::int64_t> names) const {
   check(static_cast<std::int64_t>(names.size()) == value.rows, "every row of an output has a name");
-  noted->push_back({what, pass, static_cast<std::int32_t>(what == StepOutput::What::kExperts ? output_layer : -1), value,
+  noted->push_back({what, pass, static_cast<std::int32_t>(what == StepOutput::What::kExperts || what == StepOutput::What::kKeys ? output_layer : -1), value,
                       std::move(names)});
 }
 

@@ -48,7 +48,7 @@ struct RankStep {
   std::int64_t rank;
   int lane;                                      // of streams: one a micro-batch
   RankCoordinates at;
-  std::int64_t heads;                            // of this rank: N / tp
+  std::int64_t heads;                            // of this rank: N / tp; all where sparse attention splits tokens instead
   std::int64_t rows = 0, padded_rows = 0, scattered_rows = 0;   // StreamRows
   std::int64_t world_rows = 0;                   // real rows of all attention streams together
   std::int64_t padded_world_rows = 0;
@@ -78,12 +78,15 @@ struct RankStep {
     Moves load, order;                           // cache -> rows that are sent; rows as shards send them -> in order
   };
   std::vector<HistoryPiece> history;
+  // Sparse attention over a cut cache: every rank gathers all cached rows, `gathered_rows` from each shard of each sequence.
+  Moves shard_load, shard_order;
+  std::int64_t gathered_rows = 0;
   Moves real_rows, padded_places;                // of all streams one after another -> without padding, and back
-  Moves world_sampled, own_sampled;              // rows whose logits are needed
+  Moves world_sampled, own_sampled, group_sampled;   // rows whose logits are needed: of all streams, of this rank's, of its DP group's
   std::int64_t own_sampled_rows = 0;
   bool real_rows_first = true;                   // no padding between the streams' real rows
   std::vector<std::int64_t> visible;             // cached tokens that row i of a sequence sees here (decode)
-  Value draft_cache;                             // one for all draft passes
+  Value draft_cache, draft_index_cache;          // one for all draft passes
   // The row of a prompt's token once all are gathered and in order, and that of a rank's own.
   [[nodiscard]] std::int64_t gathered_row(std::int64_t sequence, std::int64_t token) const;
   [[nodiscard]] std::int64_t own_row(std::int64_t sequence, std::int64_t part, std::int64_t row) const {
@@ -92,15 +95,20 @@ struct RankStep {
   [[nodiscard]] Value ids();                     // tokens of the rows; of drafts, the next ones
   // Names of rows, for outputs.
   [[nodiscard]] std::vector<std::int64_t> names_of_stream(std::int64_t dp, std::int64_t cp) const;   // padded
-  [[nodiscard]] std::vector<std::int64_t> names_of_world() const;                                     // padded
+  [[nodiscard]] std::vector<std::int64_t> names_of_group() const;   // of the DP group: every cp stream, padded
+  [[nodiscard]] std::vector<std::int64_t> names_of_world() const;   // padded
   void output(StepOutput::What what, Value value, std::vector<std::int64_t> names) const;
 
   [[nodiscard]] bool holds_shared_expert() const { return at.moe_ep < d.experts.shared_ranks; }
 
   // Every rank of the TP group keeps its own tokens outside attention (cann-recipes "SP-TP-SP").
-  [[nodiscard]] bool token_split() const { return d.token_split_prefill && phase == Phase::kPrefill && l.tp > 1; }
+  [[nodiscard]] bool token_split() const { return scattered() && !flashcomm(); }
+  [[nodiscard]] bool flashcomm() const { return runs_flashcomm(d); }
+  [[nodiscard]] bool scattered() const { return scatters_rows(d, phase); }
   // Rows of the residual stream that this rank keeps.
-  [[nodiscard]] std::int64_t stream_rows() const { return token_split() ? scattered_rows : padded_rows; }
+  [[nodiscard]] std::int64_t stream_rows() const { return scattered() ? scattered_rows : padded_rows; }
+  // This rank's share of rows that are whole in the TP group.
+  [[nodiscard]] Value own_share(Value x) const { return scattered() ? x.row_slice(at.tp * scattered_rows, scattered_rows) : x; }
   [[nodiscard]] ProgramBuilder::Group group(Group g) const;
   void category(Category c) { p.set_category(static_cast<std::uint8_t>(c)); }
 
@@ -128,6 +136,7 @@ struct RankStep {
   void lay_out_cache();
   void lay_out_gathered(std::span<const PlacedTokens> fresh, std::int64_t first);
   void lay_out_history();
+  void lay_out_gathered_cache();
   void lay_out_streams();
   [[nodiscard]] std::vector<NamedRows> stream_names(std::int64_t dp, std::int64_t cp, std::int64_t later, bool positions_only) const;
 };
@@ -138,11 +147,14 @@ struct RankStep {
 Value mla_prefill(RankStep& s, Value residual);
 Value mla_prefill_token_split(RankStep& s, Value residual);
 Value mla_decode(RankStep& s, Value residual);
+// Of either phase, with an indexer (DeepSeek-V3.2). Where tokens are split, o_proj included: -> [scattered_rows, hidden].
+Value sparse_mla(RankStep& s, Value residual);
 // o_proj -> [padded_rows, hidden]: the padding rows, zeros, are what the following collective carries besides.
 Value output_projection(RankStep& s, Value attention_out);
 
 // The feed-forward part on `x` (normed rows as the placement left them) -> partial sums on the same rows.
 Value dense_mlp(RankStep& s, Value x);
+Value whole_shared_expert(RankStep& s, Value x);  // of rows that only this rank has
 Value moe_all_gather(RankStep& s, Value x);      // ep_level 1 and pure TP: every rank sees all rows
 Value moe_all_to_all(RankStep& s, Value x);      // ep_level 2: rows travel to the experts
 // MindIE's fixed-size all-to-all of ep_level 2 prefill: rows sent to all peers together (dynamic_ep_moe.cpp).

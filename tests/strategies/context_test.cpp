@@ -162,6 +162,32 @@ TEST(ContextLayers, RingOfLatents) {
     expect_all_exact("whole caches", with_ring(by_sglang({.cp = 5}, partition)));
 }
 
+TEST(ContextLayers, FlashCommOverCutPrompts) {
+  for (Deployment d : {by_vllm({.cp = 2, .sp = 2, .tp = 4}, 1), by_vllm({.cp = 3, .tp = 2}, 2)}) {
+    d.features.flashcomm1 = d.experts.exact_all_to_all = true;
+    expect_all_exact("FlashComm1", d);
+  }
+}
+
+// DeepSeek-V3.2: latents and index keys are gathered; the cache is whole, or cut inside the TP group.
+TEST(ContextLayers, SparseAttention) {
+  const auto sparse = [](const Example& e) {
+    Deployment d = deployment(e);
+    d.model = shipped_model("deepseek-v3.2");
+    std::vector<std::string> rules;
+    return level_2(tiny_deployment(d, rules));
+  };
+  Deployment whole = sparse({.cp = 4, .tp = 2});
+  whole.engine = "sglang";
+  whole.role = Role::kPrefill;
+  whole.layout.cp_whole_cache = true;
+  expect_all_exact("whole caches", whole);
+  Deployment cut = sparse({.cp = 2, .sp = 2, .tp = 4});
+  cut.engine = "vllm-ascend";
+  cut.limits.kv_interleave = 1;
+  expect_all_exact("cut caches", cut);
+}
+
 // The cached prefix of these steps does not fit into one workspace, so the checks above cover several.
 TEST(ContextLayers, LongPrefixesComeInPieces) {
   const Deployment d = by_vllm({.sp = 2, .tp = 2}, 1);
@@ -184,7 +210,7 @@ constexpr auto kUnmask = [](Program& p, Operator& op) {
 
 TEST(ContextMutations, Vllm) {
   const Deployment d = by_vllm({.cp = 2, .sp = 2, .tp = 4}, 1);
-  for (const char* label : {"latent_gather", "head_gather_tp", "head_gather_cp", "unmasked_attention", "kv_cache_write"})
+  for (const char* label : {"latent_gather", "head_all_gather", "head_cp_all_gather", "unmasked_attention", "kv_cache_write"})
     expect_caught(label, d, Phase::kPrefill, on(label, kSkip));
   expect_caught("no mask", d, Phase::kPrefill, on("masked_attention", kUnmask));
   expect_caught("wrong order", d, Phase::kPrefill, on_moves("latent_reorder", kSwap));
@@ -196,7 +222,7 @@ TEST(ContextMutations, Vllm) {
 TEST(ContextMutations, Sglang) {
   const Deployment zigzag = by_sglang({.cp = 3, .tp = 2}), stripes = by_sglang({.cp = 3, .tp = 2}, PromptPartition::kRoundRobin);
   for (const Deployment* d : {&zigzag, &stripes}) {
-    for (const char* label : {"latent_gather", "kv_cache_write", "head_gather_cp"}) expect_caught(label, *d, Phase::kPrefill, on(label, kSkip));
+    for (const char* label : {"latent_gather", "kv_cache_write", "head_cp_all_gather"}) expect_caught(label, *d, Phase::kPrefill, on(label, kSkip));
     expect_caught("wrong order", *d, Phase::kPrefill, on_moves("latent_reorder", kSwap));
   }
   expect_caught("no mask", stripes, Phase::kPrefill, on("striped_attention", kUnmask));
@@ -244,8 +270,20 @@ TEST(ContextCharges, OfTheLongPrefillNode) {
   EXPECT_EQ(flops(step, {"kv_b_k", "kv_b_v"}), 16'767'552'323'584);    // 2 S * 61 * 16,777,216 / 16: all keys on every cp rank
   EXPECT_EQ(flops(step, {"o_proj"}), 58'686'433'132'544);              // 2 S/2 * 61 * 117,440,512 / 16
   EXPECT_EQ(sent_once(step, "latent_gather"), 75'497'472);             // half of S * 1,152 B
-  EXPECT_EQ(sent_once(step, "head_gather_tp"), 880'803'840);           // 15/16 of S/2 * 14,336 B
-  EXPECT_EQ(sent_once(step, "head_gather_cp"), 939'524'096);           // half of S * 14,336 B
+  EXPECT_EQ(sent_once(step, "head_all_gather"), 880'803'840);           // 15/16 of S/2 * 14,336 B
+  EXPECT_EQ(sent_once(step, "head_cp_all_gather"), 939'524'096);           // half of S * 14,336 B
+}
+
+// With FlashComm1 an expert layer sends, per rank: q_c 188,743,680, kv 70,778,880 and o_proj 880,803,840 over TP, the latent over PCP
+// 75,497,472, dispatch 227,667,968 and combine 455,081,984 over EP.
+TEST(ContextCharges, OfTheLongPrefillNodeWithFlashComm) {
+  Deployment d = long_prefill();
+  d.features.flashcomm1 = true;
+  const StepTime step = priced(d, kLong);
+  std::int64_t sum = 0;
+  for (const char* label : {"q_c_gather", "kv_gather", "latent_gather", "attention_reduce_scatter", "moe_dispatch", "moe_combine"}) sum += sent_once(step, label);
+  EXPECT_EQ(sum, 1'898'573'824);
+  EXPECT_EQ(sent_once(step, "head_cp_all_gather"), 939'524'096);
 }
 
 // Calls without mask read at most 16,384 keys: chunks of 32,768 have 0 to 3 chunks before them, 0 + 6 calls on rank 0 and 2 + 4 on rank 1.

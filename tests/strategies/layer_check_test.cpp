@@ -59,6 +59,38 @@ TEST(Layers, SplitTokens) {
   expect_exact("token split", d);
 }
 
+// FlashComm1: rows stay scattered from the embedding to the head, in prefill and in decode, with every exchange of the experts.
+Deployment flashcomm(Deployment d) {
+  d.features.flashcomm1 = true;
+  return d;
+}
+
+TEST(Layers, FlashComm) {
+  Deployment exact = flashcomm(level_2(tiny({.tp = 4})));
+  exact.experts.exact_all_to_all = true;
+  expect_exact("all-to-all-v", exact);
+  expect_exact("all-to-all-v, separate operators", exact, without_prolog());
+  Deployment groups = flashcomm(level_2(tiny({.dp = 3, .tp = 2})));
+  groups.experts.exact_all_to_all = true;
+  expect_exact("three groups, the last idle", groups);
+  expect_exact("all-gather", flashcomm(tiny({.dp = 2, .tp = 2})));
+  expect_exact("experts cut by columns", flashcomm(tiny({.dp = 2, .tp = 2, .moe_tp = 4})));
+  for (const std::int64_t drafts : {1, 3}) {
+    exact.features.speculative_tokens = groups.features.speculative_tokens = drafts;
+    expect_exact("drafts", exact);
+    expect_exact("drafts, groups", groups, without_prolog());
+  }
+}
+
+TEST(Layers, FlashCommWithContextParallelism) {
+  Deployment d = flashcomm(level_2(tiny({.cp = 2, .sp = 2, .tp = 2})));
+  d.experts.exact_all_to_all = true;
+  expect_exact("cp2", d);
+  d.features.speculative_tokens = 2;
+  expect_exact("cp2, drafts", d, without_prolog());
+  expect_exact("history", d, tiny_step(d, Phase::kPrefill, 21, 3, true), facts());
+}
+
 TEST(Layers, LocalGroups) {
   Deployment d = level_2(tiny({.dp = 4}));
   d.layout.o_proj_local_tp = 2;
@@ -133,7 +165,7 @@ TEST(Layers, OutputsAreNoWork) {
 
 // Ranks of one role do the same work, although their rows lie elsewhere.
 TEST(Layers, EqualRolesAreEqualWork) {
-  for (Deployment d : {tiny({.cp = 2, .sp = 4, .tp = 4}), level_2(tiny({.dp = 3, .tp = 4}))}) {
+  for (Deployment d : {tiny({.cp = 2, .sp = 4, .tp = 4}), level_2(tiny({.dp = 3, .tp = 4})), flashcomm(level_2(tiny({.dp = 3, .tp = 4})))}) {
     d.features.speculative_tokens = 2;
     for (const Phase phase : kBoth) {
       const Step step = tiny_step(d, phase, 0, 0);

@@ -140,12 +140,15 @@ TEST(MovementMath, CopiesPlacesAndClears) {
 
 TEST(HeadMath, LooksUpAndSamples) {
   ProgramBuilder p;
-  const Value ids = p.input(Dtype::kInt32, 2, 1), table = p.weight(Dtype::kFp32, 3, 2, {});
-  const Value rows = embed(p, "embed", ids, table), best = sample(p, "sample", rows);
+  const Value ids = p.input(Dtype::kInt32, 2, 1), table = p.weight(Dtype::kFp32, 3, 2, {.fan_in = 3});
+  const Value part = p.weight(Dtype::kFp32, 1, 2, {.row = 2, .fan_in = 3});   // the third row of it
+  const Value rows = embed(p, "embed", ids, table), some = embed(p, "embed", ids, part), best = sample(p, "sample", rows);
   Computed c(p);
   c.tensors[ids] << 2, 0;
   c.tensors[table] << 1, 2, 3, 4, 6, 5;
+  c.tensors[part] << 6, 5;
   c.run();
+  expect_rows(c.tensors[some], (Matrix(2, 2) << 6, 5, 0, 0).finished());
   expect_rows(c.tensors[rows], (Matrix(2, 2) << 6, 5, 1, 2).finished());
   expect_rows(c.tensors[best], (Matrix(2, 1) << 0, 1).finished());
 }

@@ -52,7 +52,7 @@ Value concat_key(ProgramBuilder& p, const char* label, Value k_nope, Value k_rop
 Value concat_heads(ProgramBuilder& p, const char* label, Value a, Value b, int heads, int width = 0);
 // Rearranges a weight on the fly (MindIE transposes W_UK and W_UV in every prefill).
 Value transpose(ProgramBuilder& p, const char* label, Value w);
-// Token ids [m, 1] -> rows of the embedding table [vocabulary, n].
+// Token ids [m, 1] -> rows of the embedding table [vocabulary, n]; zero where the table is a part that lacks them.
 Value embed(ProgramBuilder& p, const char* label, Value ids, Value table);
 // Over logits [m, vocabulary] -> ids [m, 1]. The calculator takes the largest (greedy).
 Value sample(ProgramBuilder& p, const char* label, Value logits);
