@@ -311,6 +311,7 @@ KernelFamily read_family(std::string_view name, Section own, Section& defaults) 
   if (auto start = own.optional_figure<Duration>("core_start")) family.core_start = *std::move(start);
   if (auto time = own.optional_figure<Duration>("row_time")) family.row_time = *std::move(time);
   if (auto share = own.optional_figure<Ratio>("l2_efficiency")) family.l2_efficiency = *std::move(share);
+  if (auto bytes = own.optional_figure<Bytes>("block")) family.block = *std::move(bytes);
   if (auto bytes = own.optional_figure<Bytes>("l2_bytes_per_result")) family.l2_bytes_per_result = *std::move(bytes);
   own.finish();
   return family;

@@ -110,6 +110,7 @@ struct KernelFamily {
   // Kernels that take rows one by one on the vector cores; 0 = the family is not of that kind.
   Figure<Duration> row_time;                               // of one row on its core
   Figure<Ratio> l2_efficiency;                             // of the L2 bandwidth, what rows are copied in and out with
+  Figure<Bytes> block;                                     // what a core gets at least, where kernels cut bytes instead of rows; 0 = rows
   Figure<Bytes> l2_bytes_per_result;                       // of a matrix product, between cube and vector cores
 };
 struct KernelTable {

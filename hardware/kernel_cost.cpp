@@ -111,7 +111,8 @@ KernelCost::KernelCost(const Die& die, const KernelTable& table, std::span<const
          .seconds_per_vector_flop = 1.0 / (share * die.vector_fp32.value.count() * family.vector_efficiency.value.count()),
          .l2_seconds_per_result = static_cast<double>(family.l2_bytes_per_result.value.count()) * seconds_per_l2_byte_,
          .row_time = seconds(family.row_time.value),
-         .row_seconds_per_byte = by_rows ? seconds_per_l2_byte_ / family.l2_efficiency.value.count() : 0.0});
+         .row_seconds_per_byte = by_rows ? seconds_per_l2_byte_ / family.l2_efficiency.value.count() : 0.0,
+         .block = family.block.value.count()});
   }
 }
 
@@ -155,7 +156,9 @@ KernelCost::MatrixTime KernelCost::matrix_time(const Work& work, double flop_sec
 KernelTime KernelCost::price_rows(const Work& work, const Terms& family) const {
   check(work.matrix == Flops{} && work.matrix_rounding == Flops{}, "kernels of rows have no matrix work");
   const auto bytes = static_cast<double>((work.read + work.written).count());
-  const double cores = cores_with_work(work);
+  const double cores =
+      family.block == 0 ? cores_with_work(work)
+                        : std::min(vector_cores_, static_cast<double>(ceil_div((work.read + work.written).count(), family.block)));
   const double launch = family.t0 * work.launches + family.core_start * cores;
   const double rows = family.row_time * static_cast<double>(work.rows) / vector_cores_ + bytes * family.row_seconds_per_byte;
   const double memory = bytes * bytes / (bytes + l2_capacity_) * family.seconds_per_byte;

@@ -9,7 +9,8 @@
 //               once per further row; the first pull is the HBM traffic of t_mem; results that vector cores scale,
 //               l2_bytes_per_result each) / L2 bandwidth
 //   t_vector  = vector / (fp32 vector peak * vector_efficiency)
-// A product gives work to m * n / results_per_core cores, a vector kernel to as many as it has rows. Vector kernels that
+// A product gives work to m * n / results_per_core cores, a vector kernel to as many as it has rows, or blocks of bytes
+// where its family states a block. Vector kernels that
 // take rows one by one (families with an l2_efficiency), overlapping what they wait for:
 //   t = t0 + core_start * cores + max( row_time * rows / cores + bytes / (L2 bandwidth * l2_efficiency),
 //                                      spilled / (HBM bandwidth * hbm_efficiency), t_vector )
@@ -58,6 +59,7 @@ class KernelCost {
     double t0, core_start, seconds_per_byte, inverse_matrix_efficiency, seconds_per_vector_flop;
     double l2_seconds_per_result;            // of a matrix product
     double row_time, row_seconds_per_byte;   // the second one is 0 where rows do not go one by one
+    std::int64_t block;                      // 0: cut by rows
   };
   struct MatrixTime {
     double seconds;

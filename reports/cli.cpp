@@ -113,7 +113,7 @@ constexpr OptionSpec kOptions[] = {
     {"--scale", "NAME", &Written::scale, nullptr, kRingOptions, "of --layer: tiny, a model small enough to compute"},
     {"--seed", "N", &Written::seed, nullptr, kRingOptions, "of --layer: draws the lengths of prompts [default: 0]"},
     {"--strategy", "NAME", &Written::strategy, nullptr, kRingOptions,
-     "ring, tp, mindie-cp, mindie-sp, vllm-pcp, vllm-dcp or vllm-pcp-dcp (both)"},
+     "ring, latent-ring, tp, mindie-cp, mindie-sp, vllm-pcp, vllm-dcp, vllm-pcp-dcp (both) or sglang-cp"},
     {"--all", "", nullptr, &Written::all, kRingOptions, "all strategies, partitions and number types"},
     {"--partition", "NAME", &Written::partition, nullptr, kRingOptions,
      "of a ring: contiguous, zigzag or round-robin [default: zigzag]"},

@@ -14,7 +14,10 @@ namespace ascendsim {
 
 namespace {
 
-double ratio(Duration a, Duration b) { return static_cast<double>(a.count()) / static_cast<double>(std::max<std::int64_t>(1, b.count())); }
+template <class Amount>
+double ratio(Amount a, Amount b) {
+  return static_cast<double>(a.count()) / static_cast<double>(std::max<std::int64_t>(1, b.count()));
+}
 
 // "65,536 tokens", with the batch where it varies.
 std::string load_in_words(const Comparison& c, std::size_t condition) {
@@ -46,6 +49,25 @@ const char* metric_of(const Point& p) {
   return p.subject.workload.output_tokens > 1 ? "TPOT" : "decode step";
 }
 
+// Operators that take a rank of the slower one longer because it has more of that work to do: what the other layout divides and this one
+// does not.
+std::string undivided(const StepTime& faster, const StepTime& slower, double whole_ms) {
+  constexpr double kWorthNaming = 0.1;                // of the whole difference
+  constexpr double kMore = 2;                         // times the FLOP or the bytes
+  std::vector<std::string> out;
+  for (const OperatorRow& s : slower.operator_rows) {
+    const auto f = std::ranges::find(faster.operator_rows, s.label, &OperatorRow::label);
+    if (f == faster.operator_rows.end() || s.flops.count() == 0) continue;
+    const double more_ms = milliseconds(s.time - f->time);
+    if (more_ms < kWorthNaming * whole_ms) continue;
+    const double flops = ratio(s.flops, f->flops);
+    const double bytes = ratio(s.bytes, f->bytes);
+    if (std::max(flops, bytes) < kMore) continue;
+    out.push_back(fmt::format("{} {:.4g} ms ({:.3g} times the {})", s.label, more_ms, std::max(flops, bytes), flops >= bytes ? "FLOP" : "bytes"));
+  }
+  return out.empty() ? "" : fmt::format("; work of a rank that only the faster layout divides: {}", fmt::join(out, ", "));
+}
+
 // The parts of a step whose difference makes the winner win, and those that cost it something.
 std::string because(const Point& winner, const Point& second) {
   constexpr double kWorthNaming = 0.1;  // of the whole difference
@@ -68,7 +90,7 @@ std::string because(const Point& winner, const Point& second) {
   std::string text = fmt::format("a {} step is {:.4g} ms {}: ", phase, whole, s.total >= w.total ? "shorter" : "longer");
   text += gains.empty() ? std::string("no part is shorter by a tenth of that") : "less " + in_words(gains);
   if (!costs.empty()) text += "; more " + in_words(costs);
-  return text;
+  return text + (s.total >= w.total ? undivided(w, s, whole) : "");
 }
 
 std::string memory_remark(const Point& p) {

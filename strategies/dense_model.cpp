@@ -16,7 +16,7 @@ constexpr double kEpsilon = 1e-6, kRopeBase = 10000;
 
 class DenseModel {
  public:
-  DenseModel(const Deployment& d, bool stored, const ChosenExperts* chosen, std::vector<Flip>& flips, DenseStep& out)
+  DenseModel(const Deployment& d, bool stored, const Choices* chosen, std::vector<Flip>& flips, DenseStep& out)
       : d_(d), m_(d.model), stored_(stored), chosen_(chosen), flips_(flips), out_(out) {}
 
   // Tokens [first, first + count) of a sequence, after `first` cached ones; then drafts of the next-token layer.
@@ -88,18 +88,28 @@ class DenseModel {
     return x;
   }
 
-  // Latents and rope keys of positions [0, end): those before the step lie in the cache.
-  Matrix cached(const Matrix& fresh, std::int64_t first, std::int32_t layer) {
-    Matrix all(first + fresh.rows(), m_.cache_width());
+  // Pairs of the first columns of an index head: i and i + width / 2.
+  static void rotate_halves(Eigen::Ref<Matrix> x, std::int64_t first) {
+    const Eigen::Index half = x.cols() / 2;
+    Matrix pairs(x.rows(), x.cols());
+    for (Eigen::Index i = 0; i < half; ++i) pairs.col(2 * i) = x.col(i), pairs.col(2 * i + 1) = x.col(i + half);
+    rotate(pairs, first);
+    for (Eigen::Index i = 0; i < half; ++i) x.col(i) = pairs.col(2 * i), x.col(i + half) = pairs.col(2 * i + 1);
+  }
+
+  using Cached = std::map<std::pair<std::int32_t, std::int64_t>, Matrix>;
+  // Rows of positions [0, end): those before the step lie in the cache.
+  Matrix cached(const Matrix& fresh, std::int64_t first, std::int32_t layer, const char* key, Cached& cache) {
+    Matrix all(first + fresh.rows(), fresh.cols());
     all.bottomRows(fresh.rows()) = fresh;
     const Dtype type = d_.kv_int8 ? Dtype::kInt8 : d_.dtype;
     for (std::int64_t p = 0; p < all.rows(); ++p) {
-      Matrix& known = out_.cache[{layer, name(p)}];
+      Matrix& known = cache[{layer, name(p)}];
       if (p >= first) known = all.row(p);
       else if (known.size() == 0) {
-        known.resize(1, m_.cache_width());
+        known.resize(1, fresh.cols());
         for (Eigen::Index c = 0; c < known.cols(); ++c) {
-          const double x = hashed_element({.key = "kv_cache", .layer = layer}, BufferKind::kState, name(p), c, 0);
+          const double x = hashed_element({.key = key, .layer = layer}, BufferKind::kState, name(p), c, 0);
           known(0, c) = stored_ ? rounded(x, type) : x;
         }
       }
@@ -108,27 +118,68 @@ class DenseModel {
     return all;
   }
 
-  Matrix attention(const Matrix& x, std::int64_t first, std::int32_t layer) {
-    const Matrix a = norm(x, "input_norm", layer) *
-                     weight(Module::kAttentionA, "qkv_a", layer, m_.hidden, m_.q_rank + m_.cache_width());
-    const Matrix q = norm(a.leftCols(m_.q_rank), "q_a_norm", layer) *
-                     weight(Module::kQB, "q_b", layer, m_.q_rank, m_.heads * m_.qk_width());
+  // Keys that each row attends to: all up to its own, or those that the indexer scores best.
+  std::vector<std::vector<std::int32_t>> attended(const Matrix& h, const Matrix& q_c, std::int64_t first, std::int32_t layer,
+                                                  std::int32_t pass) {
+    std::vector<std::vector<std::int32_t>> keys(static_cast<std::size_t>(h.rows()));
+    if (!m_.sparse()) {
+      for (std::size_t r = 0; r < keys.size(); ++r) {
+        keys[r].resize(static_cast<std::size_t>(first) + r + 1);
+        std::iota(keys[r].begin(), keys[r].end(), 0);
+      }
+      return keys;
+    }
+    Matrix q = q_c * weight(Module::kIndexQ, "index_q", layer, m_.q_rank, m_.index_heads * m_.index_width);
+    for (Eigen::Index i = 0; i < m_.index_heads; ++i) rotate_halves(q.middleCols(i * m_.index_width, m_.rope), first);
+    Matrix k = h * weight(Module::kIndexK, "index_k", layer, m_.hidden, m_.index_width);
+    const Matrix& affine = weight(Module::kNorm, "index_k_norm", layer, 2, m_.index_width);
+    for (Eigen::Index r = 0; r < k.rows(); ++r) {
+      const Row centred = k.row(r).array() - k.row(r).mean();
+      k.row(r) = centred.cwiseProduct(affine.row(0)) / std::sqrt(centred.squaredNorm() / static_cast<double>(k.cols()) + kEpsilon) + affine.row(1);
+    }
+    rotate_halves(k.leftCols(m_.rope), first);
+    const Matrix all = cached(k, first, layer, "index_cache", out_.index_cache);
+    const Matrix of_heads = h * weight(Module::kIndexK, "index_weights", layer, m_.hidden, m_.index_heads);
+    for (Eigen::Index r = 0; r < h.rows(); ++r) {
+      const Eigen::Index seen = first + r + 1;
+      std::vector<double> scores(static_cast<std::size_t>(seen), 0);
+      for (Eigen::Index j = 0; j < seen; ++j)
+        for (Eigen::Index i = 0; i < m_.index_heads; ++i)
+          scores[static_cast<std::size_t>(j)] +=
+              of_heads(r, i) * std::max(0.0, q.row(r).segment(i * m_.index_width, m_.index_width).dot(all.row(j)));
+      std::vector<std::int32_t>& chosen = keys[static_cast<std::size_t>(r)];
+      chosen = best(scores, std::min<std::int64_t>(seen, m_.index_top_k));
+      double squares = 0;
+      for (const double x : scores) squares += x * x;
+      const double size = std::sqrt(squares / static_cast<double>(seen));
+      if (chosen_ != nullptr)
+        follow(chosen_->keys, Flip::Of::kKeys, chosen, scores, {pass, layer, name(first + r)}, size > 0 ? 1 / size : 1, 1e300);
+    }
+    return keys;
+  }
+
+  Matrix attention(const Matrix& x, std::int64_t first, std::int32_t layer, std::int32_t pass) {
+    const Matrix h = norm(x, "input_norm", layer);
+    const Matrix a = h * weight(Module::kAttentionA, "qkv_a", layer, m_.hidden, m_.q_rank + m_.cache_width());
+    const Matrix q_c = norm(a.leftCols(m_.q_rank), "q_a_norm", layer);
+    const Matrix q = q_c * weight(Module::kQB, "q_b", layer, m_.q_rank, m_.heads * m_.qk_width());
     Matrix fresh(x.rows(), m_.cache_width());
     fresh << norm(a.middleCols(m_.q_rank, m_.kv_rank), "kv_a_norm", layer), a.rightCols(m_.rope);
     rotate(fresh.rightCols(m_.rope), first);
-    const Matrix latents = cached(fresh, first, layer);
+    const Matrix latents = cached(fresh, first, layer, "kv_cache", out_.cache);
+    const auto seen_by = attended(h, q_c, first, layer, pass);
     const Matrix keys = latents.leftCols(m_.kv_rank) * weight(Module::kKvB, "w_uk", layer, m_.kv_rank, m_.heads * m_.nope);
     const Matrix values = latents.leftCols(m_.kv_rank) * weight(Module::kKvB, "w_uv", layer, m_.kv_rank, m_.heads * m_.value);
     Matrix out(x.rows(), m_.heads * m_.value);
-    for (Eigen::Index h = 0; h < m_.heads; ++h) {
-      Matrix q_h = q.middleCols(h * m_.qk_width(), m_.qk_width()), k_h(latents.rows(), m_.qk_width());
+    for (Eigen::Index head = 0; head < m_.heads; ++head) {
+      Matrix q_h = q.middleCols(head * m_.qk_width(), m_.qk_width()), k_h(latents.rows(), m_.qk_width());
       rotate(q_h.rightCols(m_.rope), first);
-      k_h << keys.middleCols(h * m_.nope, m_.nope), latents.rightCols(m_.rope);
+      k_h << keys.middleCols(head * m_.nope, m_.nope), latents.rightCols(m_.rope);
       for (Eigen::Index r = 0; r < x.rows(); ++r) {
-        const Eigen::Index seen = first + r + 1;
-        Row p = q_h.row(r) * k_h.topRows(seen).transpose() / std::sqrt(static_cast<double>(m_.qk_width()));
+        const std::vector<std::int32_t>& seen = seen_by[static_cast<std::size_t>(r)];
+        Row p = q_h.row(r) * k_h(seen, Eigen::all).transpose() / std::sqrt(static_cast<double>(m_.qk_width()));
         p = (p.array() - p.maxCoeff()).exp();
-        out.row(r).segment(h * m_.value, m_.value) = p / p.sum() * values.topRows(seen).middleCols(h * m_.value, m_.value);
+        out.row(r).segment(head * m_.value, m_.value) = p / p.sum() * values(seen, Eigen::seqN(head * m_.value, m_.value));
       }
     }
     return out * weight(Module::kOProj, "o_proj", layer, m_.heads * m_.value, m_.hidden);
@@ -177,19 +228,23 @@ class DenseModel {
     return c;
   }
 
-  // Replaces the experts by those that were chosen elsewhere; notes where they differ.
-  void follow(Choice& c, std::int32_t pass, std::int32_t layer, std::int64_t token) {
-    const auto known = chosen_ == nullptr ? ChosenExperts::const_iterator{} : chosen_->find({pass, layer, token});
-    if (chosen_ == nullptr || known == chosen_->end()) return;
+  // Replaces own choices by those that were made elsewhere; notes where they differ. scale: of scores, so that margins compare; gap: a
+  // smaller distance that may have decided.
+  void follow(const Chosen& elsewhere, Flip::Of of, std::vector<std::int32_t>& own, const std::vector<double>& scores,
+              const Chosen::key_type& where, double scale, double gap) {
+    const auto known = elsewhere.find(where);
+    if (known == elsewhere.end()) return;
     double lowest_left = 1e300, highest_taken = -1e300;
-    for (const std::int32_t e : c.experts)
-      if (std::ranges::find(known->second, e) == known->second.end())
-        lowest_left = std::min(lowest_left, c.selection[static_cast<std::size_t>(e)]);
-    for (const std::int32_t e : known->second)
-      if (std::ranges::find(c.experts, e) == c.experts.end())
-        highest_taken = std::max(highest_taken, c.selection[static_cast<std::size_t>(e)]);
-    if (highest_taken > -1e300) flips_.push_back({pass, layer, token, std::min(c.group_gap, std::abs(lowest_left - highest_taken))});
-    c.experts = known->second;
+    for (const std::int32_t i : own)
+      if (std::ranges::find(known->second, i) == known->second.end())
+        lowest_left = std::min(lowest_left, scores[static_cast<std::size_t>(i)]);
+    for (const std::int32_t i : known->second)
+      if (std::ranges::find(own, i) == own.end()) highest_taken = std::max(highest_taken, scores[static_cast<std::size_t>(i)]);
+    if (highest_taken > -1e300) {
+      const auto& [pass, layer, token] = where;
+      flips_.push_back({of, pass, layer, token, std::min(gap, scale * std::abs(lowest_left - highest_taken))});
+    }
+    own = known->second;
   }
 
   Matrix experts(const Matrix& x, std::int64_t first, std::int32_t layer, std::int32_t pass) {
@@ -198,7 +253,7 @@ class DenseModel {
     Matrix out = gated_mlp(x, Module::kSharedExpert, "shared_gate_up", "shared_down", layer, m_.expert_width * m_.shared_experts);
     for (Eigen::Index r = 0; r < x.rows(); ++r) {
       Choice c = choose(scores.row(r), gate.row(m_.hidden));
-      follow(c, pass, layer, name(first + r));
+      if (chosen_ != nullptr) follow(chosen_->experts, Flip::Of::kExperts, c.experts, c.selection, {pass, layer, name(first + r)}, 1, c.group_gap);
       double sum = 0;
       for (const std::int32_t e : c.experts) sum += scores(r, e);
       for (const std::int32_t e : c.experts)
@@ -209,7 +264,7 @@ class DenseModel {
   }
 
   Matrix decoder_layer(Matrix x, std::int64_t first, std::int32_t layer, std::int32_t pass) {
-    x += attention(x, first, layer);
+    x += attention(x, first, layer, pass);
     const Matrix h = norm(x, "post_attention_norm", layer);
     if (layer >= m_.dense_layers) x += experts(h, first, layer, pass);
     else x += gated_mlp(h, Module::kDenseMlp, "mlp_gate_up", "mlp_down", layer, m_.dense_width);
@@ -230,7 +285,7 @@ class DenseModel {
   const Deployment& d_;
   const Model& m_;
   bool stored_;
-  const ChosenExperts* chosen_;
+  const Choices* chosen_;
   std::vector<Flip>& flips_;
   DenseStep& out_;
   std::int64_t sequence_ = 0;
@@ -245,7 +300,7 @@ std::int64_t token_id(std::int64_t name, std::int64_t vocabulary) {
                                   vocabulary - 1);
 }
 
-DenseStep dense_step(const Deployment& d, const Step& step, bool stored, const ChosenExperts* chosen, std::vector<Flip>& flips) {
+DenseStep dense_step(const Deployment& d, const Step& step, bool stored, const Choices* chosen, std::vector<Flip>& flips) {
   DenseStep out;
   DenseModel model(d, stored, chosen, flips, out);
   const std::int64_t drafts = step.phase == Phase::kDecode ? d.features.speculative_tokens : d.features.speculative_tokens > 0;

@@ -111,7 +111,7 @@ struct Deployment {
   ExpertOptions experts;
   // Prefill "SP-TP-SP" of cann-recipes: outside attention every TP rank keeps its own tokens and whole o_proj weights.
   bool token_split_prefill = false;
-  bool kv_int8 = false;                      // "C8": int8 latent and 16-bit rope columns in the cache
+  bool kv_int8 = false;                      // "C8": int8 latent, 16-bit rope columns, int8 index key in the cache
   std::int64_t micro_batches = 1;            // 1 or 2: halves of the batch that overlap on two lanes of streams
   Limits limits;
   Features features;
@@ -138,10 +138,10 @@ struct Deployment {
   }
   // Rows that a token sends to experts on other ranks, or on its own.
   [[nodiscard]] std::int64_t copies_per_token() const { return model.top_k + (experts.shared_ranks > 0 ? 1 : 0); }
-  // One token in one layer's KV cache: the latent and the rope key.
-  [[nodiscard]] Bytes cached_token_layer() const {
-    return kv_int8 ? Bytes(model.kv_rank + model.rope * bits(dtype) / 8) : Bytes(model.cache_width() * bits(dtype) / 8);
-  }
+  // One token in one layer's KV cache: the latent and the rope key, and for sparse attention the index key.
+  [[nodiscard]] Bytes cached_token_layer() const { return cached_latent() + cached_index_key(); }
+  [[nodiscard]] Bytes cached_latent() const;
+  [[nodiscard]] Bytes cached_index_key() const;
   // Layers with a KV cache: one more for MTP, however many tokens it drafts (MindIE kvcache_settings.py).
   [[nodiscard]] std::int64_t cached_layers() const {
     return end_layer() - first_layer() + (last_stage() && features.speculative_tokens > 0 ? 1 : 0);

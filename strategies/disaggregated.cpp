@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "strategies/programs/context.h"
+
 namespace ascendsim {
 
 namespace {
@@ -19,11 +21,16 @@ KvTransfer kv_transfer(const Scenario& prefill, const Scenario& decode, const Wo
   const Deployment &p = prefill.deployment, &d = decode.deployment;
   KvTransfer t;
   t.blocks = ceil_div(w.input_tokens, d.limits.block_tokens);
-  t.per_decode_rank = d.cached_token_layer() * (d.cached_layers() * t.blocks * d.limits.block_tokens);
-  t.total = t.per_decode_rank * d.layout.tp;
-  // Shards are spread over cp and sp; without them every rank of the TP group has a copy, and decode ranks take turns.
+  // Whole blocks of the fullest shard; without a cut cache that is the sequence.
+  const std::int64_t pulled = context_scheme(d).cache.blocks_of_fullest(w.input_tokens, 0);
+  t.per_decode_rank = d.cached_token_layer() * (d.cached_layers() * pulled * d.limits.block_tokens);
+  t.total = t.per_decode_rank * (d.layout.cp_whole_cache ? 1 : d.layout.cp) * d.layout.tp;
+  // Shards are spread over cp and sp. The copies of a cache inside the TP group take turns, as far as there are decode ranks to
+  // serve (vllm_ascend mooncake_connector.py, _get_kv_split_metadata); of whole caches on every cp rank only those of cp rank 0
+  // send (sglang/srt/disaggregation/common/conn.py, unless SGLANG_DISAGGREGATION_ALL_CP_RANKS_TRANSFER is set).
   t.sources = p.layout.kv_shards();
-  t.per_prefill_rank = t.total / (t.sources > 1 ? t.sources : std::min(p.layout.tp, d.layout.tp));
+  const std::int64_t copies = p.layout.tp / p.layout.sp;
+  t.per_prefill_rank = t.total / (t.sources * std::min(copies, d.layout.tp));
   t.rate = std::min(nic_rate(prefill), nic_rate(decode));
   const FigureTable& figures = decode.cluster.server().collectives;
   t.time = figures.duration("p2p_setup") + decode.cluster.server().nic.latency.value +

@@ -97,7 +97,7 @@ class Comparison {
   LayerError rank(const Program& program, const std::vector<StepOutput>& outputs, Tensors<Scalar>& t) {
     Measure hidden, logits, cache;
     for (const StepOutput& o : outputs) {
-      if (o.what == StepOutput::What::kExperts || o.what == StepOutput::What::kHandedOn) continue;
+      if (o.what == StepOutput::What::kExperts || o.what == StepOutput::What::kKeys || o.what == StepOutput::What::kHandedOn) continue;
       const auto pass = static_cast<std::size_t>(o.pass);
       const auto& expected = o.what == StepOutput::What::kHidden ? dense_.hidden[pass] : dense_.logits[pass];
       const auto got = t[o.value];
@@ -118,12 +118,14 @@ class Comparison {
     }
     for (std::size_t b = 0; b < program.buffers.size(); ++b) {
       if (program.buffers[b].kind != BufferKind::kState) continue;
-      const std::int32_t layer = program.slices[program.buffers[b].slice].layer;
+      const TensorSlice& slice = program.slices[program.buffers[b].slice];
+      const bool index_keys = std::string_view(slice.key) == "index_cache";
+      const auto& expected = index_keys ? dense_.index_cache : dense_.cache;
       const std::vector<std::int64_t> names = program.row_names(program.buffers[b]);
-      const auto got = t[whole(program, b).column_slice(0, d_.model.cache_width())];
+      const auto got = t[whole(program, b).column_slice(0, index_keys ? d_.model.index_width : d_.model.cache_width())];
       for (std::size_t r = 0; r < names.size(); ++r) {
-        const auto known = dense_.cache.find({layer, names[r]});
-        check(known != dense_.cache.end(), "a cache holds a token that the reference does not know");
+        const auto known = expected.find({slice.layer, names[r]});
+        check(known != expected.end(), "a cache holds a token that the reference does not know");
         cache.compare(got.row(static_cast<Eigen::Index>(r)), known->second);
         ++rows;
       }
@@ -162,15 +164,16 @@ void add_charges(const Program& program, LayerReport& report) {
 }
 
 template <class Scalar>
-void add_chosen_experts(const BuiltRanks& ranks, Calculator<Scalar>& calculator, ChosenExperts& chosen) {
+void add_choices(const BuiltRanks& ranks, Calculator<Scalar>& calculator, Choices& chosen) {
   for (std::size_t r = 0; r < ranks.programs.size(); ++r)
     for (const StepOutput& o : ranks.outputs[r]) {
-      if (o.what != StepOutput::What::kExperts) continue;
-      const auto experts = calculator.rank(r)[o.value];
-      for (Eigen::Index row = 0; row < experts.rows(); ++row) {
-        std::vector<std::int32_t>& known = chosen[{o.pass, o.layer, o.rows[static_cast<std::size_t>(row)]}];
+      if (o.what != StepOutput::What::kExperts && o.what != StepOutput::What::kKeys) continue;
+      Chosen& all = o.what == StepOutput::What::kExperts ? chosen.experts : chosen.keys;
+      const auto picked = calculator.rank(r)[o.value];
+      for (Eigen::Index row = 0; row < picked.rows(); ++row) {
+        std::vector<std::int32_t>& known = all[{o.pass, o.layer, o.rows[static_cast<std::size_t>(row)]}];
         if (!known.empty()) continue;   // another rank's copy of the same token
-        for (Eigen::Index i = 0; i < experts.cols(); ++i) known.push_back(static_cast<std::int32_t>(experts(row, i)));
+        for (Eigen::Index i = 0; i < picked.cols() && picked(row, i) >= 0; ++i) known.push_back(static_cast<std::int32_t>(picked(row, i)));
       }
     }
 }
@@ -185,8 +188,8 @@ void add_depth(const Program& p, Depth& depth) {
     ++depth.rounded;
     const OperatorView v(p, op);
     if (v.out().dtype == Dtype::kInt8 && op.inputs > 0 && v.in(0).dtype != Dtype::kInt8) depth.quantised_columns += v.out().columns;
-    if (std::string_view(op.type->name) == "mla_prolog" && v.in(2).dtype == Dtype::kInt8)
-      depth.quantised_columns += v.in(2).rows + v.in(5).rows;   // what it quantises inside
+    if (std::string_view(op.type->name) == "mla_prolog" && v.in(1).dtype == Dtype::kInt8)
+      depth.quantised_columns += v.in(1).rows + v.in(4).rows;   // what it quantises inside
   }
 }
 
@@ -236,15 +239,17 @@ LayerReport calculate(const Deployment& d, const Step& step, const std::vector<B
 
   LayerReport report;
   Depth depth;
-  ChosenExperts chosen;
+  Choices chosen;
   for (std::size_t s = 0; s < stages.size(); ++s) {
     add_depth(stages[s].programs[0], depth);
-    add_chosen_experts(stages[s], *calculators[s], chosen);
+    add_choices(stages[s], *calculators[s], chosen);
   }
   report.tolerance = derived_tolerance(depth, type, d.dtype);
   // Scores are sigmoids of products whose relative error is within the tolerance: their slope is at most 1/4. A gap of
   // groups is made of four scores.
   report.flip_margin = rounds ? 4 * report.tolerance / 4 : 0;
+  // Scores of keys are products of three factors, weight, query and key, each with errors within the tolerance; a gap is made of two.
+  report.key_flip_margin = rounds ? std::sqrt(2 * 3) * report.tolerance : 0;
   const DenseStep dense = dense_step(d, step, rounds, rounds ? &chosen : nullptr, report.flips);
   Comparison comparison(d, dense);
   Ledger ledger;
@@ -272,7 +277,7 @@ std::int64_t least_multiple(std::int64_t at_least, std::int64_t of) { return rou
 bool LayerReport::close() const {
   const bool numbers = tolerance <= 1e-12 ? std::max({error.hidden, error.logits, error.cache}) <= tolerance
                                           : error.relative <= tolerance;
-  return numbers && rows_compared > 0 && std::ranges::all_of(flips, [&](const Flip& f) { return f.margin <= flip_margin; });
+  return numbers && rows_compared > 0 && std::ranges::all_of(flips, [&](const Flip& f) { return f.margin <= (f.of == Flip::Of::kKeys ? key_flip_margin : flip_margin); });
 }
 
 bool LayerReport::ledger_agrees() const {
@@ -305,6 +310,12 @@ Deployment tiny_deployment(const Deployment& deployment, std::vector<std::string
   m.rope = 8;
   m.q_rank = m.kv_rank = 32;
   m.hidden = least_multiple(64, l.tp);
+  if (m.sparse()) {
+    m.index_heads = 4;
+    m.index_width = 16;
+    m.index_top_k = 4;   // so that short prompts have more keys than are chosen
+    rules.push_back(fmt::format("an indexer of {} heads of {} that chooses {} keys", m.index_heads, m.index_width, m.index_top_k));
+  }
   rules.push_back(fmt::format("hidden {}, {} heads (two a tp rank) of {} + {} / {}, ranks of q and kv {}", m.hidden, m.heads, m.nope,
                               m.rope, m.value, m.kv_rank));
   m.dense_width = least_multiple(32, l.tp);

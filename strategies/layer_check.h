@@ -34,8 +34,8 @@ struct LayerReport {
   LayerError error;
   std::vector<LayerError> ranks;
   double tolerance = 0;                          // of fp64: of the three; of other types: of `relative`
-  std::vector<Flip> flips;                       // tokens whose experts differ from the reference's own
-  double flip_margin = 0;                        // up to here rounding explains a flip
+  std::vector<Flip> flips;                       // tokens whose experts or keys differ from the reference's own
+  double flip_margin = 0, key_flip_margin = 0;   // up to here rounding explains a flip of experts, of keys
   std::int64_t rows_compared = 0;
   // Work that depends on no number: equal exactly. Routed: what the router decided, summed over ranks; the clock expects
   // an even spread.

@@ -154,8 +154,7 @@ MemoryPerRank memory_of_stage(const Deployment& d, const Workload& w, const Stac
   memory.kv_bytes_per_token = token_layer * d.cached_layers() / d.layout.kv_shards();
   memory.block = token_layer * (d.cached_layers() * d.limits.block_tokens);
   // A prefill node keeps a prompt's blocks only until they are transferred.
-  memory.kv_blocks_needed = sequences_per_group(d, w.batch) *
-                            blocks_of(d, w.input_tokens, d.role == Role::kPrefill ? 0 : w.output_tokens);
+  memory.kv_blocks_needed = pool_needed(d, w) / (d.limits.block_tokens * d.layout.kv_shards());
   memory.kv_cache = memory.block * memory.kv_blocks_needed;
   // SGLang's mem-fraction-static is of weights and KV pool alone; the rest of the die is for what lives during a step.
   if (d.engine == "sglang") memory.allowed = std::min(capacity, memory.allowed + memory.fixed() - memory.weights);
@@ -184,6 +183,11 @@ MemoryPerRank memory_per_rank(const Deployment& d, const Workload& w, const Stac
   out.kv_blocks = fewest.kv_blocks;
   out.kv_capacity_tokens = fewest.kv_capacity_tokens;
   return out;
+}
+
+std::int64_t pool_needed(const Deployment& d, const Workload& w) {
+  const std::int64_t blocks = sequences_per_group(d, w.batch) * blocks_of(d, w.input_tokens, d.role == Role::kPrefill ? 0 : w.output_tokens);
+  return blocks * d.limits.block_tokens * d.layout.kv_shards();
 }
 
 std::int64_t longest_context(const MemoryPerRank& memory, const Deployment& d) {
@@ -221,11 +225,18 @@ class RemedySearch {
     return m.fits();
   }
 
+  // As it is, or with a fraction that the vendor names.
+  [[nodiscard]] bool could_fit(const Deployment& changed) const {
+    Workload w = workload_;
+    w.input_tokens = std::min(w.input_tokens, changed.limits.max_input_tokens);
+    const MemoryPerRank m = memory_per_rank(changed, w, stack_, facts_, capacity_);
+    return m.fits() || m.smallest_fraction() <= highest_fraction();
+  }
+
   void larger_pool() {
     if (now_.pool_tokens == 0) return;
     Deployment larger = now_;
-    const std::int64_t shards = now_.layout.kv_shards() * now_.limits.block_tokens;
-    larger.pool_tokens = ceil_div(workload_.input_tokens + workload_.output_tokens, shards) * shards * sequences_per_group(now_, workload_.batch);
+    larger.pool_tokens = pool_needed(now_, workload_);
     consider(fmt::format("{} {}", name("kv_cache.pool_tokens"), larger.pool_tokens), larger);
   }
 
@@ -239,18 +250,28 @@ class RemedySearch {
     }
   }
 
+  // The longest prefill step that fits, in whole thousands of tokens.
   void shorter_prefill() {
     constexpr std::int64_t kShortest = 2048;   // MindIE's default maxInputTokenLen: below it weights are what does not fit
-    for (std::int64_t tokens = now_.limits.max_prefill_tokens / 2; tokens >= kShortest; tokens /= 2) {
+    constexpr std::int64_t kStep = 1024;
+    const auto shorter_by = [&](std::int64_t tokens) {
       Deployment shorter = now_;
       shorter.limits.max_prefill_tokens = tokens;
       shorter.limits.max_input_tokens = std::min(shorter.limits.max_input_tokens, tokens);
-      const bool shorter_prompts = shorter.limits.max_input_tokens < now_.limits.max_input_tokens;
-      if (consider(shorter_prompts ? fmt::format("{} and {} {} (shorter prompts)", name("maxPrefillTokens"), name("maxInputTokenLen"), tokens)
-                                   : fmt::format("{} {}", name("maxPrefillTokens"), tokens),
-                   shorter))
-        return;
+      return shorter;
+    };
+    std::int64_t fits = 0, too_long = ceil_div(now_.limits.max_prefill_tokens, kStep);
+    while (too_long - fits > 1) {
+      const std::int64_t tokens = fits + (too_long - fits) / 2;
+      (could_fit(shorter_by(tokens * kStep)) ? fits : too_long) = tokens;
     }
+    const std::int64_t tokens = fits * kStep;
+    if (tokens < kShortest) return;
+    const Deployment shorter = shorter_by(tokens);
+    const bool shorter_prompts = shorter.limits.max_input_tokens < now_.limits.max_input_tokens;
+    consider(shorter_prompts ? fmt::format("{} and {} {} (shorter prompts)", name("maxPrefillTokens"), name("maxInputTokenLen"), tokens)
+                             : fmt::format("{} {}", name("maxPrefillTokens"), tokens),
+             shorter);
   }
 
   void lighter_weights(const QuantisationLibrary& schemes) {
@@ -266,9 +287,10 @@ class RemedySearch {
     for (const std::int64_t factor : {2, 4}) {
       Deployment wider = now_;
       Layout& l = wider.layout;
-      if (l.cp > 1)
-        l.sp = l.tp *= factor;
-      else
+      if (l.cp > 1) {
+        if (l.sp == l.tp) l.sp *= factor;
+        l.tp *= factor;
+      } else
         l.dp *= factor;
       l.moe_ep *= factor;
       if (wider.model.experts % l.moe_ep != 0 || wider.model.heads % l.tp != 0) continue;

@@ -55,6 +55,8 @@ MemoryPerRank memory_per_rank(const Deployment& deployment, const Workload& work
                               const KernelFacts& facts, Bytes capacity);
 
 // The longest context of one sequence, and how many sequences of `tokens` fit, per DP group.
+// KV tokens of a DP group that the workload needs, in whole blocks of every shard.
+std::int64_t pool_needed(const Deployment& deployment, const Workload& workload);
 std::int64_t longest_context(const MemoryPerRank& memory, const Deployment& deployment);
 std::int64_t sequences_of(const MemoryPerRank& memory, const Deployment& deployment, std::int64_t tokens);
 

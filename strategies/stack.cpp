@@ -91,6 +91,10 @@ KernelFacts kernel_facts(const Stack& stack, const KernelTable& kernels) {
   return {.attention_tile = static_cast<std::int32_t>(std::lround(kernels.shared.ratio("attention_tile").count())),
           .softmax_ops_per_score = kernels.shared.ratio("softmax_ops_per_score").count(),
           .softmax_ops_per_row = kernels.shared.ratio("softmax_ops_per_row").count(),
+          .cube_rows = std::lround(kernels.shared.ratio("cube_rows").count()),
+          .indexer_key_tile = std::lround(kernels.shared.ratio("indexer_key_tile").count()),
+          .top_k_ops_per_key = kernels.shared.ratio("top_k_ops_per_key").count(),
+          .top_k_ops_per_choice = kernels.shared.ratio("top_k_ops_per_choice").count(),
           .prolog_max_tokens = std::lround(stack.figures.ratio("prolog_max_tokens").count()),
           .kernel_gap = stack.figures.duration("kernel_gap"),
           .communication_stream = stack.communication_stream};

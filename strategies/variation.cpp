@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sim/units.h"
+#include "strategies/memory.h"
 
 namespace ascendsim {
 
@@ -103,6 +104,7 @@ void raise_limits(Question& q, const Workload& w, std::vector<std::string>& deri
   if (longer) raise(m.max_prefill_tokens, w.input_tokens, "limits.max_prefill_tokens");
   if (q.deployment.role != Role::kPrefill)
     raise(m.max_batch, ceil_div(w.batch, q.deployment.layout.dp), "limits.max_batch");
+  if (q.deployment.pool_tokens > 0) raise(q.deployment.pool_tokens, pool_needed(q.deployment, w), "kv_cache.pool_tokens");
 }
 
 }  // namespace ascendsim

@@ -18,6 +18,7 @@ enum class Kernel : std::uint8_t {
   kMlaDecode,
   kMlaProlog,
   kVector,
+  kFinalizeRouting,
   kActivation,
   kNorm,
   kQuantise,
@@ -26,11 +27,14 @@ enum class Kernel : std::uint8_t {
   kTopK,
   kDataMovement,
   kMerge,
+  kLightningIndexer,
+  kSparseAttention,
 };
-constexpr std::array<std::string_view, 17> kKernelNames = {
+constexpr std::array<std::string_view, 20> kKernelNames = {
     "gemm_16",    "gemm_int8",  "gemm_fp32",  "grouped_gemm_int8", "grouped_gemm_16", "attention_prefill",
-    "mla_decode", "mla_prolog", "vector",     "activation",        "norm",            "quantise",
-    "rope",       "kv_norm_rope_cache",       "top_k",             "data_movement",   "merge"};
+    "mla_decode", "mla_prolog", "vector",     "finalize_routing",  "activation",      "norm",
+    "quantise",   "rope",       "kv_norm_rope_cache",              "top_k",           "data_movement",
+    "merge",      "lightning_indexer",        "sparse_attention"};
 constexpr std::uint8_t family(Kernel k) { return static_cast<std::uint8_t>(k); }
 
 // What breakdowns group time by (Operator::category); communication is sim's kCommunicationCategory.

@@ -34,6 +34,9 @@ constexpr Field kFields[] = {
     {"n_shared_experts", &Model::shared_experts, true, 0},
     {"num_experts_per_tok", &Model::top_k},
     {"num_nextn_predict_layers", &Model::mtp_layers, false, 0},
+    {"index_n_heads", &Model::index_heads, false},
+    {"index_head_dim", &Model::index_width, false},
+    {"index_topk", &Model::index_top_k, false},
     {"n_group", &Model::expert_groups, false},
     {"topk_group", &Model::kept_groups, false},
     {"max_position_embeddings", &Model::max_positions},
@@ -87,9 +90,13 @@ void read_field(ConfigNode root, const Field& field, Model& model, Diagnostics& 
 }
 
 void check_model(ConfigNode root, const Model& m, Diagnostics& diagnostics) {
-  if (root.find("index_topk") || root.find("index_n_heads"))
-    diagnostics.error("E0224", root.where(), "this model uses sparse attention (DeepSeek-V3.2), which is not modelled yet", {},
-                      "use DeepSeek-V3, DeepSeek-R1 or DeepSeek-V3.1");
+  for (const char* key : {"index_n_heads", "index_head_dim", "index_topk"})
+    if ((m.index_heads > 0 || m.index_width > 0 || m.sparse()) && !root.find(key))
+      diagnostics.error("E0224", root.where(), fmt::format("the model has an indexer of sparse attention, but no '{}'", key), {},
+                        "a config.json of DeepSeek-V3.2 has index_n_heads, index_head_dim and index_topk");
+  if (m.index_width > 0 && m.index_width < m.rope)
+    diagnostics.error("E0224", root.find("index_head_dim").where(),
+                      fmt::format("the indexer rotates the first {} columns of its heads, but index_head_dim is {}", m.rope, m.index_width));
   if (m.dense_layers > m.layers)
     diagnostics.error("E0225", root.find("first_k_dense_replace").where(),
                       fmt::format("first_k_dense_replace is {}, but the model has {} layers", m.dense_layers, m.layers));
@@ -122,6 +129,9 @@ void read_router(ConfigNode root, Model& m, Diagnostics& diagnostics) {
 
 ParameterCounts count_parameters(const Model& m) {
   ParameterCounts c{};
+  // wq_b, wk, LayerNorm with bias, weights_proj.
+  if (m.sparse())
+    c.indexer_layer = m.q_rank * m.index_heads * m.index_width + m.hidden * m.index_width + 2 * m.index_width + m.hidden * m.index_heads;
   c.attention_layer = m.hidden * m.q_rank + m.q_rank + m.q_rank * m.heads * m.qk_width() + m.hidden * m.cache_width() +
                       m.kv_rank + m.kv_rank * m.heads * (m.nope + m.value) + m.heads * m.value * m.hidden;
   c.dense_mlp = 3 * m.hidden * m.dense_width;
@@ -131,11 +141,11 @@ ParameterCounts count_parameters(const Model& m) {
   c.moe_layer = c.gate + c.shared_expert + m.experts * c.expert;
   c.embedding = c.lm_head = m.vocabulary * m.hidden;
   const std::int64_t norms = 2 * m.hidden;
-  c.main = m.layers * (c.attention_layer + norms) + m.dense_layers * c.dense_mlp + m.moe_layers() * c.moe_layer +
+  c.main = m.layers * (c.attention_layer + c.indexer_layer + norms) + m.dense_layers * c.dense_mlp + m.moe_layers() * c.moe_layer +
            c.embedding + m.hidden + c.lm_head;
   c.active = c.main - m.moe_layers() * (m.experts - m.top_k) * c.expert;
   // eh_proj joins the embedding and the hidden state; enorm, hnorm and shared_head.norm beside the layer's own two norms.
-  c.mtp_unique = c.attention_layer + norms + c.moe_layer + 2 * m.hidden * m.hidden + 3 * m.hidden;
+  c.mtp_unique = c.attention_layer + c.indexer_layer + norms + c.moe_layer + 2 * m.hidden * m.hidden + 3 * m.hidden;
   c.checkpoint = c.main + m.mtp_layers * (c.mtp_unique + c.embedding + c.lm_head);
   return c;
 }
@@ -145,18 +155,24 @@ PrefillFlops prefill_flops(const Model& m, std::int64_t tokens) {
   const std::int64_t pairs = tokens * (tokens + 1) / 2;
   const std::int64_t kv_b = m.kv_rank * m.heads * (m.nope + m.value);
   const std::int64_t linear = c.attention_layer - m.q_rank - m.kv_rank - kv_b;   // without the two norms
-  return {.attention_core = Flops(2 * m.layers * m.heads * (m.qk_width() + m.value) * pairs),
+  // The first top-k queries see fewer keys than they could select.
+  const std::int64_t full = std::min(tokens, m.index_top_k);
+  const std::int64_t selected = full * (full + 1) / 2 + (tokens - full) * m.index_top_k;
+  return {.attention_core = Flops(m.sparse() ? 2 * m.layers * m.heads * (m.cache_width() + m.kv_rank) * selected
+                                             : 2 * m.layers * m.heads * (m.qk_width() + m.value) * pairs),
           .attention_linear = Flops(2 * tokens * m.layers * linear),
           .kv_b = Flops(2 * tokens * m.layers * kv_b),
           .dense = Flops(2 * tokens * m.dense_layers * c.dense_mlp),
           .routed = Flops(2 * tokens * m.moe_layers() * m.top_k * c.expert),
           .shared = Flops(2 * tokens * m.moe_layers() * c.shared_expert),
           .gate = Flops(2 * tokens * m.moe_layers() * m.experts * m.hidden),
-          .head = Flops(2 * m.hidden * m.vocabulary)};
+          .head = Flops(2 * m.hidden * m.vocabulary),
+          .index_scores = Flops(2 * m.layers * m.index_heads * m.index_width * pairs),
+          .index_linear = Flops(2 * tokens * m.layers * std::max<std::int64_t>(0, c.indexer_layer - 2 * m.index_width))};
 }
 
 Flops PrefillFlops::total() const {
-  return attention_core + attention_linear + kv_b + dense + routed + shared + gate + head;
+  return attention_core + attention_linear + kv_b + dense + routed + shared + gate + head + index_scores + index_linear;
 }
 
 namespace {

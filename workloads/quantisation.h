@@ -17,6 +17,8 @@ enum class Module : std::uint8_t {
   kQB,
   kOProj,
   kKvB,
+  kIndexQ,          // of sparse attention: wq_b
+  kIndexK,          // wk and weights_proj
   kDenseMlp,
   kSharedExpert,
   kRoutedExpert,
@@ -25,7 +27,7 @@ enum class Module : std::uint8_t {
   kLmHead,
   kNorm,
 };
-constexpr std::array<std::string_view, 11> kModuleNames = {"attention_a",   "q_b",  "o_proj",    "kv_b",    "dense_mlp", "shared_expert",
+constexpr std::array<std::string_view, 13> kModuleNames = {"attention_a",   "q_b",  "o_proj",    "kv_b", "index_q", "index_k",    "dense_mlp", "shared_expert",
                                                            "routed_expert", "gate", "embedding", "lm_head", "norm"};
 
 enum class ActivationQuant : std::uint8_t { kNone, kStatic, kDynamic };

@@ -44,7 +44,7 @@ constexpr NamedPartition kPartitions[] = {
 constexpr NumberType kTypes[] = {NumberType::kFp64, NumberType::kFp32, NumberType::kFp16, NumberType::kBf16};
 
 std::string_view Calculation::partition() const {
-  if (strategy->partitions)
+  if (!strategy->partitions.empty())
     for (const NamedPartition& p : kPartitions)
       if (p.partition == shape.partition) return p.name;
   return "own";
@@ -69,8 +69,16 @@ class Reader {
     std::vector<Calculation> out;
     for (const AttentionStrategy* s : strategies)
       for (const Partition partition : partitions_asked(*s))
-        for (const NumberType type : types)
-          if (offers(*s, type)) out.push_back({s, shape_of(*s, partition, type), type, {}});
+        for (const NumberType type : types) {
+          if (!offers(*s, type)) continue;
+          out.push_back({s, shape_of(*s, partition, type), type, {}});
+          if (!options_.all || names_a_degree()) continue;
+          for (const AttentionStrategy::Degrees& d : s->further) {
+            out.push_back(out.back());
+            AttentionCase& c = out.back().shape;
+            c.cp = d.cp, c.tp = d.tp, c.dcp = d.dcp;
+          }
+        }
     for (const Calculation& c : out) check_rules(c);
     if (!diagnostics_.has_errors()) check_size(out);
     diagnostics_.throw_if_errors();
@@ -116,10 +124,11 @@ class Reader {
   }
 
   std::vector<Partition> partitions_asked(const AttentionStrategy& s) {
-    if (!s.partitions) return {Partition::kZigzag};
+    if (s.partitions.empty()) return {Partition::kZigzag};
     std::vector<Partition> out;
     std::vector<std::string_view> names;
     for (const NamedPartition& p : kPartitions) {
+      if (std::ranges::find(s.partitions, p.partition) == s.partitions.end()) continue;
       names.push_back(p.name);
       if (options_.partition == p.name || (options_.partition.empty() && (options_.all || p.name == "zigzag")))
         out.push_back(p.partition);
@@ -146,6 +155,9 @@ class Reader {
   [[nodiscard]] std::array<Word, 6> words() const {
     return {{{"ranks", options_.ranks}, {"cp", options_.cp}, {"pcp", options_.pcp},
              {"tp", options_.tp}, {"sp", options_.sp}, {"dcp", options_.dcp}}};
+  }
+  [[nodiscard]] bool names_a_degree() const {
+    return std::ranges::any_of(words(), [](const Word& w) { return w.value.has_value(); });
   }
   // The degree under one of the words that the strategy's engine has for it.
   [[nodiscard]] std::optional<std::int64_t> degree(const AttentionStrategy& s,
@@ -178,7 +190,7 @@ class Reader {
   }
 
   AttentionCase shape_of(const AttentionStrategy& s, Partition partition, NumberType type) {
-    const bool heads_only = s.words.size() == 1, ring = s.partitions;
+    const bool heads_only = s.words.size() == 1, ring = !s.partitions.empty();
     const bool shares_cache = std::ranges::find(s.words, "sp") != s.words.end();   // always over all of tp
     AttentionCase c;
     c.heads = options_.heads.value_or(c.heads);

@@ -161,7 +161,7 @@ Table rank_table(const LayerRun& run) {
 
 std::string flip_text(const LayerRun& run, const Flip& f) {
   const std::int64_t sequence = f.token / kPositions;
-  return fmt::format("{}: sequence {}, position {}, layer {}{}: scores {:.1e} apart", run.phase, sequence, f.token % kPositions,
+  return fmt::format("{}: {}sequence {}, position {}, layer {}{}: scores {:.1e} apart", run.phase, f.of == Flip::Of::kKeys ? "keys of " : "", sequence, f.token % kPositions,
                      f.layer, f.pass > 0 ? fmt::format(", draft {}", f.pass) : "", f.margin);
 }
 
@@ -173,7 +173,7 @@ Table flip_table(const std::vector<LayerRun>& runs) {
     if (run.report.flips.size() > kTokensNamed)
       lines.push_back(fmt::format("{}: {} more (--format json names all)", run.phase, run.report.flips.size() - kTokensNamed));
   }
-  return list_of("Tokens whose experts flipped by rounding (the reference follows)", "flips", std::move(lines));
+  return list_of("Tokens whose experts or keys flipped by rounding (the reference follows)", "flips", std::move(lines));
 }
 
 std::string json_of(const std::vector<LayerRun>& runs, const std::vector<std::string>& rules) {
@@ -195,7 +195,7 @@ std::string json_of(const std::vector<LayerRun>& runs, const std::vector<std::st
     c["flips"] = nlohmann::ordered_json::array();
     for (const Flip& f : r.flips)
       c["flips"].push_back({{"sequence", f.token / kPositions}, {"position", f.token % kPositions}, {"layer", f.layer},
-                            {"draft", f.pass}, {"margin", f.margin}});
+                            {"draft", f.pass}, {"of", f.of == Flip::Of::kKeys ? "keys" : "experts"}, {"margin", f.margin}});
     c["rank_errors"] = nlohmann::ordered_json::array();
     for (const LayerError& e : r.ranks)
       c["rank_errors"].push_back({{"hidden", e.hidden}, {"logits", e.logits}, {"cache", e.cache}, {"relative", e.relative}});

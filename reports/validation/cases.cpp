@@ -13,7 +13,7 @@ namespace {
 constexpr std::array<std::string_view, 3> kSplits = {"test", "fit", "weak"};
 constexpr std::array<std::string_view, 4> kSubjects = {"kernel", "collective", "copy", "deployment"};
 
-constexpr std::array<Metric, 15> kMetrics = {{
+constexpr std::array<Metric, 16> kMetrics = {{
     {"kernel_time", MetricGroup::kKernel, Unit::kTime},
     {"kernel_rate", MetricGroup::kKernel, Unit::kFlopRate},
     {"kernel_bandwidth", MetricGroup::kKernel, Unit::kByteRate},
@@ -21,6 +21,7 @@ constexpr std::array<Metric, 15> kMetrics = {{
     {"collective_bandwidth", MetricGroup::kCollective, Unit::kByteRate},
     {"copy_bandwidth", MetricGroup::kCollective, Unit::kByteRate},
     {"weights", MetricGroup::kMemory, Unit::kBytes},
+    {"memory_peak", MetricGroup::kMemory, Unit::kBytes},
     {"weights_saved", MetricGroup::kMemory, Unit::kBytes},
     {"kv_cache_per_token", MetricGroup::kMemory, Unit::kBytes},
     {"decode_step", MetricGroup::kDecode, Unit::kTime},

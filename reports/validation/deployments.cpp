@@ -21,6 +21,7 @@ Subject load(const ValidationCase& c, const std::vector<std::string>& set, const
 }
 
 double memory_of(const ValidationCase& c, const MemoryPerRank& memory) {
+  if (c.metric->name == "memory_peak") return static_cast<double>(memory.peak().count());
   return static_cast<double>(
       (c.metric->name == "kv_cache_per_token" ? memory.kv_bytes_per_token : memory.weights).count());
 }

@@ -12,6 +12,7 @@
 #include "workloads/operators/elementwise.h"
 #include "workloads/operators/linear.h"
 #include "workloads/operators/routing.h"
+#include "workloads/operators/sparse_attention.h"
 
 namespace ascendsim {
 
@@ -106,6 +107,29 @@ void build_mla_decode(ProgramBuilder& p, Parameters& in, const KernelFacts&) {
                   p.input(Dtype::kBf16, sequences * rows, heads * (kLatent + kRope)), cache, Dtype::kFp32);
 }
 
+// Rows of a sequence are its last tokens, each seeing the keys up to its own.
+void build_lightning_indexer(ProgramBuilder& p, Parameters& in, const KernelFacts& facts) {
+  const std::int64_t sequences = in.count("sequences"), rows = in.count("rows", 1), context = in.count("context");
+  const std::int64_t heads = in.count("heads", 64), width = in.count("width", 128);
+  const AttentionBlock block{.q_rows = static_cast<std::int32_t>(rows),
+                             .k_rows = static_cast<std::int32_t>(context),
+                             .causal = 1,
+                             .shift = static_cast<std::int32_t>(context - rows)};
+  const IndexerCore core{.sequences = {.repeats = static_cast<std::int32_t>(sequences),
+                                       .q_stride = block.q_rows,
+                                       .top_k = static_cast<std::int32_t>(in.count("top_k", 2048)),
+                                       .k_stride = context,
+                                       .key_rows = sequences * context},
+                         .heads = static_cast<std::int32_t>(heads),
+                         .width = static_cast<std::int32_t>(width),
+                         .key_tile = facts.indexer_key_tile,
+                         .cube_rows = facts.cube_rows,
+                         .top_k_ops_per_key = facts.top_k_ops_per_key,
+                         .top_k_ops_per_choice = facts.top_k_ops_per_choice};
+  lightning_indexer(p, "lightning_indexer", core, {&block, 1}, p.input(Dtype::kBf16, sequences * rows, heads * width),
+                    p.state(Dtype::kBf16, sequences * context, width, {.key = "cache"}), p.input(Dtype::kBf16, sequences * rows, heads));
+}
+
 void build_vector(ProgramBuilder& p, Parameters& in, const KernelFacts&) {
   const std::string name = in.word("name");
   const std::int64_t m = in.count("m"), n = in.count("n", kHidden);
@@ -141,11 +165,12 @@ struct KernelKind {
   std::string_view name;
   void (*build)(ProgramBuilder&, Parameters&, const KernelFacts&);
 };
-constexpr std::array<KernelKind, 6> kKinds = {{{"linear", build_linear},
+constexpr std::array<KernelKind, 7> kKinds = {{{"linear", build_linear},
                                                {"grouped_linear", build_grouped_linear},
                                                {"expert_mlp", build_expert_mlp},
                                                {"attention", build_attention},
                                                {"mla_decode", build_mla_decode},
+                                               {"lightning_indexer", build_lightning_indexer},
                                                {"vector", build_vector}}};
 
 struct KernelSum {

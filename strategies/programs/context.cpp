@@ -35,7 +35,7 @@ ContextScheme context_scheme(const Deployment& d) {
     s.merges_in_32_bit = s.head_gathers_by_group = true;
   } else {
     // MindIE operation/ring_attention.cpp, fa_update.cpp.
-    s.chunk_major = true;
+    s.chunk_major = !d.model.sparse();   // sparse attention picks among the keys of a sequence, so they lie in order
     s.calls = ContextScheme::Calls::kChunkByChunk;
   }
   return s;

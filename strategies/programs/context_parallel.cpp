@@ -174,7 +174,7 @@ GatheredRows gather_over_cp(RankStep& s, const char* gather, const char* reorder
 }
 
 void attend_context_parallel(RankStep& s, Value q, Value latent, Value cache, Value out, Value lse) {
-  if (s.load.sequences == 0) return;   // the whole cp group idles
+  if (s.load.sequences == 0) return attend(s.p, "no_prompt", prefill_core(s), {}, q, q, q, out, lse);   // the whole cp group idles
   PromptAttention attention(s, q, out, lse);
   if (s.context.exchange == LatentExchange::kRing) attention.ring(latent, cache);
   else attention.gathered(latent, cache);

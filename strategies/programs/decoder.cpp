@@ -51,7 +51,8 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
   if (s.token_split()) place.ffn_all_gather = last;
 
   s.p.set_outside_graph(true);                   // piecewise graphs end where attention begins
-  Value x = s.token_split()               ? mla_prefill_token_split(s, residual)
+  Value x = s.m.sparse()                   ? sparse_mla(s, residual)
+            : s.token_split()             ? mla_prefill_token_split(s, residual)
             : s.phase == Phase::kPrefill ? output_projection(s, mla_prefill(s, residual))
                                          : output_projection(s, mla_decode(s, residual));
   s.p.set_outside_graph(false);
@@ -80,8 +81,8 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
   if (own_shared) add(s.p, "shared_add", x, shared);
   add(s.p, "residual_add", residual, x);
   if (place.ffn_all_gather && last && !s.l.local_head() && s.l.cp > 1 && s.l.dp == 1 && s.context.head_gathers_by_group) {
-    if (residual.rows < s.padded_rows) residual = s.p.all_gather("head_gather_tp", residual, s.group(Group::kAttnTp));
-    residual = s.p.all_gather("head_gather_cp", residual, s.group(Group::kAttnCp));
+    if (residual.rows < s.padded_rows) residual = s.p.all_gather("head_all_gather", residual, s.group(Group::kAttnTp));
+    residual = s.p.all_gather("head_cp_all_gather", residual, s.group(Group::kAttnCp));
   } else if (place.ffn_all_gather)
     residual = s.p.all_gather(last ? "head_all_gather" : "layer_all_gather", residual,
                               s.group(last && !s.l.local_head() ? Group::kWorld : Group::kAttnTp));
@@ -235,6 +236,8 @@ std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64
   // Besides its load and whether it holds the shared expert, a rank differs by its part of the prompt, by how many real rows its share of scattered ones has, and by
   // which tokens its KV shard holds.
   if (step.phase == Phase::kPrefill) differs_by(at.cp);
+  // With sparse attention also by its tokens, where the TP group splits them: later ones see more keys.
+  if (step.phase == Phase::kPrefill && deployment.model.sparse() && deployment.token_split_prefill) differs_by(at.tp);
   const std::int64_t passes = step.phase == Phase::kDecode ? std::max<std::int64_t>(1, deployment.features.speculative_tokens) : 1;
   for (std::int64_t pass = 0; pass < passes; ++pass) {
     const std::vector<GroupLoad> loads = draft_loads(step.load, step.phase, pass);

@@ -12,27 +12,15 @@
 
 namespace ascendsim {
 
-namespace {
-
-RankStep::Cut by_heads(const RankStep& s) { return {.column_parts = s.l.tp, .column_part = s.at.tp}; }
-
-Value qkv_a_weight(RankStep& s) { return s.weight(Module::kAttentionA, "qkv_a", s.m.hidden, s.m.q_rank + s.m.cache_width()); }
-Value q_b_weight(RankStep& s) { return s.weight(Module::kQB, "q_b", s.m.q_rank, s.m.heads * s.m.qk_width(), by_heads(s)); }
-Value w_uk_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uk", s.m.kv_rank, s.m.heads * s.m.nope, by_heads(s)); }
-Value w_uv_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uv", s.m.kv_rank, s.m.heads * s.m.value, by_heads(s)); }
-
-void zero_padding(RankStep& s, const char* label, Value x) {
-  if (x.rows == s.rows) return;
-  s.category(Category::kVector);
-  zero_rows(s.p, label, x.row_slice(s.rows, x.rows - s.rows));
+RankStep::Cut by_heads(const RankStep& s) {
+  const std::int64_t parts = s.m.heads / s.heads;
+  return {.column_parts = parts, .column_part = parts > 1 ? s.at.tp : 0};
 }
-
-}  // namespace
 
 Value kv_cache(RankStep& s) {
   const auto allocate = [&] {
     const Dtype type = s.d.kv_int8 ? Dtype::kInt8 : s.d.dtype;
-    const std::int64_t columns = s.d.kv_int8 ? s.d.cached_token_layer().count() : s.m.cache_width();
+    const std::int64_t columns = s.d.kv_int8 ? s.d.cached_latent().count() : s.m.cache_width();
     return s.p.state(type, s.cache_stride * s.load.sequences, columns, {.key = "kv_cache"}, s.cache_names);
   };
   if (s.pass == 0) return allocate();
@@ -40,15 +28,22 @@ Value kv_cache(RankStep& s) {
   return s.draft_cache;
 }
 
+Value qkv_a_weight(RankStep& s) { return s.weight(Module::kAttentionA, "qkv_a", s.m.hidden, s.m.q_rank + s.m.cache_width()); }
+Value q_b_weight(RankStep& s) { return s.weight(Module::kQB, "q_b", s.m.q_rank, s.m.heads * s.m.qk_width(), by_heads(s)); }
+Value w_uk_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uk", s.m.kv_rank, s.m.heads * s.m.nope, by_heads(s)); }
+Value w_uv_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uv", s.m.kv_rank, s.m.heads * s.m.value, by_heads(s)); }
+
 namespace {
+
 
 // FlashComm1: each rank has compressed its own rows, attention needs those of the whole stream.
 Value whole_rows(RankStep& s, const char* label, Value x) {
   return s.p.all_gather(label, x, s.group(Group::kAttnTp)).row_slice(0, s.rows);
 }
 
-}  // namespace
-
+// The separate operators of the projections; every TP rank computes q_a and kv_a whole, or of its own rows (FlashComm1, which
+// gathers in 16 bit what it quantises, norms and rotates afterwards: vllm_ascend/attention/mla_v1.py _mla_preprocess). Rows go
+// to the cache at once where the rank has all that its shard needs.
 Compressed compress(RankStep& s, Value x, Value positions, const Value* cache) {
   s.category(Category::kVector);
   Value h = rms_norm(s.p, "input_norm", x, s.norm_weight("input_norm", s.m.hidden), s.norm_output(Module::kAttentionA));
@@ -72,18 +67,40 @@ Compressed compress(RankStep& s, Value x, Value positions, const Value* cache) {
   return {q_c, kv_norm_rope_cache(s.p, "kv_norm_rope_cache", kv, w, positions, *cache, s.own_cache_writes)};
 }
 
+}  // namespace
+
 void write_gathered(RankStep& s, Value latent, Value cache, Moves moves) {
   s.category(Category::kVector);
   write_cache(s.p, "kv_cache_write", latent, cache, static_cast<int>(s.m.kv_rank), moves);
 }
 
-Value queries_of_heads(RankStep& s, Value q_c) {
+Value queries_of_heads(RankStep& s, Value q_c, Value positions) {
   s.category(Category::kLinear);
   const Value q = linear(s.p, "q_b", q_c, q_b_weight(s), s.d.dtype);
   s.category(Category::kVector);
-  rope(s.p, "q_rope", q, s.positions.row_slice(0, q.rows), static_cast<int>(s.heads), static_cast<int>(s.m.rope));
+  rope(s.p, "q_rope", q, positions, static_cast<int>(s.heads), static_cast<int>(s.m.rope));
   return q;
 }
+
+Value absorbed_queries(RankStep& s, Value q) {
+  s.category(Category::kLinear);
+  const Value w_uk = w_uk_weight(s).reshaped(s.m.nope, s.heads * s.m.kv_rank);
+  const Value absorbed = per_head_linear(s.p, "q_absorb", q, w_uk, static_cast<int>(s.heads), StoredAs::kTransposed);
+  s.category(Category::kVector);
+  return concat_heads(s.p, "q_concat", absorbed, q, static_cast<int>(s.heads), static_cast<int>(s.m.rope));
+}
+
+namespace {
+
+Value queries_of_heads(RankStep& s, Value q_c) { return queries_of_heads(s, q_c, s.positions.row_slice(0, q_c.rows)); }
+
+void zero_padding(RankStep& s, const char* label, Value x) {
+  if (x.rows == s.rows) return;
+  s.category(Category::kVector);
+  zero_rows(s.p, label, x.row_slice(s.rows, x.rows - s.rows));
+}
+
+}  // namespace
 
 Expanded expand(RankStep& s, Value latent, const char* label_k, const char* label_v, TransposedExpansion* kept) {
   const Value c = latent.column_slice(0, s.m.kv_rank), k_rope = latent.column_slice(s.m.kv_rank, s.m.rope);
@@ -177,12 +194,7 @@ Value mla_decode(RankStep& s, Value residual) {
     q = mla_prolog(s.p, "mla_prolog", x, w, positions, cache, s.own_cache_writes, static_cast<int>(s.heads), s.m.kv_rank,
                    s.m.rope, s.d.dtype);
   } else {
-    const Value projected = queries_of_heads(s, compress(s, x, positions, &cache).q_c);
-    s.category(Category::kLinear);
-    const Value w_uk = w_uk_weight(s).reshaped(s.m.nope, s.heads * s.m.kv_rank);
-    const Value absorbed = per_head_linear(s.p, "q_absorb", projected, w_uk, static_cast<int>(s.heads), StoredAs::kTransposed);
-    s.category(Category::kVector);
-    q = concat_heads(s.p, "q_concat", absorbed, projected, static_cast<int>(s.heads), static_cast<int>(s.m.rope));
+    q = absorbed_queries(s, queries_of_heads(s, compress(s, x, positions, &cache).q_c));
   }
 
   // A cut cache: the shards hold different tokens, so every rank of attn_sp takes the heads of all and later gives their partial

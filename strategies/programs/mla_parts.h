@@ -1,4 +1,4 @@
-// The parts of latent attention that its programs share: mla.cpp, context_parallel.cpp. Internal to programs/.
+// The parts of latent attention that its programs share: mla.cpp, context_parallel.cpp, sparse_mla.cpp. Internal to programs/.
 #pragma once
 
 #include <optional>
@@ -8,20 +8,19 @@
 
 namespace ascendsim {
 
-// The rank's share of a layer's cache; of a draft layer one for all passes.
-Value kv_cache(RankStep& s);
+RankStep::Cut by_heads(const RankStep& s);
+Value kv_cache(RankStep& s);                     // of the latents; of draft passes always the first one's
+Value qkv_a_weight(RankStep& s);
+Value q_b_weight(RankStep& s);
+Value w_uk_weight(RankStep& s);
+Value w_uv_weight(RankStep& s);
+// [rows, q_rank] -> queries of this rank's heads [rows, heads * (nope + rope)], rotated; -> the same with W_UK absorbed
+// [rows, heads * (kv_rank + rope)].
+Value queries_of_heads(RankStep& s, Value q_c, Value positions);
+Value absorbed_queries(RankStep& s, Value q);
 
-struct Compressed {
-  Value q_c;      // [rows, q_rank], ready for q_b
-  Value latent;   // [rows, kv_rank + rope], normed and rotated
-};
-// The separate operators of the projections; every TP rank computes q_a and kv_a whole, or of its own rows (FlashComm1, which
-// gathers in 16 bit what it quantises, norms and rotates afterwards: vllm_ascend/attention/mla_v1.py _mla_preprocess). Rows go
-// to the cache at once where the rank has all that its shard needs.
-Compressed compress(RankStep& s, Value x, Value positions, const Value* cache);
 // Rows that several ranks computed go to the cache when they have been gathered: the rank's shard needs some of all.
 void write_gathered(RankStep& s, Value latent, Value cache, Moves moves);
-Value queries_of_heads(RankStep& s, Value q_c);
 
 struct Expanded {
   Value k, v;     // [rows, heads * (nope + rope)], [rows, heads * value]

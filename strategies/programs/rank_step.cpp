@@ -124,7 +124,7 @@ RankStep::RankStep(ProgramBuilder& builder, const Deployment& deployment, const 
       rank(own_rank),
       lane(own_lane),
       at(coordinates(deployment.layout, own_rank)),
-      heads(deployment.model.heads / deployment.layout.tp) {
+      heads(deployment.model.sparse() && token_split() ? deployment.model.heads : deployment.model.heads / deployment.layout.tp) {
   if (!facts.communication_stream) p.serialise_communication();
   first_sequence = lane * kLaneSequences;
   for (std::int64_t g = 0; g < at.dp; ++g) first_sequence += step.load[static_cast<std::size_t>(g)].sequences;
@@ -224,7 +224,10 @@ void RankStep::lay_out_cache() {
   cache_names = names.into(p);
   own_cache_writes = gathered_cache_writes = own.into(p);
   if (cut) lay_out_gathered(fresh, first);
-  lay_out_history();
+  history.clear();
+  if (load.sequences == 0) return;
+  if (m.sparse()) lay_out_gathered_cache();
+  else lay_out_history();
 }
 
 std::int64_t RankStep::gathered_row(std::int64_t sequence, std::int64_t token) const {
@@ -269,8 +272,7 @@ void RankStep::lay_out_gathered(std::span<const PlacedTokens> fresh, std::int64_
 }
 
 void RankStep::lay_out_history() {
-  history.clear();
-  if (phase != Phase::kPrefill || load.history == 0 || load.sequences == 0) return;
+  if (phase != Phase::kPrefill || load.history == 0) return;
   std::vector<std::vector<PlacedTokens>> shards;
   for (std::int64_t shard = 0; shard < l.kv_shards(); ++shard) shards.push_back(ascendsim::cached_tokens(d, phase, load, shard));
   // Whole rounds of turns, as far as the workspace reaches.
@@ -305,6 +307,24 @@ void RankStep::lay_out_history() {
     piece.order = ordered.into(p);
     history.push_back(piece);
   }
+}
+
+void RankStep::lay_out_gathered_cache() {
+  if (l.kv_shards() == 1 || (phase == Phase::kPrefill && load.history == 0)) return;
+  gathered_rows = 0;
+  std::vector<std::vector<PlacedTokens>> shards;
+  for (std::int64_t shard = 0; shard < l.kv_shards(); ++shard) {
+    shards.push_back(ascendsim::cached_tokens(d, phase, load, shard));
+    gathered_rows = std::max(gathered_rows, tokens_of(shards.back()));
+  }
+  MoveList loaded, ordered;
+  for (std::int64_t s = 0; s < load.sequences; ++s) loaded.add(s * cache_stride, s * gathered_rows, cached_tokens);
+  for (std::int64_t s = 0; s < load.sequences; ++s)
+    for (std::int64_t shard = 0; shard < l.kv_shards(); ++shard)
+      for (const PlacedTokens& piece : shards[static_cast<std::size_t>(shard)])
+        ordered.add((shard * load.sequences + s) * gathered_rows + piece.row, s * load.context + piece.first, piece.tokens);
+  shard_load = loaded.into(p);
+  shard_order = ordered.into(p);
 }
 
 // All streams one after another, as a gather over the world leaves them.
@@ -400,7 +420,7 @@ std::vector<std::int64_t> RankStep::names_of_world() const {
 
 void RankStep::output(StepOutput::What what, Value value, std::vector<std::int64_t> names) const {
   check(static_cast<std::int64_t>(names.size()) == value.rows, "every row of an output has a name");
-  noted->push_back({what, pass, static_cast<std::int32_t>(what == StepOutput::What::kExperts ? output_layer : -1), value,
+  noted->push_back({what, pass, static_cast<std::int32_t>(what == StepOutput::What::kExperts || what == StepOutput::What::kKeys ? output_layer : -1), value,
                       std::move(names)});
 }
 

@@ -49,7 +49,7 @@ struct RankStep {
   std::int64_t rank;
   int lane;                                      // of streams: one a micro-batch
   RankCoordinates at;
-  std::int64_t heads;                            // of this rank: N / tp
+  std::int64_t heads;                            // of this rank: N / tp; all where sparse attention splits tokens instead
   std::int64_t rows = 0, padded_rows = 0, scattered_rows = 0;   // StreamRows
   std::int64_t world_rows = 0;                   // real rows of all attention streams together
   std::int64_t padded_world_rows = 0;
@@ -80,12 +80,15 @@ struct RankStep {
     Moves load, order;                           // cache -> rows that are sent; rows as shards send them -> in order
   };
   std::vector<HistoryPiece> history;
+  // Sparse attention over a cut cache: every rank gathers all cached rows, `gathered_rows` from each shard of each sequence.
+  Moves shard_load, shard_order;
+  std::int64_t gathered_rows = 0;
   Moves real_rows, padded_places;                // of all streams one after another -> without padding, and back
   Moves world_sampled, own_sampled, group_sampled;   // rows whose logits are needed: of all streams, of this rank's, of its DP group's
   std::int64_t own_sampled_rows = 0;
   bool real_rows_first = true;                   // no padding between the streams' real rows
   std::vector<std::int64_t> visible;             // cached tokens that row i of a sequence sees here (decode)
-  Value draft_cache;                             // one for all draft passes
+  Value draft_cache, draft_index_cache;          // one for all draft passes
   // The row of a prompt's token once all are gathered and in order, and that of a rank's own.
   [[nodiscard]] std::int64_t gathered_row(std::int64_t sequence, std::int64_t token) const;
   [[nodiscard]] std::int64_t own_row(std::int64_t sequence, std::int64_t part, std::int64_t row) const {
@@ -138,6 +141,7 @@ struct RankStep {
   void lay_out_cache();
   void lay_out_gathered(std::span<const PlacedTokens> fresh, std::int64_t first);
   void lay_out_history();
+  void lay_out_gathered_cache();
   void lay_out_streams();
   [[nodiscard]] std::vector<NamedRows> stream_names(std::int64_t dp, std::int64_t cp, std::int64_t later, bool positions_only) const;
 };
@@ -148,6 +152,8 @@ struct RankStep {
 Value mla_prefill(RankStep& s, Value residual);
 Value mla_prefill_token_split(RankStep& s, Value residual);
 Value mla_decode(RankStep& s, Value residual);
+// Of either phase, with an indexer (DeepSeek-V3.2). Where tokens are split, o_proj included: -> [scattered_rows, hidden].
+Value sparse_mla(RankStep& s, Value residual);
 // o_proj -> [padded_rows, hidden]: the padding rows, zeros, are what the following collective carries besides.
 Value output_projection(RankStep& s, Value attention_out);
 

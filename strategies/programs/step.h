@@ -34,10 +34,10 @@ constexpr std::int64_t token_name(std::int64_t sequence, std::int64_t position) 
 
 // What a program computes, for whoever looks at the numbers.
 struct StepOutput {
-  // kHandedOn: hidden rows between two stages of a pipeline.
-  enum class What : std::uint8_t { kHidden, kLogits, kSampled, kExperts, kHandedOn } what;
+  // kKeys: what an indexer picked. kHandedOn: hidden rows between two stages of a pipeline.
+  enum class What : std::uint8_t { kHidden, kLogits, kSampled, kExperts, kKeys, kHandedOn } what;
   std::int32_t pass = 0;                         // 0: the model itself, 1...: drafts one after another
-  std::int32_t layer = -1;                       // kExperts
+  std::int32_t layer = -1;                       // kExperts, kKeys
   Value value;
   std::vector<std::int64_t> rows;                // a token name each; Program::kPaddingRow where the row is padding
 };
@@ -46,6 +46,9 @@ struct StepOutput {
 struct KernelFacts {
   std::int32_t attention_tile = 1;
   double softmax_ops_per_score = 0, softmax_ops_per_row = 0;
+  std::int64_t cube_rows = 1;                    // a product pads its rows to this many
+  std::int64_t indexer_key_tile = 1;             // of sparse attention: keys scored at once
+  double top_k_ops_per_key = 0, top_k_ops_per_choice = 0;
   std::int64_t prolog_max_tokens = 0;            // fused MLA prolog up to here; 0 = the engine has none
   Duration kernel_gap{};                         // after every kernel: replayed graphs
   bool communication_stream = true;              // collectives on a stream of their own, beside compute

@@ -12,9 +12,9 @@
 namespace ascendsim {
 namespace {
 
-constexpr std::array<std::string_view, 7> kFamilies{"gemm_16",           "gemm_int8",  "grouped_gemm_int8", "vector",
-                                                    "attention_prefill", "mla_decode", "gemm_fp32"};
-enum Family : std::uint8_t { kGemm16, kGemmInt8, kGroupedInt8, kVectorOps, kPrefill, kMlaDecode, kGemmFp32 };
+constexpr std::array<std::string_view, 8> kFamilies{"gemm_16",           "gemm_int8",  "grouped_gemm_int8", "finalize_routing",
+                                                    "attention_prefill", "mla_decode", "gemm_fp32",         "vector"};
+enum Family : std::uint8_t { kGemm16, kGemmInt8, kGroupedInt8, kByRows, kPrefill, kMlaDecode, kGemmFp32, kByBytes };
 
 KernelCost cost_on(const Die& die) { return {die, shipped_kernels(), kFamilies}; }
 const KernelCost& a3_cost() {
@@ -85,7 +85,7 @@ TEST(KernelCost, NoLaunchTakesNoTime) {
 // longer than what spills to HBM: 16 MB x 16 / (16 + 201.3) / (1.6 TB/s x 0.7) = 1.05 us.
 TEST(KernelCost, AVectorKernelByHand) {
   Work work;
-  work.family = kVectorOps;
+  work.family = kByRows;
   work.rows = 96;
   work.read = work.written = Bytes(8'000'000);
   EXPECT_EQ(a3_cost().price(work).total.count(), 1'200'000 + 7'392'000 + 3'583'427);
@@ -97,10 +97,29 @@ TEST(KernelCost, AVectorKernelByHand) {
   EXPECT_EQ(a3_cost().price(work).total.count(), 1'200'000 + 462'000 + 3'583'427);
 }
 
+// Cut by bytes: 11 kB are two blocks of 5.5 kB, one byte more is a third one, however many rows; 1 MB keeps all 48 cores busy.
+// L2: 11 kB / (4.75 TB/s x 0.94) = 2.464 ns.
+TEST(KernelCost, AnElementwiseKernelIsCutByBytes) {
+  Work work;
+  work.family = kByBytes;
+  work.rows = 1;
+  work.read = work.written = Bytes(5500);
+  EXPECT_EQ(a3_cost().price(work).total.count(), 1'200'000 + 2 * 154'000 + 2'464);
+  work.read += Bytes(1);
+  EXPECT_EQ(a3_cost().price(work).total.count(), 1'200'000 + 3 * 154'000 + 2'464);
+  const auto many_cores = [&] {
+    work.read = Bytes(1'000'000);
+    return a3_cost().price(work).total;
+  }();
+  work.rows = 1000;
+  EXPECT_EQ(a3_cost().price(work).total, many_cores);
+  EXPECT_GT(many_cores.count(), 1'200'000 + 48 * 154'000);
+}
+
 // 400 MB do not fit into L2: 400 x 400 / (400 + 201.3) MB = 266 MB from HBM at 1.12 TB/s are 237.570 us.
 TEST(KernelCost, ALargeVectorKernelIsBoundByHbm) {
   Work work;
-  work.family = kVectorOps;
+  work.family = kByRows;
   work.rows = 48;
   work.read = work.written = Bytes(200'000'000);
   EXPECT_NEAR(microseconds(a3_cost().price(work).total), 1.2 + 7.392 + 237.570, 0.001);
@@ -117,7 +136,7 @@ TEST(KernelCost, FewColumnsFeedFewCores) {
 
 RC_GTEST_PROP(KernelCost, MoreRowsOfAVectorKernelAreNeverFaster, ()) {
   Work work;
-  work.family = kVectorOps;
+  work.family = kByRows;
   const auto column_bytes = *rc::gen::inRange<std::int64_t>(64, 65536);
   const auto price_rows = [&](std::int64_t rows) {
     work.rows = rows;
@@ -157,7 +176,7 @@ TEST(KernelCost, BoundsAreNamed) {
 
 TEST(KernelCost, MatrixWorkOfAFamilyWithoutMatrixIsOurBug) {
   Work work = gemm(kGemm16, 64, 64, 64);
-  work.family = kVectorOps;
+  work.family = kByRows;
   EXPECT_THROW((void)a3_cost().price(work), InternalError);
   work.family = kGemm16;
   work.matrix_type = MatrixType::kNone;

@@ -59,9 +59,10 @@ TEST_F(Ring, AllHasWhatEnginesOffer) {
     EXPECT_EQ(run(args), kDone);
     return Json::parse(out)["cases"];
   };
-  // ring under 3 partitions, 5 other strategies; fp64, fp16, bf16, the last not for MindIE's two.
-  EXPECT_EQ(cases({}).size(), 8U * 3 - 2);
-  EXPECT_EQ(cases({"--what-if"}).size(), 8U * 3);
+  // ring and latent-ring under 3 partitions, sglang-cp under 2, 5 other strategies; further degrees: latent-ring 1 for each
+  // partition, vllm-pcp 2, sglang-cp 1 for each, vllm-dcp 3; fp64, fp16, bf16, the last not for MindIE's two.
+  EXPECT_EQ(cases({}).size(), (6U + 2 + 5 + 3 + 2 + 2 + 3) * 3 - 2);
+  EXPECT_EQ(cases({"--what-if"}).size(), (6U + 2 + 5 + 3 + 2 + 2 + 3) * 3);
 }
 
 TEST_F(Ring, ImpossibleShapesNameTheRule) {

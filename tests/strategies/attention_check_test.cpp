@@ -72,6 +72,18 @@ TEST(Attention, RingUnderEveryPartitionAndRaggedLengths) {
     }
 }
 
+TEST(Attention, LatentRingAndSglangUnderTheirPartitions) {
+  for (const char* name : {"latent-ring", "sglang-cp"})
+    for (const Partition partition : {Partition::kZigzag, Partition::kRoundRobin})
+      for (const std::int64_t cp : {2, 3, 7}) {
+        AttentionCase c = small(cp, 2, {1003, 7, 64}, 1);
+        c.partition = partition;
+        expect_exact(name, c);
+        c.history = {130, 0, 5};
+        expect_exact(name, c);
+      }
+}
+
 // domain.md 5.5: below 1e-12 up to 4096 tokens at the model's widths.
 TEST(Attention, LongAndAtTheModelsWidths) {
   AttentionCase c;
@@ -178,7 +190,7 @@ TEST(MergeWeights, SufferFromBf16LogSumExp) {
 // A case of each strategy in which every wait has a reader: at least five ranks in the ring, so that its two buffers are
 // used again; all shards of a history hold something.
 AttentionCase busy(const AttentionStrategy& s) {
-  AttentionCase c = s.partitions ? small(5, 1, {100}) : s.words.size() == 1 ? small(1, 2, {100}, 1) : small(2, 2, {100, 600});
+  AttentionCase c = !s.partitions.empty() ? small(5, 1, {100}) : s.words.size() == 1 ? small(1, 2, {100}, 1) : small(2, 2, {100, 600});
   if (!s.decode) c.history = {640};
   c.interleave = 16;
   return c;
@@ -268,6 +280,8 @@ TEST(Mutations, DroppedCollectivesAreRefused) {
   constexpr std::string_view kUnwritten = "with a value that nothing has written";
   expect_refused("ring", small(3, 1, {96}), on("ring_keys", kSkip), kUnwritten);
   expect_refused("ring", small(3, 1, {96}), on("ring_values", kSkip), kUnwritten);
+  expect_refused("latent-ring", small(3, 1, {96}), on("latent_shift", kSkip), kUnwritten);
+  expect_refused("sglang-cp", small(3, 1, {96}), on("latent_gather", kSkip), kUnwritten);
   for (const char* name : {"mindie-cp", "vllm-pcp"}) {
     const AttentionCase c = with_history(small(2, 2, {96}), {512});
     expect_refused(name, c, on("latent_gather", kSkip), kUnwritten);
@@ -296,6 +310,14 @@ TEST(Mutations, CollectivesThatOneRankLeavesOutAreRefused) {
 TEST(Mutations, WrongMasksAreCaught) {
   const auto unmask = [](Program& p, Operator& op) { blocks_of(p, op)->causal = 0; };
   const auto late = [](Program& p, Operator& op) { ++blocks_of(p, op)->shift; };
+  AttentionCase stripes = small(3, 1, {96});
+  stripes.partition = Partition::kRoundRobin;
+  using Change = void (*)(Program&, Operator&);
+  for (const Change change : {Change(unmask), Change(late)}) {
+    expect_wrong_numbers("latent-ring", stripes, on("ring_attention", change));
+    expect_wrong_numbers("sglang-cp", small(3, 1, {96}), on("attention", change));
+    expect_wrong_numbers("sglang-cp", stripes, on("striped_attention", change));
+  }
   for (const auto& mutation : {on("attention", unmask), on("attention", late)}) expect_wrong_numbers("tp", small(1, 2, {96}, 1), mutation);
   for (const auto& mutation : {on("ring_attention", unmask), on("ring_attention", late)})
     expect_wrong_numbers("ring", small(2, 1, {96}), mutation);
@@ -536,7 +558,7 @@ RC_GTEST_PROP(Attention, AnyCaseIsDenseAttention, ()) {
   for (const AttentionStrategy& s : attention_strategies()) {
     AttentionCase c = any;
     if (s.fp16_only != nullptr) c.dcp = c.tp;
-    if (s.partitions) c.dcp = 1;
+    if (!s.partitions.empty()) c.dcp = 1;
     if (s.decode) c.history.clear();
     if (!s.broken_rules(c).empty()) continue;
     RC_CLASSIFY(true, std::string(s.name) + (c.has_history() ? " with history" : ""));

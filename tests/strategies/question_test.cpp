@@ -41,7 +41,7 @@ quantisation: w4a8
 dtype: bfloat16
 role: prefill
 world_size: 32
-layout: {dp: 2, cp: 3, sp: 4, tp: 5, moe_ep: 6, moe_tp: 7, pp: 2, o_proj_tp: 8, lm_head_tp: 9}
+layout: {dp: 2, cp: 3, cp_partition: round-robin, cp_exchange: ring, cp_cache: whole, sp: 4, tp: 5, moe_ep: 6, moe_tp: 7, pp: 2, o_proj_tp: 8, lm_head_tp: 9}
 experts: {exchange: all-to-all, communication: mc2, redundant: 10, shared_ranks: 4, init_routing_cutoff: true, topk_scaling_factor: 0.25, buffer_scale: [[1024, 2.5], [0, 3]]}
 prefill: {attention: token-split}
 micro_batches: 2
@@ -317,14 +317,11 @@ std::string broken_rules(const std::string& stack, const std::string& text, int 
 TEST(GenericRules, NameTheKeysOfOurFile) {
   const auto broken = [](const std::string& text) { return broken_rules("cann-recipes", text); };
   EXPECT_EQ(broken("layout: {dp: 2, tp: 8}\n"), "");
-  EXPECT_EQ(broken("layout: {sp: 4, tp: 8}\n"),
-            "E0301: layout.sp must be 1 or equal to layout.tp: layout.sp is 4, layout.tp is 8 | the cache is cut over "
-            "the whole TP "
-            "group or not at all | set layout.sp: 8, or 1 to switch sequence parallelism off\n");
-  EXPECT_EQ(
-      broken("layout: {cp: 2, tp: 8}\n"),
-      "E0303: layout.cp > 1 needs layout.sp equal to layout.tp: layout.sp is 1, layout.tp is 8 | cache shards lie on "
-      "neighbouring ranks | set layout.sp: 8\n");
+  EXPECT_EQ(broken("layout: {sp: 4, tp: 8}\n"), "");
+  EXPECT_EQ(broken("layout: {cp: 2, tp: 8}\n"), "");
+  EXPECT_EQ(broken("layout: {sp: 6, tp: 8}\n"),
+            "E0410: layout.sp must divide layout.tp: 6 and 8 | cache shards lie on neighbouring ranks of the TP group | "
+            "set layout.sp: 2\n");
   EXPECT_EQ(broken("world_size: 16\nlayout: {dp: 4, tp: 2}\n"),
             "E0305: dp x cp x tp must be world_size: 4 x 1 x 2 = 8, world_size is 16 | docs/deployment-file.md: tp * "
             "cp * dp == "
@@ -460,7 +457,9 @@ Question any_question() {
   const auto seldom = [](std::int64_t rare) { return *rc::gen::weightedElement<std::int64_t>({{7, 0}, {1, rare}}); };
   Layout& l = d.layout;
   l.dp = degree(), l.tp = degree(), l.cp = *rc::gen::element<std::int64_t>(1, 1, 2, 4);
-  l.sp = l.cp > 1 || coin() ? l.tp : 1 + seldom(1);
+  l.sp = coin() ? l.tp : *rc::gen::element<std::int64_t>(1, 2, 4);
+  q.cp_partition = coin() ? "zigzag" : "round-robin", q.cp_exchange = coin() ? "all-gather" : "ring";
+  q.cp_cache = coin() ? "cut" : "whole";
   l.ep_level = coin() ? 1 : 2;
   l.moe_tp = l.ep_level == 2 ? 1 + seldom(1) : *rc::gen::element<std::int64_t>(1, 1, 2, 4);
   l.moe_ep = std::max<std::int64_t>(1, l.world() / l.moe_tp) + seldom(3);
@@ -474,13 +473,16 @@ Question any_question() {
   q.workload.prefix_hit = d.limits.block_tokens * *rc::gen::inRange<std::int64_t>(0, 4);
   q.workload.batch = *rc::gen::inRange<std::int64_t>(1, 40);
   Diagnostics diagnostics;
+  l.cp_partition = q.cp_partition == "zigzag" ? PromptPartition::kZigzag : PromptPartition::kRoundRobin;
+  l.cp_exchange = q.cp_exchange == "ring" ? LatentExchange::kRing : LatentExchange::kAllGather;
+  l.cp_whole_cache = q.cp_cache == "whole";
   complete(q, mindie_stack(), diagnostics);
   return q;
 }
 
 RC_GTEST_PROP(GenericRules, WhatPassesCanBeBuilt, ()) {
-  const Question q = any_question();
-  const Deployment& d = q.deployment;
+  Question q = any_question();
+  Deployment& d = q.deployment;
   const Layout& l = d.layout;
   static const Server server = shipped_server("cloudmatrix384");
   const auto servers = static_cast<int>(ceil_div(l.world(), server.dies()));
@@ -488,7 +490,8 @@ RC_GTEST_PROP(GenericRules, WhatPassesCanBeBuilt, ()) {
   check_deployment({d, 0, server, servers, true}, found);
   RC_CLASSIFY(found.has_errors(), "illegal");
   if (found.has_errors() || l.world() > 64) return;
-  RC_LOG() << to_yaml(q, YamlComments::kMeaning) << std::endl;
+  d.engine = *rc::gen::element<std::string>("cann-recipes", "vllm-ascend", "sglang");   // whose context parallelism
+  RC_LOG() << d.engine << "\n" << to_yaml(q, YamlComments::kMeaning) << std::endl;
   const Cluster cluster(server, servers, static_cast<int>(l.world() / servers));
   static const KernelFacts facts = kernel_facts(mindie_stack(), shipped_kernels());
   std::vector<Step> steps;

@@ -38,7 +38,8 @@ TEST(Sglang, OldAndNewContextParallelism) {
   EXPECT_TRUE(has(start("--tp 16 --cp-size 8 --dp-size 2 --enable-dp-attention").said, "error[E0441]"));
   EXPECT_TRUE(has(start("--tp 16 --cp-size 3").said, "error[E0440]: tp-size 16 must be a multiple of dp 1 x cp 3"));
   EXPECT_TRUE(has(ruled(start("--tp 16 --cp-size 8"), "atlas-800i-a3", "0.5"), "error[E0442]"));
-  EXPECT_TRUE(has(start("--tp 8 --enable-prefill-cp --cp-strategy interleave").said, "warning[W0331]"));
+  EXPECT_EQ(start("--tp 8 --enable-prefill-cp --cp-strategy interleave --disaggregation-mode prefill").question().cp_partition, "round-robin");
+  EXPECT_TRUE(has(start("--tp 8 --enable-prefill-cp --cp-strategy stripes").said, "error[E0422]: unknown --cp-strategy 'stripes'"));
 }
 
 TEST(Sglang, FeaturesAndWrongInput) {

@@ -51,6 +51,19 @@ TEST(Parameters, AreThoseOfV3ForR1AndV31) {
     EXPECT_EQ(count_parameters(shipped_model(name)).checkpoint, 684'489'845'504) << name;
 }
 
+// The indexer of a V3.2 layer: wq_b 1536 * 8192 = 12,582,912; wk 7168 * 128 = 917,504; LayerNorm 2 * 128; weights_proj 7168 * 64 =
+// 458,752. 61 of them beside the 671,026,419,200 of V3; the MTP layer has one as well.
+TEST(Parameters, OfV32) {
+  for (const char* name : {"deepseek-v3.2", "deepseek-v3.2-exp"}) {
+    const ParameterCounts c = count_parameters(shipped_model(name));
+    EXPECT_EQ(c.indexer_layer, 12'582'912 + 917'504 + 256 + 458'752) << name;
+    EXPECT_EQ(c.attention_layer, 187'107'328) << name;
+    EXPECT_EQ(c.main, 671'877'944'064) << name;
+    EXPECT_EQ(c.mtp_unique, 11'610'068'224 + 13'959'424) << name;
+  }
+  EXPECT_EQ(count_parameters(shipped_model("deepseek-v3")).indexer_layer, 0);
+}
+
 // ---- FLOPs of a prefill ---------------------------------------------------------------------------------------------
 
 // S = 131072, S(S+1)/2 = 8,590,000,128 causal pairs; 2 FLOP per multiply-accumulate.
@@ -67,6 +80,26 @@ TEST(PrefillFlops, OfOneLongPrompt) {
   EXPECT_EQ(f.total().count(), 52'283'258'296'598'528);
 }
 
+// S = 131072: every one of 8,590,000,128 causal pairs is scored, by 64 heads of 128; each query attends to at most 2048 keys, which are
+// 2048 * 2049 / 2 + (S - 2048) * 2048 = 266,339,328 pairs of 576 + 512 columns and 128 heads.
+TEST(PrefillFlops, OfOneLongPromptWithSparseAttention) {
+  const PrefillFlops f = prefill_flops(shipped_model("deepseek-v3.2"), 131'072);
+  EXPECT_EQ(f.index_scores.count(), 8'585'052'287'926'272);     // 61 * 2 * 64 * 128 * pairs
+  EXPECT_EQ(f.index_linear.count(), 223'218'040'307'712);       // 2 S * 61 * (12,582,912 + 917,504 + 458,752)
+  EXPECT_EQ(f.attention_core.count(), 4'525'160'581'300'224);   // 61 * 2 * 128 * 1088 * 266,339,328
+  EXPECT_EQ(f.kv_b.count(), 268'280'837'177'344);               // W_UK and W_UV on queries and outputs
+  EXPECT_EQ(f.attention_linear.count(), 2'723'679'280'562'176); // as V3, and so are the others
+  EXPECT_EQ(f.total().count(), 22'691'427'766'501'376);
+}
+
+// A prompt of no more than 2048 tokens attends to all pairs, but still scores them.
+TEST(PrefillFlops, OfAShortPromptWithSparseAttention) {
+  const PrefillFlops f = prefill_flops(shipped_model("deepseek-v3.2"), 2048);
+  const std::int64_t pairs = 2048 * 2049 / 2;
+  EXPECT_EQ(f.attention_core.count(), 61 * 2 * 128 * 1088 * pairs);
+  EXPECT_EQ(f.index_scores.count(), 61 * 2 * 64 * 128 * pairs);
+}
+
 // Everything but the core and the head grows with the tokens; the core with the pairs.
 RC_GTEST_PROP(PrefillFlops, SplitIntoTokensAndPairs, ()) {
   const auto tokens = *rc::gen::inRange<std::int64_t>(1, 163'840);
@@ -80,7 +113,7 @@ RC_GTEST_PROP(PrefillFlops, SplitIntoTokensAndPairs, ()) {
 // ---- the library ----------------------------------------------------------------------------------------------------
 
 TEST(ModelLibrary, ListsItsModels) {
-  EXPECT_EQ(shipped_models().names(), (std::vector<std::string>{"deepseek-r1", "deepseek-v3", "deepseek-v3.1"}));
+  EXPECT_EQ(shipped_models().names(), (std::vector<std::string>{"deepseek-r1", "deepseek-v3", "deepseek-v3.1", "deepseek-v3.2", "deepseek-v3.2-exp"}));
 }
 
 TEST(ModelLibrary, TakesAnySpellingOfCaseAndSeparators) {
@@ -95,14 +128,14 @@ std::string said_about_model(const std::string& name) {
   return rendered(diagnostics);
 }
 
-// DeepSeek releases carry month and day; nothing else may follow a name ("DeepSeek-V3.2" is another model).
+// DeepSeek releases carry month and day; nothing else may follow a name ("DeepSeek-V3.3" would be another model).
 TEST(ModelLibrary, TakesAReleaseDate) {
   for (const char* name : {"DeepSeek-R1-0528", "deepseek_r1_0528"}) {
     Diagnostics diagnostics;
     EXPECT_EQ(shipped_models().load(name, {}, diagnostics).name, "DeepSeek-R1") << name;
     EXPECT_EQ(rendered(diagnostics), "");
   }
-  for (const char* name : {"DeepSeek-R1-05281", "DeepSeek-R1-abcd", "DeepSeek-V3.2"}) {
+  for (const char* name : {"DeepSeek-R1-05281", "DeepSeek-R1-abcd", "DeepSeek-V3.3"}) {
     Diagnostics diagnostics;
     (void)shipped_models().load(name, {}, diagnostics);
     EXPECT_TRUE(diagnostics.has_errors()) << name;
@@ -112,11 +145,11 @@ TEST(ModelLibrary, TakesAReleaseDate) {
 TEST(ModelLibrary, SuggestsANameOrAnotherWay) {
   EXPECT_EQ(said_about_model("DeepSeek-R2"),
             "error[E0220]: unknown model 'DeepSeek-R2'\n"
-            "  = rule: known models: deepseek-r1, deepseek-v3, deepseek-v3.1\n"
+            "  = rule: known models: deepseek-r1, deepseek-v3, deepseek-v3.1, deepseek-v3.2, deepseek-v3.2-exp\n"
             "  = help: did you mean 'deepseek-r1'?\n");
   EXPECT_EQ(said_about_model("llama"),
             "error[E0220]: unknown model 'llama'\n"
-            "  = rule: known models: deepseek-r1, deepseek-v3, deepseek-v3.1\n"
+            "  = rule: known models: deepseek-r1, deepseek-v3, deepseek-v3.1, deepseek-v3.2, deepseek-v3.2-exp\n"
             "  = help: name one of them, or the path of a HuggingFace config.json, with --model\n");
 }
 
@@ -217,14 +250,26 @@ TEST(ReadModel, RefusesWhatIsNoInteger) {
   EXPECT_NE(about_experts("[]"), "");
 }
 
-TEST(ReadModel, RefusesSparseAttention) {
-  EXPECT_EQ(read(replaced(kPublished, "\"hidden_act\": \"silu\"", "\"index_topk\": 2048")).said,
-            "error[E0224]: this model uses sparse attention (DeepSeek-V3.2), which is not modelled yet\n"
+TEST(ReadModel, TakesTheIndexerOfSparseAttention) {
+  const Read r = read(replaced(kPublished, "\"hidden_act\": \"silu\"", "\"index_n_heads\": 64, \"index_head_dim\": 128, \"index_topk\": 2048"));
+  EXPECT_EQ(r.said, "");
+  EXPECT_TRUE(r.model.sparse());
+  EXPECT_EQ(count_parameters(r.model).main, 671'877'944'064);
+}
+
+TEST(ReadModel, RefusesHalfAnIndexer) {
+  EXPECT_EQ(read(replaced(kPublished, "\"hidden_act\": \"silu\"", "\"index_n_heads\": 64, \"index_topk\": 2048")).said,
+            "error[E0224]: the model has an indexer of sparse attention, but no 'index_head_dim'\n"
             " --> config.json:1:1\n"
             "  |\n"
             "1 | {\n"
             "  | ^\n"
-            "  = help: use DeepSeek-V3, DeepSeek-R1 or DeepSeek-V3.1\n");
+            "  = help: a config.json of DeepSeek-V3.2 has index_n_heads, index_head_dim and index_topk\n");
+}
+
+TEST(ReadModel, RefusesAnIndexerTooNarrowForItsRotation) {
+  const Read r = read(replaced(kPublished, "\"hidden_act\": \"silu\"", "\"index_n_heads\": 64, \"index_head_dim\": 32, \"index_topk\": 2048"));
+  EXPECT_NE(r.said.find("error[E0224]: the indexer rotates the first 64 columns of its heads, but index_head_dim is 32\n"), std::string::npos) << r.said;
 }
 
 TEST(ReadModel, RefusesMoreDenseLayersThanLayers) {

@@ -26,14 +26,9 @@ Work traffic(const OperatorView& v, Kernel kernel) {
   return work;
 }
 
-// Element-wise kernels are cut by elements, not rows: a cast of one row of 129,280 takes 8.0 us, of 8 elements 1.3 us,
-// an addition of one row of 7168 2.3 us and of 96 rows 9.9 us (cases trace-eager-add; fitted with t0 and core_start).
-constexpr std::int64_t kBytesOfABlock = 5500;
-
 template <Kernel kKernel>
 Work row_work(const OperatorView& v) {
   Work work = traffic(v, kKernel);
-  if (kKernel == Kernel::kVector) work.rows = ceil_div((work.read + work.written).count(), kBytesOfABlock);
   if (work.launches > 0) work.vector = Flops(v.in(0).elements() * v.params<VectorParams>().ops_per_element);
   return work;
 }

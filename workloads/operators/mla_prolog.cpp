@@ -11,11 +11,12 @@ struct PrologParams {
   std::int64_t heads, written_rows;
 };
 
-// inputs: x, norm, qkv_a, q_norm, kv_norm, q_b, w_uk, positions; outputs: queries, cache
+// inputs: x, qkv_a, q_norm, kv_norm, q_b, w_uk, positions, and the input norm's weight unless x is normed; outputs: queries, cache,
+// and the compressed queries where somebody else needs them
 Work prolog_work(const OperatorView& v) {
   const std::int64_t rows = v.in(0).rows;
   if (rows == 0) return {.launches = 0};
-  const Value &qkv_a = v.in(2), &q_b = v.in(5), &w_uk = v.in(6), &cache = v.out(1);
+  const Value &qkv_a = v.in(1), &q_b = v.in(4), &w_uk = v.in(5), &cache = v.out(1);
   const bool int8 = qkv_a.dtype == Dtype::kInt8;
   const Flops projections(2 * rows * (qkv_a.elements() + q_b.elements()));
   const Flops absorb(2 * rows * w_uk.elements());
@@ -26,27 +27,30 @@ Work prolog_work(const OperatorView& v) {
             .matrix_rounding = int8 ? absorb : Flops(0)};
   for (std::size_t i = 0; i < v.op().inputs; ++i) work.read += v.in(i).bytes();
   work.written = v.out(0).bytes() + Bytes(v.params<PrologParams>().written_rows * cache.columns * bits(cache.dtype) / 8);
+  if (v.op().outputs > 2) work.written += v.out(2).bytes();
   return work;
 }
 
 template <class Scalar>
 void prolog_math(const OperatorView& op, Tensors<Scalar>& t) {
   using Matrix = typename Tensors<Scalar>::Matrix;
-  const auto x = t[op.in(0)], qkv_a = t[op.in(2)], q_b = t[op.in(5)], w_uk = t[op.in(6)], positions = t[op.in(7)];
+  const auto x = t[op.in(0)], qkv_a = t[op.in(1)], q_b = t[op.in(4)], w_uk = t[op.in(5)], positions = t[op.in(6)];
   const Eigen::Index heads = op.params<PrologParams>().heads, rows = x.rows();
   const Eigen::Index q_rank = q_b.rows(), latent_width = w_uk.rows(), rope = qkv_a.cols() - q_rank - latent_width;
   const Eigen::Index width = q_b.cols() / heads, nope = width - rope;
 
   Matrix h(rows, x.cols()), a(rows, qkv_a.cols()), q_c(rows, q_rank), q(rows, q_b.cols());
-  norm_rows<Scalar>(x, t[op.in(1)], h);
-  if (op.in(2).dtype == Dtype::kInt8) quantise_static(t, op, 0, h);
+  if (op.op().inputs > 7) norm_rows<Scalar>(x, t[op.in(7)], h);
+  else h = x;
+  if (op.in(1).dtype == Dtype::kInt8) quantise_static(t, op, 0, h);
   t.multiply(a, h, qkv_a);
-  norm_rows<Scalar>(a.leftCols(q_rank), t[op.in(3)], q_c);
-  if (op.in(5).dtype == Dtype::kInt8) quantise_static(t, op, 1, q_c);
+  norm_rows<Scalar>(a.leftCols(q_rank), t[op.in(2)], q_c);
+  if (op.op().outputs > 2) t[op.out(2)] = q_c;
+  if (op.in(4).dtype == Dtype::kInt8) quantise_static(t, op, 1, q_c);
   t.multiply(q, q_c, q_b);
 
   Matrix latent = a.rightCols(latent_width + rope);
-  norm_rows<Scalar>(a.middleCols(q_rank, latent_width), t[op.in(4)], latent.leftCols(latent_width));
+  norm_rows<Scalar>(a.middleCols(q_rank, latent_width), t[op.in(3)], latent.leftCols(latent_width));
   rotate_pairs<Scalar>(positions, latent.rightCols(rope));
   store_latent<Scalar>(t, op, 2, latent, latent_width, op.out(1), op.moves());
 
@@ -68,7 +72,16 @@ Value mla_prolog(ProgramBuilder& p, const char* label, Value x, const MlaPrologW
                  Moves writes, int heads, std::int64_t latent_width, std::int64_t rope_width, Dtype out) {
   const Value q = p.activation(out, x.rows, heads * (latent_width + rope_width));
   p.apply(kMlaProlog, label, PrologParams{heads, writes.rows},
-          {x, w.input_norm, w.qkv_a, w.q_norm, w.kv_norm, w.q_b, w.w_uk, positions}, {q, cache});
+          {x, w.qkv_a, w.q_norm, w.kv_norm, w.q_b, w.w_uk, positions, w.input_norm}, {q, cache});
+  p.moving(writes);
+  return q;
+}
+
+PrologQueries mla_prolog_of_normed(ProgramBuilder& p, const char* label, Value x, const MlaPrologWeights& w, Value positions, Value cache,
+                                   Moves writes, int heads, std::int64_t latent_width, std::int64_t rope_width, Dtype out) {
+  const PrologQueries q{p.activation(out, x.rows, heads * (latent_width + rope_width)), p.activation(out, x.rows, w.q_b.rows)};
+  p.apply(kMlaProlog, label, PrologParams{heads, writes.rows}, {x, w.qkv_a, w.q_norm, w.kv_norm, w.q_b, w.w_uk, positions},
+          {q.absorbed, cache, q.compressed});
   p.moving(writes);
   return q;
 }

@@ -14,4 +14,12 @@ struct MlaPrologWeights {
 Value mla_prolog(ProgramBuilder& p, const char* label, Value x, const MlaPrologWeights& w, Value positions, Value cache,
                  Moves writes, int heads, std::int64_t latent_width, std::int64_t rope_width, Dtype out);
 
+// The same without the input norm (w.input_norm is not used), for sparse attention: its indexer needs the normed x and the compressed
+// queries [b, q rank] as well.
+struct PrologQueries {
+  Value absorbed, compressed;
+};
+PrologQueries mla_prolog_of_normed(ProgramBuilder& p, const char* label, Value x, const MlaPrologWeights& w, Value positions, Value cache,
+                                   Moves writes, int heads, std::int64_t latent_width, std::int64_t rope_width, Dtype out);
+
 }  // namespace ascendsim

@@ -49,7 +49,7 @@ Work sum_up_work(const OperatorView& v) {
   if (weights.rows == 0) return {.launches = 0};
   // A fixed-size buffer has more rows than copies.
   const std::int64_t elements = std::min<std::int64_t>(copies.rows, weights.elements()) * copies.columns;
-  return {.family = family(Kernel::kVector),
+  return {.family = family(Kernel::kFinalizeRouting),
           .vector = Flops(2 * elements),
           .read = Bytes(elements * bits(copies.dtype) / 8) + weights.bytes(),
           .written = v.out().bytes(),

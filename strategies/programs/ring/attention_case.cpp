@@ -203,19 +203,34 @@ Rules vllm_decode_rules(const AttentionCase& c) {
   return broken;
 }
 
+Rules sglang_rules(const AttentionCase& c) {
+  Rules broken = ring_rules(c);
+  if (c.partition == Partition::kContiguous)
+    broken.push_back({"SGLang cuts prompts in zigzag or round-robin", "sglang/srt/layers/utils/cp_utils.py"});
+  return broken;
+}
+
+const std::vector<Partition> kAnyPartition{Partition::kContiguous, Partition::kZigzag, Partition::kRoundRobin};
+const std::vector<Partition> kBalanced{Partition::kZigzag, Partition::kRoundRobin};
+
 const AttentionStrategy kStrategies[] = {
     {"ring", "point-to-point ring of keys and values, double-buffered, over cp ranks; heads over tp", {"ranks", "tp"}, false,
-     true, Dtype::kFp32, nullptr, point_to_point_ring, ring_rules},
-    {"tp", "heads over tp ranks, every rank has all tokens", {"tp"}, false, false, Dtype::kFp32, nullptr, head_parallel,
-     tp_rules},
+     kAnyPartition, Dtype::kFp32, nullptr, point_to_point_ring, ring_rules},
+    {"latent-ring", "point-to-point ring of latents, expanded where they arrive, over cp ranks; heads over tp", {"ranks", "tp"},
+     false, kAnyPartition, Dtype::kFp32, nullptr, ring_of_latents, ring_rules, {{3, 2, 1}}},
+    {"tp", "heads over tp ranks, every rank has all tokens", {"tp"}, false, {}, Dtype::kFp32, nullptr, head_parallel, tp_rules},
     {"mindie-cp", "MindIE context parallelism: latent gathered once, zigzag chunks, calls in ring order", {"cp", "sp", "tp"},
-     false, false, Dtype::kFp32, kContextPage, mindie_context_parallel, mindie_prefill_rules},
+     false, {}, Dtype::kFp32, kContextPage, mindie_context_parallel, mindie_prefill_rules},
     {"vllm-pcp", "vLLM-Ascend prefill context parallelism: latent gathered, head and tail, masked and unmasked keys apart",
-     {"pcp", "dcp", "tp"}, false, false, Dtype::kFp32, nullptr, vllm_prefill_context_parallel, vllm_prefill_rules},
+     {"pcp", "dcp", "tp"}, false, {}, Dtype::kFp32, nullptr, vllm_prefill_context_parallel, vllm_prefill_rules,
+     {{2, 4, 2}, {3, 2, 2}}},
+    {"sglang-cp", "SGLang context parallelism: latent gathered, whole caches on every cp rank; heads over tp", {"cp", "tp"}, false,
+     kBalanced, Dtype::kFp32, nullptr, sglang_context_parallel, sglang_rules, {{3, 2, 1}}},
     {"mindie-sp", "MindIE sequence-parallel decode: cached blocks over the ranks, output and lse exchanged in 16 bits",
-     {"cp", "sp", "tp"}, true, false, Dtype::kFp16, kSequencePage, mindie_sequence_parallel_decode, mindie_decode_rules},
+     {"cp", "sp", "tp"}, true, {}, Dtype::kFp16, kSequencePage, mindie_sequence_parallel_decode, mindie_decode_rules},
     {"vllm-dcp", "vLLM-Ascend decode context parallelism: interleaved cache, output and lse exchanged in 32 bits",
-     {"pcp", "dcp", "tp"}, true, false, Dtype::kFp32, nullptr, vllm_decode_context_parallel, vllm_decode_rules},
+     {"pcp", "dcp", "tp"}, true, {}, Dtype::kFp32, nullptr, vllm_decode_context_parallel, vllm_decode_rules,
+     {{1, 4, 2}, {2, 4, 2}, {2, 4, 1}}},
 };
 
 }  // namespace

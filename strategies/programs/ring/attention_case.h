@@ -58,17 +58,21 @@ struct BrokenRule {
 };
 
 struct AttentionStrategy {
+  struct Degrees {
+    std::int64_t cp, tp, dcp;
+  };
   const char* name;
   const char* summary;
   // What the engine calls the degrees: --ranks, --cp, --pcp = cp; --tp; --sp, --dcp = dcp.
   std::vector<std::string_view> words;
   bool decode;                                   // queries: only the last token of each sequence
-  bool partitions;                               // runs under any Partition
+  std::vector<Partition> partitions;             // that it runs under; empty: it has one of its own
   Dtype lse;                                     // that the engine merges with
   const char* fp16_only;                         // who says that the engine refuses BF16; nullptr: it does not
   RankAttention (*build)(const AttentionCase& c, std::int64_t rank);
   // The rules that a case breaks; empty when there are none.
   std::vector<BrokenRule> (*broken_rules)(const AttentionCase& c);
+  std::vector<Degrees> further{};                // degrees that `ring --all` runs beside the usual ones
 };
 std::span<const AttentionStrategy> attention_strategies();
 
@@ -119,6 +123,8 @@ RankAttention point_to_point_ring(const AttentionCase& c, std::int64_t rank);
 RankAttention head_parallel(const AttentionCase& c, std::int64_t rank);
 RankAttention mindie_context_parallel(const AttentionCase& c, std::int64_t rank);
 RankAttention vllm_prefill_context_parallel(const AttentionCase& c, std::int64_t rank);
+RankAttention sglang_context_parallel(const AttentionCase& c, std::int64_t rank);
+RankAttention ring_of_latents(const AttentionCase& c, std::int64_t rank);
 RankAttention mindie_sequence_parallel_decode(const AttentionCase& c, std::int64_t rank);
 RankAttention vllm_decode_context_parallel(const AttentionCase& c, std::int64_t rank);
 

@@ -126,6 +126,76 @@ RankAttention point_to_point_ring(const AttentionCase& c, std::int64_t rank) {
   return at.result(sum, own);
 }
 
+// The same with latents: narrower than keys and values of more than a few heads, and expanded anew on every rank.
+RankAttention ring_of_latents(const AttentionCase& c, std::int64_t rank) {
+  CaseRank at(c, rank);
+  std::vector<Shares> shares;
+  std::int64_t most_rows = 0;
+  for (std::int64_t r = 0; r < c.cp; ++r) {
+    shares.push_back(shares_of(c, c.cp, r));
+    most_rows = std::max(most_rows, rows_of(shares.back().all));
+  }
+  const Runs& own = shares[static_cast<std::size_t>(at.cp)].fresh;
+  const Value q = at.queries(own);
+  Value now = at.latent(shares[static_cast<std::size_t>(at.cp)].all);
+  const std::array buffers{at.p.activation(c.input, most_rows, now.columns), at.p.activation(c.input, most_rows, now.columns)};
+  const Partial sum = at.room(q.rows, c.block_output, c.lse);
+  PrefillCore core = at.core();
+  for (std::int64_t step = 0; step < c.cp; ++step) {
+    const auto keys_at = [&](std::int64_t s) -> const Runs& { return shares[static_cast<std::size_t>((at.cp - s + c.cp) % c.cp)].all; };
+    Value next = buffers[static_cast<std::size_t>(step % 2)];
+    if (step + 1 < c.cp) {
+      next = next.row_slice(0, rows_of(keys_at(step + 1)));
+      at.p.shift("latent_shift", now, next, at.group(CaseGroup::kCp));
+    }
+    const CaseRank::KeysAndValues kv = at.expand(now);
+    attend(at.p, "ring_attention", core, causal_blocks(own, keys_at(step)), q, kv.k, kv.v, sum.out, sum.lse);
+    core.accumulate = 1;
+    now = next;
+  }
+  return at.result(sum, own);
+}
+
+// Gathered rows of zigzag chunks are put in order and seen in one call; round-robin shares stay as ranks sent them, since a
+// triangle needs keys at the queries' distance. A prefix lies whole in every rank's cache.
+RankAttention sglang_context_parallel(const AttentionCase& c, std::int64_t rank) {
+  CaseRank at(c, rank);
+  std::vector<Runs> shares;
+  std::int64_t longest = 0;
+  for (std::int64_t r = 0; r < c.cp; ++r) {
+    shares.push_back(shares_of(c, c.cp, r).fresh);
+    longest = std::max(longest, rows_of(shares.back()));
+  }
+  const Runs& own = shares[static_cast<std::size_t>(at.cp)];
+  const Value q = at.queries(own);
+  Value latent = at.latent(own);
+  if (latent.rows < longest) latent = copy_rows(at.p, "latent_pad", latent, longest);
+  latent = at.p.all_gather("latent_gather", latent, at.group(CaseGroup::kCp));
+  const Partial sum = at.room(q.rows, c.block_output, c.lse);
+  PrefillCore core = at.core();
+  const auto call = [&](const char* label, const Runs& keys, const CaseRank::KeysAndValues& kv) {
+    attend(at.p, label, core, causal_blocks(own, keys), q, kv.k, kv.v, sum.out, sum.lse);
+    core.accumulate = 1;
+  };
+  if (c.partition == Partition::kRoundRobin) {
+    const CaseRank::KeysAndValues kv = at.expand(latent);
+    for (std::int64_t step = 0; step < c.cp; ++step) {
+      const std::int64_t from = (at.cp - step + c.cp) % c.cp;
+      const Runs& keys = shares[static_cast<std::size_t>(from)];
+      const auto rows = [&](Value x) { return x.row_slice(from * longest, rows_of(keys)); };
+      call("striped_attention", keys, {rows(kv.k), rows(kv.v)});
+    }
+  } else {
+    const Runs all = shares_of(c, 1, 0).fresh;
+    call("attention", all, at.expand(select_rows(at.p, "latent_reorder", latent, rows_holding(all, shares, longest))));
+  }
+  if (c.has_history()) {
+    const Runs cached = cached_tokens(c);
+    call("history_attention", cached, at.expand(at.latent(cached)));
+  }
+  return at.result(sum, own);
+}
+
 RankAttention head_parallel(const AttentionCase& c, std::int64_t rank) {
   CaseRank at(c, rank);
   const Shares all = shares_of(c, 1, 0);

@@ -1,0 +1,252 @@
+// Multi-head latent attention of one layer with an indexer (DeepSeek sparse attention), absorbed in prefill as in decode: a query attends
+// to single rows of the latent cache (vllm_ascend/attention/sfa_v1.py; hicann/cann-recipes-infer, deepseek_v3.2_exp_inference_guide.md).
+// The indexer is whole on every TP rank, scores and projections alike, and so is the gathering of rows: the TP group divides heads, and
+// neither depends on them. Only what splits tokens divides this work: DP, context parallelism, or the TP group where tokens are split
+// (DSA-CP of vLLM-Ascend: all heads on every rank for its share of the tokens).
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "strategies/partitions.h"
+#include "strategies/programs/mla_parts.h"
+#include "workloads/operators/linear.h"
+#include "workloads/operators/mla_prolog.h"
+#include "workloads/operators/sparse_attention.h"
+
+namespace ascendsim {
+
+namespace {
+
+Value index_cache(RankStep& s) {
+  const auto allocate = [&] {
+    const Dtype type = s.d.kv_int8 ? Dtype::kInt8 : s.d.dtype;
+    const std::int64_t columns = s.d.kv_int8 ? s.d.cached_index_key().count() : s.m.index_width;
+    return s.p.state(type, s.cache_stride * s.load.sequences, columns, {.key = "index_cache"}, s.cache_names);
+  };
+  if (s.pass == 0) return allocate();
+  if (s.pass == 1) s.draft_index_cache = allocate();
+  return s.draft_index_cache;
+}
+
+// Rows of tokens: in the cache of this rank, or computed just now.
+struct Rows {
+  Value latents, index_keys;
+};
+
+// What the own tokens bring into attention.
+struct Projected {
+  Value q;                // absorbed queries [rows, heads * (kv_rank + rope)]
+  Value index_q;          // [rows, index_heads * index_width]
+  Value index_weights;    // [rows, index_heads]
+  Rows fresh;             // of those tokens; latents are missing where the fused prolog put them into the cache
+};
+
+struct Compressed {
+  Value q, q_c, latent;
+};
+
+// Queries and latents. The normed rows stay in 16 bit, which the indexer's projections need; quantising them is a kernel of its own.
+// cache: rows go there at once.
+Compressed latent_queries(RankStep& s, Value h, Value positions, const Value* cache) {
+  const Value kv_norm = s.norm_weight("kv_a_norm", s.m.kv_rank), q_norm = s.norm_weight("q_a_norm", s.m.q_rank);
+  if (s.phase == Phase::kDecode && s.rows <= s.facts.prolog_max_tokens) {
+    s.category(Category::kLinear);
+    const MlaPrologWeights w{{}, qkv_a_weight(s), q_norm, kv_norm, q_b_weight(s), w_uk_weight(s)};
+    const PrologQueries q = mla_prolog_of_normed(s.p, "mla_prolog", h, w, positions, *cache, s.own_cache_writes, static_cast<int>(s.heads),
+                                                 s.m.kv_rank, s.m.rope, s.d.dtype);
+    return {q.absorbed, q.compressed, {}};
+  }
+  s.category(Category::kVector);
+  const Value x = s.prepared(Module::kAttentionA, "input_quant", h);
+  s.category(Category::kLinear);
+  const Value a = linear(s.p, "qkv_a", x, qkv_a_weight(s), s.d.dtype);
+  s.category(Category::kVector);
+  const Value q_c = rms_norm(s.p, "q_a_norm", a.column_slice(0, s.m.q_rank), q_norm, s.d.dtype);
+  const Value kv = a.column_slice(s.m.q_rank, s.m.cache_width());
+  const Value latent = cache == nullptr ? kv_norm_rope(s.p, "kv_norm_rope", kv, kv_norm, positions)
+                                        : kv_norm_rope_cache(s.p, "kv_norm_rope_cache", kv, kv_norm, positions, *cache, s.own_cache_writes);
+  const Value q = absorbed_queries(s, queries_of_heads(s, s.prepared(Module::kQB, "q_a_quant", q_c), positions));
+  return {q, q_c, latent};
+}
+
+Projected project(RankStep& s, Value x, Value positions, const Rows* cache) {
+  s.category(Category::kVector);
+  const Value h = rms_norm(s.p, "input_norm", x, s.norm_weight("input_norm", s.m.hidden), s.d.dtype);
+  const Compressed c = latent_queries(s, h, positions, cache == nullptr ? nullptr : &cache->latents);
+
+  const auto rope_width = static_cast<int>(s.m.rope);
+  s.category(Category::kLinear);
+  const Value key = linear(s.p, "index_k", h, s.weight(Module::kIndexK, "index_k", s.m.hidden, s.m.index_width), s.d.dtype);
+  s.category(Category::kVector);
+  const Value norm = s.weight(Module::kNorm, "index_k_norm", 2, s.m.index_width);
+  const Value index_key_rows = cache == nullptr ? index_key(s.p, "index_k_norm_rope", key, norm, positions, rope_width)
+                                                : index_key_cache(s.p, "index_k_norm_rope_cache", key, norm, positions, rope_width,
+                                                                  cache->index_keys, s.own_cache_writes);
+  const Value q_c = s.prepared(Module::kIndexQ, "index_q_quant", c.q_c);
+  s.category(Category::kLinear);
+  Value index_q = linear(s.p, "index_q", q_c, s.weight(Module::kIndexQ, "index_q", s.m.q_rank, s.m.index_heads * s.m.index_width), s.d.dtype);
+  s.category(Category::kVector);
+  index_query_rope(s.p, "index_q_rope", index_q, positions, static_cast<int>(s.m.index_heads), rope_width);
+  if (s.d.kv_int8) index_q = quantise(s.p, "index_query_quant", index_q, QuantisationScale::kPerToken);
+  s.category(Category::kLinear);
+  const Value weights = linear(s.p, "index_weights", h, s.weight(Module::kIndexK, "index_weights", s.m.hidden, s.m.index_heads), s.d.dtype);
+  return {c.q, index_q, weights, {c.latent, index_key_rows}};
+}
+
+// Keys, sequence after sequence in the order of positions, and which of them each of this rank's queries may see.
+struct Visible {
+  Rows keys;
+  QuerySequences sequences;
+  std::vector<AttentionBlock> blocks;
+};
+
+// Latent and index key of all tokens of a group, side by side in one gather.
+Rows gathered(RankStep& s, const Rows& fresh, ProgramBuilder::Group group) {
+  s.category(Category::kVector);
+  const Value both = concat_key(s.p, "latent_index_concat", fresh.latents, fresh.index_keys, 1);
+  const Value all = s.p.all_gather("latent_index_gather", both, group);
+  return {all.column_slice(0, s.m.cache_width()), all.column_slice(s.m.cache_width(), s.m.index_width)};
+}
+
+void write_gathered(RankStep& s, const Rows& rows, const Rows& cache) {
+  s.category(Category::kVector);
+  write_cache(s.p, "kv_cache_write", rows.latents, cache.latents, static_cast<int>(s.m.kv_rank), s.gathered_cache_writes);
+  write_cache(s.p, "index_cache_write", rows.index_keys, cache.index_keys, static_cast<int>(s.m.index_width), s.gathered_cache_writes);
+}
+
+// The whole cache on every rank that holds a part of it.
+Rows gathered_cache(RankStep& s, const Rows& cache) {
+  const auto gather = [&](const char* load, const char* label, const char* order, Value part) {
+    s.category(Category::kVector);
+    const Value local = place_rows(s.p, load, part, s.load.sequences * s.gathered_rows, s.shard_load);
+    const Value all = s.p.all_gather(label, local, s.group(Group::kKvShards));
+    s.category(Category::kVector);
+    return place_rows(s.p, order, all, s.load.sequences * s.load.context, s.shard_order);
+  };
+  return {gather("cache_load", "cache_gather", "cache_reorder", cache.latents),
+          gather("index_cache_load", "index_cache_gather", "index_cache_reorder", cache.index_keys)};
+}
+
+// All of a sequence's tokens up to a query's own, where rows of queries follow each other as positions do.
+Visible in_order(const RankStep& s, const Rows& keys, std::int64_t stride) {
+  const std::int64_t first = s.load.sequences > 0 ? first_position(s.phase, s.load) : 0;
+  const auto rows = static_cast<std::int32_t>(s.load.new_tokens);
+  Visible v{.keys = keys,
+            .sequences = {.repeats = static_cast<std::int32_t>(s.load.sequences), .q_stride = rows, .k_stride = stride,
+                          .key_rows = s.load.sequences * (first + rows)},
+            .blocks = {}};
+  v.blocks.push_back({.q_rows = rows, .k_rows = static_cast<std::int32_t>(first + rows), .causal = 1, .shift = static_cast<std::int32_t>(first)});
+  return v;
+}
+
+// Of this rank's two zigzag chunks: everything up to their tokens. Keys of a sequence lie `stride` apart and begin `before` tokens before
+// the prompt's new ones.
+Visible zigzag_chunks(const RankStep& s, const Rows& keys, std::int64_t stride, std::int64_t before) {
+  const Zigzag z = zigzag(s.load.new_tokens, s.l.cp, s.at.cp);
+  Visible v{.keys = keys,
+            .sequences = {.repeats = static_cast<std::int32_t>(s.load.sequences), .q_stride = static_cast<std::int32_t>(z.chunk),
+                          .k_stride = stride, .key_rows = s.load.sequences * stride},
+            .blocks = {}};
+  for (std::size_t own = 0; own < z.chunks.size(); ++own)
+    v.blocks.push_back({.q_row = static_cast<std::int32_t>(static_cast<std::int64_t>(own) * s.load.sequences * z.chunk),
+                        .q_rows = static_cast<std::int32_t>(z.chunk),
+                        .k_rows = static_cast<std::int32_t>(stride),
+                        .causal = 1,
+                        .shift = static_cast<std::int32_t>(before + z.chunks[own] * z.chunk)});
+  return v;
+}
+
+// Of this rank's share of following rows: parts of one or more sequences.
+Visible own_share(const RankStep& s, const Rows& cache) {
+  const auto begin = s.at.tp * s.scattered_rows, end = std::min(begin + s.scattered_rows, s.rows);
+  Visible v{.keys = cache, .sequences = {}, .blocks = {}};
+  for (std::int64_t sequence = 0; sequence < s.load.sequences; ++sequence) {
+    const std::int64_t first = std::max(begin, sequence * s.load.new_tokens), last = std::min(end, (sequence + 1) * s.load.new_tokens);
+    if (last <= first) continue;
+    const std::int64_t shift = s.load.history + first - sequence * s.load.new_tokens;
+    v.blocks.push_back({.q_row = static_cast<std::int32_t>(first - begin),
+                        .q_rows = static_cast<std::int32_t>(last - first),
+                        .k_row = static_cast<std::int32_t>(sequence * s.cache_stride),
+                        .k_rows = static_cast<std::int32_t>(s.load.history + s.load.new_tokens),
+                        .causal = 1,
+                        .shift = static_cast<std::int32_t>(shift)});
+    v.sequences.key_rows += shift + last - first;
+  }
+  return v;
+}
+
+// An engine's own way to split tokens adds its case here: what it gathers, and which keys its queries see.
+Visible visible_keys(RankStep& s, const Rows& fresh, const Rows& cache) {
+  const bool cut = s.l.kv_shards() > 1, zigzags = s.phase == Phase::kPrefill && s.l.cp > 1;
+  if (s.token_split()) {
+    const Rows all = gathered(s, fresh, s.group(Group::kAttnTp));
+    write_gathered(s, {all.latents.row_slice(0, s.rows), all.index_keys.row_slice(0, s.rows)}, cache);
+    return own_share(s, cache);
+  }
+  if (zigzags) {
+    const Rows sent = gathered(s, fresh, s.group(Group::kAttnCp));
+    s.category(Category::kVector);
+    const std::int64_t rows = sent.latents.rows;
+    const Rows all{place_rows(s.p, "latent_reorder", sent.latents, rows, s.gathered_order),
+                   place_rows(s.p, "index_key_reorder", sent.index_keys, rows, s.gathered_order)};
+    write_gathered(s, all, cache);
+    if (s.load.history == 0) return zigzag_chunks(s, all, s.load.sequences > 0 ? rows / s.load.sequences : 0, 0);
+    return zigzag_chunks(s, cut ? gathered_cache(s, cache) : cache, cut ? s.load.context : s.cache_stride, s.load.history);
+  }
+  if (cut && s.phase == Phase::kPrefill && s.load.history == 0) return in_order(s, fresh, s.load.new_tokens);
+  if (cut) return in_order(s, gathered_cache(s, cache), s.load.context);
+  return in_order(s, cache, s.cache_stride);
+}
+
+std::vector<std::int64_t> names_of_attention_rows(const RankStep& s) {
+  std::vector<std::int64_t> names = s.names_of_stream(s.at.dp, s.at.cp);
+  if (s.token_split()) names.erase(names.begin(), names.begin() + s.at.tp * s.scattered_rows);
+  names.resize(static_cast<std::size_t>(s.token_split() ? s.scattered_rows : s.rows));
+  return names;
+}
+
+}  // namespace
+
+Value sparse_mla(RankStep& s, Value residual) {
+  const Value x = s.token_split() ? residual : residual.row_slice(0, s.rows);
+  const Value positions = s.token_split() ? s.positions.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows) : s.positions.row_slice(0, s.rows);
+  const Rows cache{kv_cache(s), index_cache(s)};
+  const bool gathers = s.token_split() || (s.phase == Phase::kPrefill && s.l.cp > 1);
+  const Projected own = project(s, x, positions, gathers ? nullptr : &cache);
+  Visible v = visible_keys(s, own.fresh, cache);
+  v.sequences.top_k = static_cast<std::int32_t>(s.m.index_top_k);
+
+  s.category(Category::kAttention);
+  const Value chosen = lightning_indexer(s.p, "lightning_indexer",
+                                         {.sequences = v.sequences,
+                                          .heads = static_cast<std::int32_t>(s.m.index_heads),
+                                          .width = static_cast<std::int32_t>(s.m.index_width),
+                                          .key_tile = s.facts.indexer_key_tile,
+                                          .cube_rows = s.facts.cube_rows,
+                                          .top_k_ops_per_key = s.facts.top_k_ops_per_key,
+                                          .top_k_ops_per_choice = s.facts.top_k_ops_per_choice},
+                                         v.blocks, own.index_q, v.keys.index_keys, own.index_weights);
+  const Value out = sparse_attention(s.p, "sparse_attention",
+                                     {.sequences = v.sequences,
+                                      .heads = s.heads,
+                                      .key_width = static_cast<std::int32_t>(s.m.cache_width()),
+                                      .latent_width = static_cast<std::int32_t>(s.m.kv_rank),
+                                      .cube_rows = s.facts.cube_rows,
+                                      .scale = 1 / std::sqrt(static_cast<double>(s.m.qk_width()))},
+                                     v.blocks, own.q, v.keys.latents, chosen);
+  if (s.noted != nullptr) s.output(StepOutput::What::kKeys, chosen, names_of_attention_rows(s));
+  if (s.token_split()) {
+    const std::int64_t real = std::clamp<std::int64_t>(s.rows - s.at.tp * s.scattered_rows, 0, s.scattered_rows);
+    s.category(Category::kVector);
+    if (real < s.scattered_rows) zero_rows(s.p, "attention_padding", out.row_slice(real, s.scattered_rows - real));
+  }
+  s.category(Category::kLinear);
+  const Value values = per_head_linear(s.p, "v_absorb", out, w_uv_weight(s), static_cast<int>(s.heads));
+  if (!s.token_split()) return output_projection(s, values);
+  s.category(Category::kVector);
+  const Value prepared = s.prepared(Module::kOProj, "o_proj_quant", values);
+  s.category(Category::kLinear);
+  return linear(s.p, "o_proj", prepared, s.weight(Module::kOProj, "o_proj", s.m.heads * s.m.value, s.m.hidden), s.d.dtype);
+}
+
+}  // namespace ascendsim

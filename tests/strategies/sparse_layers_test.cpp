@@ -1,0 +1,237 @@
+// DeepSeek-V3.2: whole layers with the indexer compute what one dense rank computes, whatever divides them; mistakes are caught; and
+// what a TP group does not divide is counted.
+#include <gtest/gtest.h>
+
+#include "strategies/layer_check.h"
+#include "strategies/memory.h"
+#include "tests/strategies/mindie_under_test.h"
+#include "workloads/operators/sparse_attention.h"
+
+namespace ascendsim {
+namespace {
+
+KernelFacts facts() { return kernel_facts(mindie_stack(), shipped_kernels()); }
+KernelFacts without_prolog() {
+  KernelFacts f = facts();
+  f.prolog_max_tokens = 0;
+  return f;
+}
+
+Deployment v32(const Example& e, std::int64_t drafts = 0) {
+  Deployment d = deployment(e);
+  d.model = shipped_model("deepseek-v3.2");
+  d.features.speculative_tokens = drafts;
+  return d;
+}
+Deployment tiny(const Example& e, std::int64_t drafts = 0) {
+  std::vector<std::string> rules;
+  return tiny_deployment(v32(e, drafts), rules);
+}
+Deployment token_split(Deployment d) {
+  d.layout.ep_level = 2;
+  d.token_split_prefill = true;
+  d.experts.exact_all_to_all = true;
+  return d;
+}
+
+constexpr Phase kBoth[] = {Phase::kPrefill, Phase::kDecode};
+
+void expect_exact(const char* what, const Deployment& d, const Step& step, const KernelFacts& f) {
+  const LayerReport r = check_layers(d, step, f, LayerType::kFp64);
+  EXPECT_TRUE(r.close()) << what << ": hidden " << r.error.hidden << ", logits " << r.error.logits << ", cache " << r.error.cache;
+  EXPECT_TRUE(r.ledger_agrees()) << what << ": " << r.flops_performed << " of " << r.flops_charged << " FLOP, " << r.bytes_moved << " of "
+                                 << r.bytes_charged << " bytes";
+}
+void expect_exact(const char* what, const Deployment& d, const KernelFacts& f = facts()) {
+  for (const Phase phase : kBoth) {
+    SCOPED_TRACE(phase == Phase::kPrefill ? "prefill" : "decode");
+    for (const std::uint64_t seed : {0, 1}) expect_exact(what, d, tiny_step(d, phase, 0, seed), f);
+  }
+}
+
+TEST(SparseLayers, TensorDataAndExpertParallel) {
+  expect_exact("one rank", tiny({}));
+  expect_exact("tp4", tiny({.tp = 4}));
+  expect_exact("dp3, the last idle", tiny({.dp = 3}));
+  expect_exact("dp2 tp2", tiny({.dp = 2, .tp = 2}));
+  expect_exact("separate operators", tiny({.dp = 2, .tp = 2}), without_prolog());
+  expect_exact("experts exchanged", tiny({.dp = 2, .tp = 2, .ep_level = 2}));
+}
+
+// Tokens, not heads, are divided: all-gather of latent and index key over the CP group, or over the TP group.
+TEST(SparseLayers, SplitTokens) {
+  expect_exact("cp2", tiny({.cp = 2}));
+  expect_exact("cp4 tp2", tiny({.cp = 4, .tp = 2}));
+  expect_exact("token split over tp", token_split(tiny({.dp = 2, .tp = 4})));
+}
+
+TEST(SparseLayers, CutCaches) {
+  expect_exact("sp4", tiny({.sp = 4, .tp = 4}));
+  expect_exact("cp2 sp2", tiny({.cp = 2, .sp = 2, .tp = 2}));
+}
+
+TEST(SparseLayers, Drafts) {
+  for (const std::int64_t drafts : {1, 2, 3}) expect_exact("drafts", tiny({.dp = 2, .tp = 2}, drafts));
+  expect_exact("drafts, cut cache", tiny({.sp = 2, .tp = 2}, 2), without_prolog());
+  expect_exact("drafts, cp2", tiny({.cp = 2, .tp = 1}, 1));
+}
+
+TEST(SparseLayers, CachedHistory) {
+  for (const Example& e : {Example{.tp = 2}, Example{.cp = 2}, Example{.cp = 2, .sp = 2, .tp = 2}, Example{.sp = 2, .tp = 2}}) {
+    const Deployment d = tiny(e);
+    expect_exact("history", d, tiny_step(d, Phase::kPrefill, 21, 3, true), facts());
+  }
+  const Deployment split = token_split(tiny({.tp = 4}));
+  expect_exact("history, token split", split, tiny_step(split, Phase::kPrefill, 21, 3, true), facts());
+}
+
+TEST(SparseLayers, Int8Caches) {
+  Deployment d = tiny({.dp = 2, .tp = 2});
+  d.kv_int8 = true;
+  expect_exact("int8 cache", d);
+}
+
+// Rounding swaps keys of nearly equal scores; the reference follows, as it follows the router.
+TEST(SparseLayers, RoundedTypesStayWithinTheDerivedTolerance) {
+  for (const Example& e : {Example{.dp = 2, .tp = 2, .ep_level = 2}, Example{.cp = 2, .tp = 2}})
+    for (const Phase phase : kBoth)
+      for (const LayerType type : {LayerType::kFp16, LayerType::kBf16, LayerType::kDeployed}) {
+        const Deployment d = tiny(e);
+        const LayerReport r = check_layers(d, tiny_step(d, phase, 0, 0), facts(), type);
+        double keys = 0, experts = 0;
+        for (const Flip& f : r.flips) (f.of == Flip::Of::kKeys ? keys : experts) = std::max(f.of == Flip::Of::kKeys ? keys : experts, f.margin);
+        EXPECT_TRUE(r.close()) << to_text(type) << ": " << r.error.relative << " of " << r.tolerance << "; flips of keys up to " << keys << " of "
+                               << r.key_flip_margin << ", of experts up to " << experts << " of " << r.flip_margin;
+        EXPECT_TRUE(r.ledger_agrees());
+      }
+}
+
+// Ranks of one role do the same work, although their rows lie elsewhere.
+TEST(SparseLayers, EqualRolesAreEqualWork) {
+  for (const Deployment& d : {tiny({.cp = 2, .sp = 2, .tp = 2}, 2), tiny({.dp = 3, .tp = 2}, 2), token_split(tiny({.tp = 4}))})
+    for (const Phase phase : kBoth) {
+      const Step step = tiny_step(d, phase, 0, 0);
+      for (std::int64_t a = 0; a < d.layout.world(); ++a)
+        for (std::int64_t b = 0; b < a; ++b)
+          if (role_of(d, step, a) == role_of(d, step, b)) {
+            EXPECT_TRUE(build_program(d, step, facts(), a).same_work(build_program(d, step, facts(), b))) << a << " " << b;
+          }
+    }
+}
+
+// ---- mistakes are caught --------------------------------------------------------------------------------------------
+
+template <class Change>
+void expect_caught(const char* label, const Deployment& d, Phase phase, Change change) {
+  const Step step = tiny_step(d, phase, 13, 0);
+  ASSERT_TRUE(check_layers(d, step, without_prolog(), LayerType::kFp64).ok()) << label;
+  bool found = false;
+  const LayerMutation mutation = [&](std::vector<Program>& programs) {
+    for (Program& p : programs)
+      for (Operator& op : p.operators)
+        if (std::string_view(op.label) == label) change(p, op), found = true;
+  };
+  try {
+    EXPECT_FALSE(check_layers(d, step, without_prolog(), LayerType::kFp64, mutation).close()) << label;
+  } catch (const InternalError&) {
+  }
+  EXPECT_TRUE(found) << label;
+}
+void skip(Program&, Operator& op) {
+  static constexpr OperatorType kNothing{"nothing", [](const OperatorView&) { return Work{.launches = 0}; }};
+  op = Operator{};
+  op.type = &kNothing;
+}
+
+TEST(SparseMutations, SkippedOperators) {
+  const Deployment d = tiny({.dp = 2, .tp = 2}), context = tiny({.cp = 2, .tp = 2});
+  for (const char* label : {"index_q_rope", "index_k_norm_rope_cache", "index_weights", "lightning_indexer", "sparse_attention", "q_rope"})
+    for (const Phase phase : kBoth) expect_caught(label, d, phase, skip);
+  for (const char* label : {"latent_index_gather", "latent_reorder", "index_key_reorder", "index_cache_write"})
+    expect_caught(label, context, Phase::kPrefill, skip);
+  for (const char* label : {"index_cache_gather", "cache_reorder"}) expect_caught(label, context, Phase::kDecode, skip);
+}
+
+// Attention to all keys is not attention to the best of them, and the best of fewer are others.
+TEST(SparseMutations, WrongChoices) {
+  const Deployment d = tiny({.tp = 2});
+  for (const Phase phase : kBoth) {
+    // The first four keys instead of the best four.
+    expect_caught("lightning_indexer", d, phase, [](Program& p, Operator& op) {
+      static constexpr auto kFirstKeys = [](const OperatorView& v, Tensors<double>& t) {
+        auto chosen = t[v.out()];
+        for (Eigen::Index c = 0; c < chosen.cols(); ++c) chosen.col(c).setConstant(static_cast<double>(c));
+      };
+      static constexpr OperatorType kFirst{"first_keys", [](const OperatorView&) { return Work{.launches = 0}; }, Primitive::kNone,
+                                           {kFirstKeys, nullptr}};
+      (void)p;
+      op.type = &kFirst;
+    });
+    expect_caught("lightning_indexer", d, phase, [](Program& p, Operator& op) {   // a mask that is a token late
+      auto* block = reinterpret_cast<AttentionBlock*>(p.params.data() + op.params + OperatorView::words<IndexerCore>());
+      --block->shift;
+    });
+    expect_caught("sparse_attention", d, phase, [](Program& p, Operator& op) {    // one key fewer than chosen
+      --reinterpret_cast<SparseCore*>(p.params.data() + op.params)->sequences.top_k;
+    });
+  }
+}
+
+// ---- what divides the work ------------------------------------------------------------------------------------------
+
+struct IndexerWork {
+  std::int64_t scores = 0, linears = 0, gathered = 0, attention = 0;
+};
+IndexerWork indexer_work(const Deployment& d, const Step& step) {
+  const Program p = build_program(d, step, facts(), 0);
+  IndexerWork sum;
+  for (std::size_t i = 0; i < p.operators.size(); ++i) {
+    const OperatorView v = p.view(i);
+    if (v.op().type->primitive != Primitive::kNone) continue;
+    const std::string_view label = v.op().label;
+    const Work w = v.op().type->work(v);
+    if (label == "lightning_indexer") sum.scores += w.matrix.count();
+    if (label == "sparse_attention") sum.attention += w.matrix.count();
+    if (label == "sparse_attention") sum.gathered += w.read.count() - v.in(0).bytes().count() - v.in(2).bytes().count();
+    if (label == "index_k" || label == "index_q" || label == "index_weights") sum.linears += w.matrix.count();
+  }
+  return sum;
+}
+
+// 131,072 tokens on one rank: the sums of the model card. TP divides the attention by its heads and nothing else; CP divides all
+// (two zigzag chunks a rank: the pairs of 16 ranks are equal).
+TEST(SparseLayers, OnlySplittingTokensDividesTheIndexer) {
+  const auto work = [](const Example& e) {
+    const Deployment d = v32(e);
+    return indexer_work(d, prefill_step(d.layout, 1, 131'072));
+  };
+  const IndexerWork one = work({}), tp = work({.tp = 16}), cp = work({.cp = 16});
+  EXPECT_EQ(one.scores, 8'585'052'287'926'272);
+  EXPECT_EQ(one.linears, 223'218'040'307'712);
+  EXPECT_EQ(one.attention, 4'525'160'581'300'224);
+  EXPECT_EQ(one.gathered, 61LL * 1152 * 266'339'328);
+  EXPECT_EQ(tp.scores, one.scores);
+  EXPECT_EQ(tp.linears, one.linears);
+  EXPECT_EQ(tp.gathered, one.gathered);
+  EXPECT_EQ(tp.attention * 16, one.attention);
+  EXPECT_EQ(cp.scores * 16, one.scores);
+  EXPECT_EQ(cp.linears * 16, one.linears);
+  // Rank 0 has the first of 32 chunks, whose first 2048 queries see fewer than 2048 keys: 2048 * 2049 / 2 + 3 * 2048 * 2048 pairs, where the
+  // other ranks have 4 * 2048 * 2048; together 266,339,328.
+  EXPECT_EQ(cp.attention, 61LL * 2 * 128 * 1088 * (2048 * 2049 / 2 + 3 * 2048 * 2048));
+}
+
+// Index key 128 beside latent 512 and rope key 64: 1,408 B a token and layer, 180,224 B a block of 128. C8: 512 + 4 fp32 scales + 128 B
+// of rope key, 128 + a 16-bit scale of index key.
+TEST(SparseLayers, CacheBytes) {
+  Deployment d = v32({});
+  EXPECT_EQ(d.cached_token_layer().count(), 1408);
+  EXPECT_EQ((d.cached_token_layer() * d.limits.block_tokens).count(), 180'224);
+  d.kv_int8 = true;
+  EXPECT_EQ(d.cached_token_layer().count(), 512 + 16 + 128 + 128 + 2);
+  d.model = shipped_model("deepseek-v3");
+  EXPECT_EQ(d.cached_token_layer().count(), 640);   // static scales stand beside the weights
+}
+
+}  // namespace
+}  // namespace ascendsim
