@@ -86,7 +86,7 @@ double combine(double a, double b, double p) {
   return inverse_power(power(a, p) + power(b, p), p);
 }
 
-KernelCost::KernelCost(const Die& die, const KernelTable& table, std::span<const std::string_view> families, double share)
+KernelCost::KernelCost(const Die& die, const KernelTable& table, std::span<const std::string_view> families, double share, double vector_share)
     : exponent_(table.combine_exponent.value.count()),
       // The cube has no FP32 peak of its own here: the efficiency of the FP32 family carries its slower mode.
       seconds_per_flop_{kNever, 1.0 / (share * die.matrix_16bit.value.count()), 1.0 / (share * die.matrix_int8.value.count()),
@@ -96,7 +96,7 @@ KernelCost::KernelCost(const Die& die, const KernelTable& table, std::span<const
       l2_capacity_(static_cast<double>(die.l2_capacity.value.count())),
       columns_per_core_(table.shared.ratio("columns_per_core").count()),
       inverse_results_per_core_(1.0 / table.shared.ratio("results_per_core").count()),
-      vector_cores_(share * static_cast<double>(die.vector_cores.value.count())),
+      vector_cores_(share * vector_share * static_cast<double>(die.vector_cores.value.count())),
       cores_(std::llround(share * static_cast<double>(die.cube_cores.value.count()))) {
   check(exponent_ == 1.0 || exponent_ == 1.5 || exponent_ == 2.0, "combine exponent of the kernel table");
   check(cores_ > 0, "a die has matrix cores");
@@ -108,7 +108,7 @@ KernelCost::KernelCost(const Die& die, const KernelTable& table, std::span<const
          .core_start = seconds(family.core_start.value),
          .seconds_per_byte = seconds_per_hbm_byte_ / family.hbm_efficiency.value.count(),
          .inverse_matrix_efficiency = 1.0 / family.matrix_efficiency.value.count(),
-         .seconds_per_vector_flop = 1.0 / (share * die.vector_fp32.value.count() * family.vector_efficiency.value.count()),
+         .seconds_per_vector_flop = 1.0 / (share * vector_share * die.vector_fp32.value.count() * family.vector_efficiency.value.count()),
          .l2_seconds_per_result = static_cast<double>(family.l2_bytes_per_result.value.count()) * seconds_per_l2_byte_,
          .row_time = seconds(family.row_time.value),
          .row_seconds_per_byte = by_rows ? seconds_per_l2_byte_ / family.l2_efficiency.value.count() : 0.0,

@@ -48,7 +48,8 @@ class KernelCost {
  public:
   // families: the order in which Work::family indexes them.
   // share: of the die's cores, its HBM and its L2 bandwidth, when kernels of another lane have the rest.
-  KernelCost(const Die& die, const KernelTable& table, std::span<const std::string_view> families, double share = 1);
+  // vector_share: of those vector cores, when collectives have the rest.
+  KernelCost(const Die& die, const KernelTable& table, std::span<const std::string_view> families, double share = 1, double vector_share = 1);
   [[nodiscard]] KernelTime price(const Work& work) const;
   // Nothing but the die's peaks: matrix / peak per type; bytes / HBM bandwidth. For the speed of light.
   [[nodiscard]] Duration matrix_at_peak(const Work& work) const;

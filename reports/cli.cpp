@@ -12,6 +12,7 @@
 #include "reports/commands/commands.h"
 #include "reports/findings.h"
 #include "reports/json.h"
+#include "reports/written.h"
 #include "strategies/importers/sglang.h"
 #include "strategies/importers/vllm.h"
 
@@ -19,29 +20,8 @@ namespace ascendsim {
 
 namespace {
 
-constexpr std::int64_t kMostTokens = 1 << 24, kMostRequests = 1 << 20, kMostServers = 4096, kMostRows = 1 << 20;
-constexpr std::int64_t kMostRingRanks = 1024, kMostRingTokens = (1 << 20) - 1, kMostRingHeads = 1024,
-                       kMostRingOrders = 1000;
-constexpr std::size_t kMostRingSequences = 1024;
-constexpr std::int64_t kMostRanks = 1 << 16, kMostConcurrent = 64, kMostCopies = 64;
+constexpr std::int64_t kMostServers = 4096, kMostRows = 1 << 20;
 constexpr std::string_view kEnvironment[] = {"NPU_MEMORY_FRACTION", "MINDIE_ASYNC_SCHEDULING_ENABLE"};
-
-// Options as they were written. Everything is text here, so that every mistake gets a message of ours.
-struct Written {
-  std::vector<std::string> words, env, set, define;
-  std::string hardware, servers, die, model, quantisation, role, input, output, batch, top, format, output_file;
-  std::string config, scale, seed, strategy, partition, ranks, cp, pcp, tp, sp, dcp, tokens, history, heads, interleave, dtype, lse_dtype, orders,
-      threads;
-  std::string prefix_hit, acceptance, engine_version, from, only_case, launch, workload;
-  std::string op, bytes, algorithm, expansion, concurrent, sweep, compare, per, top_k, padding;
-  std::string graph, faults;
-  std::string svg, context, concurrency, engine, ttft, tpot;
-  std::vector<std::string> vary;
-  std::string prefill, decode, prefill_hardware, decode_hardware, prefill_servers, decode_servers;
-  bool all = false, what_if = false, layer = false;
-  bool json = false, strict = false, verbose = false, print_config = false, schema = false, help = false,
-       version = false, explain = false;
-};
 
 // group 0: options of every command.
 struct OptionSpec {
@@ -152,10 +132,13 @@ constexpr OptionSpec kOptions[] = {
     {"--concurrent", "N", &Written::concurrent, nullptr, kCollectiveOptions, "equal collectives that share the links [default: 1]"},
     {"--top-k", "N", &Written::top_k, nullptr, kCollectiveOptions, "MoE: experts of a token [default: 8]"},
     {"--padding", "FACTOR", &Written::padding, nullptr, kCollectiveOptions, "MoE, padded: rows sent / rows routed [default: 1]"},
+    {"--to", "ENGINE", &Written::to, nullptr, kExportOptions, "mindie, vllm or sglang: whose launch files are written"},
+    {"--base", "FILE", &Written::base, nullptr, kExportOptions,
+     "launch file of your own, changed only where it must be [default: a new one]"},
     {"--strict", "", nullptr, &Written::strict, kDeploymentOptions, "warnings count as errors"},
     {"--format", "FORMAT", &Written::format, nullptr, 0, "table, json, md or csv [default: table]"},
     {"--json", "", nullptr, &Written::json, 0, "the same as --format json"},
-    {"-o,--output-file", "FILE", &Written::output_file, nullptr, 0, "write the answer there instead of stdout"},
+    {"-o,--output-file", "FILE", &Written::output_file, nullptr, 0, "write the answer there instead of stdout; of export the folder (DIR) of the files"},
     {"-v,--verbose", "", nullptr, &Written::verbose, 0, "say more about notes"},
     {"-h,--help", "", nullptr, &Written::help, 0, "show this text"},
 };
@@ -261,10 +244,10 @@ std::string command_help(const Command& c) {
 }
 
 // Turns what was written into Options; every mistake is a diagnostic, the first is not the last.
-class Reader {
+class Reader : ValueReader {
  public:
   Reader(const Command& command, const Written& written, Diagnostics& diagnostics)
-      : command_(command), written_(written), diagnostics_(diagnostics) {}
+      : ValueReader(diagnostics), command_(command), written_(written), diagnostics_(diagnostics) {}
 
   Options read() {
     Options o;
@@ -284,6 +267,8 @@ class Reader {
     o.faults_file = written_.faults;
     if (!written_.graph.empty()) o.graph = choice("--graph", written_.graph, kGraphKinds).value_or(o.graph);
     o.explain = written_.explain;
+    o.export_to = written_.to;
+    o.base_file = written_.base;
     o.prefill_file = written_.prefill;
     o.decode_file = written_.decode;
     o.prefill_hardware = written_.prefill_hardware;
@@ -293,14 +278,21 @@ class Reader {
     o.quantisation = written_.quantisation;
     std::ranges::transform(o.quantisation, o.quantisation.begin(),
                            [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    if (command_.options & (kCompareOptions | kPlanOptions)) read_lists(o);
+    if (command_.options & (kCompareOptions | kPlanOptions)) {
+      o.lists = read_list_options(written_, (command_.options & kCompareOptions) != 0, *this);
+      // The first value of each list also stands where commands look that want one.
+      if (!o.lists.inputs.values.empty()) o.input = o.lists.inputs.values.front();
+      if (!o.lists.batches.values.empty()) o.batch = o.lists.batches.values.front();
+      if (!o.lists.hardware.empty()) o.hardware = o.lists.hardware.front();
+      if (!o.lists.models.empty()) o.model = o.lists.models.front();
+    }
     const bool one_load = !(command_.options & kCompareOptions);
     if (one_load) o.input = count("--input", written_.input, kMostTokens, "65536, 64K, 64k");
     o.output = count("--output", written_.output, kMostTokens, "1024, 1K, 1k");
     if (one_load) o.batch = count("--batch", written_.batch, kMostRequests, "16");
     o.servers = count("--servers", written_.servers, kMostServers, "2");
-    if (command_.options & kRingOptions) read_ring(o.ring);
-    if (command_.options & kCollectiveOptions) read_collective(o.collective);
+    if (command_.options & kRingOptions) o.ring = read_ring_options(written_, *this);
+    if (command_.options & kCollectiveOptions) o.collective = read_collective_options(written_, *this);
     o.prefill_servers = count("--prefill-servers", written_.prefill_servers, kMostServers, "2");
     o.decode_servers = count("--decode-servers", written_.decode_servers, kMostServers, "2");
     if (written_.prefix_hit == "0")
@@ -318,141 +310,6 @@ class Reader {
   }
 
  private:
-  void wrong(std::string message, std::string help) {
-    diagnostics_.error("E0004", {}, std::move(message), {}, std::move(help));
-  }
-
-  std::optional<std::int64_t> count(const char* name, const std::string& text, std::int64_t most, const char* examples,
-                                    std::int64_t least = 1) {
-    if (text.empty()) return std::nullopt;
-    const auto value = parse_token_count(text);
-    if (value && *value >= least && *value <= most) return value;
-    wrong(fmt::format("{} must be a whole number from {} to {}, got '{}'", name, least, with_commas(most), text),
-          fmt::format("for example {}", examples));
-    return std::nullopt;
-  }
-
-  // Token counts of sequences, with commas between.
-  std::vector<std::int64_t> counts(const char* name, const std::string& text, std::int64_t least, const char* examples) {
-    std::vector<std::int64_t> out;
-    for (std::size_t at = 0; !text.empty() && at <= text.size();) {
-      const std::size_t comma = std::min(text.find(',', at), text.size());
-      const auto value = parse_token_count(text.substr(at, comma - at));
-      if (!value || *value < least || *value > kMostRingTokens) {
-        wrong(fmt::format("{} must be whole numbers from {} to {} with commas between, got '{}'", name, least,
-                          with_commas(kMostRingTokens), text),
-              fmt::format("for example {}", examples));
-        return {};
-      }
-      out.push_back(*value);
-      at = comma + 1;
-    }
-    return out;
-  }
-
-  template <class T, std::size_t N>
-  std::optional<T> choice(const char* name, const std::string& text, const std::pair<std::string_view, T> (&known)[N]) {
-    std::vector<std::string_view> names;
-    for (const auto& [word, value] : known) {
-      if (word == text) return value;
-      if (!word.empty()) names.push_back(word);
-    }
-    const std::string_view near = nearest(text, names);
-    wrong(fmt::format("unknown {} '{}'", name, text),
-          near.empty() ? fmt::format("one of: {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", near));
-    return std::nullopt;
-  }
-
-  NumberList numbers(const char* name, const std::string& text, std::int64_t most, const char* example) {
-    if (text.empty()) return {};
-    std::string why;
-    if (auto list = parse_number_list(text, most, why)) return *std::move(list);
-    wrong(fmt::format("{}: {}", name, why), fmt::format("for example {}", example));
-    return {};
-  }
-  std::optional<Duration> at_most(const char* name, const std::string& text) {
-    if (text.empty()) return std::nullopt;
-    const auto value = parse_quantity<Duration>(text);
-    if (value && value->count() > 0) return value;
-    wrong(fmt::format("{} must be a time above 0, got '{}'", name, text), "for example 2s, 500ms");
-    return std::nullopt;
-  }
-  std::vector<std::string> names(const char* name, const std::string& text) {
-    std::vector<std::string> out = split_list(text);
-    if (std::ranges::any_of(out, &std::string::empty))
-      wrong(fmt::format("{} must be names with commas between, got '{}'", name, text), "no comma at an end, none twice");
-    return out;
-  }
-
-  // The first value of each list also stands where commands look that want one.
-  void read_lists(Options& o) {
-    ListOptions& l = o.lists;
-    l.inputs = numbers("--input", written_.input, kMostTokens, "16384,65536 or 4K..128K");
-    l.batches = numbers("--batch", written_.batch, kMostRequests, "1,8,32");
-    if (!l.inputs.values.empty()) o.input = l.inputs.values.front();
-    if (!l.batches.values.empty()) o.batch = l.batches.values.front();
-    l.hardware = names("--hardware", written_.hardware);
-    if (!l.hardware.empty()) o.hardware = l.hardware.front();
-    if (command_.options & kCompareOptions) l.models = names("--model", written_.model);
-    if (!l.models.empty()) o.model = l.models.front();
-    l.vary = written_.vary;
-    l.svg_folder = written_.svg;
-    l.contexts = numbers("--context", written_.context, kMostTokens, "8K,64K or 8K..128K");
-    l.concurrencies = numbers("--concurrency", written_.concurrency, kMostRequests, "1,8,32");
-    l.engine = written_.engine;
-    l.ttft = at_most("--ttft", written_.ttft);
-    l.tpot = at_most("--tpot", written_.tpot);
-  }
-
-  void read_ring(RingOptions& r) {
-    r.all = written_.all;
-    r.layer = written_.layer;
-    r.config = written_.config;
-    r.scale = written_.scale;
-    r.seed = count("--seed", written_.seed, kMostRingTokens, "1", 0).value_or(0);
-    r.strategy = written_.strategy;
-    r.partition = written_.partition;
-    r.dtype = written_.dtype;
-    r.lse_dtype = written_.lse_dtype;
-    r.what_if = written_.what_if;
-    r.ranks = count("--ranks", written_.ranks, kMostRingRanks, "4");
-    r.cp = count("--cp", written_.cp, kMostRingRanks, "2");
-    r.pcp = count("--pcp", written_.pcp, kMostRingRanks, "2");
-    r.tp = count("--tp", written_.tp, kMostRingRanks, "4");
-    r.sp = count("--sp", written_.sp, kMostRingRanks, "4");
-    r.dcp = count("--dcp", written_.dcp, kMostRingRanks, "4");
-    r.tokens = counts("--tokens", written_.tokens, 1, "512 or 512,77");
-    r.history = counts("--history", written_.history, 0, "256 or 256,0");
-    if (r.history.size() > std::max<std::size_t>(r.tokens.size(), 1))
-      wrong(fmt::format("--history names {} sequences, --tokens {}", r.history.size(), std::max<std::size_t>(r.tokens.size(), 1)),
-            "one number for each sequence");
-    if (r.tokens.size() > kMostRingSequences)
-      wrong(fmt::format("--tokens names {} sequences, at most {} are possible", r.tokens.size(), kMostRingSequences),
-            "fewer sequences");
-    r.orders = count("--orders", written_.orders, kMostRingOrders, "2", 0);
-    r.threads = count("--threads", written_.threads, kMostRingRanks, "2");
-    r.heads = count("--heads", written_.heads, kMostRingHeads, "8");
-    r.interleave = count("--interleave", written_.interleave, kMostRingTokens, "128");
-  }
-
-  void read_collective(CollectiveOptions& c) {
-    static constexpr std::pair<std::string_view, bool> kPer[] = {{"total", false}, {"rank", true}};
-    c.op = written_.op;
-    c.algorithm = written_.algorithm;
-    c.expansion = written_.expansion;
-    c.bytes = written_.bytes;
-    c.sweep = written_.sweep;
-    c.compare = written_.compare;
-    c.ranks = count("--ranks", written_.ranks, kMostRanks, "16");
-    c.concurrent = count("--concurrent", written_.concurrent, kMostConcurrent, "4");
-    c.top_k = count("--top-k", written_.top_k, kMostCopies, "8");
-    if (!written_.per.empty()) c.per_rank = choice("--per", written_.per, kPer).value_or(false);
-    if (written_.padding.empty()) return;
-    const auto factor = parse_quantity<Ratio>(written_.padding);
-    if (factor && factor->count() >= 1 && factor->count() <= 64) c.padding = factor->count();
-    else wrong(fmt::format("--padding must be a number from 1 to 64, got '{}'", written_.padding), "--padding 1.5");
-  }
-
   static constexpr std::pair<std::string_view, GraphKind> kGraphKinds[] = {{"dot", GraphKind::kDot},
                                                                            {"svg", GraphKind::kSvg}};
   static constexpr std::pair<std::string_view, FileKind> kFileKinds[] = {{"mindie", FileKind::kMindie},
@@ -694,7 +551,8 @@ class Application {
       return kWrongInput;
     }
     err_ += reply.err;
-    if (options.output_file.empty()) return say(reply.exit_code, reply.out);
+    // What export writes there are its files.
+    if (options.output_file.empty() || (command.options & kExportOptions)) return say(reply.exit_code, reply.out);
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(options.output_file.c_str(), "wb"),
                                                                &std::fclose);
     if (file && std::fwrite(reply.out.data(), 1, reply.out.size(), file.get()) == reply.out.size() &&

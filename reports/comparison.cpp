@@ -1,12 +1,15 @@
 #include "reports/comparison.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
 #include <memory>
 #include <tuple>
 
+#include "reports/comparison_tables.h"
+#include "reports/pairs.h"
 #include "sim/parallel.h"
 #include "strategies/rules/rules.h"
 #include "strategies/simulated.h"
@@ -35,8 +38,8 @@ std::vector<Varied> read_vary(const std::vector<std::string>& written, const Que
       continue;
     }
     Varied v{text.substr(0, equals), split_list(std::string_view(text).substr(equals + 1))};
-    const Field* const field = find_field(v.key);
-    if (std::ranges::any_of(out, [&](const Varied& o) { return field != nullptr && find_field(o.key) == field; })) {
+    const Field* const field = find_field(v.key, base.stack);
+    if (std::ranges::any_of(out, [&](const Varied& o) { return field != nullptr && find_field(o.key, base.stack) == field; })) {
       diagnostics.error("E0398", where, fmt::format("{} is varied twice", v.key), {}, "write all its values in one list");
       continue;
     }
@@ -104,10 +107,10 @@ void assume_load(Question& q, Diagnostics& diagnostics) {
   }
 }
 
-void check_lists(const ListOptions& lists, const std::vector<Varied>& varied, Diagnostics& diagnostics) {
+void check_lists(const ListOptions& lists, const std::vector<Varied>& varied, const std::string& stack, Diagnostics& diagnostics) {
   const auto both = [&](bool listed, const char* path, const char* option) {
     const bool keyed = std::ranges::any_of(varied, [&](const Varied& v) {
-      const Field* const f = find_field(v.key);
+      const Field* const f = find_field(v.key, stack);
       return f != nullptr && f->path == path;
     });
     if (listed && keyed)
@@ -170,12 +173,27 @@ bool same_names(const Question& a, const Question& b) {
   return names(a) == names(b);
 }
 
-// What many points say is said once.
-void add_new(const Diagnostics& said, Diagnostics& diagnostics) {
-  for (const Diagnostic& d : said.all())
-    if (std::ranges::none_of(diagnostics.all(),
-                             [&](const Diagnostic& o) { return o.code == d.code && o.message == d.message; }))
-      diagnostics.add(d);
+// What several points say is said once, with the alternatives that it concerns.
+void add_warnings(const Comparison& c, Diagnostics& diagnostics) {
+  struct Said {
+    Diagnostic what;
+    std::vector<std::size_t> alternatives;
+  };
+  std::vector<Said> all;
+  for (const Point& p : c.points)
+    for (const Diagnostic& d : p.warned.all()) {
+      auto same = std::ranges::find_if(all, [&](const Said& s) { return s.what.code == d.code && s.what.message == d.message; });
+      if (same == all.end()) same = all.insert(all.end(), {d, {}});
+      if (std::ranges::find(same->alternatives, p.alternative) == same->alternatives.end()) same->alternatives.push_back(p.alternative);
+    }
+  for (Said& s : all) {
+    if (s.alternatives.size() < c.alternatives.size()) {
+      std::vector<std::string> labels;
+      for (const std::size_t i : s.alternatives) labels.push_back(label(c, i));
+      s.what.message += fmt::format(" (concerns {})", fmt::join(labels, "; "));
+    }
+    diagnostics.add(std::move(s.what));
+  }
 }
 
 bool same_answer(const Point& a, const Point& b) {
@@ -376,13 +394,40 @@ std::optional<std::size_t> Comparison::winner(std::size_t condition, const std::
   return best;
 }
 
-Comparison compare(const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
+namespace {
+
+// Of a pair one side is compared: the one that --vary names ("decode.dcp=1,8"), which loses that word.
+FileChoice compared_side(const PairOfChoices& pair, std::vector<std::string>& vary, Diagnostics& diagnostics) {
+  bool of[2] = {}, bare = vary.empty();
+  for (std::string& v : vary) {
+    bool named = false;
+    for (const auto& [side, prefix] : {std::pair{0, std::string_view("prefill.")}, {1, std::string_view("decode.")}})
+      if (v.starts_with(prefix) && !v.starts_with("prefill.attention")) {
+        v.erase(0, prefix.size());
+        of[side] = named = true;
+      }
+    bare = bare || !named;
+  }
+  if (bare || of[0] == of[1])
+    diagnostics.error("E0398", {}, "of a pair one side is compared at a time", "the sides meet in the transfer of the cache only",
+                      "name it in every --vary: --vary decode.dcp=1,8 or --vary prefill.tp=8,16");
+  const FileChoice& side = of[1] ? pair.decode : pair.prefill;
+  diagnostics.note("A0126", {}, fmt::format("the {} side is compared, the other one stays: {}", of[1] ? "decode" : "prefill", side.file));
+  return side;
+}
+
+}  // namespace
+
+Comparison compare(const Libraries& libraries, const Options& asked, Diagnostics& diagnostics) {
   Comparison c;
-  const std::vector<FileChoice> inputs = read_inputs(options.words, libraries, options, diagnostics);
-  c.base = load_question(only_choice(inputs, diagnostics), libraries, options, diagnostics);
+  Options options = asked;
+  const std::vector<FileChoice> inputs = options.pair() ? std::vector<FileChoice>{} : read_inputs(options.words, libraries, options, diagnostics);
+  const auto pair = options.pair() ? asked_pair(options, libraries, diagnostics) : asked_pair(inputs, options);
+  const FileChoice choice = pair ? compared_side(*pair, options.lists.vary, diagnostics) : only_choice(inputs, diagnostics);
+  c.base = load_question(choice, libraries, options, diagnostics);
   // Keys are checked even where the file is not readable: everything at once.
   const std::vector<Varied> varied = read_vary(options.lists.vary, c.base.question, diagnostics);
-  check_lists(options.lists, varied, diagnostics);
+  check_lists(options.lists, varied, c.base.question.stack, diagnostics);
   if (refused(diagnostics, options.strict)) throw ConfigError(diagnostics);
   assume_load(c.base.question, diagnostics);
   for (const Varied& v : varied) c.keys.push_back(v.key);
@@ -404,7 +449,7 @@ Comparison compare(const Libraries& libraries, const Options& options, Diagnosti
   for_each_index(c.points.size(), [&](std::size_t i) {
     c.points[i] = pricers[i % pricers.size()]->point(c.conditions[i / pricers.size()]);
   });
-  for (const Point& p : c.points) add_new(p.warned, diagnostics);
+  add_warnings(c, diagnostics);
   if (refused(diagnostics, options.strict)) throw ConfigError(diagnostics);
   find_crossovers(c, pricers);
   for (std::size_t k = 0; k < c.keys.size(); ++k)

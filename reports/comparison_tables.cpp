@@ -127,7 +127,12 @@ std::string headline(const Comparison& c, const std::vector<std::size_t>& contes
     if (std::ranges::find(winners, *w) == winners.end()) winners.push_back(*w);
     if (const auto second = runner_up(c, i, contest, *w)) leads.push_back(ratio(c.at(i, *second).score(), c.at(i, *w).score()));
   }
-  if (winners.empty()) return "None of the alternatives can run.";
+  if (winners.empty()) {
+    std::vector<std::string> servers;
+    for (const Point& p : c.points)
+      if (const std::string& name = p.subject.question.hardware.server; std::ranges::find(servers, name) == servers.end()) servers.push_back(name);
+    return fmt::format("None of the alternatives can run on {}.", fmt::join(servers, " or "));
+  }
   if (leads.empty()) return {};
   const auto [least, most] = std::ranges::minmax(leads);
   if (most < 1.0005) return "All alternatives are equally fast.";
@@ -333,21 +338,30 @@ Table memory_columns(const Comparison& c) {
   return t;
 }
 
-// Each rule once for an alternative, however many loads it was asked under.
+// Each rule once, with the alternatives that break it, however many loads they were asked under.
 Table refusals(const Comparison& c) {
   Table t{"What the engine refuses",
           "refused",
           Table::Shape::kGrid,
           {{"alternative", "alternative"}, {"engine", "standing"}, {"code", "code"}, {"what", "message"}, {"rule", "rule"}},
           {}};
-  std::vector<std::string> said;
+  struct Refusal {
+    const Diagnostic* what;
+    Standing standing;
+    std::vector<std::size_t> alternatives;
+  };
+  std::vector<Refusal> all;
   for (const Point& p : c.points)
     for (const Diagnostic& d : p.broken.all()) {
-      std::string line = fmt::format("{} {} {}", p.alternative, d.code, d.message);
-      if (std::ranges::find(said, line) != said.end()) continue;
-      said.push_back(std::move(line));
-      t.rows.push_back({label(c, p.alternative), to_text(p.standing), d.code, d.message, d.rule});
+      auto same = std::ranges::find_if(all, [&](const Refusal& r) { return r.standing == p.standing && r.what->code == d.code && r.what->message == d.message; });
+      if (same == all.end()) same = all.insert(all.end(), {&d, p.standing, {}});
+      if (std::ranges::find(same->alternatives, p.alternative) == same->alternatives.end()) same->alternatives.push_back(p.alternative);
     }
+  for (const Refusal& r : all) {
+    std::vector<std::string> labels;
+    for (const std::size_t i : r.alternatives) labels.push_back(label(c, i));
+    t.rows.push_back({fmt::format("{}", fmt::join(labels, "; ")), to_text(r.standing), r.what->code, r.what->message, r.what->rule});
+  }
   return t;
 }
 

@@ -111,10 +111,7 @@ Table all_fields() {
 }
 
 // Words of the tables that `run` and its siblings print.
-struct Word {
-  std::string_view word, meaning, more;
-};
-constexpr Word kWords[] = {
+constexpr WordText kWords[] = {
     {"throughput", "output tokens of all requests in a second, the same per card, and requests in a second",
      "see output_throughput, request_throughput"},
     {"attention", "time in attention kernels", "one part of a step's breakdown"},
@@ -147,7 +144,7 @@ constexpr Word kWords[] = {
     {"rank", "one die: a 910B chip, or half of a 910C package", "an A3 card has two"},
 };
 
-Table explain_word(const Word& w) {
+Table explain_word(const WordText& w) {
   Table t = facts(fmt::format("{}: {}", w.word, w.meaning), "word");
   t.rows = {{"more", w.more}};
   return t;
@@ -188,7 +185,8 @@ std::vector<std::string_view> known_words() {
   std::vector<std::string_view> words{"file"};
   for (const CodeText& c : code_texts()) words.push_back(c.code);
   for (const MetricText& m : metric_texts()) words.push_back(m.name);
-  for (const Word& w : kWords) words.push_back(w.word);
+  for (const WordText& w : kWords) words.push_back(w.word);
+  for (const WordText& w : operator_words()) words.push_back(w.word);
   for (const CollectiveAlgorithm& a : builtin_collectives()) words.push_back(a.name);
   for (const ExpansionText& e : expansions()) words.push_back(e.name);
   for (const Field& f : question_fields()) {
@@ -220,7 +218,9 @@ std::vector<Table> explain(std::string_view word, Diagnostics& diagnostics) {
     if (same(c.code, word)) out.push_back(explain_code(c));
   for (const MetricText& m : metric_texts())
     if (same(m.name, word) || same(m.key, word)) out.push_back(explain_metric(m));
-  for (const Word& w : kWords)
+  for (const WordText& w : kWords)
+    if (same(w.word, word)) out.push_back(explain_word(w));
+  for (const WordText& w : operator_words())
     if (same(w.word, word)) out.push_back(explain_word(w));
   for (const CollectiveAlgorithm& a : builtin_collectives())
     if (same(a.name, word) || word.starts_with(std::string(a.name) + " (")) out.push_back(explain_algorithm(a));

@@ -22,6 +22,12 @@ struct MetricText {
 };
 std::span<const MetricText> metric_texts();
 
+// Words of tables: operators, groups of ranks, primitives, columns.
+struct WordText {
+  std::string_view word, meaning, more;
+};
+std::span<const WordText> operator_words();
+
 // A code, a key (ours or MindIE's), a metric, or `file` for all keys of our deployment file. Empty after E0010.
 std::vector<Table> explain(std::string_view word, Diagnostics& diagnostics);
 

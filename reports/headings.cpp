@@ -16,13 +16,14 @@ std::string hardware(const Subject& s) {
                      counted(s.servers(), "server"), counted(s.cards(), "card"), counted(s.dies(), "die"));
 }
 
-// In the words of the file at hand: MindIE's keys, or our own.
+// In the words of the file at hand: MindIE's keys, vLLM's short names, or our own.
 std::string layout(const Subject& s) {
   const Deployment& d = s.deployment();
-  const bool own = !s.question.imported;
+  const bool own = !s.question.imported || s.question.launched;
+  const bool vllm = s.question.launched && d.engine == "vllm-ascend";
   const Layout& l = d.layout;
   std::string text =
-      fmt::format("dp {}  cp {}  sp {}  tp {}  moe_ep {}  moe_tp {}", l.dp, l.cp, l.sp, l.tp, l.moe_ep, l.moe_tp);
+      fmt::format("dp {}  {} {}  {} {}  tp {}  moe_ep {}  moe_tp {}", l.dp, vllm ? "pcp" : "cp", l.cp, vllm ? "dcp" : "sp", l.sp, l.tp, l.moe_ep, l.moe_tp);
   if (l.moe_ep > 1)
     text += own ? fmt::format("  exchange {}", s.question.exchange) : fmt::format("  ep_level {}", l.ep_level);
   if (l.o_proj_local_tp > 0) text += fmt::format("  o_proj_{}tp {}", own ? "" : "local_", l.o_proj_local_tp);

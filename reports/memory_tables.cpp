@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "strategies/rules/rules.h"
+
 namespace ascendsim {
 
 namespace {
@@ -19,7 +21,7 @@ std::string starting_fraction(const MemoryPerRank& m) {
 
 std::string fit_in_words(const MemoryPerRank& m, const Deployment& d) {
   const std::string have = d.pool_tokens > 0 ? fmt::format("a pool of {} tokens beside the rest", with_commas(d.pool_tokens))
-                           : d.kv_memory     ? "npuMemSize beside the rest"
+                           : d.kv_memory     ? fmt::format("{} beside the rest", key_name(d, "npuMemSize"))
                                        : fmt::format("{:.4g} of {}{}", d.memory_fraction, precise_gib(m.capacity),
                                                      d.engine == "sglang" ? " for weights and KV, and what a step needs" : "");
   return fmt::format("{} of {} ({}): {}", precise_gib(m.peak()), precise_gib(m.allowed), have,
@@ -116,8 +118,8 @@ Table kv_table(const MemoryPerRank& m, const Deployment& d) {
             {"KV blocks needed per rank", count_cell(m.kv_blocks_needed)},
             {"KV capacity per DP group, tokens", count_cell(m.kv_capacity_tokens)},
             {"longest context that fits, tokens", count_cell(longest_context(m, d))},
-            {"maxSeqLen, tokens", count_cell(d.limits.max_seq_len)},
-            {"smallest NPU_MEMORY_FRACTION that starts", starting_fraction(m)}};
+            {fmt::format("{}, tokens", key_name(d, "maxSeqLen")), count_cell(d.limits.max_seq_len)},
+            {fmt::format("smallest {} that starts", key_name(d, "NPU_MEMORY_FRACTION")), starting_fraction(m)}};
   return t;
 }
 
@@ -135,7 +137,7 @@ std::vector<Concurrency> concurrency_of(const MemoryPerRank& m, const Deployment
 
 Table concurrency_table(const std::vector<Concurrency>& rows, const Deployment& d) {
   Table t{
-      fmt::format("Sequences that fit side by side (the scheduler takes up to maxBatchSize {})", d.limits.max_batch),
+      fmt::format("Sequences that fit side by side (the scheduler takes up to {} {})", key_name(d, "maxBatchSize"), d.limits.max_batch),
       "concurrency",
       Table::Shape::kGrid,
       {{"context", "context_tokens", true},

@@ -70,6 +70,7 @@ struct Options {
   std::string prefill_file, decode_file, prefill_hardware, decode_hardware;
   std::optional<std::int64_t> prefill_servers, decode_servers;
   std::string only_case;  // validate
+  std::string export_to, base_file;  // export
   std::string faults_file;
   GraphKind graph = GraphKind::kNone;
   std::int64_t top = 10;

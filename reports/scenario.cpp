@@ -87,12 +87,25 @@ void override_with(const Options& o, const FileChoice& choice, Question& q, Diag
   if (!o.acceptance.empty()) put<std::vector<double>>(q, "workload.acceptance", o.acceptance, "--acceptance");
 }
 
+// Engines with a table of versions may run in one that has no figures of its own: the newest ones stand in, and a note says so.
+Stack of_version(Stack newest, const std::string& version, const Libraries& libraries, Diagnostics& diagnostics) {
+  Diagnostics said;
+  const EngineVersions versions = libraries.versions(newest.engine, said);
+  if (versions.engine.empty() || (versions.features.empty() && versions.defaults.empty())) return libraries.stacks.load(newest.engine, version, diagnostics);
+  if (!parse_version(version))
+    diagnostics.error("E0211", {}, fmt::format("'{}' is no version of {}", version, newest.engine), {}, "--engine-version 0.15.0rc1");
+  else if (parse_version(version) != parse_version(newest.version))
+    diagnostics.note("A0137", {}, fmt::format("no figures of {} {} are known: those of {} are used", newest.engine, version, newest.version));
+  newest.version = version;
+  return newest;
+}
+
 // `name`: an engine, or an engine with its version; --engine-version replaces the latter.
 Stack load_stack(std::string_view name, const Options& options, const Libraries& libraries, Diagnostics& diagnostics) {
   const std::string& version = options.engine_version;
   Stack stack = libraries.stacks.load(name, "", diagnostics);
   if (stack.engine.empty() || version == stack.version) return stack;
-  if (!version.empty()) return libraries.stacks.load(stack.engine, version, diagnostics);
+  if (!version.empty()) return of_version(std::move(stack), version, libraries, diagnostics);
   if (name == stack.engine)
     diagnostics.note(
         "A0109", {},
@@ -138,6 +151,7 @@ void read_own(ConfigNode root, const FileChoice& choice, const Libraries& librar
               Diagnostics& found) {
   Question& q = out.question;
   q.deployment.file = root.where().file;
+  q.deployment.own_words = true;
   read_question(root, q, found);
   out.has_layout = !found.has_errors();
   set_all(choice, options, q, found);
@@ -168,6 +182,10 @@ void read_engine_file(const Document& document, const FileChoice& choice, const 
   // A degree that is written twice has been refused: rules about either value would only add to that.
   out.has_layout = import.deployment.origins.contains("tp") && !twice;
   Diagnostics set;
+  // --env: variables that scripts export and MindIE's file does not know.
+  for (const char* const variable : {"HCCL_BUFFSIZE", "HCCL_OP_EXPANSION_MODE"})
+    if (const auto at = options.defines.find(variable); at != options.defines.end())
+      set_field(fmt::format("{}={}", variable, at->second), out.question, set);
   set_all(choice, options, out.question, set);
   derive_layout(out.question);
   found.append(with_current_assumptions(said, before, out.question));
@@ -176,16 +194,10 @@ void read_engine_file(const Document& document, const FileChoice& choice, const 
 
 // The newest stack of the engine stands in for a version without figures of its own.
 Stack load_launch_stack(const std::string& engine, const Options& options, const Libraries& libraries, Diagnostics& diagnostics) {
-  const std::string& asked = options.engine_version;
   Stack stack = libraries.stacks.load(engine, "", diagnostics);
   if (stack.engine.empty()) return stack;
-  if (asked.empty())
-    diagnostics.note("A0109", {}, fmt::format("--engine-version is not set: {} {} assumed, the newest known", stack.engine, stack.version));
-  else if (!parse_version(asked))
-    diagnostics.error("E0211", {}, fmt::format("'{}' is no version of {}", asked, engine), {}, "--engine-version 0.15.0rc1");
-  else if (parse_version(asked) != parse_version(stack.version))
-    diagnostics.note("A0137", {}, fmt::format("no figures of {} {} are known: those of {} are used", engine, asked, stack.version));
-  if (!asked.empty()) stack.version = asked;
+  if (!options.engine_version.empty()) return of_version(std::move(stack), options.engine_version, libraries, diagnostics);
+  diagnostics.note("A0109", {}, fmt::format("--engine-version is not set: {} {} assumed, the newest known", stack.engine, stack.version));
   return stack;
 }
 
@@ -219,9 +231,7 @@ void finish(LoadedQuestion& out, const Libraries& libraries, Diagnostics& found)
   Deployment& d = out.question.deployment;
   d.engine = out.stack.engine;
   d.engine_version = out.stack.version;
-  // An import that failed has said which name it does not know.
-  if (!out.question.imported || !out.question.model.empty())
-    resolve(out.question, libraries.models, libraries.schemes, found);
+  resolve(out.question, libraries.models, libraries.schemes, found);
   if (out.question.launched) complete_launch(out.question, fabric_of(out.question, libraries), found);
   if (!out.question.imported && !out.stack.engine.empty()) complete(out.question, out.stack, found);
   if (!out.question.imported) out.keys = keys_of(out.question);
@@ -253,7 +263,7 @@ Subject judge(LoadedQuestion loaded, const std::string& file, Load load, const L
     if (!possible(subject.workload) && load == Load::kLimits)
       found.error("E0008", d.origin("maxSeqLen").where,
                   "this deployment leaves no room for a prompt and an output token", {},
-                  "raise maxSeqLen, or lower --output");
+                  fmt::format("raise {}, or lower --output", key_name(d, "maxSeqLen")));
   }
   std::optional<Deployment> programs_run;
   if (loaded.readable && loaded.has_layout && usable && !found.has_errors())
@@ -300,16 +310,18 @@ FileChoice choice_of(const Options& options, std::string file) { return {std::mo
 
 }  // namespace
 
-std::vector<FileChoice> read_inputs(const std::vector<std::string>& files, const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
+namespace {
+
+// `texts`: of each file, empty when it could not be read: whoever loads it says why.
+std::vector<FileChoice> gather(std::vector<std::pair<std::string, std::optional<std::string>>> texts, const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
   std::vector<FileChoice> out;
   std::vector<LaunchedCommand> commands;
+  const bool given = !texts.empty();
   const bool insists = options.from == FileKind::kVllm || options.from == FileKind::kSglang, other = options.from != FileKind::kByContent && !insists;
   const auto add = [&](std::string text, const std::string& name) {
     for (LaunchedCommand& c : read_launch(std::move(text), name, options.defines, diagnostics)) commands.push_back(std::move(c));
   };
-  for (const std::string& file : files) {
-    Diagnostics said_later;  // by whoever loads the file
-    auto text = read_file(path_of(file), Document::kMaxBytes, said_later);
+  for (auto& [file, text] : texts) {
     if (text && !other && (insists || is_launch_text(*text))) {
       add(std::move(*text), path_of(file));
       continue;
@@ -333,11 +345,26 @@ std::vector<FileChoice> read_inputs(const std::vector<std::string>& files, const
       choice.launched = std::make_shared<const LaunchedInstance>(std::move(i));
     }
     diagnostics.append(between);
-  } else if (!commands.empty() && options.workload.empty() && !files.empty() && out.empty()) {
+  } else if (!commands.empty() && options.workload.empty() && given && out.empty()) {
     diagnostics.note("A0138", commands.front().where, fmt::format("{} starts no engine: it is only compared with the scripts of engines", commands.front().program));
   }
   for (FileChoice& c : out) c.load = load;
   return out;
+}
+
+}  // namespace
+
+std::vector<FileChoice> read_inputs(const std::vector<std::string>& files, const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
+  std::vector<std::pair<std::string, std::optional<std::string>>> texts;
+  Diagnostics said_later;
+  for (const std::string& file : files) texts.emplace_back(file, read_file(path_of(file), Document::kMaxBytes, said_later));
+  return gather(std::move(texts), libraries, options, diagnostics);
+}
+
+std::vector<FileChoice> read_texts(std::vector<InputText> texts, const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
+  std::vector<std::pair<std::string, std::optional<std::string>>> named;
+  for (InputText& t : texts) named.emplace_back(std::move(t.name), std::move(t.text));
+  return gather(std::move(named), libraries, options, diagnostics);
 }
 
 PairChoice pair_among(const std::vector<FileChoice>& choices) {
@@ -389,6 +416,7 @@ LoadedQuestion question_of_options(std::string_view stack, const std::string& se
   Diagnostics found;
   Question& q = out.question;
   q.deployment.file = "the command line";
+  q.deployment.own_words = true;
   q.stack = stack;
   for (const std::string& assignment : options.set) set_field(assignment, q, found);
   out.stack = load_stack(q.stack, options, libraries, found);

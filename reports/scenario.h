@@ -41,6 +41,11 @@ struct FileChoice {
 // The files of one call. Launch scripts are put together to the instances that they start; every other file stands alone.
 std::vector<FileChoice> read_inputs(const std::vector<std::string>& files, const Libraries& libraries, const Options& options,
                                     Diagnostics& diagnostics);
+// The same for texts that are no files yet.
+struct InputText {
+  std::string name, text;
+};
+std::vector<FileChoice> read_texts(std::vector<InputText> texts, const Libraries& libraries, const Options& options, Diagnostics& diagnostics);
 // A prefill and a decode instance among them; both null when there are no two such.
 struct PairChoice {
   const FileChoice *prefill = nullptr, *decode = nullptr;

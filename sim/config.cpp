@@ -23,6 +23,8 @@
 #include <array>
 #include <filesystem>
 #include <limits>
+#include <map>
+#include <set>
 #include <sstream>
 #include <type_traits>
 #include <utility>
@@ -38,6 +40,7 @@ constexpr std::size_t kMaxDuplicates = 20;         // a file with more is not th
 constexpr std::size_t kMaxParsedBytes = 1u << 30;  // YAML::Mark counts in int
 constexpr std::string_view kAliasRefused = "YAML aliases (*name) are not accepted";
 constexpr std::string_view kAliasHelp = "write the value out";
+constexpr std::size_t kMaxCopied = 1u << 20;  // nodes of a file with aliases: they can double with every line
 constexpr std::uint32_t kNoNode = std::numeric_limits<std::uint32_t>::max();
 
 struct TextSpan {
@@ -94,8 +97,8 @@ struct StopParsing {};
 
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  TreeBuilder(const SourceText& source, std::size_t prefix_bytes, Tree& tree, Diagnostics& diagnostics)
-      : source_(source), prefix_bytes_(prefix_bytes), tree_(tree), diagnostics_(diagnostics) {}
+  TreeBuilder(const SourceText& source, std::size_t prefix_bytes, YamlAliases aliases, Tree& tree, Diagnostics& diagnostics)
+      : source_(source), prefix_bytes_(prefix_bytes), aliases_(aliases), tree_(tree), diagnostics_(diagnostics) {}
 
   [[nodiscard]] std::size_t offset_of(const YAML::Mark& mark) const {
     const std::size_t offset = static_cast<std::size_t>(std::max(mark.pos, 0));
@@ -116,21 +119,27 @@ class TreeBuilder final : public YAML::EventHandler {
     if (expects_key()) stop("E0114", mark, "a key must be plain text, got nothing");
     const std::string_view rest = rest_at(mark);
     for (const std::string_view written : {"~", "null", "Null", "NULL"}) {
-      if (rest.starts_with(written)) return add_scalar(ConfigNode::Kind::kNull, offset_of(mark), written, false);
+      if (rest.starts_with(written)) return add_scalar(ConfigNode::Kind::kNull, offset_of(mark), written, false, anchor);
     }
     // Nothing stands there, and the parser points at whatever comes next: the key is the better place.
     const bool under_key = !frames_.empty() && frames_.back().is_map;
-    add_scalar(ConfigNode::Kind::kNull, under_key ? frames_.back().key_offset : offset_of(mark), {}, false);
+    add_scalar(ConfigNode::Kind::kNull, under_key ? frames_.back().key_offset : offset_of(mark), {}, false, anchor);
   }
 
-  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
-    stop("E0111", mark, std::string(kAliasRefused), std::string(kAliasHelp));
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    if (aliases_ == YamlAliases::kRefused) stop("E0111", mark, std::string(kAliasRefused), std::string(kAliasHelp));
+    if (expects_key()) stop("E0114", mark, "a key must be plain text, got an alias");
+    const auto original = anchors_.find(anchor);
+    if (original == anchors_.end()) stop("E0111", mark, "an alias cannot stand inside what it names");
+    const std::uint32_t from = original->second;
+    add_node(tree_.nodes[from].kind, tree_.nodes[from].offset);
+    copy_content(mark, static_cast<std::uint32_t>(tree_.nodes.size() - 1), from, frames_.size());
   }
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     refuse_extras(mark, tag, anchor);
-    if (!expects_key()) return add_scalar(ConfigNode::Kind::kScalar, offset_of(mark), value, tag == "!");
+    if (!expects_key()) return add_scalar(ConfigNode::Kind::kScalar, offset_of(mark), value, tag == "!", anchor);
     Frame& frame = frames_.back();
     frame.has_key = true;
     frame.key = tree_.store(value);
@@ -148,6 +157,7 @@ class TreeBuilder final : public YAML::EventHandler {
     open(ConfigNode::Kind::kMap, mark, tag, anchor);
   }
   void OnMapEnd() override {
+    if (aliases_ == YamlAliases::kRead) merge();
     report_duplicates(close());
     if (duplicates_ >= kMaxDuplicates) throw StopParsing{};
   }
@@ -160,6 +170,7 @@ class TreeBuilder final : public YAML::EventHandler {
     bool has_key = false;
     TextSpan key{};
     std::uint32_t key_offset = 0;
+    YAML::anchor_t anchor = YAML::NullAnchor;
   };
 
   [[noreturn]] void stop(std::string code, const YAML::Mark& mark, std::string message, std::string help = {}) {
@@ -176,7 +187,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   void refuse_extras(const YAML::Mark& mark, std::string_view tag, YAML::anchor_t anchor) {
-    if (anchor != YAML::NullAnchor) stop("E0111", mark, "YAML anchors (&name) are not accepted", "remove it");
+    if (anchor != YAML::NullAnchor && aliases_ == YamlAliases::kRefused) stop("E0111", mark, "YAML anchors (&name) are not accepted", "remove it");
     // The parser reports a lone `!` like a quoted string and drops tags of nothing: the text itself tells.
     const bool tagged = !tag.empty() && tag != "?" && tag != "!";
     if (tagged || rest_at(mark).starts_with('!'))
@@ -199,10 +210,66 @@ class TreeBuilder final : public YAML::EventHandler {
     return node;
   }
 
-  void add_scalar(ConfigNode::Kind kind, std::size_t offset, std::string_view text, bool quoted) {
+  void add_scalar(ConfigNode::Kind kind, std::size_t offset, std::string_view text, bool quoted, YAML::anchor_t anchor) {
     Node& node = add_node(kind, offset);
     node.text = tree_.store(text);
     node.quoted = quoted;
+    if (anchor != YAML::NullAnchor) anchors_[anchor] = static_cast<std::uint32_t>(tree_.nodes.size() - 1);
+  }
+
+  // Value and children of `from`; place in its parent and key of `to` stay.
+  void copy_content(const YAML::Mark& mark, std::uint32_t to, std::uint32_t from, std::size_t depth) {
+    if (depth >= kMaxDepth) stop("E0109", mark, fmt::format("nested deeper than {} levels", kMaxDepth));
+    if (tree_.nodes.size() > kMaxCopied) stop("E0111", mark, fmt::format("aliases make more than {} values of this file", kMaxCopied));
+    const Node original = tree_.nodes[from];
+    std::vector<std::uint32_t> children;
+    for (std::uint32_t i = 0; i < original.size; ++i) {
+      const std::uint32_t child = tree_.children[original.first_child + i];
+      children.push_back(copy_child(mark, child, to, depth));
+    }
+    Node& copy = tree_.nodes[to];
+    copy.text = original.text;
+    copy.quoted = original.quoted;
+    copy.size = original.size;
+    copy.first_child = static_cast<std::uint32_t>(tree_.children.size());
+    tree_.children.insert(tree_.children.end(), children.begin(), children.end());
+  }
+  std::uint32_t copy_child(const YAML::Mark& mark, std::uint32_t child, std::uint32_t parent, std::size_t depth) {
+    const auto index = static_cast<std::uint32_t>(tree_.nodes.size());
+    const Node original = tree_.nodes[child];
+    tree_.nodes.push_back(original);
+    tree_.nodes.back().parent = parent;
+    copy_content(mark, index, child, depth + 1);
+    return index;
+  }
+
+  // `<<: *a` or `<<: [*a, *b]`: keys that the map does not have itself, the first one counts.
+  void merge() {
+    const Frame& frame = frames_.back();
+    std::vector<std::uint32_t> own, merged;
+    std::set<std::string_view> keys;
+    for (std::size_t i = frame.first_pending; i < pending_.size(); ++i) {
+      const std::uint32_t index = pending_[i];
+      const Node& node = tree_.nodes[index];
+      const bool is_merge = tree_.view(node.key) == "<<" && node.kind != ConfigNode::Kind::kScalar;
+      if (is_merge && node.kind == ConfigNode::Kind::kMap) merged.push_back(index);
+      else if (is_merge) merged.insert(merged.end(), tree_.children.begin() + node.first_child, tree_.children.begin() + node.first_child + node.size);
+      else keys.insert(tree_.view(node.key)), own.push_back(index);
+    }
+    if (merged.empty()) return;
+    const YAML::Mark nowhere;
+    for (const std::uint32_t map : merged) {
+      if (tree_.nodes[map].kind != ConfigNode::Kind::kMap) continue;
+      for (std::uint32_t i = 0; i < tree_.nodes[map].size; ++i) {
+        const std::uint32_t child = tree_.children[tree_.nodes[map].first_child + i];
+        if (keys.insert(tree_.view(tree_.nodes[child].key)).second) own.push_back(copy_child(nowhere, child, frame.node, frames_.size()));
+      }
+    }
+    pending_.resize(frame.first_pending);
+    for (const std::uint32_t index : own) {
+      tree_.nodes[index].position = static_cast<std::uint32_t>(pending_.size() - frame.first_pending);
+      pending_.push_back(index);
+    }
   }
 
   void open(ConfigNode::Kind kind, const YAML::Mark& mark, std::string_view tag, YAML::anchor_t anchor) {
@@ -213,13 +280,14 @@ class TreeBuilder final : public YAML::EventHandler {
     if (frames_.size() >= kMaxDepth) stop("E0109", mark, fmt::format("nested deeper than {} levels", kMaxDepth));
     add_node(kind, offset_of(mark));
     const auto index = static_cast<std::uint32_t>(tree_.nodes.size() - 1);
-    frames_.push_back({.node = index, .first_pending = pending_.size(), .is_map = is_map});
+    frames_.push_back({.node = index, .first_pending = pending_.size(), .is_map = is_map, .anchor = anchor});
   }
 
   // The children move to the tree only now, so that those of one node stand next to each other.
   const Node& close() {
     const Frame frame = frames_.back();
     frames_.pop_back();
+    if (frame.anchor != YAML::NullAnchor) anchors_[frame.anchor] = frame.node;
     const auto first = pending_.begin() + static_cast<std::ptrdiff_t>(frame.first_pending);
     Node& node = tree_.nodes[frame.node];
     node.first_child = static_cast<std::uint32_t>(tree_.children.size());
@@ -265,6 +333,8 @@ class TreeBuilder final : public YAML::EventHandler {
 
   const SourceText& source_;
   std::size_t prefix_bytes_;
+  YamlAliases aliases_;
+  std::map<YAML::anchor_t, std::uint32_t> anchors_;  // of finished values
   Tree& tree_;
   Diagnostics& diagnostics_;
   std::vector<Frame> frames_;
@@ -302,8 +372,8 @@ void report_syntax_error(const YAML::Exception& error, SourceLocation where, Dia
   diagnostics.error("E0108", std::move(where), fmt::format("not valid YAML: {}", error.msg));
 }
 
-bool run_parser(const SourceText& source, CleanedText& cleaned, Tree& tree, Diagnostics& diagnostics) {
-  TreeBuilder builder(source, cleaned.prefix_bytes, tree, diagnostics);
+bool run_parser(const SourceText& source, CleanedText& cleaned, YamlAliases aliases, Tree& tree, Diagnostics& diagnostics) {
+  TreeBuilder builder(source, cleaned.prefix_bytes, aliases, tree, diagnostics);
   std::istringstream stream(std::move(cleaned.text));
   try {
     YAML::Parser parser(stream);
@@ -322,7 +392,7 @@ bool run_parser(const SourceText& source, CleanedText& cleaned, Tree& tree, Diag
 }
 
 // False after diagnostics, unless they only were about duplicate keys: those leave a usable tree.
-bool build_tree(const SourceText& source, Tree& tree, Diagnostics& diagnostics) {
+bool build_tree(const SourceText& source, YamlAliases aliases, Tree& tree, Diagnostics& diagnostics) {
   CleanedText cleaned = clean_for_yaml(source.text(), kMaxDepth);
   if (cleaned.too_deep) {
     diagnostics.error("E0109", source.locate(*cleaned.too_deep),
@@ -330,7 +400,7 @@ bool build_tree(const SourceText& source, Tree& tree, Diagnostics& diagnostics) 
     return false;
   }
   Diagnostics found;
-  const bool usable = run_parser(source, cleaned, tree, found);
+  const bool usable = run_parser(source, cleaned, aliases, tree, found);
   if (usable || !cleaned.unclosed) {
     diagnostics.append(found);
     return usable;
@@ -367,13 +437,13 @@ std::shared_ptr<const Document> Document::load(const std::string& path, Diagnost
   return text ? parse(std::move(*text), path, diagnostics) : nullptr;
 }
 
-std::shared_ptr<const Document> Document::parse(std::string text, std::string name, Diagnostics& diagnostics) {
+std::shared_ptr<const Document> Document::parse(std::string text, std::string name, Diagnostics& diagnostics, YamlAliases aliases) {
   check(text.size() <= kMaxParsedBytes, "a configuration text above 1 GiB");
   if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
   if (!is_text(text, name, diagnostics)) return nullptr;
   std::shared_ptr<Document> document(new Document);
   document->impl_ = std::make_unique<Impl>(SourceText(std::move(text), std::move(name)));
-  if (!build_tree(document->impl_->source, document->impl_->tree, diagnostics)) return nullptr;
+  if (!build_tree(document->impl_->source, aliases, document->impl_->tree, diagnostics)) return nullptr;
   return document;
 }
 

@@ -3,7 +3,7 @@
 // Reading never throws for bad input: it adds to a Diagnostics and hands out fallback values, so one run reports all
 // mistakes of a file. A Section remembers which keys were asked for; finish() reports the rest with a suggestion.
 // Refused, each with a diagnostic: unreadable or missing file, directory, empty or blank text, NUL bytes (binary),
-// invalid UTF-8, more than max_bytes, nesting deeper than 64, YAML anchors / aliases / tags / several documents,
+// invalid UTF-8, more than max_bytes, nesting deeper than 64, YAML anchors / aliases (unless asked for) / tags / several documents,
 // duplicate keys, non-scalar keys, anything yaml-cpp rejects (with its line and column).
 // Beyond plain YAML two habits of vendor files are accepted: `//` comments outside strings, and a comma after the last
 // top-level value. A document may be a brace-less fragment ("ModelDeployConfig" : {...}).
@@ -63,12 +63,16 @@ class ConfigNode {
   std::uint32_t index_ = 0;
 };
 
+// kRead: `*name` is a copy of what `&name` marks, `<<` puts the keys of a map in where the map itself has none. Both are for
+// files that others wrote; copies keep the places of the original.
+enum class YamlAliases : unsigned char { kRefused, kRead };
+
 class Document {
  public:
   static constexpr std::size_t kMaxBytes = 10u << 20;   // MindIE's own limit for config.json: (0, 10 MB]
   // Empty (after diagnostics) when there is nothing to read from. `name` is what diagnostics call the file.
   static std::shared_ptr<const Document> load(const std::string& path, Diagnostics&, std::size_t max_bytes = kMaxBytes);
-  static std::shared_ptr<const Document> parse(std::string text, std::string name, Diagnostics&);
+  static std::shared_ptr<const Document> parse(std::string text, std::string name, Diagnostics&, YamlAliases aliases = YamlAliases::kRefused);
 
   [[nodiscard]] ConfigNode root() const;
   [[nodiscard]] const std::string& name() const;

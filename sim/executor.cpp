@@ -79,6 +79,7 @@ struct Rank {
   const Operator* operators = nullptr;
   const Node* nodes = nullptr;
   const std::int64_t* shared = nullptr;   // null = no sharing
+  const std::uint32_t* part = nullptr;    // null = whole operators
   const PortUse* ports = nullptr;      // null = its collectives share nothing
   std::uint32_t size = 0;
   bool unsettled = false;              // what runs has changed at this instant
@@ -88,8 +89,7 @@ struct Rank {
 class Executor {
  public:
   Executor(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes,
-           std::span<const std::vector<std::int64_t>> shared, std::span<const std::vector<PortUse>> ports,
-           const Folding& folding, HostModel host, Timeline* timeline);
+           const Folding& folding, HostModel host, std::span<const Contention> contention, Timeline* timeline);
 
   void run();
   SweepResult result() { return close(accounts_); }
@@ -106,6 +106,11 @@ class Executor {
     PortUse use{};                     // when it fills ports
   };
 
+  struct PortRoute {                   // of the collectives of a gathering that load a port alike
+    std::uint8_t port, load;
+    RouteIndex route;
+  };
+
   static std::size_t slot(std::size_t rank, StreamId stream) { return rank * kMaxStreams + stream; }
 
   void seek(Rank& rank, StreamId id, std::uint32_t from);
@@ -116,7 +121,10 @@ class Executor {
   [[nodiscard]] PortUse port_use(std::span<const Folding::Member> members, StreamId id) const;
   void transfer(std::size_t gathering);
   void transferred(std::size_t gathering);
-  void read_ports(std::span<const std::vector<PortUse>> ports);
+  void read(std::span<const Contention> contention);
+  void read_ports(std::span<const Contention> contention);
+  void add_route(std::size_t gathering, const PortUse& use);
+  [[nodiscard]] const PortRoute* find_route(std::size_t gathering, const PortUse& use) const;
   void start(std::size_t r, StreamId id, std::int64_t ticks, bool collective);
   void finish(std::size_t r, StreamId id);
   void unsettle(std::size_t r);
@@ -132,17 +140,16 @@ class Executor {
   std::vector<Rank> ranks_;
   std::vector<Account> accounts_;
   std::vector<Gathering> gatherings_;  // [meeting][stream]
-  FlowNetwork network_;                // port k of class c is link c * kPortKinds + k and moves a byte a tick
+  FlowNetwork network_;                // port k of class c is link c * kPortKinds + k and moves kFull bytes a tick
   std::optional<FlowSolver> flows_;    // where collectives share ports
-  std::vector<RouteIndex> routes_;     // [meeting][port kind]
+  std::vector<std::vector<PortRoute>> routes_;   // [gathering]
   Agenda agenda_;
   std::vector<std::size_t> unsettled_;
   std::uint64_t events_ = 0, speed_changes_ = 0;
 };
 
-Executor::Executor(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes,
-                   std::span<const std::vector<std::int64_t>> shared, std::span<const std::vector<PortUse>> ports,
-                   const Folding& folding, HostModel host, Timeline* timeline)
+Executor::Executor(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes, const Folding& folding,
+                   HostModel host, std::span<const Contention> contention, Timeline* timeline)
     : programs_(programs),
       folding_(folding),
       host_(host),
@@ -151,45 +158,69 @@ Executor::Executor(std::span<const Program* const> programs, std::span<const std
       accounts_(open_accounts(nodes, host, timeline)),
       gatherings_(folding.meetings.size() * kMaxStreams),
       agenda_(nodes.size() * kMaxStreams) {
-  check(shared.empty() || shared.size() == nodes.size(), "shared durations are for other classes");
   unsettled_.reserve(nodes.size());
   for (std::size_t r = 0; r < nodes.size(); ++r) {
     check(nodes[r].size() == programs[r]->operators.size(), "every operator needs a node");
-    Rank& rank = ranks_[r];
-    rank.operators = programs[r]->operators.data();
-    rank.nodes = nodes[r].data();
-    rank.size = static_cast<std::uint32_t>(nodes[r].size());
-    if (shared.empty() || shared[r].empty()) continue;
-    check(shared[r].size() == nodes[r].size(), "every operator needs a shared duration");
-    for (std::size_t i = 0; i < nodes[r].size(); ++i)
-      check(shared[r][i] >= nodes[r][i].ticks && (shared[r][i] == 0) == (nodes[r][i].ticks == 0),
-            "sharing a processor cannot make an operator faster");
-    rank.shared = shared[r].data();
+    ranks_[r].operators = programs[r]->operators.data();
+    ranks_[r].nodes = nodes[r].data();
+    ranks_[r].size = static_cast<std::uint32_t>(nodes[r].size());
   }
-  if (!ports.empty()) read_ports(ports);
+  if (!contention.empty()) read(contention);
 }
 
-void Executor::read_ports(std::span<const std::vector<PortUse>> ports) {
-  check(ports.size() == ranks_.size(), "ports are for other classes");
+void Executor::read(std::span<const Contention> contention) {
+  check(contention.size() == ranks_.size(), "contention is of other classes");
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
-    for (std::size_t k = 0; k < kPortKinds; ++k) network_.add_link({BytesPerSecond(kPicosecondsPerSecond)});
-    if (ports[r].empty()) continue;
-    check(ports[r].size() == ranks_[r].size, "every operator needs a port use");
-    for (std::size_t i = 0; i < ports[r].size(); ++i)
-      check(ports[r][i].transfer >= 0 && ports[r][i].transfer <= ranks_[r].nodes[i].ticks && ports[r][i].port < kPortKinds,
-            "a collective cannot fill a port for longer than it takes");
-    ranks_[r].ports = ports[r].data();
+    Rank& rank = ranks_[r];
+    const Contention& c = contention[r];
+    check(c.part.empty() || (c.part.size() == rank.size && !c.shared.empty()), "every operator needs a part that is slowed");
+    if (c.shared.empty()) continue;
+    check(c.shared.size() == rank.size, "every operator needs a shared duration");
+    for (std::size_t i = 0; i < rank.size; ++i)
+      check(c.shared[i] >= rank.nodes[i].ticks && (c.shared[i] == 0) == (rank.nodes[i].ticks == 0),
+            "sharing a processor cannot make an operator faster");
+    rank.shared = c.shared.data();
+    if (!c.part.empty()) rank.part = c.part.data();
   }
-  std::vector<LinkIndex> links;
-  for (const Folding::Meeting& meeting : folding_.meetings) {
-    for (std::size_t k = 0; k < kPortKinds; ++k) {
-      links.clear();
-      for (const Folding::Member& m : meeting.members)
-        links.push_back(static_cast<LinkIndex>(static_cast<std::size_t>(m.rank_class) * kPortKinds + k));
-      routes_.push_back(network_.add_route(links));
+  if (std::ranges::any_of(contention, [](const Contention& c) { return !c.ports.empty(); })) read_ports(contention);
+}
+
+void Executor::read_ports(std::span<const Contention> contention) {
+  for (std::size_t l = 0; l < ranks_.size() * kPortKinds; ++l) network_.add_link({BytesPerSecond(PortUse::kFull * kPicosecondsPerSecond)});
+  routes_.resize(gatherings_.size());
+  for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    const std::vector<PortUse>& ports = contention[r].ports;
+    if (ports.empty()) continue;
+    const Rank& rank = ranks_[r];
+    check(ports.size() == rank.size, "every operator needs a port use");
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+      check(ports[i].transfer >= 0 && ports[i].transfer <= rank.nodes[i].ticks && ports[i].port < kPortKinds,
+            "a collective cannot fill a port for longer than it takes");
+      check(ports[i].load > 0 && ports[i].load <= PortUse::kFull, "a collective loads a port with a part of it");
+      if (ports[i].transfer == 0 || rank.operators[i].type->primitive == Primitive::kNone) continue;
+      const int meeting = folding_.meeting_of[r][rank.operators[i].group];
+      check(meeting >= 0, "a collective names a group kind that its rank is not in");
+      add_route(static_cast<std::size_t>(meeting) * kMaxStreams + rank.nodes[i].stream, ports[i]);
     }
+    ranks_[r].ports = ports.data();
   }
   flows_.emplace(network_);
+}
+
+// What loads a port in part goes through a link of its own besides, which no other collective uses.
+void Executor::add_route(std::size_t gathering, const PortUse& use) {
+  if (find_route(gathering, use) != nullptr) return;
+  std::vector<LinkIndex> links;
+  if (use.load < PortUse::kFull) links.push_back(network_.add_link({BytesPerSecond(use.load * kPicosecondsPerSecond)}));
+  for (const Folding::Member& m : folding_.meetings[gathering / kMaxStreams].members)
+    links.push_back(static_cast<LinkIndex>(static_cast<std::size_t>(m.rank_class) * kPortKinds + use.port));
+  routes_[gathering].push_back({use.port, use.load, network_.add_route(links)});
+}
+
+const Executor::PortRoute* Executor::find_route(std::size_t gathering, const PortUse& use) const {
+  for (const PortRoute& r : routes_[gathering])
+    if (r.port == use.port && r.load == use.load) return &r;
+  return nullptr;
 }
 
 void Executor::run() {
@@ -302,8 +333,7 @@ void Executor::meet(std::size_t gathering) {
 
 void Executor::transfer(std::size_t gathering) {
   const PortUse& use = gatherings_[gathering].use;
-  flows_->start(routes_[gathering / kMaxStreams * kPortKinds + use.port], Bytes(use.transfer), 1,
-                static_cast<std::uint32_t>(gathering));
+  flows_->start(find_route(gathering, use)->route, Bytes(use.transfer) * use.load, 1, static_cast<std::uint32_t>(gathering));
 }
 
 void Executor::transferred(std::size_t gathering) {
@@ -359,13 +389,18 @@ void Executor::handle(std::size_t due_slot) {
 
 std::int64_t Executor::pace(const Rank& rank, StreamId id) const {
   const std::uint32_t head = rank.streams[id].head;
-  const bool joined = rank.streams[id ^ 2].state == State::kRunning;
+  const Stream& beside = rank.streams[id ^ 2];
+  const bool joined = beside.state == State::kRunning && !beside.collective;
   std::int64_t pace = joined ? rank.shared[head] : rank.nodes[head].ticks;
+  const std::uint32_t part = rank.part == nullptr ? Contention::kWhole : rank.part[head];
   for (StreamId other = kCommunicationStream; other < kMaxStreams; other += 2) {
     const Stream& s = rank.streams[other];
-    if (s.state != State::kRunning || rank.nodes[s.head].ticks == 0) continue;
-    if (rank.shared[s.head] != rank.nodes[s.head].ticks)
-      pace = scale_up(pace, rank.shared[s.head], rank.nodes[s.head].ticks);
+    if (s.state != State::kRunning || part == 0) continue;
+    const std::int64_t alone = rank.nodes[s.head].ticks, stretched = rank.shared[s.head];
+    if (stretched == alone) continue;
+    const std::int64_t longer = scale_up(scale_up(pace, stretched - alone, alone), part, Contention::kWhole);
+    check(longer < kNoTime - pace, kTooSlow);
+    pace += longer;
   }
   return pace;
 }
@@ -400,10 +435,9 @@ void Executor::report() const {
 
 }  // namespace
 
-SweepResult execute(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes,
-                    std::span<const std::vector<std::int64_t>> shared, const Folding& folding, HostModel host,
-                    ExecutionTrace* trace, std::span<const std::vector<PortUse>> ports) {
-  Executor executor(programs, nodes, shared, ports, folding, host, trace != nullptr ? &trace->timeline : nullptr);
+SweepResult execute(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes, const Folding& folding,
+                    HostModel host, std::span<const Contention> contention, ExecutionTrace* trace) {
+  Executor executor(programs, nodes, folding, host, contention, trace != nullptr ? &trace->timeline : nullptr);
   executor.run();
   if (trace != nullptr) executor.count(*trace);
   return executor.result();

@@ -29,7 +29,7 @@ struct Scale {
   int binary = 0;
 };
 
-constexpr Unit kSizeUnits[] = {{.symbol = "B", .prefixes = "kMGT", .binary_prefixes = true}};
+constexpr Unit kSizeUnits[] = {{.symbol = "B", .prefixes = "kMGTP", .binary_prefixes = true}};
 constexpr Unit kRateUnits[] = {{.symbol = "B/s", .prefixes = "kMGT", .binary_prefixes = true},
                                {.symbol = "bit/s", .prefixes = "kMGT", .binary = -3}};
 constexpr Unit kWorkUnits[] = {{.symbol = "FLOP", .prefixes = "kMGTP"}, {.symbol = "OP", .prefixes = "kMGTP"}};
@@ -86,7 +86,7 @@ std::optional<Scale> scale_of(std::string_view text, const Unit& unit) {
   if (prefix.empty()) return Scale{unit.decimal, unit.binary};
   if (prefix.size() == 1 && unit.prefixes.find(prefix[0]) != std::string_view::npos)
     return Scale{unit.decimal + decimal_exponent(prefix[0]), unit.binary};
-  constexpr std::string_view kBinary = "KMGT";
+  constexpr std::string_view kBinary = "KMGTP";
   if (unit.binary_prefixes && prefix.size() == 2 && prefix[1] == 'i') {
     const std::size_t power = kBinary.find(prefix[0]);
     if (power != std::string_view::npos) return Scale{unit.decimal, unit.binary + 10 * (static_cast<int>(power) + 1)};

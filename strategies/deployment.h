@@ -10,6 +10,7 @@
 
 #include "sim/diagnostics.h"
 #include "sim/units.h"
+#include "strategies/collectives/expansion.h"
 #include "strategies/partitions.h"
 #include "workloads/model.h"
 #include "workloads/quantisation.h"
@@ -102,6 +103,7 @@ struct Origin {
 
 struct Deployment {
   std::string engine, engine_version, file;
+  bool own_words = false;                    // the file is ours: messages name its keys as it does
   Role role = Role::kHybrid;
   Model model;
   Quantisation quantisation;
@@ -119,6 +121,7 @@ struct Deployment {
   KvTransferOptions kv_transfer;
   std::int64_t kv_b_copies = 1;              // 2: kv_b is kept once more in absorbed form (vLLM-Ascend)
   std::optional<Bytes> communication_buffer; // HCCL_BUFFSIZE of every communicator; empty = the stack's
+  std::optional<Expansion> expansion;        // HCCL_OP_EXPANSION_MODE; empty = HCCL's choice by product and size
   std::int64_t pool_tokens = 0;              // SGLang max-total-tokens: KV tokens of a DP group; 0 = what memory gives
   double memory_fraction = 0;                // of the memory the driver shows: weights, KV, activations, buffers, runtime
   std::optional<Bytes> kv_memory;            // npuMemSize: KV memory fixed by hand instead

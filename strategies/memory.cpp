@@ -100,7 +100,9 @@ MemoryPerRank::Part MemoryPerRank::largest() const {
   return *std::ranges::max_element(parts, {}, &Part::bytes);
 }
 
-bool profiles_batched_tokens(const Deployment& d) { return d.engine == "vllm-ascend" && d.limits.max_batched_tokens > 0; }
+bool profiles_batched_tokens(const Deployment& d) {
+  return d.limits.max_batched_tokens > 0 && (d.engine == "vllm-ascend" || chunk_tokens(d) > 0);
+}
 
 std::int64_t warm_up_tokens(const Deployment& d) {
   if (profiles_batched_tokens(d)) return d.limits.max_batched_tokens;
@@ -294,8 +296,9 @@ class RemedySearch {
         l.dp *= factor;
       l.moe_ep *= factor;
       if (wider.model.experts % l.moe_ep != 0 || wider.model.heads % l.tp != 0) continue;
-      const std::string change = fmt::format("worldSize {} (dp {}, cp {}, sp {}, tp {}, moe_ep {}, moe_tp {})", l.world(),
-                                             l.dp, l.cp, l.sp, l.tp, l.moe_ep, l.moe_tp);
+      const std::string change = mindie_ ? fmt::format("{} {} (dp {}, cp {}, sp {}, tp {}, moe_ep {}, moe_tp {})", name("worldSize"), l.world(),
+                                                       l.dp, l.cp, l.sp, l.tp, l.moe_ep, l.moe_tp)
+                                         : fmt::format("{} ranks ({})", l.world(), launch_degrees(wider));
       if (consider(change, wider)) return;
       // More DP groups gather more rows: a prefill step of one longest prompt each may be what is left to give.
       if (wider.limits.max_prefill_tokens <= wider.limits.max_input_tokens) continue;
@@ -307,7 +310,16 @@ class RemedySearch {
   std::vector<Remedy> found;
 
  private:
-  [[nodiscard]] std::string name(std::string_view key) const { return key_name(now_, false, key); }
+  // As command lines say it.
+  [[nodiscard]] static std::string launch_degrees(const Deployment& d) {
+    const Layout& l = d.layout;
+    if (d.engine == "sglang") return fmt::format("--tp-size {}{}{}", l.world(), l.dp > 1 ? fmt::format(" --dp-size {}", l.dp) : "", l.cp > 1 ? fmt::format(" --attn-cp-size {}", l.cp) : "");
+    std::string out;
+    for (const auto& [key, degree] : {std::pair{"dp", l.dp}, {"cp", l.cp}, {"sp", l.sp}, {"tp", l.tp}})
+      if (degree > 1) out += fmt::format("{}{}", out.empty() ? "" : " ", key_setting(d, key, degree));
+    return out;
+  }
+  [[nodiscard]] std::string name(std::string_view key) const { return key_name(now_, key); }
   [[nodiscard]] double highest_fraction() const { return stack_.highest_memory_fraction; }
 
   const Deployment& now_;

@@ -127,9 +127,13 @@ Planner::Planner(const PlanSite& site, Targets targets)
 }
 
 std::optional<Question> Planner::with_load(const Question& layout, const Workload& load) const {
+  Diagnostics said;
+  return with_load(layout, load, said);
+}
+
+std::optional<Question> Planner::with_load(const Question& layout, const Workload& load, Diagnostics& said) const {
   Question q = layout;
   q.workload = load;
-  Diagnostics said;
   complete(q, site_.stack, said);
   complete_workload(q.deployment, site_.stack, q.workload, said);
   check_workload(q.deployment, q.workload, true, said);
@@ -271,9 +275,28 @@ struct Planner::Search {
       cell.remedy = memory_remedy(m);
       return;
     }
-    cell.why = planner.targets_.ttft ? "the work alone takes longer than the TTFT target at the peak of all dies"
-                                     : "no layout is legal for this load: the model or the rules refuse it";
-    cell.remedy = planner.targets_.ttft ? "more servers (--servers), or a looser target" : "a shorter context";
+    if (const std::optional<Diagnostic> refusal = load_refused()) {
+      cell.why = fmt::format("{} {}{}", refusal->code, refusal->message, refusal->rule.empty() ? "" : fmt::format(" ({})", refusal->rule));
+      cell.remedy = refusal->help.empty() ? "a shorter context" : refusal->help;
+      return;
+    }
+    const bool none_legal = std::ranges::all_of(planner.fleets_, [](const Fleet& f) { return f.legal.empty(); });
+    cell.why = none_legal ? fmt::format("no layout of 1 to {} servers is legal for {} {}: its rules refuse all {} of them", site().most_servers, site().stack.engine,
+                                        site().stack.version, planner.layouts_.enumerated)
+                          : "the work alone takes longer than the TTFT target at the peak of all dies";
+    cell.remedy = none_legal ? "another engine (--engine), or more servers (--servers)" : "more servers (--servers), or a looser target";
+  }
+
+  // The rule that the load breaks whatever the layout; empty when layouts take it.
+  [[nodiscard]] std::optional<Diagnostic> load_refused() const {
+    for (const Fleet& fleet : planner.fleets_)
+      for (const Question& layout : fleet.legal) {
+        Diagnostics said;
+        if (planner.with_load(layout, cell.workload, said)) return std::nullopt;
+        for (const Diagnostic& d : said.all())
+          if (d.severity == Severity::kError) return d;
+      }
+    return std::nullopt;
   }
 
   [[nodiscard]] std::string memory_remedy(const MemoryPerRank& m) const {

@@ -65,6 +65,7 @@ class Planner {
 
   // A layout with the load's limits; nothing when the rules refuse the load on it.
   [[nodiscard]] std::optional<Question> with_load(const Question& layout, const Workload& load) const;
+  [[nodiscard]] std::optional<Question> with_load(const Question& layout, const Workload& load, Diagnostics& said) const;
 
  private:
   struct Fleet {

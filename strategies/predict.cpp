@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 
+#include "strategies/rules/rules.h"
 #include "workloads/kernels.h"
 
 namespace ascendsim {
@@ -47,7 +48,9 @@ Percentiles percentiles(const std::vector<Duration>& values) {
 }
 
 HostFigures host_figures(const Deployment& d, const Stack& stack) {
-  return {.before_step = stack.figures.duration(d.features.async_scheduling ? "async_step_gap" : "step_gap"),
+  // A draft pass is a graph of its own; where steps are scheduled ahead, its launch overlaps what runs.
+  const Duration drafts = d.features.async_scheduling ? Duration{} : stack.figures.duration("draft_gap") * d.features.speculative_tokens;
+  return {.before_step = stack.figures.duration(d.features.async_scheduling ? "async_step_gap" : "step_gap") + drafts,
           .issue = stack.figures.duration("kernel_issue"),
           .eager_issue = stack.figures.duration(stack.figures.has_duration("eager_kernel_issue") ? "eager_kernel_issue" : "kernel_issue")};
 }
@@ -105,6 +108,7 @@ bool plays_a_part(std::string_view figure, const Deployment& d) {
   const bool decodes = d.role != Role::kPrefill;
   if (figure == "memory_fraction") return d.origin("memory_fraction").assumed;
   if (figure == "step_gap") return !d.features.async_scheduling;
+  if (figure == "draft_gap") return !d.features.async_scheduling && d.features.speculative_tokens > 0;
   if (figure == "async_step_gap") return d.features.async_scheduling;
   if (figure == "eager_kernel_issue") return d.graph.mode != GraphMode::kStack;
   if (figure == "mtp_acceptance") return decodes && d.features.speculative_tokens > 0;
@@ -140,11 +144,12 @@ void add_assumptions_of_steps(Prediction& p) {
 std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
   const Layout& l = s.deployment.layout;
   std::vector<std::string> out;
-  out.push_back("experts are hit uniformly; collectives without contention");
+  out.push_back("experts are hit uniformly; collectives contend only for the ports of their own ranks");
   if (s.deployment.role != Role::kDecode)
-    out.push_back(fmt::format("activations are those of a warm-up prefill of {} = {} tokens on every DP group", profiles_batched_tokens(s.deployment) ? "limits.max_batched_tokens" : "maxPrefillTokens",
-                            with_commas(warm_up_tokens(s.deployment))));
-  if (s.cluster.server().fabric == Fabric::kUnifiedBus)
+    out.push_back(fmt::format("activations are those of a warm-up prefill of {} = {} tokens on every DP group",
+                              key_name(s.deployment, profiles_batched_tokens(s.deployment) ? "limits.max_batched_tokens" : "maxPrefillTokens"),
+                              with_commas(warm_up_tokens(s.deployment))));
+  if (s.cluster.server().fabric == Fabric::kUnifiedBus && s.deployment.expansion.value_or(Expansion::kAiv) == Expansion::kAiv)
     out.push_back("HCCL_OP_EXPANSION_MODE=AIV: small collectives run on vector cores, large ones on copy engines");
   if (w.batch % l.dp != 0)
     out.push_back(fmt::format("{} requests on {} DP groups: idle groups take part in every collective with padded rows and compute no "
@@ -172,7 +177,8 @@ Scenario::Scenario(Deployment d, Stack st, KernelTable k, Cluster c)
       cost(cluster.server().die, kernels, kKernelNames),
       shared_attention(cluster.server().die, kernels, kKernelNames, stack.figures.ratio("lane_share_attention").count()),
       shared_experts(cluster.server().die, kernels, kKernelNames, stack.figures.ratio("lane_share_moe").count()),
-      pricer(deployment, facts, cluster, cost, {shared_attention, shared_experts}, host_figures(deployment, stack)) {}
+      half_vector(cluster.server().die, kernels, kKernelNames, 1, 0.5),
+      pricer(deployment, facts, cluster, cost, {shared_attention, shared_experts, half_vector}, host_figures(deployment, stack)) {}
 
 MemoryPerRank Scenario::memory(const Workload& w) const {
   Workload kept = w;

@@ -42,7 +42,7 @@ struct Scenario {
   KernelTable kernels;
   Cluster cluster;
   KernelFacts facts;
-  KernelCost cost, shared_attention, shared_experts;
+  KernelCost cost, shared_attention, shared_experts, half_vector;
   PipelinePricer pricer;
 
   [[nodiscard]] Bytes capacity() const { return cluster.server().die.hbm_visible.value; }

@@ -8,6 +8,7 @@
 #include "strategies/collectives/collective_cost.h"
 #include "strategies/launching.h"
 #include "workloads/kernels.h"
+#include "workloads/operators/routing.h"
 
 namespace ascendsim {
 
@@ -17,22 +18,22 @@ struct Priced {
   Program program;
   std::vector<Duration> ticks;
   std::vector<Bound> bounds;                             // of local operators
-  std::vector<CollectiveChoice> choices;                 // of collectives
+  std::vector<std::uint32_t> collectives;                // of collectives: where ProgramPricer::collective() has them
   Flops matrix{};
 };
 
 class ProgramPricer {
  public:
-  ProgramPricer(const Cluster& cluster, const KernelCost& kernels, Duration kernel_gap, std::span<const GroupKind> groups,
-                const Folding& folding)
-      : cluster_(cluster), kernels_(kernels), kernel_gap_(kernel_gap), groups_(groups), folding_(folding) {}
+  ProgramPricer(const Cluster& cluster, const KernelCost& kernels, Duration kernel_gap, std::optional<Expansion> expansion,
+                std::span<const GroupKind> groups, const Folding& folding)
+      : cluster_(cluster), kernels_(kernels), kernel_gap_(kernel_gap), expansion_(expansion), groups_(groups), folding_(folding) {}
 
   Priced operator()(Program program, std::size_t rank_class) {
     Priced priced{std::move(program), {}, {}, {}, {}};
     const std::size_t n = priced.program.operators.size();
     priced.ticks.resize(n);
     priced.bounds.resize(n);
-    priced.choices.resize(n);
+    priced.collectives.resize(n);
     for (std::size_t i = 0; i < n; ++i) {
       const OperatorView v = priced.program.view(i);
       if (v.op().type->primitive == Primitive::kNone) {
@@ -42,61 +43,98 @@ class ProgramPricer {
         priced.ticks[i] = t.total.count() > 0 ? t.total + kernel_gap_ : t.total;
         priced.bounds[i] = t.bound;
       } else {
-        const CollectiveTime t = collective(v, rank_class);
-        priced.ticks[i] = t.time;
-        priced.choices[i] = t.choice;
+        priced.collectives[i] = collective(v, rank_class);
+        priced.ticks[i] = memo_[priced.collectives[i]].time.time;
       }
     }
     return priced;
   }
+  [[nodiscard]] const CollectiveTime& collective(const Priced& priced, std::size_t op) const { return memo_[priced.collectives[op]].time; }
 
  private:
   struct Memo {
-    Primitive primitive;
+    const OperatorType* type;
     int meeting;
     Bytes bytes;
     CollectiveTime time;
   };
 
   // A step has a handful of different collectives, repeated in every layer.
-  CollectiveTime collective(const OperatorView& v, std::size_t rank_class) {
-    const Primitive primitive = v.op().type->primitive;
+  std::uint32_t collective(const OperatorView& v, std::size_t rank_class) {
+    const OperatorType* type = v.op().type;
     const int meeting = folding_.meeting_of[rank_class][v.op().group];
     const Bytes bytes = v.params<CollectiveParams>().bytes;
-    for (const Memo& m : memo_)
-      if (m.primitive == primitive && m.meeting == meeting && m.bytes == bytes) return m.time;
+    for (std::size_t i = 0; i < memo_.size(); ++i)
+      if (memo_[i].type == type && memo_[i].meeting == meeting && memo_[i].bytes == bytes) return static_cast<std::uint32_t>(i);
     const auto& where = folding_.meetings[static_cast<std::size_t>(meeting)];
     const auto& ranks = groups_[where.kind].groups[static_cast<std::size_t>(where.representative_group)];
-    const CollectiveTime time = collective_time({primitive, bytes, cluster_.span_of(ranks)}, cluster_.server());
-    memo_.push_back({primitive, meeting, bytes, time});
-    return time;
+    CollectiveCall call{.primitive = type->primitive, .bytes = bytes, .span = cluster_.span_of(ranks)};
+    call.moe_rows = type == &kAllToAllRows;
+    memo_.push_back({type, meeting, bytes, collective_time(call, cluster_.server(), {nullptr, expansion_})});
+    return static_cast<std::uint32_t>(memo_.size() - 1);
   }
 
   const Cluster& cluster_;
   const KernelCost& kernels_;
   Duration kernel_gap_;
+  std::optional<Expansion> expansion_;
   std::span<const GroupKind> groups_;
   const Folding& folding_;
   std::vector<Memo> memo_;
 };
 
-// How long compute takes while the other lane computes too; never faster than alone. Kernels of prefill fill the die and
-// take turns; those of decode run side by side on split cores.
-std::vector<std::int64_t> shared_ticks(const Priced& priced, Phase phase, SharedKernels kernels, Duration kernel_gap) {
-  std::vector<std::int64_t> out(priced.ticks.size(), 0);
-  for (std::size_t i = 0; i < out.size(); ++i) {
+// Two lanes: how long compute takes while the other one computes too; never faster than alone. Kernels of prefill fill the die
+// and take turns; those of decode run side by side on split cores.
+std::int64_t shared_ticks(const OperatorView& v, std::int64_t alone, Phase phase, const SharedKernels& kernels, Duration kernel_gap) {
+  if (phase == Phase::kPrefill) return 2 * alone;
+  const bool experts = v.op().category == static_cast<std::uint8_t>(Category::kMoe);
+  const KernelTime t = (experts ? kernels.experts : kernels.attention).price(v.op().type->work(v));
+  return std::max(alone, (t.total + kernel_gap).count());
+}
+
+// The part of a kernel that vector cores limit: how much longer it takes with half of them.
+std::uint32_t vector_part(const OperatorView& v, std::int64_t alone, const KernelCost& half_vector, Duration kernel_gap) {
+  const std::int64_t longer = (half_vector.price(v.op().type->work(v)).total + kernel_gap).count() - alone;
+  const double part = static_cast<double>(longer) / static_cast<double>(alone);
+  return static_cast<std::uint32_t>(std::llround(std::clamp(part, 0.0, 1.0) * Contention::kWhole));
+}
+
+std::uint8_t port_load(Ratio load) {
+  return static_cast<std::uint8_t>(std::clamp<long long>(std::llround(load.count() * PortUse::kFull), 1, PortUse::kFull));
+}
+
+// One lane has ports for itself, and needs no contention at all when its collectives leave vector cores alone.
+Contention contention_of(const Priced& priced, const ProgramPricer& pricer, bool two_lanes, bool cores_taken, Phase phase,
+                         const SharedKernels& kernels, Duration kernel_gap) {
+  Contention c;
+  const std::size_t n = priced.ticks.size();
+  c.shared.resize(n);
+  if (two_lanes) c.ports.resize(n);
+  if (cores_taken) c.part.resize(n);
+  for (std::size_t i = 0; i < n; ++i) {
     const OperatorView v = priced.program.view(i);
-    out[i] = priced.ticks[i].count();
-    if (v.op().type->primitive != Primitive::kNone || out[i] == 0) continue;
-    if (phase == Phase::kPrefill) {
-      out[i] *= 2;
+    const std::int64_t alone = priced.ticks[i].count();
+    c.shared[i] = alone;
+    if (alone == 0) continue;
+    if (v.op().type->primitive == Primitive::kNone) {
+      if (two_lanes) c.shared[i] = shared_ticks(v, alone, phase, kernels, kernel_gap);
+      if (cores_taken) c.part[i] = vector_part(v, alone, kernels.half_vector, kernel_gap);
       continue;
     }
-    const bool experts = v.op().category == static_cast<std::uint8_t>(Category::kMoe);
-    const KernelTime t = (experts ? kernels.experts : kernels.attention).price(v.op().type->work(v));
-    out[i] = std::max(out[i], (t.total + kernel_gap).count());
+    const CollectiveTime& t = pricer.collective(priced, i);
+    if (t.vector_cores > Ratio{}) c.shared[i] = std::llround(static_cast<double>(alone) / (1 - t.vector_cores.count()));
+    if (two_lanes) c.ports[i] = {t.transfer.count(), static_cast<std::uint8_t>(t.port), port_load(t.load)};
   }
-  return out;
+  return c;
+}
+
+// Beside computation: on a communication stream.
+bool takes_vector_cores(const Priced& priced, const ProgramPricer& pricer) {
+  for (std::size_t i = 0; i < priced.ticks.size(); ++i) {
+    const Operator& op = priced.program.operators[i];
+    if (op.type->primitive != Primitive::kNone && !is_compute(op.stream) && pricer.collective(priced, i).vector_cores > Ratio{}) return true;
+  }
+  return false;
 }
 
 class RowTable {
@@ -137,7 +175,7 @@ void add_flops(MatrixFlops& sum, const Work& w) {
   }
 }
 
-void describe(StepTime& step, const Priced& priced, std::span<const GroupKind> groups, const KernelCost& kernels) {
+void describe(StepTime& step, const Priced& priced, const ProgramPricer& pricer, std::span<const GroupKind> groups, const KernelCost& kernels) {
   RowTable table;
   Bytes memory{};
   Duration matrix{};
@@ -163,8 +201,9 @@ void describe(StepTime& step, const Priced& priced, std::span<const GroupKind> g
     const auto& params = v.params<CollectiveParams>();
     const Bytes sent = bytes_sent(v.op().type->primitive, params);
     row.bytes += sent;
+    const CollectiveChoice& choice = pricer.collective(priced, i).choice;
     if (row.count++ == 0) {
-      row.limit = to_text(priced.choices[i]);
+      row.limit = to_text(choice);
       row.source = "collectives: " + row.limit;
     }
     const std::string_view primitive = to_text(v.op().type->primitive);
@@ -173,7 +212,7 @@ void describe(StepTime& step, const Priced& priced, std::span<const GroupKind> g
       return r.label == v.op().label && r.group == group && r.bytes == params.bytes;
     });
     if (known == step.collective_rows.end()) {
-      step.collective_rows.push_back({v.op().label, std::string(primitive), group, to_text(priced.choices[i]), 0, params.bytes});
+      step.collective_rows.push_back({v.op().label, std::string(primitive), group, to_text(choice), 0, params.bytes});
       known = step.collective_rows.end() - 1;
     }
     ++known->count;
@@ -202,7 +241,7 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
   for (std::size_t r = 0; r < ranks; ++r) roles[r] = role_of(deployment_, step, static_cast<std::int64_t>(r));
   const Folding folding = fold_ranks ? fold(roles, groups_) : unfolded(ranks, groups_);
 
-  ProgramPricer pricer(cluster_, kernels_, facts_.kernel_gap, groups_, folding);
+  ProgramPricer pricer(cluster_, kernels_, facts_.kernel_gap, deployment_.expansion, groups_, folding);
   std::vector<Priced> priced;
   std::vector<const Program*> programs;
   std::vector<std::vector<Node>> nodes;
@@ -216,11 +255,14 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
     nodes.push_back(lower(p.program, p.ticks, launched.how == Launching::How::kPieces ? Issued::kOutsideGraphs : Issued::kEveryKernel));
   }
   verify(programs, folding);
+  const bool two_lanes = splits_into_micro_batches(deployment_, step);
+  const bool cores_taken = std::ranges::any_of(priced, [&](const Priced& p) { return takes_vector_cores(p, pricer); });
   SweepResult swept;
-  if (splits_into_micro_batches(deployment_, step)) {
-    std::vector<std::vector<std::int64_t>> shared;
-    for (const Priced& p : priced) shared.push_back(shared_ticks(p, step.phase, shared_, facts_.kernel_gap));
-    swept = execute(programs, nodes, shared, folding, host);
+  if (two_lanes || cores_taken) {
+    std::vector<Contention> contention;
+    for (const Priced& p : priced)
+      contention.push_back(contention_of(p, pricer, two_lanes, cores_taken, step.phase, shared_, facts_.kernel_gap));
+    swept = execute(programs, nodes, folding, host, contention);
   } else {
     swept = sweep(programs, nodes, folding, host);
   }
@@ -256,7 +298,7 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
   for (std::size_t c = 0; c < priced.size(); ++c) out.performed += priced[c].matrix * folding.ranks_in_class[c];
   out.computing = t.computing;
   out.idle = std::max(Duration{}, out.total - t.computing - out.exposed_communication - out.host);
-  describe(out, priced[slowest], groups_, kernels_);
+  describe(out, priced[slowest], pricer, groups_, kernels_);
   return out;
 }
 

@@ -51,10 +51,11 @@ struct StepTime {
   std::vector<CollectiveRow> collective_rows{};  // in program order
 };
 
-// Kernels while the other lane has its part of the die: attention and everything else beside experts, and experts.
+// Kernels while something else has a part of the die.
 struct SharedKernels {
-  const KernelCost& attention;
-  const KernelCost& experts;
+  const KernelCost& attention;         // the other lane: attention and everything else beside experts
+  const KernelCost& experts;           // the other lane: experts
+  const KernelCost& half_vector;       // a collective has half of the vector cores
 };
 
 // What the host does of a step: gap before it, time to issue a kernel where graphs are replayed and where they are not.
@@ -62,7 +63,8 @@ struct HostFigures {
   Duration before_step{}, issue{}, eager_issue{};
 };
 
-// One sweep where streams are in order; the event-driven executor where two micro-batches share the die.
+// One sweep where streams are in order; the event-driven executor where operators slow each other down: two micro-batches
+// share the die and its ports, or a collective beside computation takes vector cores.
 class StepPricer {
  public:
   StepPricer(const Deployment& deployment, const KernelFacts& facts, const Cluster& cluster, const KernelCost& kernels,

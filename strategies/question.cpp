@@ -7,6 +7,9 @@
 #include <cmath>
 #include <filesystem>
 
+#include "strategies/importers/sglang.h"
+#include "strategies/importers/vllm.h"
+
 namespace ascendsim {
 
 namespace {
@@ -23,6 +26,8 @@ constexpr std::string_view kTransferModes[] = {"pull", "layer-wise"};
 constexpr std::string_view kCpPartitions[] = {"zigzag", "round-robin"};
 constexpr std::string_view kCpExchanges[] = {"all-gather", "ring"};
 constexpr std::string_view kCpCaches[] = {"cut", "whole"};
+constexpr std::string_view kExpansions[] = {"auto", "aiv", "aicpu", "host"};
+constexpr std::string_view kExpansionModes[] = {"", "AIV", "AI_CPU", "HOST"};
 constexpr double kMaxRanks = 1 << 20, kMaxTokens = 1 << 24, kMaxBatch = 1 << 20, kMaxBlock = 4096;
 
 // Where a field is kept. The template keeps the table below to a line a field.
@@ -73,7 +78,7 @@ constexpr Field kFields[] = {
      in_question<&Question::stack>},
     {"model", "modelName", "model of the library, or the path of a HuggingFace config.json",
      in_question<&Question::model>},
-    {"quantisation", "", "weight scheme in workloads/quantisation: w8a8, w4a8, float",
+    {"quantisation", "", "weight scheme in workloads/quantisation: w8a8, w4a8, float; of the CANN recipes for V3.2 w8a8c8, w4a8c8",
      in_question<&Question::quantisation>},
     {"dtype", "torch_dtype", "16-bit type of activations and of what is not quantised", in_question<&Question::dtype>,
      0, 0, kDtypes},
@@ -123,7 +128,7 @@ constexpr Field kFields[] = {
      in_question<&Question::prefill_attention>, 0, 0, kPrefillAttention},
     {"micro_batches", "", "2 = halves of a step's requests overlap on two lanes of streams",
      in_deployment<&Deployment::micro_batches>, 1, 2},
-    {"kv_cache.dtype", "", "int8 = latent in int8, rope key in 16 bit (C8)", in_question<&Question::kv_dtype>, 0, 0,
+    {"kv_cache.dtype", "", "int8 = latent and index key in int8, rope key in 16 bit (C8)", in_question<&Question::kv_dtype>, 0, 0,
      kKvDtypes},
     {"kv_cache.block_tokens", "cacheBlockSize", "tokens of a KV block", in_limits<&Limits::block_tokens>, 1, kMaxBlock},
     {"kv_cache.interleave", "", "tokens in a row on one cache shard, 0 = whole blocks (cp-kv-cache-interleave-size)",
@@ -163,6 +168,9 @@ constexpr Field kFields[] = {
      in_deployment<&Deployment::kv_b_copies>, 1, 2},
     {"communication.buffer", "HCCL_BUFFSIZE", "buffer of every communicator, null = the stack's",
      in_deployment<&Deployment::communication_buffer>},
+    {"communication.expansion", "HCCL_OP_EXPANSION_MODE",
+     "who carries collectives out: aiv (vector cores, small ones), aicpu or host; auto = as HCCL by product and size",
+     in_question<&Question::expansion>, 0, 0, kExpansions, kExpansionModes},
     {"kv_transfer.connector", "", "what moves a prompt's cache between the sides of a pair",
      in_transfer<&KvTransferOptions::connector>},
     {"kv_transfer.mode", "", "pull after prefill, or layer-wise: pushed while prefill runs",
@@ -426,7 +434,31 @@ std::string lower(std::string text) {
 
 std::span<const Field> question_fields() { return kFields; }
 
-const Field* find_field(std::string_view name) {
+namespace {
+
+// Of scripts; whoever names no other engine writes vLLM's words ("dcp").
+const Field* field_of_option(std::string_view name, std::string_view stack) {
+  if (stack.starts_with("mindie")) return nullptr;
+  const OptionTable& table = stack.starts_with("sglang") ? sglang_options() : vllm_options();
+  std::string option(name.substr(std::min(name.find_first_not_of('-'), name.size())));
+  std::ranges::replace(option, '_', '-');
+  for (const EngineOption& o : table.options) {
+    if (o.field.empty()) continue;
+    bool same = o.name == option;
+    for (std::size_t at = 0; at < o.aliases.size() && !same;) {  // "-tp --tensor-parallel"
+      const std::size_t end = std::min(o.aliases.find(' ', at), o.aliases.size());
+      const std::string_view alias = o.aliases.substr(at, end - at);
+      same = alias.substr(std::min(alias.find_first_not_of('-'), alias.size())) == option;
+      at = end + 1;
+    }
+    if (same) return find_field(o.field);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+const Field* find_field(std::string_view name, std::string_view stack) {
   const Field* found = nullptr;
   for (const Field& f : kFields) {
     if (f.path == name || (!f.alias.empty() && f.alias == name)) return &f;
@@ -436,7 +468,7 @@ const Field* find_field(std::string_view name) {
     if (name.size() > f.path.size() && ends(f.path)) found = &f;
     if (name.size() > f.alias.size() && ends(f.alias)) found = &f;
   }
-  return found;
+  return found != nullptr ? found : field_of_option(name, stack);
 }
 
 bool is_question(ConfigNode root) {
@@ -473,7 +505,7 @@ void set_field(std::string_view assignment, Question& question, Diagnostics& dia
     return;
   }
   const std::string_view name = assignment.substr(0, equals);
-  const Field* field = find_field(name);
+  const Field* field = find_field(name, question.stack);
   if (field == nullptr) {
     const auto known = known_names();
     const std::string_view near = nearest(name, known);
@@ -723,8 +755,10 @@ void resolve(Question& q, const ModelLibrary& models, const QuantisationLibrary&
   Deployment& d = q.deployment;
   const auto at = [&](std::string_view path) { return d.origin(path).where; };
   std::error_code ignored;
-  if (q.model.empty())
+  if (q.model.empty() && !q.imported)  // an import that failed has said which name it does not know
     diagnostics.error("E0366", at("model"), "no model is named", {}, "model: DeepSeek-R1");
+  else if (q.model.empty())
+    d.model = {};
   else if (d.model.name != q.model && d.model.origin != q.model)
     d.model = std::filesystem::is_regular_file(q.model, ignored) ? read_model(q.model, diagnostics)
                                                                  : models.load(q.model, at("model"), diagnostics);
@@ -753,6 +787,8 @@ void resolve(Question& q, const ModelLibrary& models, const QuantisationLibrary&
   d.layout.cp_exchange = q.cp_exchange == kCpExchanges[0] ? LatentExchange::kAllGather : LatentExchange::kRing;
   d.layout.cp_whole_cache = q.cp_cache == kCpCaches[1];
   d.kv_transfer.layer_wise = q.kv_transfer_mode == "layer-wise";
+  static constexpr std::optional<Expansion> kOf[] = {std::nullopt, Expansion::kAiv, Expansion::kAiCpu, Expansion::kHost};
+  d.expansion = kOf[std::ranges::find(kExpansions, q.expansion) - std::begin(kExpansions)];
 }
 
 }  // namespace ascendsim

@@ -21,7 +21,7 @@ constexpr NamedFigure kFigures[] = {
     {"buffers_per_group", NamedFigure::kRatio}, {"runtime", NamedFigure::kBytes},
     {"prolog_max_tokens", NamedFigure::kRatio}, {"step_gap", NamedFigure::kDuration},
     {"kernel_issue", NamedFigure::kDuration}, {"async_step_gap", NamedFigure::kDuration},
-    {"mtp_acceptance", NamedFigure::kRatio}, {"kernel_gap", NamedFigure::kDuration},
+    {"draft_gap", NamedFigure::kDuration}, {"mtp_acceptance", NamedFigure::kRatio}, {"kernel_gap", NamedFigure::kDuration},
     {"eager_kernel_issue", NamedFigure::kDuration, true},   // engines that replay graphs, where they do not
     {"lane_share_attention", NamedFigure::kRatio}, {"lane_share_moe", NamedFigure::kRatio}};
 
@@ -93,8 +93,8 @@ KernelFacts kernel_facts(const Stack& stack, const KernelTable& kernels) {
           .softmax_ops_per_row = kernels.shared.ratio("softmax_ops_per_row").count(),
           .cube_rows = std::lround(kernels.shared.ratio("cube_rows").count()),
           .indexer_key_tile = std::lround(kernels.shared.ratio("indexer_key_tile").count()),
-          .top_k_ops_per_key = kernels.shared.ratio("top_k_ops_per_key").count(),
-          .top_k_ops_per_choice = kernels.shared.ratio("top_k_ops_per_choice").count(),
+          .top_k_ops_per_key = kernels.shared.ratio("top_k_ops_per_key").count() * kernels.shared.ratio("sort_lane_ops").count(),
+          .top_k_ops_per_choice = kernels.shared.ratio("top_k_ops_per_choice").count() * kernels.shared.ratio("sort_lane_ops").count(),
           .prolog_max_tokens = std::lround(stack.figures.ratio("prolog_max_tokens").count()),
           .kernel_gap = stack.figures.duration("kernel_gap"),
           .communication_stream = stack.communication_stream};

@@ -6,6 +6,7 @@
 
 #include "sim/units.h"
 #include "strategies/memory.h"
+#include "strategies/rules/rules.h"
 
 namespace ascendsim {
 
@@ -55,7 +56,7 @@ class Follow {
     for (const Field& f : question_fields()) {
       if (!f.path.starts_with("layout.") || varies(f.path)) continue;
       const std::string now = field_text(f, q_);
-      if (now != field_text(f, base_)) out.push_back(fmt::format("{} {}", f.alias.empty() ? f.path : f.alias, now));
+      if (now != field_text(f, base_)) out.push_back(fmt::format("{} {}", base_.launched ? key_name(base_.deployment, f.path) : std::string(f.alias.empty() ? f.path : f.alias), now));
     }
     return out;
   }
@@ -78,7 +79,7 @@ Variation vary(const Question& base, std::span<const Assignment> assignments,
   Diagnostics wrong;
   for (const Assignment& a : assignments) {
     set_field(fmt::format("{}={}", a.key, a.value), out.question, wrong);
-    if (const Field* const f = find_field(a.key)) varied.push_back(f);
+    if (const Field* const f = find_field(a.key, base.stack)) varied.push_back(f);
   }
   diagnostics.append(wrong);
   if (wrong.has_errors()) return out;
@@ -95,7 +96,7 @@ void raise_limits(Question& q, const Workload& w, std::vector<std::string>& deri
     if (limit >= need) return;
     limit = need;
     const Field& f = *find_field(path);
-    derived.push_back(fmt::format("{} {}", q.imported && !f.alias.empty() ? f.alias : f.path, with_commas(need)));
+    derived.push_back(fmt::format("{} {}", key_name(q.deployment, f.path), with_commas(need)));
   };
   const std::int64_t output = q.deployment.role == Role::kPrefill ? 1 : std::max<std::int64_t>(1, w.output_tokens);
   raise(m.max_seq_len, w.input_tokens + output, "limits.max_seq_len");

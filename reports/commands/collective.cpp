@@ -33,7 +33,7 @@ bool is_sharded(Primitive p) { return p == Primitive::kAllGather || p == Primiti
 std::optional<Bytes> parse_size(std::string_view text) {
   if (const auto quantity = parse_quantity<Bytes>(text)) return quantity;
   std::string with_unit(text);
-  if (!with_unit.empty() && std::string_view("KMGT").find(with_unit.back()) != std::string_view::npos) with_unit += "iB";
+  if (!with_unit.empty() && std::string_view("KMGTP").find(with_unit.back()) != std::string_view::npos) with_unit += "iB";
   else if (!with_unit.empty() && with_unit.back() >= '0' && with_unit.back() <= '9') with_unit += " B";
   return parse_quantity<Bytes>(with_unit);
 }
@@ -65,6 +65,7 @@ class Reader {
     q.call.padding = Ratio(o_.padding.value_or(1.0));
     q.concurrent = static_cast<int>(o_.concurrent.value_or(1));
     read_algorithm(q);
+    check_options(q);
     diagnostics_.throw_if_errors();
     read_group(q);
     read_sizes(q);
@@ -105,6 +106,17 @@ class Reader {
       names.emplace_back(e.name);
     }
     if (!q.preference.expansion) unknown("--expansion", o_.expansion, names);
+  }
+
+  // An option that plays no part is refused, not ignored.
+  void check_options(const Asked& q) {
+    if (q.call.primitive == Primitive::kNone) return;
+    if (o_.top_k && !is_moe(q.call.primitive))
+      wrong(fmt::format("--top-k plays no part in {}", to_text(q.call.primitive)), "it is the experts of a token, in dispatch and combine");
+    const bool padded = q.preference.algorithm != nullptr && std::string_view(q.preference.algorithm->name) == "padded";
+    if (o_.padding && !padded) wrong("--padding plays no part without --algorithm padded", "rows that a padded dispatch or combine sends / rows that are routed");
+    if (o_.per_rank && !is_sharded(q.call.primitive))
+      wrong(fmt::format("--per rank plays no part in {}: its size is that of a rank", to_text(q.call.primitive)), "leave it out");
   }
 
   void read_group(Asked& q) {
@@ -153,7 +165,7 @@ class Reader {
   std::optional<Bytes> size(std::string_view option, std::string_view text) {
     const auto value = parse_size(text);
     if (value && value->count() > 0) return value;
-    wrong(fmt::format("{} must be a size, got '{}'", option, text), "for example 8192, 8K, 64MiB, 64 MB");
+    wrong(fmt::format("{} must be a size, got '{}'", option, text), "for example 8192, 8K, 64MiB, 64 MB; units are B, K, M, G, T and P with iB or B");
     return std::nullopt;
   }
 
@@ -252,6 +264,27 @@ Answer answer_of(const Asked& q, Bytes n, bool play) {
   return a;
 }
 
+// What `bytes` are of.
+const char* size_name(Primitive p) {
+  switch (p) {
+    case Primitive::kAllReduce:
+    case Primitive::kBroadcast: return "vector of every rank";
+    case Primitive::kAllToAll: return "buffer of a rank";
+    case Primitive::kShift: return "buffer of a rank";
+    case Primitive::kDispatch:
+    case Primitive::kCombine: return "rows of a rank";
+    default: return "size in all";
+  }
+}
+
+std::string size_text(const Answer& a) {
+  const Primitive p = a.call.primitive;
+  if (is_sharded(p)) return fmt::format("{} in all, {} of a rank", to_text(a.call.bytes), to_text(a.size_of_a_rank()));
+  std::string text = fmt::format("{}, the {}", to_text(a.call.bytes), size_name(p));
+  if (p == Primitive::kAllToAll) text += fmt::format(": {} for each peer", to_text(Bytes(ceil_div(a.call.bytes.count(), a.call.span.ranks))));
+  return text;
+}
+
 Cell us_cell(Duration d) { return {fmt::format("{:.2f}", microseconds(d)), fmt::format("{}", microseconds(d))}; }
 
 const char* cores_of(Expansion expansion) {
@@ -264,7 +297,7 @@ std::vector<Table> tables_of(const Asked& q, const Answer& a) {
   const CollectiveChoice& choice = a.closed.choice;
   Table t = facts(fmt::format("{} on {}", to_text(a.call.primitive), q.server.product), "collective");
   t.rows = {{"ranks", fmt::format("{} on {} server{}", a.call.span.ranks, a.call.span.servers, a.call.span.servers == 1 ? "" : "s")},
-            {"bytes", fmt::format("{} in all, {} of a rank", to_text(a.call.bytes), to_text(a.size_of_a_rank()))},
+            {"bytes", size_text(a)},
             {"algorithm", choice.algorithm->name},
             {"why", choice.reason},
             {"expansion", fmt::format("{} (cores taken: {})", to_text(choice.expansion), cores_of(choice.expansion))},
@@ -275,6 +308,7 @@ std::vector<Table> tables_of(const Asked& q, const Answer& a) {
   if (*choice.source != '\0') t.rows.push_back({"source", choice.source});
   if (q.as_flows()) t.rows.push_back({q.degraded ? "one alone, no faults" : "one alone", fmt::format("{:.2f} us", microseconds(a.closed.time))});
   if (a.played) t.rows.push_back({"as flows", fmt::format("{:.2f} us, {} messages", microseconds(a.played->time), a.played->messages)});
+  else t.rows.push_back({"as flows", fmt::format("left out, links too: more than {} messages", with_commas(kMostPairs))});
   std::vector<Table> tables{t};
   if (a.played) {
     Table links{"Links", "links", Table::Shape::kGrid,
@@ -327,7 +361,7 @@ nlohmann::ordered_json json_of(const Asked& q, const Answer& a) {
 
 Table sweep_table(const Asked& q, const std::vector<Answer>& answers) {
   Table t{fmt::format("{}, {} ranks on {}", to_text(q.call.primitive), q.call.span.ranks, q.server.product), "sizes", Table::Shape::kGrid,
-          {{"size in all", "bytes", true}, {"size a rank", "bytes_per_rank", true}, {"time us", "time_us", true},
+          {{size_name(q.call.primitive), "bytes", true}, {"size a rank", "bytes_per_rank", true}, {"time us", "time_us", true},
            {"alg GB/s", "algorithm_bandwidth_gb_s", true}, {"bus GB/s", "bus_bandwidth_gb_s", true}, {"algorithm", "algorithm"},
            {"expansion", "expansion"}, {"steps", "steps", true}},
           {}};
@@ -342,7 +376,7 @@ double error_of(const HcclTestRow& measured, const Answer& a) { return seconds(a
 
 std::vector<Table> comparison(const Asked& q, const std::vector<Answer>& answers) {
   Table t{"Against hccl_test (error = ours / measured - 1)", "comparison", Table::Shape::kGrid,
-          {{"data_size", "data_size", true}, {"size in all", "bytes", true}, {"measured us", "measured_us", true}, {"ours us", "time_us", true},
+          {{"data_size", "data_size", true}, {size_name(q.call.primitive), "bytes", true}, {"measured us", "measured_us", true}, {"ours us", "time_us", true},
            {"error %", "error_percent", true}, {"algorithm", "algorithm"}, {"expansion", "expansion"}, {"check", "check_result"}},
           {}};
   std::vector<double> errors;

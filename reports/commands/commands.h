@@ -6,6 +6,7 @@
 #include <string>
 
 #include "reports/options.h"
+#include "reports/pairs.h"
 #include "reports/scenario.h"
 #include "sim/diagnostics.h"
 
@@ -27,6 +28,7 @@ enum OptionGroup : std::uint32_t {
   kCollectiveOptions = 1 << 10,  // op, ranks, bytes, algorithm, ...; hardware, servers and die as in a deployment
   kCompareOptions = 1 << 11, // vary, svg; lists in input, batch, model and hardware
   kPlanOptions = 1 << 12,   // context, concurrency, engine, ttft, tpot; a list in hardware
+  kExportOptions = 1 << 13,  // to, base; -o names a folder
 };
 
 struct Reply {
@@ -51,8 +53,8 @@ struct Command {
 std::span<const Command> builtin_commands();
 
 Reply answer_run(const Options& options, Diagnostics& diagnostics);
-Reply answer_pair(const Options& options, Diagnostics& diagnostics);  // of run: --prefill and --decode
-Reply answer_pair(const PairChoice& scripts, const Options& options, Diagnostics& diagnostics);
+Reply answer_pair(const PairOfChoices& choices, const Options& options, Diagnostics& diagnostics);  // of run
+Reply answer_export(const Options& options, Diagnostics& diagnostics);
 Reply answer_check(const Options& options, Diagnostics& diagnostics);
 Reply answer_mem(const Options& options, Diagnostics& diagnostics);
 Reply answer_collective(const Options& options, Diagnostics& diagnostics);

@@ -1,6 +1,9 @@
+#include <fmt/format.h>
+
 #include "reports/cli.h"
 #include "reports/commands/commands.h"
 #include "reports/findings.h"
+#include "reports/pairs.h"
 #include "reports/scenario.h"
 
 namespace ascendsim {
@@ -8,10 +11,17 @@ namespace ascendsim {
 Reply answer_convert(const Options& options, Diagnostics& diagnostics) {
   if (options.schema) return {question_schema(), "", kDone};
   const Libraries libraries;
-  const LoadedQuestion loaded =
-      load_question(only_choice(read_inputs(options.words, libraries, options, diagnostics), diagnostics), libraries, options, diagnostics);
-  if (refused(diagnostics, options.strict)) throw ConfigError(diagnostics);
   const YamlComments comments = options.print_config ? YamlComments::kOrigin : YamlComments::kMeaning;
+  const std::vector<FileChoice> choices = options.pair() ? std::vector<FileChoice>{} : read_inputs(options.words, libraries, options, diagnostics);
+  if (const auto pair = options.pair() ? asked_pair(options, libraries, diagnostics) : asked_pair(choices, options)) {
+    const LoadedQuestion prefill = load_question(pair->prefill, libraries, options, diagnostics), decode = load_question(pair->decode, libraries, options, diagnostics);
+    if (refused(diagnostics, options.strict)) throw ConfigError(diagnostics);
+    // One file reads one deployment: the two are to be cut at the lines that begin with ---.
+    return {fmt::format("--- # prefill: {}\n{}--- # decode: {}\n{}", pair->prefill.file, to_yaml(prefill.question, comments), pair->decode.file, to_yaml(decode.question, comments)),
+            warnings_text(diagnostics), kDone};
+  }
+  const LoadedQuestion loaded = load_question(only_choice(choices, diagnostics), libraries, options, diagnostics);
+  if (refused(diagnostics, options.strict)) throw ConfigError(diagnostics);
   return {to_yaml(loaded.question, comments), warnings_text(diagnostics), kDone};
 }
 

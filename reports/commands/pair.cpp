@@ -7,40 +7,29 @@
 #include "reports/headings.h"
 #include "reports/json.h"
 #include "reports/memory_tables.h"
+#include "reports/pairs.h"
 #include "reports/steps.h"
 
 namespace ascendsim {
 
 namespace {
 
-struct Pair {
-  Subject prefill, decode;
-};
+using Pair = PairOfSubjects;
 
 // --prefill FILE names one file, or the script of one instance.
 FileChoice side_of(const std::string& file, const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
   return only_choice(read_inputs({file}, libraries, options, diagnostics), diagnostics);
 }
 
-Pair load_pair(FileChoice prefill, FileChoice decode, const Libraries& libraries, const Options& o, Diagnostics& diagnostics) {
+PairOfChoices with_sides(FileChoice prefill, FileChoice decode, const Options& o) {
   const auto side = [&](FileChoice& choice, const std::string& hardware, std::optional<std::int64_t> servers, Role role) {
     choice.hardware = hardware.empty() ? o.hardware : hardware;
     choice.servers = servers;
     choice.role = role;
-    Subject s = load_subject(choice, Load::kAsked, libraries, o, diagnostics);
-    if (s.question.hardware.server.empty())
-      say_missing(role == Role::kPrefill ? "--prefill-hardware" : "--decode-hardware", diagnostics);
-    return s;
   };
-  Pair p{side(prefill, o.prefill_hardware, o.prefill_servers, Role::kPrefill),
-         side(decode, o.decode_hardware, o.decode_servers, Role::kDecode)};
-  if (p.decode.question.workload.input_tokens == 0) say_missing("--input", diagnostics);
-  if (p.decode.question.workload.output_tokens == 0) say_missing("--output", diagnostics);
-  check_pair(prefill, p.prefill, decode, p.decode, diagnostics);
-  if (refused(diagnostics, o.strict)) throw ConfigError(diagnostics);
-  // Hits are the prefill side's, accepted drafts the decode side's.
-  p.decode.workload.prefix_hit = p.prefill.workload.prefix_hit;
-  return p;
+  side(prefill, o.prefill_hardware, o.prefill_servers, Role::kPrefill);
+  side(decode, o.decode_hardware, o.decode_servers, Role::kDecode);
+  return {std::move(prefill), std::move(decode)};
 }
 
 Table results(const Pair& s, const DisaggregatedPrediction& p) {
@@ -147,16 +136,40 @@ Reply answer(Pair pair, const Libraries& libraries, const Options& options, cons
 
 }  // namespace
 
-Reply answer_pair(const Options& options, Diagnostics& diagnostics) {
-  const Libraries libraries;
-  return answer(load_pair(side_of(options.prefill_file, libraries, options, diagnostics),
-                          side_of(options.decode_file, libraries, options, diagnostics), libraries, options, diagnostics),
-                libraries, options, diagnostics);
+std::optional<PairOfChoices> asked_pair(const Options& options, const Libraries& libraries, Diagnostics& diagnostics) {
+  if (!options.pair()) return asked_pair(read_inputs(options.words, libraries, options, diagnostics), options);
+  FileChoice prefill = side_of(options.prefill_file, libraries, options, diagnostics);
+  return with_sides(std::move(prefill), side_of(options.decode_file, libraries, options, diagnostics), options);
 }
 
-Reply answer_pair(const PairChoice& scripts, const Options& options, Diagnostics& diagnostics) {
+std::optional<PairOfChoices> asked_pair(const std::vector<FileChoice>& choices, const Options& options) {
+  const PairChoice pair = pair_among(choices);
+  if (pair.prefill == nullptr) return std::nullopt;
+  return with_sides(*pair.prefill, *pair.decode, options);
+}
+
+PairOfSubjects load_pair(const PairOfChoices& choices, Load load, const Libraries& libraries, const Options& o, Diagnostics& diagnostics) {
+  const auto side = [&](const FileChoice& choice) {
+    Subject s = load_subject(choice, load, libraries, o, diagnostics);
+    if (s.question.hardware.server.empty())
+      say_missing(choice.role == Role::kPrefill ? "--prefill-hardware" : "--decode-hardware", diagnostics);
+    return s;
+  };
+  Pair p;
+  p.prefill = side(choices.prefill);
+  p.decode = side(choices.decode);
+  if (load == Load::kAsked && p.decode.question.workload.input_tokens == 0) say_missing("--input", diagnostics);
+  if (load == Load::kAsked && p.decode.question.workload.output_tokens == 0) say_missing("--output", diagnostics);
+  check_pair(choices.prefill, p.prefill, choices.decode, p.decode, diagnostics);
+  if (refused(diagnostics, o.strict)) throw ConfigError(diagnostics);
+  // Hits are the prefill side's, accepted drafts the decode side's.
+  p.decode.workload.prefix_hit = p.prefill.workload.prefix_hit;
+  return p;
+}
+
+Reply answer_pair(const PairOfChoices& choices, const Options& options, Diagnostics& diagnostics) {
   const Libraries libraries;
-  return answer(load_pair(*scripts.prefill, *scripts.decode, libraries, options, diagnostics), libraries, options, diagnostics);
+  return answer(load_pair(choices, Load::kAsked, libraries, options, diagnostics), libraries, options, diagnostics);
 }
 
 }  // namespace ascendsim

@@ -355,10 +355,34 @@ std::string json_of(const std::vector<Calculation>& cases) {
 
 }  // namespace
 
-Reply answer_ring(const Options& options, Diagnostics& diagnostics) {
-  if (options.ring.layer) return answer_layers(options, diagnostics);
-  if (!options.words.empty() || !options.launch.empty() || !options.ring.config.empty())
+namespace {
+
+// Options of the other way to use the command would be read and forgotten.
+void refuse_others(const Options& o, Diagnostics& diagnostics) {
+  const RingOptions& r = o.ring;
+  const std::pair<const char*, bool> of_strategies[] = {
+      {"--all", r.all}, {"--strategy", !r.strategy.empty()}, {"--partition", !r.partition.empty()}, {"--ranks", r.ranks.has_value()}, {"--cp", r.cp.has_value()},
+      {"--pcp", r.pcp.has_value()}, {"--tp", r.tp.has_value()}, {"--sp", r.sp.has_value()}, {"--dcp", r.dcp.has_value()}, {"--history", !r.history.empty()},
+      {"--heads", r.heads.has_value()}, {"--interleave", r.interleave.has_value()}, {"--lse-dtype", !r.lse_dtype.empty()}, {"--orders", r.orders.has_value()},
+      {"--threads", r.threads.has_value()}, {"--what-if", r.what_if}};
+  const std::pair<const char*, bool> of_layers[] = {
+      {"--scale", !r.scale.empty()}, {"--seed", r.seed != 0}, {"--prefill, --decode", o.pair()}, {"--set", !o.set.empty()}, {"--hardware", !o.hardware.empty()},
+      {"--model", !o.model.empty()}, {"--quantisation", !o.quantisation.empty()}, {"--role", o.role.has_value()}, {"--engine-version", !o.engine_version.empty()}};
+  const auto refuse = [&](const auto& options, const char* mode, const char* help) {
+    for (const auto& [name, given] : options)
+      if (given) diagnostics.error("E0003", {}, fmt::format("{} does not go with {}", name, mode), {}, help);
+  };
+  if (r.layer) return refuse(of_strategies, "--layer", "layers follow from the deployment: --config FILE --scale tiny, with --tokens, --seed, --dtype and --set");
+  refuse(of_layers, "a strategy", "--layer --scale tiny computes the layers of a deployment");
+  if (!o.words.empty() || !o.launch.empty() || !r.config.empty())
     diagnostics.error("E0003", {}, "a strategy takes no deployment file", {}, "--layer --scale tiny computes the layers of a deployment");
+}
+
+}  // namespace
+
+Reply answer_ring(const Options& options, Diagnostics& diagnostics) {
+  refuse_others(options, diagnostics);
+  if (options.ring.layer) return answer_layers(options, diagnostics);
   std::vector<Calculation> cases = Reader(options.ring, diagnostics).read();
   Reply reply;
   reply.err = calculate(cases, options.ring);

@@ -84,9 +84,8 @@ std::vector<Table> tables_of(const Subject& s, const Prediction& p, Shortage sho
 
 Reply answer_run(const Options& options, Diagnostics& diagnostics) {
   const Libraries libraries;
-  if (options.pair()) return answer_pair(options, diagnostics);
-  const std::vector<FileChoice> choices = read_inputs(options.words, libraries, options, diagnostics);
-  if (const PairChoice pair = pair_among(choices); pair.prefill != nullptr) return answer_pair(pair, options, diagnostics);
+  const std::vector<FileChoice> choices = options.pair() ? std::vector<FileChoice>{} : read_inputs(options.words, libraries, options, diagnostics);
+  if (const auto pair = options.pair() ? asked_pair(options, libraries, diagnostics) : asked_pair(choices, options)) return answer_pair(*pair, options, diagnostics);
   const Subject subject = load_single(choices, Load::kAsked, libraries, options, diagnostics);
   if (options.print_config) return {effective_configuration(subject), warnings_text(diagnostics), kDone};
   const Prediction prediction = predict(*subject.scenario, subject.workload);

@@ -247,8 +247,7 @@ Suite run_suite(const Options& options, std::vector<Table>* breakdown, Diagnosti
   Suite suite;
   for (const std::string& file : files_of(options))
     suite.files.push_back(load_cases(file, libraries.stacks, diagnostics));
-  if (diagnostics.has_errors()) throw ConfigError(diagnostics);  // a case that was misread would only add to them
-  for (const CaseFile& f : suite.files)
+  for (const CaseFile& f : suite.files)  // cases that could not be read are not among them
     for (const ValidationCase& c : f.cases)
       if (asked_for(c, options.only_case)) suite.results.push_back(result_of(c, libraries, breakdown, diagnostics));
   if (suite.results.empty() && !options.only_case.empty() && !diagnostics.has_errors())
@@ -265,8 +264,10 @@ Reply answer_validate(const Options& options, Diagnostics& diagnostics) {
   const bool machine = options.format == Format::kJson || options.format == Format::kCsv;
   std::vector<Table> tables = machine ? machine_tables(suite) : tables_of(suite);
   tables.insert(tables.end(), std::make_move_iterator(breakdown.begin()), std::make_move_iterator(breakdown.end()));
+  const auto bars = summarise(suite.results, SummaryBy::kMetric);
+  const bool missed = std::ranges::any_of(bars, [](const SummaryRow& r) { return r.verdict == Verdict::kMissed; });
   return {machine && options.format == Format::kJson ? tables_json(tables) : render(tables, options.format),
-          warnings_text(diagnostics), kDone};
+          warnings_text(diagnostics), missed ? kAnswerIsNo : kDone};
 }
 
 }  // namespace ascendsim

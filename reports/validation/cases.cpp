@@ -80,6 +80,7 @@ class CaseReader {
       : stacks_(stacks.names()), diagnostics_(diagnostics), out_(out) {}
 
   void read(ConfigNode node) {
+    const auto before = count_errors();
     ValidationCase c;
     c.where = node.where();
     Section section(node, diagnostics_);
@@ -100,6 +101,7 @@ class CaseReader {
     read_subject(section, c);
     const ConfigNode value = section.node("value"), table = section.node("table");
     section.finish();
+    const std::size_t first = out_.size();
     if (std::ranges::find(ids_, c.id) != ids_.end())
       diagnostics_.error("E0385", node.find("id").where(), fmt::format("two cases with the id '{}'", c.id));
     ids_.push_back(c.id);
@@ -109,9 +111,13 @@ class CaseReader {
       add(c, value);
     else
       add_table(c, table);
+    // What a misread case would predict says nothing.
+    if (count_errors() > before) out_.resize(first);
   }
 
  private:
+  [[nodiscard]] std::ptrdiff_t count_errors() const { return std::ranges::count(diagnostics_.all(), Severity::kError, &Diagnostic::severity); }
+
   std::string text(Section& section, std::string_view key, const char* question) {
     const ConfigNode node = section.node(key);
     if (node.is_scalar() && !node.text().empty()) return std::string(node.text());
@@ -235,6 +241,8 @@ CaseFile load_cases(const std::string& path, const StackLibrary& stacks, Diagnos
   if (!cases.is_sequence())
     diagnostics.error("E0383", file.document->root().where(), "a file of cases has a list `cases`", {},
                       "docs/validation-cases.md shows one");
+  else if (cases.size() == 0)
+    diagnostics.error("E0383", cases.where(), "the list `cases` is empty", {}, "docs/validation-cases.md shows a case");
   CaseReader reader(stacks, diagnostics, file.cases);
   for (std::size_t i = 0; i < cases.size(); ++i) reader.read(cases.at(i));
   for (std::size_t i = 0; i < findings.size(); ++i) file.findings.emplace_back(findings.at(i).text());

@@ -14,12 +14,15 @@ namespace {
 constexpr std::array kPrimitives = {Primitive::kAllGather, Primitive::kReduceScatter, Primitive::kAllReduce,
                                     Primitive::kAllToAll,  Primitive::kDispatch,      Primitive::kCombine};
 
-Primitive primitive_of(Parameters& in) {
+// all-to-all-rows: MoE rows in unequal shares.
+Primitive primitive_of(Parameters& in, bool& moe_rows) {
   const std::string word = in.word("primitive");
+  moe_rows = word == "all-to-all-rows";
+  if (moe_rows) return Primitive::kAllToAll;
   for (const Primitive p : kPrimitives)
     if (to_text(p) == word) return p;
   in.error(fmt::format("unknown primitive '{}'", word),
-           "all-gather, reduce-scatter, all-reduce, all-to-all, dispatch or combine");
+           "all-gather, reduce-scatter, all-reduce, all-to-all, all-to-all-rows, dispatch or combine");
   return Primitive::kAllReduce;
 }
 
@@ -47,7 +50,7 @@ std::optional<Outcome> evaluate_collective(const ValidationCase& c, const Librar
   Parameters in(c, found);
   const Server server = libraries.catalogue.server(in.word("server"), "", found);
   CollectiveCall call;
-  call.primitive = primitive_of(in);
+  call.primitive = primitive_of(in, call.moe_rows);
   call.bytes = in.bytes("bytes");
   const std::int64_t ranks = in.count("ranks");
   if (second_of(in, "per", "whole", "shard")) call.bytes = call.bytes * ranks;

@@ -59,7 +59,10 @@ std::optional<Outcome> evaluate_deployment(const ValidationCase& c, const Librar
   }
   const Prediction p = predict(*subject.scenario, subject.workload);
   outcome.predicted = time_of(c, p);
-  const auto phases = phases_of(subject.deployment().role, p);
+  // The other phase of a deployment that does both has no part in the value.
+  auto phases = phases_of(subject.deployment().role, p);
+  const StepTime* const own = c.metric->group == MetricGroup::kDecode ? &p.decode : &p.prefill;
+  std::erase_if(phases, [&](const PhaseStep& phase) { return phase.step != own; });
   outcome.breakdown.push_back(breakdown_table(phases));
   constexpr std::int64_t kAllOperators = 1000;
   for (const PhaseStep& phase : phases) {

@@ -62,17 +62,20 @@ Duration die_step(const Server& server, Expansion expansion) {
   return {};
 }
 
+std::int64_t whole(Ratio count) { return std::llround(count.count()); }
+
 void set_link(CollectiveCosts& costs, LinkClass c, BytesPerSecond bandwidth, const LinkType* link, Expansion expansion) {
   costs.bandwidth[index(c)] = bandwidth;
   if (link == nullptr || bandwidth.count() == 0) return;
+  costs.sustained[index(c)] = link->efficiency.value.count();
   for (const TransferKind kind : kKinds) {
     // Rows that no fused kernel moves are an exchange like any other.
     const bool moe = kind == TransferKind::kDispatch || kind == TransferKind::kCombine;
     const TransferKind priced = moe && expansion != Expansion::kFused ? TransferKind::kExchange : kind;
     const std::string key = fmt::format("{}_efficiency", to_text(priced));
-    // What vector cores reach was measured end to end (aiv_bandwidth), not as a share of a link.
+    // What vector cores reach was measured end to end in gathers (aiv_bandwidth) and as a share of the link in exchanges.
     costs.efficiency[index(c)][index(kind)] =
-        expansion == Expansion::kAiv ? 1.0
+        expansion == Expansion::kAiv && priced != TransferKind::kExchange ? 1.0
         : link->transfers.has_ratio(key) ? link->transfers.ratio(key).count() : link->efficiency.value.count();
   }
 }
@@ -100,9 +103,17 @@ CollectiveCosts costs_of(const CollectiveCall& call, const Server& server, const
       std::ranges::any_of(plan.loads, [](const StepLoad& l) { return l[LinkClass::kNic] == 0; });
   costs.setup = duration_from_seconds(floor_of(call, server, choice.expansion, plan.phases)) - (covers_a_step ? plan.phases * step : Duration{});
   check(costs.setup >= Duration{}, "the steps of a collective cost more than its measured floor");
-  if (choice.expansion == Expansion::kAiv) costs.engine = server.collectives.rate("aiv_bandwidth");
-  if (choice.expansion == Expansion::kAiCpu && server.die_link.transfers.has_duration("exchange_message"))
+  if (choice.expansion == Expansion::kAiv && call.primitive != Primitive::kAllToAll) costs.engine = server.collectives.rate("aiv_bandwidth");
+  if (choice.expansion == Expansion::kAiv) {
+    costs.message = step;
+    costs.messages_at_once = whole(server.collectives.ratio("aiv_cores"));
+    costs.exchanges_only = false;
+  } else if (choice.expansion == Expansion::kAiCpu && moves_rows(call)) {
     costs.message = server.die_link.transfers.duration("exchange_message");
+  } else if (choice.expansion == Expansion::kAiCpu) {
+    costs.message = step;
+    costs.messages_at_once = whole(server.collectives.ratio("aicpu_copies_at_once"));
+  }
   return costs;
 }
 
@@ -110,6 +121,7 @@ namespace {
 
 struct StepTime {
   double transfer = 0;                 // s, with the step cost
+  double moving = 0;                   // of that: without it
   double posting = 0;                  // of messages, beyond the step cost
 };
 
@@ -125,8 +137,10 @@ StepTime time_of(const StepLoad& load, const CollectiveCosts& costs) {
     step = std::max(step, seconds(costs.step[c]));
   }
   if (costs.engine.count() > 0) t.transfer = std::max(t.transfer, step + static_cast<double>(load.of_a_rank) / costs.engine.count());
+  t.moving = t.transfer - step;
   const bool exchange = load.kind != TransferKind::kGather && load.kind != TransferKind::kReduce;
-  if (exchange) t.posting = std::max(0.0, static_cast<double>(load.messages) * seconds(costs.message) - step);
+  if (exchange || !costs.exchanges_only)
+    t.posting = std::max(0.0, static_cast<double>(ceil_div(load.messages, costs.messages_at_once)) * seconds(costs.message) - step);
   return t;
 }
 
@@ -134,6 +148,15 @@ double posting_seconds(const StepPlan& plan, const CollectiveCosts& costs) {
   double sum = 0;
   for (const StepLoad& l : plan.loads) sum += static_cast<double>(l.count) * time_of(l, costs).posting;
   return sum;
+}
+
+Ratio vector_cores_taken(const CollectiveCall& call, const Server& server, Expansion expansion) {
+  if (expansion == Expansion::kFused) return server.collectives.ratio("fused_vector_share");
+  if (expansion != Expansion::kAiv) return {};
+  // What needs vector cores waits when all are taken; one is left, so that speeds stay above zero.
+  const std::int64_t cores = server.die.vector_cores.value.count();
+  const std::int64_t taken = std::min({std::int64_t{call.span.ranks}, whole(server.collectives.ratio("aiv_cores")), cores - 1});
+  return Ratio(static_cast<double>(taken) / static_cast<double>(cores));
 }
 
 }  // namespace
@@ -144,14 +167,42 @@ Duration time_of(const StepPlan& plan, const CollectiveCosts& costs) {
   return duration_from_seconds(sum);
 }
 
+LinkClass LinkTimes::longest() const { return static_cast<LinkClass>(std::ranges::max_element(full) - std::begin(full)); }
+
+LinkTimes link_times(const StepPlan& plan, const CollectiveCosts& costs) {
+  double moving = 0, full[kLinkClasses] = {};
+  for (const StepLoad& l : plan.loads) {
+    const auto count = static_cast<double>(l.count);
+    moving += count * time_of(l, costs).moving;
+    for (std::size_t c = 0; c < kLinkClasses; ++c)
+      if (l.bytes[c] > 0)
+        full[c] += count * static_cast<double>(l.bytes[c]) / (costs.bandwidth[c].count() * std::max(costs.sustained[c], costs.efficiency[c][index(l.kind)]));
+  }
+  LinkTimes times{.moving = duration_from_seconds(moving)};
+  for (std::size_t c = 0; c < kLinkClasses; ++c) times.full[c] = duration_from_seconds(full[c]);
+  return times;
+}
+
 CollectiveTime collective_time(const CollectiveCall& call, const Server& server, const CollectivePreference& preference) {
   check(call.span.ranks >= 2, "a collective needs two ranks");
   const CollectiveChoice choice = select_collective(call, server, preference);
   const StepPlan plan = choice.algorithm->plan(shape_of(call, server, *choice.algorithm));
-  Duration time = time_of(plan, costs_of(call, server, choice, plan)) + in_network_surcharge(call, server, choice.expansion);
-  if (choice.expansion == Expansion::kFused && !call.alone)
-    time = duration_from_seconds(seconds(time) * server.collectives.ratio("moe_in_network_factor").count());
-  return {time, choice};
+  const CollectiveCosts costs = costs_of(call, server, choice, plan);
+  const LinkTimes busy = link_times(plan, costs);
+  CollectiveTime out{.time = time_of(plan, costs) + in_network_surcharge(call, server, choice.expansion),
+                     .choice = choice,
+                     .port = busy.longest(),
+                     .transfer = busy.moving,
+                     .vector_cores = vector_cores_taken(call, server, choice.expansion)};
+  if (choice.expansion == Expansion::kFused && !call.alone) {
+    // What a running network adds lies on all of the kernel.
+    const double factor = server.collectives.ratio("moe_in_network_factor").count();
+    out.time = duration_from_seconds(seconds(out.time) * factor);
+    out.transfer = duration_from_seconds(seconds(out.transfer) * factor);
+  }
+  out.transfer = std::min(out.transfer, out.time);   // each is rounded for itself
+  if (out.transfer > Duration{}) out.load = Ratio(std::min(1.0, seconds(busy.full[index(out.port)]) / seconds(out.transfer)));
+  return out;
 }
 
 double octaves(double p) {

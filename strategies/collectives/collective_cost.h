@@ -18,10 +18,10 @@
 #include "hardware/cluster_network.h"
 #include "sim/program.h"
 #include "strategies/collectives/algorithm.h"
+#include "strategies/collectives/expansion.h"
 
 namespace ascendsim {
 
-enum class Expansion : std::uint8_t { kAiv, kAiCpu, kHost, kFused };
 std::string_view to_text(Expansion expansion);     // "AIV", "AI CPU", "host", "fused kernel"
 struct ExpansionText {
   Expansion expansion;
@@ -35,6 +35,7 @@ struct CollectiveCall {
   Bytes bytes{};
   Cluster::Span span;
   bool alone = false;                  // as in a benchmark: without what a running network adds
+  bool moe_rows = false;               // an all-to-all of MoE rows in unequal shares, which kernels sort and count
   int copies = 8;                      // MoE: experts of a token
   Ratio padding{1.0};                  // MoE, padded exchange
 };
@@ -49,9 +50,12 @@ struct CollectiveChoice {
   Expansion expansion = Expansion::kAiCpu;
   const char* reason = "";
   const char* source = "";
+  bool fell_back = false;              // from the expansion that was asked for
 };
 std::string to_text(const CollectiveChoice& choice);   // "mesh (AIV)"
 
+// Whether MoE rows travel, in shares that kernels count and sort.
+bool moves_rows(const CollectiveCall& call);
 // Why the preference cannot be met, as a rule; empty when it can. REQUIRES: at least two ranks.
 std::string refusal(const CollectiveCall& call, const Server& server, const CollectivePreference& preference);
 // REQUIRES: no refusal.
@@ -60,6 +64,12 @@ CollectiveChoice select_collective(const CollectiveCall& call, const Server& ser
 struct CollectiveTime {
   Duration time{};
   CollectiveChoice choice;
+  // How long of it bytes move over each rank's busiest kind of port, and which part of what the port sustains they take. The rest
+  // is software and latency.
+  LinkClass port = LinkClass::kDie;
+  Duration transfer{};
+  Ratio load{};
+  Ratio vector_cores{};                // taken from computation meanwhile: share of the die's
 };
 // REQUIRES: at least two ranks, no refusal.
 CollectiveTime collective_time(const CollectiveCall& call, const Server& server, const CollectivePreference& preference = {});
@@ -74,11 +84,23 @@ struct CollectiveCosts {
   Duration step[kLinkClasses] = {};            // before the bytes of each step
   BytesPerSecond bandwidth[kLinkClasses];      // nominal; 0: no such link
   double efficiency[kLinkClasses][5] = {};     // by TransferKind
-  Duration message{};                          // of an exchange: for each peer of a step, when longer than the step cost
+  double sustained[kLinkClasses] = {};         // share of the bandwidth that large copies reach, whoever issues them
+  // Peers of a step are served so many at a time; each time costs this. What is beyond the step cost is added to it.
+  Duration message{};
+  std::int64_t messages_at_once = 1;
+  bool exchanges_only = true;                  // steps of gathers and reductions post all at once
   BytesPerSecond engine{};                     // what one die moves over all its links together; 0: no limit of its own
 };
 CollectiveCosts costs_of(const CollectiveCall& call, const Server& server, const CollectiveChoice& choice, const StepPlan& plan);
 Duration time_of(const StepPlan& plan, const CollectiveCosts& costs);
+// What it does to links: for how long bytes move at all, and for how long they would fill the links of each class, at the sustained
+// rate or at the collective's own where that is higher.
+struct LinkTimes {
+  Duration moving{};
+  Duration full[kLinkClasses] = {};
+  [[nodiscard]] LinkClass longest() const;
+};
+LinkTimes link_times(const StepPlan& plan, const CollectiveCosts& costs);
 
 // One kind of links after the collective. carried: bytes of the busiest of them.
 struct LinkClassUse {

@@ -18,19 +18,34 @@ bool is_fused(const CollectiveAlgorithm& a) {
   return name == "mc2" || name == "layered";
 }
 
-Bytes vector_threshold(Primitive primitive, const Server& server) {
-  switch (primitive) {
-    case Primitive::kAllGather: return server.collectives.bytes("aiv_threshold_all_gather");
-    case Primitive::kReduceScatter: return server.collectives.bytes("aiv_threshold_reduce_scatter");
-    case Primitive::kAllReduce: return server.collectives.bytes("aiv_threshold_all_reduce");
-    default: return server.collectives.bytes("aiv_threshold_all_to_all");
-  }
-}
+}  // namespace
 
-// What HCCL calls the size per rank: the shard of a gather or scatter, the whole buffer otherwise.
-Bytes size_per_rank(const CollectiveCall& call) {
-  const bool sharded = call.primitive == Primitive::kAllGather || call.primitive == Primitive::kReduceScatter;
-  return sharded ? call.bytes / call.span.ranks : call.bytes;
+bool moves_rows(const CollectiveCall& call) { return call.moe_rows || is_moe(call.primitive); }
+
+namespace {
+
+// The largest n that HCCL gives to vector cores on A3; empty: any.
+std::optional<Bytes> largest_for_vector_cores(const CollectiveCall& call, const Server& server) {
+  const FigureTable& f = server.collectives;
+  const std::int64_t ranks = call.span.ranks;
+  const bool one_server = call.span.servers == 1;
+  const auto gather = [&](std::string_view inside, std::string_view between) {
+    return f.bytes(one_server    ? inside
+                   : ranks <= 6  ? "aiv_threshold_gather_servers_6"
+                   : ranks <= 16 ? "aiv_threshold_gather_servers_16"
+                                 : between) * ranks;
+  };
+  switch (call.primitive) {
+    case Primitive::kAllGather: return gather("aiv_threshold_all_gather", "aiv_threshold_all_gather_servers");
+    case Primitive::kReduceScatter: return gather("aiv_threshold_reduce_scatter", "aiv_threshold_reduce_scatter_servers");
+    case Primitive::kAllReduce:
+      if (one_server) return f.bytes("aiv_threshold_all_reduce") * ranks;
+      return f.bytes(ranks <= 8 ? "aiv_threshold_all_reduce_servers_8" : "aiv_threshold_all_reduce_servers");
+    case Primitive::kAllToAll:
+      if (!one_server) return std::nullopt;
+      return f.bytes("aiv_threshold_all_to_all") * ranks;
+    default: return f.bytes("aiv_threshold_all_to_all");   // one message
+  }
 }
 
 const char* algorithm_between_servers(const CollectiveCall& call, const Server& server, const char*& reason) {
@@ -39,12 +54,14 @@ const char* algorithm_between_servers(const CollectiveCall& call, const Server& 
     reason = "unequal ranks in the servers: no hierarchical algorithm";
     return call.primitive == Primitive::kAllToAll ? "direct" : "nhr";
   }
-  const bool large = call.bytes / call.span.ranks >= server.collectives.bytes("pipeline_threshold");
+  const bool large = call.primitive == Primitive::kAllReduce
+                         ? call.bytes / call.span.ranks_per_server >= server.collectives.bytes("pipeline_threshold_all_reduce")
+                         : call.bytes / call.span.ranks >= server.collectives.bytes("pipeline_threshold");
   if (call.primitive == Primitive::kAllToAll) {
     reason = large ? "several A2 servers, blocks of 32 KiB or more: all links at once" : "several A2 servers, small blocks: two steps";
     return large ? "direct" : "hierarchical-exchange";
   }
-  reason = large ? "several A2 servers, 32 KiB a rank or more: stages inside and between servers overlap"
+  reason = large ? "several A2 servers, 32 KiB a rank or more (all-reduce: 1 MiB a die of a server): stages inside and between servers overlap"
                  : "several A2 servers, small: NHR has the fewest steps between servers";
   return large ? "pipelined" : "hierarchical";
 }
@@ -116,6 +133,8 @@ std::string refusal(const CollectiveCall& call, const Server& server, const Coll
       break;
     case Expansion::kAiCpu:
     case Expansion::kAiv:
+      if (a3 && !fused && moves_rows(call) && *preference.expansion == Expansion::kAiv)
+        return "exchanges of MoE rows outside fused kernels are known on AI CPUs and copy engines only";
       if (!a3) return fmt::format("no measurement of {} expansion on A2 is known; host is HCCL's default there", to_text(*preference.expansion));
       break;
   }
@@ -130,18 +149,27 @@ CollectiveChoice select_collective(const CollectiveCall& call, const Server& ser
   if (preference.algorithm != nullptr) choice.reason = "asked for by name", choice.source = "";
   if (is_fused(*choice.algorithm)) {
     choice.expansion = Expansion::kFused;
-  } else if (server.fabric == Fabric::kHccsMesh) {
-    choice.expansion = Expansion::kHost;
-  } else {
-    const bool small = size_per_rank(call) <= vector_threshold(call.primitive, server);
-    choice.expansion = small && preference.expansion.value_or(Expansion::kAiv) == Expansion::kAiv ? Expansion::kAiv : Expansion::kAiCpu;
-    if (preference.algorithm == nullptr) {
-      choice.source = kExpansionSource;
-      if (choice.expansion == Expansion::kAiv) choice.reason = "A3, up to the AIV threshold: vector cores, every pair of dies over UB";
-      else if (small) choice.reason = "A3, AI CPU asked for: copy engines, every pair of dies over UB";
-      else choice.reason = "A3, above the AIV threshold: AI CPUs and copy engines, every pair of dies over UB";
-    }
+    return choice;
   }
+  if (server.fabric == Fabric::kHccsMesh) {
+    choice.expansion = Expansion::kHost;
+    return choice;
+  }
+  // Figures of row exchanges are of AI CPUs alone.
+  const bool rows = moves_rows(call);
+  const bool asked = preference.expansion == Expansion::kAiv, wanted = preference.expansion.value_or(Expansion::kAiv) == Expansion::kAiv;
+  const std::optional<Bytes> largest = largest_for_vector_cores(call, server);
+  const bool small = !rows && (!largest || call.bytes <= *largest);
+  choice.expansion = small && wanted ? Expansion::kAiv : Expansion::kAiCpu;
+  choice.fell_back = asked && !small;
+  if (preference.algorithm != nullptr && !choice.fell_back) return choice;
+  choice.source = kExpansionSource;
+  if (choice.fell_back) choice.reason = "AIV asked for, but above its threshold HCCL falls back to AI CPUs and copy engines";
+  else if (rows) choice.reason = "A3, rows in unequal shares: AI CPUs and copy engines, every pair of dies over UB";
+  else if (choice.expansion == Expansion::kAiCpu && small) choice.reason = "A3, AI CPU asked for: copy engines, every pair of dies over UB";
+  else if (choice.expansion == Expansion::kAiCpu) choice.reason = "A3, above the AIV threshold: AI CPUs and copy engines, every pair of dies over UB";
+  else if (!largest) choice.reason = "A3, several servers of a supernode: vector cores whatever the size, every pair of dies over UB";
+  else choice.reason = "A3, up to the AIV threshold: vector cores, every pair of dies over UB";
   return choice;
 }
 

@@ -69,8 +69,11 @@ std::optional<LaunchedCommand> recognised(const ShellCommand& command, const std
 
 constexpr std::string_view kYamlKeys[] = {"server_cmd", "test_cases", "deployment"};
 
+// A list inside the list is an alias of a common part.
 void add_words(ConfigNode node, std::vector<ShellWord>& words) {
-  for (std::size_t i = 0; i < node.size(); ++i) words.push_back({std::string(node.at(i).text()), node.at(i).where(), {}});
+  for (std::size_t i = 0; i < node.size(); ++i)
+    if (node.at(i).is_sequence()) add_words(node.at(i), words);
+    else words.push_back({std::string(node.at(i).text()), node.at(i).where(), {}});
 }
 
 // server_cmd: a list of options, or a whole command line in one string; envs beside it.
@@ -134,7 +137,7 @@ bool is_options_yaml(ConfigNode root) {
 std::shared_ptr<const Document> yaml_of(std::string_view text, Diagnostics& diagnostics) {
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos || text[first] == '{' || text[first] == '"') return nullptr;
-  return Document::parse(std::string(text), "launch", diagnostics);
+  return Document::parse(std::string(text), "launch", diagnostics, YamlAliases::kRead);
 }
 
 bool mentions_program(std::string_view text) {
@@ -168,7 +171,7 @@ std::vector<LaunchedCommand> read_launch(std::string text, const std::string& na
   std::vector<LaunchedCommand> out;
   Diagnostics ignored;
   if (nightly(text)) {
-    if (const auto document = Document::parse(std::move(text), name, diagnostics)) read_yaml(document->root(), name, defines, out, diagnostics);
+    if (const auto document = Document::parse(std::move(text), name, diagnostics, YamlAliases::kRead)) read_yaml(document->root(), name, defines, out, diagnostics);
     return out;
   }
   if (const auto probe = yaml_of(text, ignored); probe && is_options_yaml(probe->root())) {
@@ -320,86 +323,6 @@ std::vector<LaunchedInstance> import_instances(const std::vector<LaunchedCommand
   check_connectors(out);
   check_proxies(commands, out, diagnostics);
   return out;
-}
-
-// ---- benchmarks --------------------------------------------------------------------------------------------------------
-
-namespace {
-
-constexpr OptionType kInt = OptionType::kTokens, kText = OptionType::kText;
-constexpr KeyUse kUsed = KeyUse::kUsed, kNone = KeyUse::kNoEffect, kEffect = KeyUse::kEffectNotModelled;
-constexpr EngineOption kBenchmarkOptions[] = {
-    {"random-input-len", "", kInt, kUsed}, {"random-output-len", "", kInt, kUsed}, {"input-len", "", kInt, kUsed}, {"output-len", "", kInt, kUsed},
-    {"random-input", "", kInt, kUsed}, {"random-output", "", kInt, kUsed},  // SGLang's
-    {"batch-size", "", kInt, kUsed}, {"max-concurrency", "", kInt, kUsed},
-    {"num-prompts", "", kInt, kEffect}, {"request-rate", "", kText, kEffect}, {"burstiness", "", kText, kEffect},
-    {"random-range-ratio", "", kText, kEffect}, {"random-prefix-len", "", kInt, kEffect}, {"num-iters", "", kInt, kNone}, {"num-iters-warmup", "", kInt, kNone},
-    {"dataset-name", "", kText, kUsed}, {"dataset-path", "", kText, kEffect},
-};
-constexpr OptionTable kBenchmarkTable{"the benchmark", kBenchmarkOptions, {}, {}, {}, true};
-
-}  // namespace
-
-std::optional<BenchmarkLoad> read_benchmark(const std::vector<LaunchedCommand>& commands, const Defines& defines, Diagnostics& diagnostics) {
-  const auto at = std::ranges::find(commands, LaunchKind::kBenchmark, &LaunchedCommand::kind);
-  if (at == commands.end()) return std::nullopt;
-  const LaunchedCommand& c = *at;
-  if (c.program == "ais_bench") {
-    diagnostics.note("A0133", c.where, "ais_bench keeps lengths and concurrency in its configuration files: --input and --output say them");
-    return BenchmarkLoad{{}, {}, {}, c.where};
-  }
-  // Of a benchmark's many options only those that shape the load are looked at.
-  std::vector<ShellWord> words;
-  for (std::size_t i = 0; i < c.words.size(); ++i) {
-    std::string name = c.words[i].text.substr(0, c.words[i].text.find('='));
-    std::ranges::replace(name, '_', '-');
-    if (!name.starts_with("--")) continue;
-    const EngineOption* known = nullptr;
-    std::size_t beginnings = 0;
-    for (const EngineOption& s : kBenchmarkOptions) {
-      const std::string full = fmt::format("--{}", s.name);
-      if (full == name) known = &s, beginnings = 1;
-      if (full == name) break;
-      const bool sglang = s.name == "random-input" || s.name == "random-output";
-      if (!sglang && name.size() > 4 && full.starts_with(name)) known = &s, ++beginnings;
-    }
-    if (known == nullptr || beginnings != 1) continue;
-    const bool joined = c.words[i].text.find('=') != std::string::npos;
-    words.push_back(c.words[i]);
-    words.back().text = fmt::format("--{}{}", known->name, joined ? c.words[i].text.substr(c.words[i].text.find('=')) : "");
-    if (!joined && i + 1 < c.words.size()) words.push_back(c.words[++i]);
-  }
-  Diagnostics notes;
-  const OptionSet options(kBenchmarkTable, words, c.variables, defines, notes);
-  for (const Diagnostic& d : notes.all())
-    if (d.severity == Severity::kError) diagnostics.add(d);
-  const auto first = [&](std::initializer_list<const char*> names) -> std::optional<std::int64_t> {
-    for (const char* n : names)
-      if (const auto v = options.integer(n)) return v;
-    return std::nullopt;
-  };
-  BenchmarkLoad load;
-  load.where = c.where;
-  load.input = first({"random-input-len", "random-input", "input-len"});
-  load.output = first({"random-output-len", "random-output", "output-len"});
-  // vllm/benchmarks/datasets.py: 1024 in, 128 out; vllm/benchmarks/latency.py: 32 in, 128 out, batch 8. sglang/bench_serving.py: 1024, 1024.
-  const bool latency = c.program.ends_with("latency"), sglang = c.program.starts_with("sglang");
-  const auto fill = [&](std::optional<std::int64_t>& value, std::int64_t usual, const char* what) {
-    if (value) return;
-    value = usual;
-    diagnostics.note("A0100", c.where, fmt::format("{} of the benchmark is not set: {} assumed (the tool's default)", what, usual));
-  };
-  fill(load.input, latency ? 32 : 1024, "the input length");
-  fill(load.output, sglang ? 1024 : 128, "the output length");
-  if (latency) {
-    load.batch = first({"batch-size"}).value_or(8);
-    return load;
-  }
-  load.batch = 1;
-  diagnostics.note("A0134", c.where,
-                   fmt::format("{} is read as one request of {} tokens in and {} out: arrivals, concurrency and queues are not simulated yet", c.program,
-                               *load.input, *load.output));
-  return load;
 }
 
 // ---- what follows ------------------------------------------------------------------------------------------------------

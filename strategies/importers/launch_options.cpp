@@ -69,7 +69,9 @@ std::optional<std::int64_t> parse_human_integer(std::string_view text) {
 
 std::string_view option_of_field(const OptionTable& table, std::string_view field) {
   const auto at = std::ranges::find(table.options, field, &EngineOption::field);
-  return at == table.options.end() ? std::string_view() : at->name;
+  if (at != table.options.end()) return at->name;
+  const auto word = std::ranges::find(table.words, field, &std::pair<std::string_view, std::string_view>::first);
+  return word == table.words.end() ? std::string_view() : word->second;
 }
 
 OptionSet::OptionSet(const OptionTable& table, std::span<const ShellWord> words, const ShellVariables& variables,
@@ -307,6 +309,16 @@ bool OptionSet::resolved(const ShellWord& word, std::string_view what, bool need
   return false;
 }
 
+bool OptionSet::among(std::string_view what, const ShellWord& word, std::span<const std::string_view> choices, std::string_view source) {
+  if (choices.empty() || !word.unresolved.empty() || std::ranges::find(choices, word.text) != choices.end()) return true;
+  const std::string_view near = nearest(word.text, choices);
+  const std::string known = fmt::format("one of: {}", fmt::join(choices, ", "));
+  diagnostics_.error("E0426", word.where, fmt::format("{} has no '{}'", what, word.text),
+                     fmt::format("{}{}{}: {}", table_.engine, source.empty() ? "" : ", ", source, known),
+                     near.empty() ? known : fmt::format("did you mean '{}'?", near));
+  return false;
+}
+
 void OptionSet::check(Option& o) {
   const EngineOption& spec = *o.spec;
   if (!o.usable || !needs_value(spec.type) || spec.type == OptionType::kJson) return;
@@ -317,6 +329,10 @@ void OptionSet::check(Option& o) {
   };
   for (const ShellWord& v : o.values) {
     if (!resolved(v, fmt::format("--{}", spec.name), spec.use == KeyUse::kUsed && spec.type != OptionType::kOpen)) {
+      o.usable = false;
+      return;
+    }
+    if (!among(fmt::format("--{}", spec.name), v, spec.choices, spec.source)) {
       o.usable = false;
       return;
     }
@@ -370,14 +386,20 @@ void OptionSet::report() {
     if (found != nullptr) {
       report.use = found->use;
       report.remark = found->remark;
+      among(fmt::format("\"{}\" of --{}", key, option), {leaf.text, leaf.where, leaf.unresolved}, found->choices, "");
       if (found->use == KeyUse::kEffectNotModelled)
         diagnostics_.note("A0101", leaf.where, fmt::format("{} is ignored here although it has an effect in {}{}", key, table_.engine,
                                                            found->remark.empty() ? "" : fmt::format(" ({})", found->remark)));
     } else {
       const std::string_view near = nearest(key, known);
       if (!near.empty()) report.remark = fmt::format("did you mean \"{}\"?", near);
-      diagnostics_.warning("W0330", leaf.where, fmt::format("unknown key \"{}\" in --{}", key, option),
-                           fmt::format("{}: not among the keys that are known here", table_.engine), report.remark.empty() ? "remove it" : report.remark);
+      // A key that is nearly another one is a mistake; any other may belong to another version.
+      const std::string message = fmt::format("unknown key \"{}\" in --{}", key, option);
+      const std::string rule = fmt::format("{}: not among the keys that are known here", table_.engine);
+      if (near.empty())
+        diagnostics_.warning("W0330", leaf.where, message, rule, "remove it");
+      else
+        diagnostics_.error("E0426", leaf.where, message, rule, report.remark);
     }
     keys_.push_back(std::move(report));
   }
@@ -406,6 +428,7 @@ void OptionSet::report_environment() {
     } else {
       report.use = spec->use;
       report.remark = spec->remark;
+      among(name, variable.value, spec->choices, spec->source);
       if (spec->use == KeyUse::kEffectNotModelled)
         diagnostics_.note("A0101", variable.value.where, fmt::format("{} is ignored here although it has an effect in {}{}", name, table_.engine,
                                                                      spec->remark.empty() ? "" : fmt::format(" ({})", spec->remark)));

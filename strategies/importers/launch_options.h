@@ -31,18 +31,21 @@ struct EngineOption {
   double least = 0, most = 0;  // of numbers; equal = no limit
   std::string_view remark{};
   std::string_view source{};
+  std::span<const std::string_view> choices{};  // of a closed list of words
 };
 // A key inside a JSON option: "kv_connector_extra_config.prefill.tp_size" of "kv-transfer-config".
 struct JsonKeySpec {
   std::string_view option, key;
   KeyUse use = KeyUse::kNoEffect;
   std::string_view remark{};
+  std::span<const std::string_view> choices{};
 };
 struct EnvironmentSpec {
   std::string_view name;
   KeyUse use = KeyUse::kNoEffect;
   std::string_view remark{};
   std::string_view source{};
+  std::span<const std::string_view> choices{};
 };
 
 struct OptionTable {
@@ -52,6 +55,8 @@ struct OptionTable {
   std::span<const EnvironmentSpec> environment;
   std::span<const std::string_view> own_prefixes;  // of environment variables that would be the engine's: "VLLM_"
   bool underscores = false;  // `_` is `-` in option names
+  // Options that say a field without being its value: what reports call it. {"layout.cp", "attn-cp-size"}
+  std::span<const std::pair<std::string_view, std::string_view>> words{};
 };
 
 // The table's name of the option whose value is kept in `field`; empty when there is none.
@@ -108,6 +113,8 @@ class OptionSet {
   void check(Option& option);
   void report();
   void report_environment();
+  // A word that is not among the choices is an error with the nearest of them.
+  bool among(std::string_view what, const ShellWord& word, std::span<const std::string_view> choices, std::string_view source);
   bool resolved(const ShellWord& word, std::string_view what, bool needed) const;
 
   const OptionTable& table_;

@@ -87,7 +87,12 @@ void LaunchReader::read_dtype(const char* option) {
   set<std::string>("dtype", half ? "float16" : "bfloat16", options_.where(option));
 }
 
-void LaunchReader::read_buffer_size() {
+void LaunchReader::read_collectives() {
+  static constexpr std::pair<std::string_view, const char*> kExpansions[] = {
+      {"AIV", "aiv"}, {"AIV_ONLY", "aiv"}, {"AI_CPU", "aicpu"}, {"HOST", "host"}, {"HOST_TS", "host"}};
+  const auto mode = options_.environment("HCCL_OP_EXPANSION_MODE");
+  for (const auto& [word, expansion] : kExpansions)  // the table has refused any other word
+    if (mode == word) set<std::string>("communication.expansion", expansion, options_.environment_where("HCCL_OP_EXPANSION_MODE"));
   const auto mb = options_.environment("HCCL_BUFFSIZE");
   if (!mb) return;
   const SourceLocation where = options_.environment_where("HCCL_BUFFSIZE");

@@ -24,7 +24,7 @@ class LaunchReader {
   bool asked_quantisation();
   void quantisation_from_name(const WeightName& name, const SourceLocation& where, const char* option);
   void read_dtype(const char* option);
-  void read_buffer_size();  // HCCL_BUFFSIZE
+  void read_collectives();  // HCCL_BUFFSIZE, HCCL_OP_EXPANSION_MODE
   void read_host(std::initializer_list<const char*> variables);
   [[nodiscard]] const VersionedDefault* default_of(std::string_view option) const {
     return context_.versions.default_of(option, context_.engine_version);

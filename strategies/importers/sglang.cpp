@@ -18,6 +18,8 @@ class SglangReader : LaunchReader {
   LaunchedNode read() {
     options_.apply(question_);
     read_model();
+    if (const auto attention = options_.text("attention-backend"); attention && *attention != "ascend")
+      diagnostics_.warning("W0331", options_.where("attention-backend"), fmt::format("--attention-backend {} is not for Ascend: ascend is simulated", *attention), "SGLang on Ascend: ascend", "--attention-backend ascend");
     read_layout();
     read_experts();
     read_limits();
@@ -136,7 +138,7 @@ class SglangReader : LaunchReader {
       }
     }
     const SourceLocation where = options_.where("kv-cache-dtype");
-    if (const auto dtype = options_.text("kv-cache-dtype"); dtype && *dtype != "auto" && *dtype != "bfloat16") {
+    if (const auto dtype = options_.text("kv-cache-dtype"); dtype && *dtype != "auto" && *dtype != "bfloat16" && *dtype != "bf16") {
       if (*dtype == "int8")
         set<std::string>("kv_cache.dtype", "int8", where);
       else
@@ -161,13 +163,9 @@ class SglangReader : LaunchReader {
       if (options_.integer("speculative-eagle-topk").value_or(1) > 1)
         diagnostics_.warning("W0331", options_.where("speculative-eagle-topk"), "trees of drafts are not modelled: one chain is simulated");
     }
-    read_buffer_size();
+    read_collectives();
     const auto mode = options_.text("disaggregation-mode");
-    if (!mode || *mode == "null") return;
-    if (*mode != "prefill" && *mode != "decode")
-      diagnostics_.error("E0422", options_.where("disaggregation-mode"), fmt::format("unknown disaggregation-mode '{}'", *mode), "SGLang: null, prefill, decode");
-    else
-      set("role", *mode, options_.where("disaggregation-mode"));
+    if (mode && *mode != "null") set("role", *mode, options_.where("disaggregation-mode"));
   }
 
   void read_nodes() {

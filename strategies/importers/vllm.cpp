@@ -12,6 +12,11 @@ namespace ascendsim {
 namespace {
 
 constexpr const char* kConnector = "vLLM, KVTransferConfig";
+constexpr std::string_view kConnectors[] = {
+    "MooncakeConnectorV1", "MooncakeConnector", "MooncakeLayerwiseConnector", "MooncakeHybridConnector", "MooncakeConnectorStoreV1", "AscendStoreConnector",
+    "LLMDataDistCMgrConnector", "LMCacheAscendConnector", "UCMConnector", "CPUOffloadingConnector", "MultiConnector", "NixlConnector", "P2pNcclConnector",
+    "LMCacheConnectorV1", "LMCacheMPConnector", "SharedStorageConnector", "ExampleConnector", "OffloadingConnector", "SimpleCPUOffloadConnector",
+    "DecodeBenchConnector", "MoRIIOConnector"};
 
 class VllmReader : LaunchReader {
  public:
@@ -143,7 +148,7 @@ class VllmReader : LaunchReader {
     if (m.kv_interleave == 0) m.kv_interleave = 1;
     if (l.kv_shards() > 1 && !question_.named("kv_cache.interleave"))
       options_.assume("cp-kv-cache-interleave-size", "1", "default of vLLM");
-    read_buffer_size();
+    read_collectives();
   }
 
   void read_transfer() {
@@ -151,6 +156,12 @@ class VllmReader : LaunchReader {
     const auto json = [&](const char* key) { return options_.json("kv-transfer-config", key); };
     const auto number = [&](const std::string& key) { return options_.json_integer("kv-transfer-config", key); };
     if (const auto connector = json("kv_connector")) {
+      if (std::ranges::find(kConnectors, *connector) == std::end(kConnectors) && !json("kv_connector_module_path")) {
+        const std::string_view near = nearest(*connector, kConnectors);
+        diagnostics_.error("E0426", where, fmt::format("unknown kv_connector '{}'", *connector),
+                           "vllm/distributed/kv_transfer/kv_connector/factory.py, vllm_ascend/distributed: an unregistered connector needs kv_connector_module_path",
+                           near.empty() ? fmt::format("one of: {}", fmt::join(kConnectors, ", ")) : fmt::format("did you mean '{}'?", near));
+      }
       set("kv_transfer.connector", *connector, where);
       // Layerwise connectors push while prefill runs; the others are pulled from.
       if (connector->find("Layerwise") != std::string::npos || connector->find("LayerWise") != std::string::npos)
@@ -159,11 +170,8 @@ class VllmReader : LaunchReader {
     const auto role = json("kv_role");
     static constexpr std::pair<std::string_view, std::string_view> kRoles[] = {{"kv_producer", "prefill"}, {"kv_consumer", "decode"}, {"kv_both", "hybrid"}};
     if (role) {
-      const auto known = std::ranges::find(kRoles, *role, &std::pair<std::string_view, std::string_view>::first);
-      if (known == std::end(kRoles))
-        diagnostics_.error("E0422", where, fmt::format("unknown kv_role '{}'", *role), kConnector, "kv_producer (prefill), kv_consumer (decode) or kv_both");
-      else
-        set("role", std::string(known->second), where);
+      for (const auto& [word, side] : kRoles)  // the table has refused any other word
+        if (*role == word) set("role", std::string(side), where);
     } else if (options_.has("kv-transfer-config") && options_.flag("kv-transfer-config")) {
       diagnostics_.error("E0422", where, "--kv-transfer-config needs a kv_role", kConnector, R"("kv_role": "kv_producer" or "kv_consumer")");
     }

@@ -15,6 +15,26 @@ constexpr double kMostRanks = 1 << 20, kMostTokens = 1 << 24;
 constexpr std::string_view kParallel = "vllm/config/parallel.py", kScheduler = "vllm/config/scheduler.py",
                            kCache = "vllm/config/cache.py", kModelConfig = "vllm/config/model.py",
                            kServer = "vllm/entrypoints/openai/cli_args.py", kPlatform = "vllm_ascend/platform.py";
+// Closed lists of words.
+constexpr std::string_view kDtypes[] = {"auto", "half", "float16", "bfloat16", "float", "float32"};
+constexpr std::string_view kCacheDtypes[] = {"auto", "float16", "bfloat16", "int8", "fp8", "fp8_e4m3", "fp8_e5m2", "fp8_inc", "fp8_ds_mla"};
+constexpr std::string_view kPolicies[] = {"fcfs", "priority"};
+constexpr std::string_view kBackends[] = {"mp", "ray"};
+constexpr std::string_view kPlacements[] = {"linear", "round_robin"};
+constexpr std::string_view kAllToAlls[] = {"naive", "pplx", "deepep_high_throughput", "deepep_low_latency", "allgather_reducescatter",
+                                           "flashinfer_all2allv", "mori", "nixl_ep"};
+constexpr std::string_view kPreemptions[] = {"recompute", "swap"};
+constexpr std::string_view kOffloads[] = {"native", "lmcache"};
+constexpr std::string_view kRunners[] = {"auto", "generate", "pooling", "draft"};
+constexpr std::string_view kImplementations[] = {"auto", "vllm", "transformers", "terratorch"};
+constexpr std::string_view kLogprobs[] = {"raw_logits", "raw_logprobs", "processed_logits", "processed_logprobs"};
+constexpr std::string_view kLogLevels[] = {"critical", "error", "warning", "info", "debug", "trace"};
+constexpr std::string_view kTransferRoles[] = {"kv_producer", "kv_consumer", "kv_both"};
+constexpr std::string_view kDrafters[] = {"mtp", "deepseek_mtp", "mimo_mtp", "glm4_moe_mtp", "ernie_mtp", "qwen3_next_mtp", "longcat_flash_mtp", "pangu_ultra_moe_mtp",
+                                          "exaone_moe_mtp", "eagle", "eagle3", "medusa", "mlp_speculator", "draft_model", "ngram", "ngram_gpu", "suffix"};
+constexpr std::string_view kExpansions[] = {"AIV", "AIV_ONLY", "AI_CPU", "HOST", "HOST_TS"};
+constexpr std::string_view kQueues[] = {"0", "1", "2"};
+
 
 constexpr EngineOption kOptions[] = {
     // layout
@@ -36,12 +56,12 @@ constexpr EngineOption kOptions[] = {
     {"data-parallel-rank", "-dpn", kInt, kNone, "", 0, 0, "which of the ranks does not matter", kParallel},
     {"data-parallel-address", "-dpa", kText, kNone},
     {"data-parallel-rpc-port", "-dpp", kText, kNone},
-    {"data-parallel-backend", "-dpb", kText, kNone},
+    {"data-parallel-backend", "-dpb", kText, kNone, "", 0, 0, "", "", kBackends},
     {"data-parallel-hybrid-lb", "-dph", kSwitch, kNone},
     {"data-parallel-external-lb", "-dpe", kSwitch, kNone},
     {"distributed-executor-backend", "", kText, kNone, "", 0, 0, "starts the workers", kParallel},
     {"api-server-count", "-asc", kInt, kEffect, "", 0, 0, "host-side tokenising and HTTP are not modelled", kServer},
-    {"all2all-backend", "", kText, kEffect, "", 0, 0, "vLLM-Ascend picks by version, size and hardware", kParallel},
+    {"all2all-backend", "", kText, kEffect, "", 0, 0, "vLLM-Ascend picks by version, size and hardware", kParallel, kAllToAlls},
     {"enable-dbo", "", kSwitch, kEffect, "", 0, 0, "dual batch overlap", kParallel},
     {"dbo-decode-token-threshold", "", kInt, kEffect},
     {"dbo-prefill-token-threshold", "", kInt, kEffect},
@@ -49,7 +69,7 @@ constexpr EngineOption kOptions[] = {
     {"enable-eplb", "", kSwitch, kEffect, "", 0, 0, "expert load is taken as even", kParallel},
     {"eplb-config", "", kJson, kEffect},
     {"num-redundant-experts", "", kInt, kUsed, "experts.redundant", 0, kMostRanks, "", kParallel},
-    {"expert-placement-strategy", "", kText, kEffect, "", 0, 0, "expert load is taken as even", kParallel},
+    {"expert-placement-strategy", "", kText, kEffect, "", 0, 0, "expert load is taken as even", kParallel, kPlacements},
     {"max-parallel-loading-workers", "", kInt, kNone},
     {"ray-workers-use-nsight", "", kSwitch, kNone},
     {"disable-custom-all-reduce", "", kSwitch, kNone, "", 0, 0, "of CUDA", kParallel},
@@ -64,11 +84,11 @@ constexpr EngineOption kOptions[] = {
     {"gpu-memory-utilization", "-gmu", kNumber, kUsed, "memory_fraction", 0.01, 1, "share of the die's memory", kCache},
     {"kv-cache-memory-bytes", "", kTokens, kUsed, "", 1, 1e13, "KV memory per rank fixed by hand", kCache},
     {"num-gpu-blocks-override", "", kInt, kEffect, "", 1, 1 << 24, "the KV pool follows from memory", kCache},
-    {"kv-cache-dtype", "", kText, kUsed, "", 0, 0, "auto and bfloat16: 16 bit; int8: C8", kCache},
+    {"kv-cache-dtype", "", kText, kUsed, "", 0, 0, "auto and bfloat16: 16 bit; int8: C8", kCache, kCacheDtypes},
     {"swap-space", "", kNumber, kEffect, "", 0, 0, "preemption is not modelled", kCache},
     {"cpu-offload-gb", "", kNumber, kEffect, "", 0, 0, "weights are taken to lie on the die", kCache},
     {"kv-offloading-size", "", kNumber, kEffect},
-    {"kv-offloading-backend", "", kText, kEffect},
+    {"kv-offloading-backend", "", kText, kEffect, "", 0, 0, "", "", kOffloads},
     {"calculate-kv-scales", "", kSwitch, kNone},
     {"kv-sharing-fast-prefill", "", kSwitch, kNone, "", 0, 0, "of other models", kCache},
     {"prefix-caching-hash-algo", "", kText, kNone},
@@ -79,18 +99,18 @@ constexpr EngineOption kOptions[] = {
     {"max-num-partial-prefills", "", kInt, kEffect},
     {"max-long-partial-prefills", "", kInt, kEffect},
     {"long-prefill-token-threshold", "", kTokens, kEffect},
-    {"scheduling-policy", "", kText, kEffect, "", 0, 0, "requests are alike here", kScheduler},
+    {"scheduling-policy", "", kText, kEffect, "", 0, 0, "requests are alike here", kScheduler, kPolicies},
     {"scheduler-cls", "", kText, kEffect},
     {"disable-chunked-mm-input", "", kSwitch, kNone},
     {"disable-hybrid-kv-cache-manager", "", kSwitch, kNone, "", 0, 0, "of models with several kinds of attention", kScheduler},
     {"stream-interval", "", kInt, kEffect, "", 0, 0, "every token is taken to be sent at once", kScheduler},
     {"num-scheduler-steps", "", kInt, kEffect},
     {"num-lookahead-slots", "", kInt, kNone},
-    {"preemption-mode", "", kText, kEffect},
+    {"preemption-mode", "", kText, kEffect, "", 0, 0, "", "", kPreemptions},
     // model
     {"model", "", OptionType::kOpen, kUsed, "", 0, 0, "", kModelConfig},
     {"quantization", "-q", kText, kUsed, "", 0, 0, "ascend: as the weights say", kModelConfig},
-    {"dtype", "", kText, kUsed, "", 0, 0, "", kModelConfig},
+    {"dtype", "", kText, kUsed, "", 0, 0, "", kModelConfig, kDtypes},
     {"speculative-config", "-sc", kJson, kUsed, "", 0, 0, "", "vllm/config/speculative.py"},
     {"compilation-config", "-O -cc", kJson, kUsed, "", 0, 0, "", "vllm/config/compilation.py"},
     {"enforce-eager", "", kSwitch, kUsed, "", 0, 0, "no graphs", kModelConfig},
@@ -127,10 +147,10 @@ constexpr EngineOption kOptions[] = {
     {"revision", "", kText, kNone},
     {"code-revision", "", kText, kNone},
     {"hf-token", "", kText, kNone},
-    {"runner", "", kText, kNone},
+    {"runner", "", kText, kNone, "", 0, 0, "", "", kRunners},
     {"convert", "", kText, kNone},
     {"task", "", kText, kNone},
-    {"model-impl", "", kText, kNone},
+    {"model-impl", "", kText, kNone, "", 0, 0, "", "", kImplementations},
     {"config-format", "", kText, kNone},
     {"load-format", "", kText, kNone, "", 0, 0, "loading is not simulated", "vllm/config/load.py"},
     {"download-dir", "", kText, kNone},
@@ -139,7 +159,7 @@ constexpr EngineOption kOptions[] = {
     {"safetensors-load-strategy", "", kText, kNone},
     {"use-tqdm-on-load", "", kSwitch, kNone},
     {"max-logprobs", "", kInt, kNone},
-    {"logprobs-mode", "", kText, kNone},
+    {"logprobs-mode", "", kText, kNone, "", 0, 0, "", "", kLogprobs},
     {"disable-sliding-window", "", kSwitch, kNone},
     {"disable-cascade-attn", "", kSwitch, kNone, "", 0, 0, "of CUDA", kModelConfig},
     {"attention-backend", "", kText, kNone, "", 0, 0, "vLLM-Ascend has its own", kPlatform},
@@ -171,7 +191,7 @@ constexpr EngineOption kOptions[] = {
     {"ssl-keyfile", "", kText, kNone},
     {"ssl-certfile", "", kText, kNone},
     {"ssl-ca-certs", "", kText, kNone},
-    {"uvicorn-log-level", "", kText, kNone},
+    {"uvicorn-log-level", "", kText, kNone, "", 0, 0, "", "", kLogLevels},
     {"disable-uvicorn-access-log", "", kSwitch, kNone},
     {"allow-credentials", "", kSwitch, kNone},
     {"allowed-origins", "", kJson, kNone},
@@ -200,7 +220,7 @@ constexpr EngineOption kOptions[] = {
 
 constexpr JsonKeySpec kJsonKeys[] = {
     {"speculative-config", "num_speculative_tokens", kUsed},
-    {"speculative-config", "method", kUsed},
+    {"speculative-config", "method", kUsed, "", kDrafters},
     {"speculative-config", "model", kNone},
     {"speculative-config", "enforce_eager", kEffect},
     {"speculative-config", "draft_tensor_parallel_size", kEffect},
@@ -208,6 +228,18 @@ constexpr JsonKeySpec kJsonKeys[] = {
     {"speculative-config", "quantization", kEffect},
     {"speculative-config", "max_model_len", kNone},
     {"speculative-config", "parallel_drafting", kEffect},
+    {"speculative-config", "disable_by_batch_size", kEffect},
+    {"speculative-config", "disable_logprobs", kNone},
+    {"speculative-config", "draft_load_config.*", kNone},
+    {"speculative-config", "draft_sample_method", kEffect},
+    {"speculative-config", "moe_backend", kEffect},
+    {"speculative-config", "prompt_lookup_max", kEffect},
+    {"speculative-config", "prompt_lookup_min", kEffect},
+    {"speculative-config", "rejection_sample_method", kEffect},
+    {"speculative-config", "revision", kNone},
+    {"speculative-config", "code_revision", kNone},
+    {"speculative-config", "speculative_token_tree", kEffect},
+    {"speculative-config", "use_local_argmax_reduction", kEffect},
     {"compilation-config", "cudagraph_mode", kUsed},
     {"compilation-config", "cudagraph_capture_sizes", kUsed},
     {"compilation-config", "mode", kNone, "the graph mode decides"},
@@ -218,7 +250,22 @@ constexpr JsonKeySpec kJsonKeys[] = {
     {"compilation-config", "cudagraph_num_of_warmups", kNone},
     {"compilation-config", "max_cudagraph_capture_size", kEffect},
     {"compilation-config", "pass_config.*", kEffect},
-    {"kv-transfer-config", "kv_role", kUsed},
+    {"compilation-config", "backend", kNone},
+    {"compilation-config", "cache_dir", kNone},
+    {"compilation-config", "compile_mm_encoder", kNone},
+    {"compilation-config", "compile_sizes", kNone},
+    {"compilation-config", "cudagraph_copy_inputs", kEffect},
+    {"compilation-config", "cudagraph_specialize_lora", kNone},
+    {"compilation-config", "debug_dump_path", kNone},
+    {"compilation-config", "dynamic_shapes_config.*", kNone},
+    {"compilation-config", "fast_moe_cold_start", kNone},
+    {"compilation-config", "full_cuda_graph", kEffect, "older form of cudagraph_mode"},
+    {"compilation-config", "inductor_compile_config.*", kNone},
+    {"compilation-config", "inductor_passes.*", kNone},
+    {"compilation-config", "local_cache_dir", kNone},
+    {"compilation-config", "use_cudagraph", kEffect, "older form of cudagraph_mode"},
+    {"compilation-config", "use_inductor_graph_partition", kNone},
+    {"kv-transfer-config", "kv_role", kUsed, "", kTransferRoles},
     {"kv-transfer-config", "kv_connector", kUsed},
     {"kv-transfer-config", "kv_port", kUsed, "compared between scripts"},
     {"kv-transfer-config", "engine_id", kUsed, "compared between scripts"},
@@ -229,6 +276,7 @@ constexpr JsonKeySpec kJsonKeys[] = {
     {"kv-transfer-config", "kv_buffer_device", kNone},
     {"kv-transfer-config", "kv_connector_module_path", kNone},
     {"kv-transfer-config", "kv_load_failure_policy", kNone},
+    {"kv-transfer-config", "enable_permute_local_kv", kNone},
     {"kv-transfer-config", "kv_connector_extra_config.prefill.dp_size", kUsed, "compared with the sides"},
     {"kv-transfer-config", "kv_connector_extra_config.prefill.tp_size", kUsed, "compared with the sides"},
     {"kv-transfer-config", "kv_connector_extra_config.decode.dp_size", kUsed, "compared with the sides"},
@@ -308,7 +356,7 @@ constexpr EnvironmentSpec kEnvironment[] = {
     {"DYNAMIC_EPLB", kEffect, "expert load is taken as even", "vllm_ascend/envs.py"},
     {"EXPERT_MAP_RECORD", kNone},
     {"HCCL_BUFFSIZE", kUsed, "MB, input and output buffer of every communicator", "HCCL user guide"},
-    {"HCCL_OP_EXPANSION_MODE", kEffect, "AIV moves small collectives to vector cores", "HCCL user guide"},
+    {"HCCL_OP_EXPANSION_MODE", kUsed, "who carries collectives out", "CANN, HCCL_OP_EXPANSION_MODE", kExpansions},
     {"HCCL_INTRA_PCIE_ENABLE", kEffect},
     {"HCCL_INTRA_ROCE_ENABLE", kEffect},
     {"HCCL_ALGO", kEffect},
@@ -326,7 +374,7 @@ constexpr EnvironmentSpec kEnvironment[] = {
     {"OMP_NUM_THREADS", kNone},
     {"OMP_PROC_BIND", kNone},
     {"PYTORCH_NPU_ALLOC_CONF", kNone, "fragmentation is not modelled"},
-    {"TASK_QUEUE_ENABLE", kEffect, "how operators are issued in eager mode"},
+    {"TASK_QUEUE_ENABLE", kEffect, "how operators are issued in eager mode", "torch_npu, TASK_QUEUE_ENABLE", kQueues},
     {"CPU_AFFINITY_CONF", kNone},
     {"VLLM_USE_V1", kNone, "the V1 engine is simulated"},
     {"VLLM_USE_V2_MODEL_RUNNER", kEffect},
@@ -372,7 +420,14 @@ constexpr EnvironmentSpec kEnvironment[] = {
 
 constexpr std::string_view kPrefixes[] = {"VLLM_", "HCCL_", "ASCEND_"};
 
-constexpr OptionTable kTable{"vLLM", kOptions, kJsonKeys, kEnvironment, kPrefixes, true};
+constexpr std::pair<std::string_view, std::string_view> kWords[] = {
+    {"limits.max_input_tokens", "max-model-len"},   {"limits.max_prefill_tokens", "max-num-batched-tokens"}, {"limits.max_prefill_batch", "max-num-seqs"},
+    {"layout.moe_ep", "enable-expert-parallel"},    {"layout.moe_tp", "enable-expert-parallel"},             {"kv_cache.memory", "kv-cache-memory-bytes"},
+    {"kv_cache.dtype", "kv-cache-dtype"},           {"role", "kv-transfer-config"},                          {"features.speculative_tokens", "speculative-config"},
+    {"graph.capture_sizes", "compilation-config"},  {"model", "model"},                                      {"quantisation", "quantization"},
+    {"hardware.servers", "nnodes"}};
+
+constexpr OptionTable kTable{"vLLM", kOptions, kJsonKeys, kEnvironment, kPrefixes, true, kWords};
 
 }  // namespace
 

@@ -57,7 +57,7 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
                                          : output_projection(s, mla_decode(s, residual));
   s.p.set_outside_graph(false);
   if (place.attention_all_reduce) x = s.p.all_reduce("attention_all_reduce", x, s.group(Group::kAttnTp));
-  if (place.attention_reduce_scatter) {
+  if (place.attention_reduce_scatter && !s.whole_rows_after_attention()) {
     x = s.p.reduce_scatter("attention_reduce_scatter", x, s.group(Group::kAttnTp));
     if (!s.scattered()) residual = residual.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows);
   }
@@ -237,7 +237,7 @@ std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64
   // which tokens its KV shard holds.
   if (step.phase == Phase::kPrefill) differs_by(at.cp);
   // With sparse attention also by its tokens, where the TP group splits them: later ones see more keys.
-  if (step.phase == Phase::kPrefill && deployment.model.sparse() && deployment.token_split_prefill) differs_by(at.tp);
+  if (deployment.model.sparse() && scatters_rows(deployment, step.phase)) differs_by(at.tp);
   const std::int64_t passes = step.phase == Phase::kDecode ? std::max<std::int64_t>(1, deployment.features.speculative_tokens) : 1;
   for (std::int64_t pass = 0; pass < passes; ++pass) {
     const std::vector<GroupLoad> loads = draft_loads(step.load, step.phase, pass);

@@ -35,6 +35,10 @@ Value w_uv_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uv", s.m.kv_ra
 
 namespace {
 
+struct Compressed {
+  Value q_c;      // [rows, q_rank], ready for q_b
+  Value latent;   // [rows, kv_rank + rope], normed and rotated
+};
 
 // FlashComm1: each rank has compressed its own rows, attention needs those of the whole stream.
 Value whole_rows(RankStep& s, const char* label, Value x) {

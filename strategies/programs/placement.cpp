@@ -18,7 +18,7 @@ Placement place_collectives(const Layout& l, bool moe_layer, bool last_layer) {
   return p;
 }
 
-bool runs_flashcomm(const Deployment& d) { return d.features.flashcomm1 && d.layout.tp > 1 && d.model.experts > 0 && !d.model.sparse(); }
+bool runs_flashcomm(const Deployment& d) { return d.features.flashcomm1 && d.layout.tp > 1 && d.model.experts > 0; }
 
 Placement place_flashcomm(const Layout& l, bool moe_layer) {
   Placement p;

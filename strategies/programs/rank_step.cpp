@@ -124,7 +124,7 @@ RankStep::RankStep(ProgramBuilder& builder, const Deployment& deployment, const 
       rank(own_rank),
       lane(own_lane),
       at(coordinates(deployment.layout, own_rank)),
-      heads(deployment.model.sparse() && token_split() ? deployment.model.heads : deployment.model.heads / deployment.layout.tp) {
+      heads(deployment.model.sparse() && scattered() ? deployment.model.heads : deployment.model.heads / deployment.layout.tp) {
   if (!facts.communication_stream) p.serialise_communication();
   first_sequence = lane * kLaneSequences;
   for (std::int64_t g = 0; g < at.dp; ++g) first_sequence += step.load[static_cast<std::size_t>(g)].sequences;

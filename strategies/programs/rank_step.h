@@ -49,7 +49,7 @@ struct RankStep {
   std::int64_t rank;
   int lane;                                      // of streams: one a micro-batch
   RankCoordinates at;
-  std::int64_t heads;                            // of this rank: N / tp; all where sparse attention splits tokens instead
+  std::int64_t heads;                            // of this rank: N / tp; all where rows are scattered and attention is sparse (DSA-CP)
   std::int64_t rows = 0, padded_rows = 0, scattered_rows = 0;   // StreamRows
   std::int64_t world_rows = 0;                   // real rows of all attention streams together
   std::int64_t padded_world_rows = 0;
@@ -112,6 +112,8 @@ struct RankStep {
   [[nodiscard]] bool scattered() const { return scatters_rows(d, phase); }
   // Rows of the residual stream that this rank keeps.
   [[nodiscard]] std::int64_t stream_rows() const { return scattered() ? scattered_rows : padded_rows; }
+  // Sparse attention on scattered rows: what comes out is final for the rank's own rows, nothing is left to sum over the TP group.
+  [[nodiscard]] bool whole_rows_after_attention() const { return m.sparse() && scattered() && phase == Phase::kPrefill; }
   // This rank's share of rows that are whole in the TP group.
   [[nodiscard]] Value own_share(Value x) const { return scattered() ? x.row_slice(at.tp * scattered_rows, scattered_rows) : x; }
   [[nodiscard]] ProgramBuilder::Group group(Group g) const;
@@ -152,7 +154,8 @@ struct RankStep {
 Value mla_prefill(RankStep& s, Value residual);
 Value mla_prefill_token_split(RankStep& s, Value residual);
 Value mla_decode(RankStep& s, Value residual);
-// Of either phase, with an indexer (DeepSeek-V3.2). Where tokens are split, o_proj included: -> [scattered_rows, hidden].
+// Of either phase, with an indexer (DeepSeek-V3.2), o_proj included: -> [padded_rows, hidden] before the collective, or
+// [scattered_rows, hidden] (whole_rows_after_attention).
 Value sparse_mla(RankStep& s, Value residual);
 // o_proj -> [padded_rows, hidden]: the padding rows, zeros, are what the following collective carries besides.
 Value output_projection(RankStep& s, Value attention_out);

@@ -1,8 +1,8 @@
 // Multi-head latent attention of one layer with an indexer (DeepSeek sparse attention), absorbed in prefill as in decode: a query attends
 // to single rows of the latent cache (vllm_ascend/attention/sfa_v1.py; hicann/cann-recipes-infer, deepseek_v3.2_exp_inference_guide.md).
 // The indexer is whole on every TP rank, scores and projections alike, and so is the gathering of rows: the TP group divides heads, and
-// neither depends on them. Only what splits tokens divides this work: DP, context parallelism, or the TP group where tokens are split
-// (DSA-CP of vLLM-Ascend: all heads on every rank for its share of the tokens).
+// neither depends on them. Only what splits tokens divides this work: DP, context parallelism, or the TP group where its rows are
+// scattered (DSA-CP of vLLM-Ascend, with FlashComm1: all heads on every rank for its share of the tokens).
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -49,7 +49,7 @@ struct Compressed {
 // cache: rows go there at once.
 Compressed latent_queries(RankStep& s, Value h, Value positions, const Value* cache) {
   const Value kv_norm = s.norm_weight("kv_a_norm", s.m.kv_rank), q_norm = s.norm_weight("q_a_norm", s.m.q_rank);
-  if (s.phase == Phase::kDecode && s.rows <= s.facts.prolog_max_tokens) {
+  if (s.phase == Phase::kDecode && cache != nullptr && s.rows <= s.facts.prolog_max_tokens) {
     s.category(Category::kLinear);
     const MlaPrologWeights w{{}, qkv_a_weight(s), q_norm, kv_norm, q_b_weight(s), w_uk_weight(s)};
     const PrologQueries q = mla_prolog_of_normed(s.p, "mla_prolog", h, w, positions, *cache, s.own_cache_writes, static_cast<int>(s.heads),
@@ -101,10 +101,10 @@ struct Visible {
 };
 
 // Latent and index key of all tokens of a group, side by side in one gather.
-Rows gathered(RankStep& s, const Rows& fresh, ProgramBuilder::Group group) {
+Rows gathered(RankStep& s, const Rows& fresh, Group group) {
   s.category(Category::kVector);
   const Value both = concat_key(s.p, "latent_index_concat", fresh.latents, fresh.index_keys, 1);
-  const Value all = s.p.all_gather("latent_index_gather", both, group);
+  const Value all = s.p.all_gather("latent_index_gather", both, s.group(group));
   return {all.column_slice(0, s.m.cache_width()), all.column_slice(s.m.cache_width(), s.m.index_width)};
 }
 
@@ -127,91 +127,118 @@ Rows gathered_cache(RankStep& s, const Rows& cache) {
           gather("index_cache_load", "index_cache_gather", "index_cache_reorder", cache.index_keys)};
 }
 
-// All of a sequence's tokens up to a query's own, where rows of queries follow each other as positions do.
-Visible in_order(const RankStep& s, const Rows& keys, std::int64_t stride) {
-  const std::int64_t first = s.load.sequences > 0 ? first_position(s.phase, s.load) : 0;
-  const auto rows = static_cast<std::int32_t>(s.load.new_tokens);
-  Visible v{.keys = keys,
-            .sequences = {.repeats = static_cast<std::int32_t>(s.load.sequences), .q_stride = rows, .k_stride = stride,
-                          .key_rows = s.load.sequences * (first + rows)},
-            .blocks = {}};
-  v.blocks.push_back({.q_rows = rows, .k_rows = static_cast<std::int32_t>(first + rows), .causal = 1, .shift = static_cast<std::int32_t>(first)});
-  return v;
-}
-
-// Of this rank's two zigzag chunks: everything up to their tokens. Keys of a sequence lie `stride` apart and begin `before` tokens before
-// the prompt's new ones.
-Visible zigzag_chunks(const RankStep& s, const Rows& keys, std::int64_t stride, std::int64_t before) {
+// Following rows of the rank's attention stream that are following tokens of one sequence.
+struct Run {
+  std::int64_t row = 0, rows = 0, sequence = 0, position = 0;
+};
+std::vector<Run> runs_of_stream(const RankStep& s) {
+  std::vector<Run> runs;
+  if (s.load.sequences == 0) return runs;
+  const std::int64_t first = first_position(s.phase, s.load);
+  const bool zigzags = s.phase == Phase::kPrefill && s.l.cp > 1;
   const Zigzag z = zigzag(s.load.new_tokens, s.l.cp, s.at.cp);
-  Visible v{.keys = keys,
-            .sequences = {.repeats = static_cast<std::int32_t>(s.load.sequences), .q_stride = static_cast<std::int32_t>(z.chunk),
-                          .k_stride = stride, .key_rows = s.load.sequences * stride},
-            .blocks = {}};
-  for (std::size_t own = 0; own < z.chunks.size(); ++own)
-    v.blocks.push_back({.q_row = static_cast<std::int32_t>(static_cast<std::int64_t>(own) * s.load.sequences * z.chunk),
-                        .q_rows = static_cast<std::int32_t>(z.chunk),
-                        .k_rows = static_cast<std::int32_t>(stride),
-                        .causal = 1,
-                        .shift = static_cast<std::int32_t>(before + z.chunks[own] * z.chunk)});
-  return v;
+  const std::int64_t rows = zigzags ? z.chunk : s.load.new_tokens;
+  for (std::int64_t part = 0; part < (zigzags ? 2 : 1); ++part)
+    for (std::int64_t sequence = 0; sequence < s.load.sequences; ++sequence)
+      runs.push_back({.row = (part * s.load.sequences + sequence) * rows,
+                      .rows = rows,
+                      .sequence = sequence,
+                      .position = first + (zigzags ? z.chunks[static_cast<std::size_t>(part)] * z.chunk : 0)});
+  return runs;
 }
 
-// Of this rank's share of following rows: parts of one or more sequences.
-Visible own_share(const RankStep& s, const Rows& cache) {
-  const auto begin = s.at.tp * s.scattered_rows, end = std::min(begin + s.scattered_rows, s.rows);
-  Visible v{.keys = cache, .sequences = {}, .blocks = {}};
-  for (std::int64_t sequence = 0; sequence < s.load.sequences; ++sequence) {
-    const std::int64_t first = std::max(begin, sequence * s.load.new_tokens), last = std::min(end, (sequence + 1) * s.load.new_tokens);
-    if (last <= first) continue;
-    const std::int64_t shift = s.load.history + first - sequence * s.load.new_tokens;
-    v.blocks.push_back({.q_row = static_cast<std::int32_t>(first - begin),
-                        .q_rows = static_cast<std::int32_t>(last - first),
-                        .k_row = static_cast<std::int32_t>(sequence * s.cache_stride),
-                        .k_rows = static_cast<std::int32_t>(s.load.history + s.load.new_tokens),
+// keys: `of_sequence` of each sequence from its first token on, `stride` rows apart. A query sees the tokens up to its own.
+Visible up_to_own(const RankStep& s, const Rows& keys, std::int64_t stride, std::int64_t of_sequence) {
+  Visible v{.keys = keys, .sequences = {.k_stride = stride}, .blocks = {}};
+  const std::vector<Run> runs = runs_of_stream(s);
+  const auto block = [&](const Run& run, std::int64_t from, std::int64_t rows, std::int64_t q_row) {
+    v.blocks.push_back({.q_row = static_cast<std::int32_t>(q_row),
+                        .q_rows = static_cast<std::int32_t>(rows),
+                        .k_row = static_cast<std::int32_t>(run.sequence * stride),
+                        .k_rows = static_cast<std::int32_t>(of_sequence),
                         .causal = 1,
-                        .shift = static_cast<std::int32_t>(shift)});
-    v.sequences.key_rows += shift + last - first;
+                        .shift = static_cast<std::int32_t>(run.position + from - run.row)});
+  };
+  if (s.scattered()) {
+    const std::int64_t begin = s.at.tp * s.scattered_rows, end = begin + s.scattered_rows;
+    std::vector<std::int64_t> seen(static_cast<std::size_t>(s.load.sequences), 0);
+    for (const Run& run : runs) {
+      const std::int64_t from = std::max(begin, run.row), to = std::min(end, run.row + run.rows);
+      if (to <= from) continue;
+      block(run, from, to - from, from - begin);
+      std::int64_t& last = seen[static_cast<std::size_t>(run.sequence)];
+      last = std::max(last, std::min(of_sequence, run.position + to - run.row));
+    }
+    for (const std::int64_t keys_read : seen) v.sequences.key_rows += keys_read;
+    return v;
+  }
+  // Sequences are alike: one stands for all.
+  v.sequences.repeats = static_cast<std::int32_t>(s.load.sequences);
+  for (const Run& run : runs) {
+    if (run.sequence > 0) continue;
+    v.sequences.q_stride = static_cast<std::int32_t>(run.rows);
+    block(run, run.row, run.rows, run.row);
+    v.sequences.key_rows = std::max(v.sequences.key_rows, s.load.sequences * std::min(of_sequence, run.position + run.rows));
   }
   return v;
 }
 
-// An engine's own way to split tokens adds its case here: what it gathers, and which keys its queries see.
+// Which keys the own queries see. Where tokens are split, latents and index keys of the others are gathered first: over the TP group
+// (DSA-CP), over the CP group (zigzag chunks, put in order), or both.
 Visible visible_keys(RankStep& s, const Rows& fresh, const Rows& cache) {
-  const bool cut = s.l.kv_shards() > 1, zigzags = s.phase == Phase::kPrefill && s.l.cp > 1;
-  if (s.token_split()) {
-    const Rows all = gathered(s, fresh, s.group(Group::kAttnTp));
-    write_gathered(s, {all.latents.row_slice(0, s.rows), all.index_keys.row_slice(0, s.rows)}, cache);
-    return own_share(s, cache);
+  const bool zigzags = s.phase == Phase::kPrefill && s.l.cp > 1;
+  Rows all = fresh;
+  if (s.scattered()) {
+    all = gathered(s, fresh, Group::kAttnTp);
+    all = {all.latents.row_slice(0, s.rows), all.index_keys.row_slice(0, s.rows)};
   }
   if (zigzags) {
-    const Rows sent = gathered(s, fresh, s.group(Group::kAttnCp));
+    const Rows sent = gathered(s, all, Group::kAttnCp);
     s.category(Category::kVector);
-    const std::int64_t rows = sent.latents.rows;
-    const Rows all{place_rows(s.p, "latent_reorder", sent.latents, rows, s.gathered_order),
-                   place_rows(s.p, "index_key_reorder", sent.index_keys, rows, s.gathered_order)};
-    write_gathered(s, all, cache);
-    if (s.load.history == 0) return zigzag_chunks(s, all, s.load.sequences > 0 ? rows / s.load.sequences : 0, 0);
-    return zigzag_chunks(s, cut ? gathered_cache(s, cache) : cache, cut ? s.load.context : s.cache_stride, s.load.history);
+    all = {place_rows(s.p, "latent_reorder", sent.latents, sent.latents.rows, s.gathered_order),
+           place_rows(s.p, "index_key_reorder", sent.index_keys, sent.index_keys.rows, s.gathered_order)};
   }
-  if (cut && s.phase == Phase::kPrefill && s.load.history == 0) return in_order(s, fresh, s.load.new_tokens);
-  if (cut) return in_order(s, gathered_cache(s, cache), s.load.context);
-  return in_order(s, cache, s.cache_stride);
+  if (s.scattered() || zigzags) write_gathered(s, all, cache);
+  if (s.l.kv_shards() == 1)
+    return up_to_own(s, cache, s.cache_stride, s.load.sequences > 0 ? first_position(s.phase, s.load) + s.load.new_tokens : 0);
+  // A cut cache: a prompt without cached prefix is there whole already, else everyone gathers all shards.
+  if (s.phase == Phase::kPrefill && s.load.history == 0) {
+    const std::int64_t tokens = s.load.sequences > 0 ? all.latents.rows / s.load.sequences : 0;
+    return up_to_own(s, all, tokens, tokens);
+  }
+  return up_to_own(s, gathered_cache(s, cache), s.load.context, s.load.context);
+}
+
+// The tokens that a rank has are whole in its own hands, all heads. FlashComm1 keeps o_proj cut over the TP group: prefill gathers the
+// weight, decode exchanges tokens for heads and leaves partial sums to the reduce-scatter (vllm_ascend/attention/sfa_v1.py). A
+// prefill node has it whole.
+Value project_own_rows(RankStep& s, Value values) {
+  const std::int64_t width = s.m.heads * s.m.value;
+  const bool whole = s.token_split() || s.d.role == Role::kPrefill;
+  if (!s.whole_rows_after_attention())
+    values = s.p.all_to_all("attention_exchange", values, s.group(Group::kAttnTp), s.padded_rows, width / s.l.tp);
+  s.category(Category::kVector);
+  const Value x = s.prepared(Module::kOProj, "o_proj_quant", values);
+  Value w = s.weight(Module::kOProj, "o_proj", width, s.m.hidden, whole ? RankStep::Cut{} : RankStep::Cut{.row_parts = s.l.tp, .row_part = s.at.tp});
+  if (!whole && s.whole_rows_after_attention()) w = s.p.all_gather("o_proj_weight_gather", w, s.group(Group::kAttnTp));
+  s.category(Category::kLinear);
+  return linear(s.p, "o_proj", x, w, s.d.dtype);
 }
 
 std::vector<std::int64_t> names_of_attention_rows(const RankStep& s) {
   std::vector<std::int64_t> names = s.names_of_stream(s.at.dp, s.at.cp);
-  if (s.token_split()) names.erase(names.begin(), names.begin() + s.at.tp * s.scattered_rows);
-  names.resize(static_cast<std::size_t>(s.token_split() ? s.scattered_rows : s.rows));
+  if (s.scattered()) names.erase(names.begin(), names.begin() + s.at.tp * s.scattered_rows);
+  names.resize(static_cast<std::size_t>(s.scattered() ? s.scattered_rows : s.rows));
   return names;
 }
 
 }  // namespace
 
 Value sparse_mla(RankStep& s, Value residual) {
-  const Value x = s.token_split() ? residual : residual.row_slice(0, s.rows);
-  const Value positions = s.token_split() ? s.positions.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows) : s.positions.row_slice(0, s.rows);
+  const Value x = s.scattered() ? residual : residual.row_slice(0, s.rows);
+  const Value positions = s.own_share(s.positions).row_slice(0, x.rows);
   const Rows cache{kv_cache(s), index_cache(s)};
-  const bool gathers = s.token_split() || (s.phase == Phase::kPrefill && s.l.cp > 1);
+  const bool gathers = s.scattered() || (s.phase == Phase::kPrefill && s.l.cp > 1);
   const Projected own = project(s, x, positions, gathers ? nullptr : &cache);
   Visible v = visible_keys(s, own.fresh, cache);
   v.sequences.top_k = static_cast<std::int32_t>(s.m.index_top_k);
@@ -235,18 +262,14 @@ Value sparse_mla(RankStep& s, Value residual) {
                                       .scale = 1 / std::sqrt(static_cast<double>(s.m.qk_width()))},
                                      v.blocks, own.q, v.keys.latents, chosen);
   if (s.noted != nullptr) s.output(StepOutput::What::kKeys, chosen, names_of_attention_rows(s));
-  if (s.token_split()) {
+  if (s.scattered()) {
     const std::int64_t real = std::clamp<std::int64_t>(s.rows - s.at.tp * s.scattered_rows, 0, s.scattered_rows);
     s.category(Category::kVector);
     if (real < s.scattered_rows) zero_rows(s.p, "attention_padding", out.row_slice(real, s.scattered_rows - real));
   }
   s.category(Category::kLinear);
   const Value values = per_head_linear(s.p, "v_absorb", out, w_uv_weight(s), static_cast<int>(s.heads));
-  if (!s.token_split()) return output_projection(s, values);
-  s.category(Category::kVector);
-  const Value prepared = s.prepared(Module::kOProj, "o_proj_quant", values);
-  s.category(Category::kLinear);
-  return linear(s.p, "o_proj", prepared, s.weight(Module::kOProj, "o_proj", s.m.heads * s.m.value, s.m.hidden), s.d.dtype);
+  return s.scattered() ? project_own_rows(s, values) : output_projection(s, values);
 }
 
 }  // namespace ascendsim

@@ -22,7 +22,9 @@ struct RuleInput {
 };
 
 // The key as readers know it: "--max-model-len" of vLLM, "limits.max_seq_len" of our own file, "maxSeqLen" of MindIE.
-std::string key_name(const Deployment& deployment, bool own_file, std::string_view key);
+std::string key_name(const Deployment& deployment, std::string_view key);
+// The same with a value: "--max-model-len 4096", "limits.max_seq_len: 4096", "\"maxSeqLen\": 4096".
+std::string key_setting(const Deployment& deployment, std::string_view key, std::int64_t value);
 
 // By the deployment's engine.
 void check_deployment(const RuleInput& input, Diagnostics& diagnostics);
@@ -55,6 +57,7 @@ class RuleBase {
   void local_degree(const char* key, std::int64_t value, std::int64_t whole, const char* what);
   void extensions();
   void shared_ranks();
+  void expansion();
   void limits(const std::string& service, const std::string& effective);
 
   const RuleInput& input;

@@ -20,8 +20,9 @@ const OptionTable* table_of(const Deployment& d, bool own_file) {
 
 std::string name_in(const Deployment& d, bool own_file, std::string_view key) {
   const OptionTable* const table = table_of(d, own_file);
-  const Field* const field = own_file || table != nullptr ? find_field(key) : nullptr;
+  const Field* const field = find_field(key);
   if (field == nullptr) return std::string(key);
+  if (!own_file && table == nullptr) return std::string(field->alias.empty() ? key : field->alias);
   const std::string_view option = table == nullptr ? std::string_view() : option_of_field(*table, field->path);
   return option.empty() ? std::string(field->path) : fmt::format("--{}", option);
 }
@@ -35,7 +36,8 @@ std::string setting(const Deployment& d, bool own_file, std::string_view key, st
 
 }  // namespace
 
-std::string key_name(const Deployment& d, bool own_file, std::string_view key) { return name_in(d, own_file, key); }
+std::string key_name(const Deployment& d, std::string_view key) { return name_in(d, d.own_words, key); }
+std::string key_setting(const Deployment& d, std::string_view key, std::int64_t value) { return setting(d, d.own_words, key, value); }
 
 RuleBase::RuleBase(const RuleInput& in, Diagnostics& out) : input(in), diagnostics(out) {}
 
@@ -90,7 +92,22 @@ void RuleBase::all_to_all(const std::string& rule) {
                     input.own_file ? "experts.exchange: all-gather" : "\"ep_level\": 1"));
 }
 
+// Collectives are priced with the expansions that were measured on the product.
+void RuleBase::expansion() {
+  if (!d.expansion) return;
+  const bool a3 = server.fabric == Fabric::kUnifiedBus;
+  if (a3 && *d.expansion == Expansion::kHost)
+    warn("W0331", "communication.expansion", "collectives are not expanded on the host on A3: AI CPUs are simulated",
+         "CANN, HCCL_OP_EXPANSION_MODE: AI_CPU or AIV on A3", "HCCL_OP_EXPANSION_MODE=AIV");
+  if (!a3 && *d.expansion != Expansion::kHost)
+    warn("W0331", "communication.expansion",
+         fmt::format("no measurement of HCCL_OP_EXPANSION_MODE={} on {} is known: HOST is simulated",
+                     *d.expansion == Expansion::kAiv ? "AIV" : "AI_CPU", server.product),
+         "CANN, HCCL_OP_EXPANSION_MODE: HOST is the default on A2", "");
+}
+
 void RuleBase::placement(const std::string& rule) {
+  expansion();
   const std::int64_t world = l.world(), dies = server.dies();
   if (world > dies * servers)
     error("E0326", "worldSize",

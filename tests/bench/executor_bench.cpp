@@ -14,7 +14,7 @@ struct Job {
   std::vector<Program> programs;
   std::vector<const Program*> pointers;
   std::vector<std::vector<Node>> nodes;
-  std::vector<std::vector<std::int64_t>> shared;
+  std::vector<Contention> contention;
   Folding folding;
 };
 
@@ -30,7 +30,7 @@ Job make_job(std::size_t ranks, std::uint32_t operators) {
   job.folding = unfolded(ranks, kinds);
   job.programs.resize(ranks);
   job.nodes.resize(ranks);
-  job.shared.resize(ranks);
+  job.contention.resize(ranks);
   for (std::size_t r = 0; r < ranks; ++r) {
     std::uint64_t random = 1;
     for (std::uint32_t i = 0; i < operators; ++i) {
@@ -44,7 +44,7 @@ Job make_job(std::size_t ranks, std::uint32_t operators) {
       const auto ticks = static_cast<std::int64_t>(1'000'000 + (random >> 44) + (collective ? 0 : r * 1000));
       job.programs[r].operators.push_back(op);
       job.nodes[r].push_back({ticks, op.wait, op.stream, 0, 1});
-      job.shared[r].push_back(collective && i % 20 != 0 ? ticks : ticks + ticks / 3);
+      job.contention[r].shared.push_back(collective && i % 20 != 0 ? ticks : ticks + ticks / 3);
     }
   }
   for (const Program& p : job.programs) job.pointers.push_back(&p);
@@ -70,12 +70,12 @@ void BM_Sweep(benchmark::State& state) {
 BENCHMARK(BM_Sweep)->Unit(benchmark::kMicrosecond);
 
 void BM_ExecutorWithoutSharing(benchmark::State& state) {
-  measure(state, [](const Job& job) { return execute(job.pointers, job.nodes, {}, job.folding, kHost); });
+  measure(state, [](const Job& job) { return execute(job.pointers, job.nodes, job.folding, kHost); });
 }
 BENCHMARK(BM_ExecutorWithoutSharing)->Unit(benchmark::kMicrosecond);
 
 void BM_ExecutorWithSharing(benchmark::State& state) {
-  measure(state, [](const Job& job) { return execute(job.pointers, job.nodes, job.shared, job.folding, kHost); });
+  measure(state, [](const Job& job) { return execute(job.pointers, job.nodes, job.folding, kHost, job.contention); });
 }
 BENCHMARK(BM_ExecutorWithSharing)->Unit(benchmark::kMicrosecond);
 

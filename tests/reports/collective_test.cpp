@@ -43,6 +43,36 @@ TEST_F(Collective, SizesAreThoseOfTheWholeUnlessOfARank) {
   EXPECT_EQ(Json::parse(out)["bytes"], 67108864);
 }
 
+TEST_F(Collective, SizesHaveUnitsUpToPebibytes) {
+  ASSERT_EQ(ask({"--bytes", "1PiB", "--json"}), kDone) << err;
+  EXPECT_EQ(Json::parse(out)["bytes"], std::int64_t{1} << 50);
+  ASSERT_EQ(ask({"--bytes", "1P", "--json"}), kDone) << err;
+  EXPECT_EQ(Json::parse(out)["bytes"], std::int64_t{1} << 50);
+}
+
+TEST_F(Collective, SaysWhatASizeIsOf) {
+  ASSERT_EQ(run({"collective", "--op", "all-to-all", "--ranks", "16", "--hardware", "atlas-800i-a3", "--bytes", "64MiB"}), kDone) << err;
+  EXPECT_NE(out.find("64 MiB, the buffer of a rank: 4 MiB for each peer"), std::string::npos) << out;
+  ASSERT_EQ(run({"collective", "--op", "all-reduce", "--ranks", "8", "--hardware", "atlas-800i-a2", "--sweep", "1M:2M"}), kDone) << err;
+  EXPECT_NE(out.find("vector of every rank"), std::string::npos) << out;
+}
+
+TEST_F(Collective, RefusesOptionsThatPlayNoPart) {
+  EXPECT_EQ(ask({"--bytes", "1M", "--top-k", "4"}), kWrongInput);
+  EXPECT_TRUE(says("--top-k plays no part in all-gather")) << err;
+  EXPECT_EQ(ask({"--bytes", "1M", "--padding", "2"}), kWrongInput);
+  EXPECT_TRUE(says("--padding plays no part without --algorithm padded")) << err;
+  EXPECT_EQ(run({"collective", "--op", "all-reduce", "--ranks", "8", "--hardware", "atlas-800i-a2", "--bytes", "1M", "--per", "rank"}), kWrongInput);
+  EXPECT_TRUE(says("--per rank plays no part in all-reduce")) << err;
+}
+
+TEST_F(Collective, SaysThatAnExpansionFellBackAndWhatIsLeftOut) {
+  ASSERT_EQ(ask({"--bytes", "64MiB", "--expansion", "aiv"}), kDone) << err;
+  EXPECT_NE(out.find("AIV asked for, but above its threshold HCCL falls back to AI CPUs"), std::string::npos) << out;
+  ASSERT_EQ(run({"collective", "--op", "dispatch", "--ranks", "768", "--hardware", "cloudmatrix384", "--bytes", "8MiB"}), kDone) << err;
+  EXPECT_NE(out.find("left out, links too: more than 1,048,576 messages"), std::string::npos) << out;
+}
+
 TEST_F(Collective, ConcurrentOnesAreSlowerButShareOneSetup) {
   ASSERT_EQ(ask({"--bytes", "64MiB", "--concurrent", "4", "--json"}), kDone) << err;
   const double us = 80 + 4 * 14 * 4194304 / (196e9 * 0.976) * 1e6;

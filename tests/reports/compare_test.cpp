@@ -60,7 +60,7 @@ TEST_F(Compare, WhatTheEngineRefusesIsAWhatIfOrCannotRun) {
   EXPECT_TRUE(points.at(2).at("ttft_ms").at("mean").is_null());
   EXPECT_TRUE(points.at(2).at("memory_per_rank_bytes").is_null());
   EXPECT_EQ(compare({"--vary", "cp=3"}), kAnswerIsNo);
-  EXPECT_TRUE(contains(out, "None of the alternatives can run.")) << out;
+  EXPECT_TRUE(contains(out, "None of the alternatives can run on atlas-800i-a3.")) << out;
 }
 
 // Whatever is done twice counts as redundant, never less than nothing; bytes of a step are those of its calls.
@@ -200,7 +200,7 @@ TEST_F(Plan, SaysWhyNotAndWhatWouldDo) {
   EXPECT_EQ(plan({"--context", "128K", "--concurrency", "1", "--servers", "1", "--ttft", "1us"}), kAnswerIsNo);
   EXPECT_TRUE(contains(out, "the work alone takes longer than the TTFT target")) << out;
   EXPECT_EQ(plan({"--context", "256K", "--concurrency", "1", "--servers", "1"}), kAnswerIsNo);
-  EXPECT_TRUE(contains(out, "a shorter context")) << out;
+  EXPECT_TRUE(contains(out, "E0343 263168 positions are more than the 163840 of DeepSeek-R1")) << "the rule: " << out;
 }
 
 TEST_F(Plan, NamedDegreesStayAsNamed) {

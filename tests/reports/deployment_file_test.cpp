@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <set>
+#include <sstream>
 
 #include "reports/explanations.h"
 #include "strategies/question.h"
@@ -196,6 +197,37 @@ TEST_F(DeploymentFile, SchemaIsJsonAndItsCopyIsCurrent) {
 
 // ---- explain --------------------------------------------------------------------------------------------------------
 
+// Whatever a table of operators or collectives says, `explain` knows: new labels of programs go into reports/operator_words.cpp.
+TEST_F(DeploymentFile, EveryLabelOfAStepIsExplained) {
+  const std::string examples = (kRoot / "examples/").string();
+  const std::vector<std::vector<std::string>> runs = {
+      {examples + "mindie-context-parallel/config.json", "--input", "16K", "--output", "64"},
+      {examples + "mindie-mtp/config.json", "--role", "decode", "--input", "4K", "--output", "64"},
+      {examples + "mindie-mtp/config.json", "--role", "prefill", "--input", "4K", "--output", "64"},
+      {examples + "mindie-local-tp/config.json", "--role", "decode", "--input", "4K", "--output", "64"},
+      {examples + "mindie-tensor-parallel/config.json", "--input", "2K", "--output", "64"},
+      {examples + "own-file/token-split-prefill.yaml"},
+      {examples + "mindie-prefix-cache/config.json", "--input", "16K", "--output", "64", "--prefix-hit", "8K"},
+      {examples + "mindie-context-parallel/config.json", "--model", "deepseek-v3.2-exp", "--set", "cp=1", "--set", "sp=1", "--set", "dp=2", "--input", "16K", "--output", "64"},
+      {examples + "own-file/expert-parallel-decode.yaml"}};
+  std::set<std::string> labels;
+  for (std::vector<std::string> words : runs) {
+    words.insert(words.begin(), "run");
+    words.insert(words.end(), {"--hardware", "atlas-800i-a3", "--top", "1000", "--format", "csv"});
+    run(words);
+    std::istringstream lines(out);
+    bool inside = false;
+    for (std::string line; std::getline(lines, line);) {
+      const bool begins = line.starts_with("operator,") || line.starts_with("collective,");
+      if (inside && line.find(',') != std::string::npos && !begins) labels.insert(line.substr(0, line.find(',')));
+      if (begins) inside = true;
+      if (line.empty() || line.starts_with("#")) inside = false;
+    }
+  }
+  EXPECT_GT(labels.size(), 60U);
+  for (const std::string& label : labels) EXPECT_EQ(run({"explain", label}), kDone) << label;
+}
+
 TEST_F(DeploymentFile, EveryCodeOfTheSourcesHasAnExplanation) {
   std::set<std::string> used, known;
   const std::regex code("\"([EWA][0-9]{4})\"");
@@ -224,6 +256,7 @@ TEST_F(DeploymentFile, ExplainKnowsCodesKeysAndMetrics) {
   EXPECT_EQ(run({"explain", "tp", "--json"}), kDone);
   EXPECT_TRUE(Json::parse(out).contains("key"));
   for (const MetricText& m : metric_texts()) EXPECT_EQ(run({"explain", std::string(m.name)}), kDone) << m.name;
+  for (const WordText& w : operator_words()) EXPECT_EQ(run({"explain", std::string(w.word)}), kDone) << w.word;
   EXPECT_EQ(run({"explain", "layout.tpp"}), kWrongInput);
   EXPECT_EQ(err,
             "error[E0010]: 'layout.tpp' is no diagnostic code, key, metric or word of a table\n  = help: did you mean 'layout.tp'?\n1 "

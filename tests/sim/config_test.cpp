@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
@@ -760,6 +761,52 @@ RC_GTEST_PROP(Parse, EveryIntegerComesBack, (std::int64_t n)) {
   const auto document = Document::parse("{\"a\": " + std::to_string(n) + "}", "f.yaml", diagnostics);
   RC_ASSERT(document != nullptr);
   RC_ASSERT(document->root().find("a").as_integer(diagnostics) == n);
+}
+
+// ---- anchors, where they are asked for ----------------------------------------------------------------------------------
+
+std::string with_aliases(const std::string& text, std::shared_ptr<const Document>& document) {
+  Diagnostics diagnostics;
+  document = Document::parse(text, "a.yaml", diagnostics, YamlAliases::kRead);
+  std::string said;
+  for (const Diagnostic& d : diagnostics.all()) said += render_short(d) + "\n";
+  return said;
+}
+
+TEST(YamlAliases, AreCopiesWithTheirOwnPath) {
+  std::shared_ptr<const Document> d;
+  EXPECT_EQ(with_aliases("base: &b {x: 1, l: [2, 3]}\nother: *b\ns: &s word\nt: [*s, *s]\n", d), "");
+  ASSERT_NE(d, nullptr);
+  EXPECT_EQ(d->root().find("other").find("l").at(1).text(), "3");
+  EXPECT_EQ(d->root().find("other").find("l").at(1).where().key_path, "other.l[1]");
+  EXPECT_EQ(d->root().find("other").find("x").where().line, 1) << "the place of the original";
+  EXPECT_EQ(d->root().find("t").at(1).text(), "word");
+}
+
+// YAML 1.1 merge: own keys win, of several maps the first one.
+TEST(YamlAliases, MergeFillsWhatLacks) {
+  std::shared_ptr<const Document> d;
+  EXPECT_EQ(with_aliases("a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\nm:\n  <<: [*a, *b]\n  x: 9\n  w: 5\n", d), "");
+  ASSERT_NE(d, nullptr);
+  const ConfigNode m = d->root().find("m");
+  EXPECT_EQ(m.size(), 4U);
+  EXPECT_EQ(m.find("x").text(), "9");
+  EXPECT_EQ(m.find("y").text(), "2");
+  EXPECT_EQ(m.find("z").text(), "4");
+  EXPECT_FALSE(m.find("<<"));
+  EXPECT_EQ(m.find("z").where().key_path, "m.z");
+}
+
+TEST(YamlAliases, EndlessOnesAreRefused) {
+  std::shared_ptr<const Document> d;
+  EXPECT_NE(with_aliases("a: &a [1, *a]\n", d), "");
+  std::string bomb = "a0: &a0 [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]\n";
+  for (int i = 1; i < 12; ++i) {
+    bomb += fmt::format("a{}: &a{} [", i, i);
+    for (int k = 0; k < 10; ++k) bomb += fmt::format("{}*a{}", k > 0 ? ", " : "", i - 1);
+    bomb += "]\n";
+  }
+  EXPECT_NE(with_aliases(bomb, d).find("E0111"), std::string::npos);
 }
 
 }  // namespace

@@ -86,7 +86,7 @@ TEST(MoeExchange, OfPrefillIsAsMeasuredFrom8To128Dies) {
     std::vector<int> members(static_cast<std::size_t>(dies[i]));
     std::iota(members.begin(), members.end(), 0);
     const auto rate = [&](std::int64_t row) {
-      const CollectiveCall call{Primitive::kAllToAll, Bytes(4096 * 8 * row), matrix.span_of(members), true};
+      const CollectiveCall call{.primitive = Primitive::kAllToAll, .bytes = Bytes(4096 * 8 * row), .span = matrix.span_of(members), .alone = true, .moe_rows = true};
       return received_bytes(call) / seconds(collective_time(call, matrix.server()).time) / 1e9;
     };
     EXPECT_NEAR(rate(7172) / dispatch[i], 1, 0.15) << dies[i];
@@ -186,12 +186,23 @@ std::string algorithm(std::string_view server, Primitive primitive, std::int64_t
 
 TEST(CollectiveTime, TakesTheAlgorithmOfTheFabricAndTheSize) {
   EXPECT_EQ(algorithm("a2", Primitive::kAllReduce, 1 << 20, 8), "mesh (host)");
-  EXPECT_EQ(algorithm("a2", Primitive::kAllReduce, 1 << 20, 16), "pipelined (host)");
-  EXPECT_EQ(algorithm("a2", Primitive::kAllReduce, 1 << 18, 16), "hierarchical (host)");   // 16 KiB a rank, below 32 KiB
+  EXPECT_EQ(algorithm("a2", Primitive::kAllReduce, 8 << 20, 16), "pipelined (host)");      // 1 MiB for each die of a server
+  EXPECT_EQ(algorithm("a2", Primitive::kAllReduce, 1 << 20, 16), "hierarchical (host)");
+  EXPECT_EQ(algorithm("a2", Primitive::kAllGather, 1 << 19, 16), "pipelined (host)");      // 32 KiB a rank
+  EXPECT_EQ(algorithm("a2", Primitive::kAllGather, 1 << 18, 16), "hierarchical (host)");
   EXPECT_EQ(algorithm("a2", Primitive::kAllToAll, 1 << 20, 16), "direct (host)");
   EXPECT_EQ(algorithm("a2", Primitive::kAllReduce, 1 << 20, 9), "nhr (host)");             // 8 ranks and 1
   EXPECT_EQ(algorithm("a3", Primitive::kAllReduce, 1 << 10, 16), "mesh (AIV)");
   EXPECT_EQ(algorithm("a3", Primitive::kAllReduce, 1 << 30, 16), "mesh (AI CPU)");
+  EXPECT_EQ(algorithm("a3", Primitive::kAllReduce, 16 << 20, 16), "mesh (AIV)");           // 1 MiB of each rank
+  EXPECT_EQ(algorithm("a3", Primitive::kAllReduce, (16 << 20) + 16, 16), "mesh (AI CPU)");
+  EXPECT_EQ(algorithm("a3", Primitive::kAllReduce, (8 << 20) + 1, 32), "mesh (AI CPU)");   // two servers: 8 MiB in all
+  EXPECT_EQ(algorithm("a3", Primitive::kAllGather, 32 * (32 << 10), 32), "mesh (AIV)");    // two servers: 32 KiB a rank
+  EXPECT_EQ(algorithm("a3", Primitive::kAllGather, 32 * (32 << 10) + 32, 32), "mesh (AI CPU)");
+  EXPECT_EQ(algorithm("a3", Primitive::kReduceScatter, 32 * (128 << 10), 32), "mesh (AIV)");
+  EXPECT_EQ(algorithm("a3", Primitive::kAllToAll, 16 * (512 << 10), 16), "direct (AIV)");  // 512 KiB for each peer
+  EXPECT_EQ(algorithm("a3", Primitive::kAllToAll, 16 * (512 << 10) + 16, 16), "direct (AI CPU)");
+  EXPECT_EQ(algorithm("a3", Primitive::kAllToAll, 1 << 30, 32), "direct (AIV)");           // two servers: any size
   EXPECT_EQ(algorithm("a3", Primitive::kAllToAll, 1 << 30, 16), "direct (AI CPU)");
   EXPECT_EQ(algorithm("a3", Primitive::kBroadcast, 1 << 10, 16), "mesh (AIV)");
   EXPECT_EQ(algorithm("a3", Primitive::kDispatch, 1 << 20, 16), "mc2 (fused kernel)");

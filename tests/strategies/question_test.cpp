@@ -51,7 +51,7 @@ memory_fraction: 0.85
 features: {speculative_tokens: 2, prefix_cache: true, splitfuse: true, kv_nz: true, async_scheduling: true, flashcomm1: true}
 graph: {mode: full-decode, capture_sizes: [1, 2, 4]}
 weights: {kv_b_copies: 2}
-communication: {buffer: 768 MiB}
+communication: {buffer: 768 MiB, expansion: aicpu}
 kv_transfer: {connector: MooncakeConnectorV1, mode: layer-wise}
 hardware: {server: "atlas-800i-a3", die: a3-280t, servers: 3}
 workload: {input_tokens: 4K, output_tokens: 100, batch: 13, prefix_hit: 1K, acceptance: [0.9, 0.7]}

@@ -65,6 +65,25 @@ TEST(SparseLayers, SplitTokens) {
   expect_exact("token split over tp", token_split(tiny({.dp = 2, .tp = 4})));
 }
 
+// FlashComm1 with an indexer is DSA-CP of vLLM-Ascend: own rows and all heads in both phases, o_proj cut over the TP group.
+Deployment dsa_cp(Deployment d, std::int64_t ep_level = 2) {
+  d.features.flashcomm1 = true;
+  d.layout.ep_level = ep_level;
+  d.experts.exact_all_to_all = ep_level == 2;
+  return d;
+}
+
+TEST(SparseLayers, DsaCp) {
+  expect_exact("dsa-cp", dsa_cp(tiny({.tp = 4})));
+  expect_exact("dsa-cp, dp2", dsa_cp(tiny({.dp = 2, .tp = 2}, 2)));
+  expect_exact("dsa-cp, dp3, the last idle", dsa_cp(tiny({.dp = 3, .tp = 2})));
+  expect_exact("dsa-cp, experts gathered", dsa_cp(tiny({.dp = 2, .tp = 2}), 1));
+  expect_exact("dsa-cp and dcp", dsa_cp(tiny({.sp = 2, .tp = 2}, 1)));
+  Deployment prefill = dsa_cp(tiny({.tp = 4}));
+  prefill.role = Role::kPrefill;
+  expect_exact("dsa-cp, whole o_proj", prefill, tiny_step(prefill, Phase::kPrefill, 21, 3, true), facts());
+}
+
 TEST(SparseLayers, CutCaches) {
   expect_exact("sp4", tiny({.sp = 4, .tp = 4}));
   expect_exact("cp2 sp2", tiny({.cp = 2, .sp = 2, .tp = 2}));
@@ -108,7 +127,7 @@ TEST(SparseLayers, RoundedTypesStayWithinTheDerivedTolerance) {
 
 // Ranks of one role do the same work, although their rows lie elsewhere.
 TEST(SparseLayers, EqualRolesAreEqualWork) {
-  for (const Deployment& d : {tiny({.cp = 2, .sp = 2, .tp = 2}, 2), tiny({.dp = 3, .tp = 2}, 2), token_split(tiny({.tp = 4}))})
+  for (const Deployment& d : {tiny({.cp = 2, .sp = 2, .tp = 2}, 2), tiny({.dp = 3, .tp = 2}, 2), token_split(tiny({.tp = 4})), dsa_cp(tiny({.dp = 2, .tp = 2}, 2))})
     for (const Phase phase : kBoth) {
       const Step step = tiny_step(d, phase, 0, 0);
       for (std::int64_t a = 0; a < d.layout.world(); ++a)
@@ -150,6 +169,9 @@ TEST(SparseMutations, SkippedOperators) {
   for (const char* label : {"latent_index_gather", "latent_reorder", "index_key_reorder", "index_cache_write"})
     expect_caught(label, context, Phase::kPrefill, skip);
   for (const char* label : {"index_cache_gather", "cache_reorder"}) expect_caught(label, context, Phase::kDecode, skip);
+  const Deployment own_rows = dsa_cp(tiny({.tp = 2}));
+  expect_caught("o_proj_weight_gather", own_rows, Phase::kPrefill, skip);
+  expect_caught("attention_exchange", own_rows, Phase::kDecode, skip);
 }
 
 // Attention to all keys is not attention to the best of them, and the best of fewer are others.

@@ -66,8 +66,8 @@ TEST(VllmOptions, WrongInput) {
   EXPECT_EQ(serve("--enforce-eager=true").said, "s.sh:1:54: error[E0422]: --enforce-eager takes no value\n");
   EXPECT_EQ(serve("stray").said, "s.sh:1:54: error[E0421]: 'stray' belongs to no option\n");
   EXPECT_TRUE(has(serve("--speculative-config '{bad'").said, "error[E0422]: --speculative-config must be a JSON object"));
-  EXPECT_TRUE(has(serve("--speculative-config '{\"num_speculativ_tokens\": 1}'").said, "warning[W0330]: unknown key \"num_speculativ_tokens\""));
-  EXPECT_TRUE(has(serve("--kv-transfer-config '{\"kv_role\": \"producer\"}'").said, "error[E0422]: unknown kv_role 'producer'"));
+  EXPECT_TRUE(has(serve("--speculative-config '{\"num_speculativ_tokens\": 1}'").said, "error[E0426]: unknown key \"num_speculativ_tokens\""));
+  EXPECT_TRUE(has(serve("--kv-transfer-config '{\"kv_role\": \"producer\"}'").said, "error[E0426]: \"kv_role\" of --kv-transfer-config has no 'producer'"));
   EXPECT_TRUE(has(launch("vllm serve --tensor-parallel-size 8\n").said, "error[E0245]: the command names no model"));
   EXPECT_TRUE(has(launch("echo hello\n").said, "error[E0430]"));
   EXPECT_TRUE(has(launch("vllm serve /w/R1\npython -m sglang.launch_server --model-path /w/R1\n").said, "error[E0436]: two engines"));
@@ -162,7 +162,7 @@ TEST(VllmTutorial, IsAPairOfInstances) {
     for (const KeyReport& k : i.keys) EXPECT_NE(k.use, KeyUse::kUnknown) << k.path;
   EXPECT_EQ(r.use("--tensor-parallel-size"), "used");
   EXPECT_EQ(r.use("--seed"), "ignored, no effect");
-  EXPECT_EQ(r.use("env HCCL_OP_EXPANSION_MODE"), "ignored, effect not modelled");
+  EXPECT_EQ(r.use("env HCCL_OP_EXPANSION_MODE"), "used");
 }
 
 TEST(VllmTutorial, DecodeBatchesWithoutAGraph) {
@@ -273,6 +273,82 @@ RC_GTEST_PROP(VllmProperty, SurvivesAnyOptions, ()) {
   for (const std::string& w : words) text += w + " ";
   const auto r = launch(text + "\n");
   if (r.said.empty()) ruled(r);
+}
+
+// ---- closed lists of words ------------------------------------------------------------------------------------------------
+
+TEST(VllmOptions, AMistypedWordIsAnErrorWithTheNearestOne) {
+  EXPECT_TRUE(has(serve("--dtype bfloat61").said, "error[E0426]: --dtype has no 'bfloat61'"));
+  EXPECT_TRUE(has(serve("--scheduling-policy fcsf").said, "error[E0426]"));
+  EXPECT_TRUE(has(serve(R"(--kv-transfer-config '{"kv_role": "kv_consumr", "kv_connector": "MooncakeConnectorV1"}')").said, "error[E0426]: \"kv_role\" of --kv-transfer-config has no 'kv_consumr'"));
+  EXPECT_TRUE(has(serve(R"(--kv-transfer-config '{"kv_role": "kv_consumer", "kv_connector": "MooncakeConectorV1"}')").said, "error[E0426]: unknown kv_connector 'MooncakeConectorV1'"));
+  EXPECT_EQ(serve(R"(--kv-transfer-config '{"kv_role": "kv_consumer", "kv_connector": "Mine", "kv_connector_module_path": "my.module"}')").said, "");
+  EXPECT_TRUE(has(launch("export HCCL_OP_EXPANSION_MODE=AVI\n" + std::string(kServe) + "\n").said, "error[E0426]: HCCL_OP_EXPANSION_MODE has no 'AVI'"));
+}
+
+TEST(VllmOptions, AKeyThatIsNearlyAnotherIsAnError) {
+  const std::string near = serve(R"(--speculative-config '{"num_speculative_token": 2, "method": "mtp"}')").said;
+  EXPECT_TRUE(has(near, "error[E0426]: unknown key \"num_speculative_token\" in --speculative-config")) << near;
+  const std::string far = serve(R"(--additional-config '{"of_another_version_altogether": 1}')").said;
+  EXPECT_TRUE(has(far, "warning[W0330]")) << far;
+}
+
+TEST(VllmOptions, TheExpansionModeReachesTheDeployment) {
+  for (const auto& [mode, expansion] : {std::pair{"AIV", "aiv"}, {"AI_CPU", "aicpu"}, {"HOST", "host"}})
+    EXPECT_EQ(launch(std::string("export HCCL_OP_EXPANSION_MODE=") + mode + "\n" + kServe + "\n").question().expansion, expansion);
+  EXPECT_EQ(serve("").question().expansion, "auto");
+}
+
+// ---- nightly YAML with anchors ----------------------------------------------------------------------------------------------
+
+TEST(NightlyYaml, AnchorsAreRead) {
+  const auto r = launch("_envs: &envs\n  HCCL_BUFFSIZE: 512\n_common: &common\n  - --quantization\n  - ascend\n  - --enable-expert-parallel\n"
+                        "test_cases:\n  - model: /w/DeepSeek-R1_w8a8\n    envs:\n      <<: *envs\n      HCCL_OP_EXPANSION_MODE: AIV\n"
+                        "    server_cmd:\n      - *common\n      - --tensor-parallel-size\n      - 8\n");
+  EXPECT_EQ(r.said, "");
+  ASSERT_EQ(r.instances.size(), 1U);
+  EXPECT_EQ(r.question().deployment.layout.tp, 8);
+  EXPECT_EQ(r.question().deployment.layout.moe_tp, 1);
+  EXPECT_EQ(r.question().deployment.communication_buffer, Bytes(512LL << 20));
+  EXPECT_EQ(r.question().expansion, "aiv");
+}
+
+// ---- benchmarks ---------------------------------------------------------------------------------------------------------
+
+std::optional<BenchmarkLoad> load_of(const std::string& line, std::string& said, const std::string& name = "--workload") {
+  Diagnostics diagnostics;
+  const auto load = read_benchmark(read_launch(line, name, {}, diagnostics), {}, diagnostics);
+  for (const Diagnostic& d : diagnostics.all())
+    if (d.severity != Severity::kNote) said += render_short(d) + "\n";
+  return load;
+}
+
+TEST(Benchmarks, LengthsOfEachTool) {
+  std::string said;
+  const auto vllm = load_of("vllm bench serve --random-input-len 64K --random-output-len 1K --ignore-eos --save-result --num-prompts 20 --request-rate inf", said);
+  const auto latency = load_of("vllm bench latency --model /w/x --input-len 512 --output-len 64 --batch-size 16 --tensor-parallel-size 8", said);
+  const auto sglang = load_of("python3 -m sglang.bench_serving --backend sglang --dataset-name random --random-input 4096 --random-output-len 256", said);
+  const auto ais = load_of("ais_bench --models vllm_api_stream_chat --datasets GSM8K-in3500-bs2800 --mode perf", said);
+  EXPECT_EQ(said, "");
+  ASSERT_TRUE(vllm && latency && sglang && ais);
+  EXPECT_EQ(vllm->input, 65'536);
+  EXPECT_EQ(vllm->output, 1024);
+  EXPECT_EQ(latency->batch, 16);
+  EXPECT_EQ(sglang->input, 4096);
+  EXPECT_EQ(sglang->output, 256);
+  EXPECT_EQ(ais->input, 3500) << "the name of the data set says it";
+}
+
+TEST(Benchmarks, UnknownWordsAreErrorsWhereTheyAreTyped) {
+  std::string said;
+  load_of("vllm bench serve --random-input-len 1K --num-promts 3 stray", said);
+  EXPECT_TRUE(has(said, "error[E0420]: unknown option --num-promts")) << said;
+  said.clear();
+  load_of("ais_bench --datasets x --mod perf --wrong 1", said);
+  EXPECT_TRUE(has(said, "error[E0420]: unknown option --wrong")) << said;
+  said.clear();
+  load_of("vllm bench serve --random-input-len 1K --of-a-later-version 3\n", said, "bench.sh");
+  EXPECT_TRUE(has(said, "warning[W0330]")) << "a line of a script may be of another version: " << said;
 }
 
 }  // namespace

@@ -1,0 +1,294 @@
+// `export`: writes launch files, reads them back and says what got lost.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "reports/cli.h"
+#include "reports/commands/commands.h"
+#include "reports/findings.h"
+#include "reports/json_parts.h"
+#include "reports/pairs.h"
+#include "sim/source_text.h"
+#include "strategies/exporters/exporter.h"
+
+namespace ascendsim {
+
+namespace {
+
+struct Source {
+  std::vector<FileChoice> choices;  // one instance, or prefill and decode
+  std::vector<Subject> subjects;
+  std::vector<Server> servers;
+  std::vector<int> counts;
+};
+
+const Exporter& target_of(const Options& o, Diagnostics& diagnostics) {
+  std::vector<std::string_view> names;
+  for (const Exporter& e : builtin_exporters()) names.push_back(e.name);
+  if (o.output_file.empty()) say_missing("--output-file", diagnostics);
+  if (const Exporter* const e = find_exporter(o.export_to); e != nullptr && !diagnostics.has_errors()) return *e;
+  if (o.export_to.empty()) {
+    say_missing("--to", diagnostics);
+  } else if (find_exporter(o.export_to) == nullptr) {
+    const std::string_view near = nearest(o.export_to, names);
+    diagnostics.error(
+        "E0004", {}, fmt::format("unknown --to '{}'", o.export_to), {},
+        near.empty() ? fmt::format("one of: {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", near));
+  }
+  throw ConfigError(diagnostics);
+}
+
+// --engine-version is that of the target: of the source only where both are the same engine.
+bool same_engine(const FileChoice& c, const Exporter& to) {
+  return c.launched ? c.launched->question.stack == to.stack : to.stack == std::string_view("mindie");
+}
+
+Source load_source(const Exporter& to, const Libraries& libraries, const Options& asked, Diagnostics& diagnostics) {
+  Source s;
+  Options options = asked;
+  const std::vector<FileChoice> inputs =
+      asked.pair() ? std::vector<FileChoice>{} : read_inputs(asked.words, libraries, asked, diagnostics);
+  const auto pair = asked.pair() ? asked_pair(asked, libraries, diagnostics) : asked_pair(inputs, asked);
+  if (pair)
+    s.choices = {pair->prefill, pair->decode};
+  else
+    s.choices = {only_choice(inputs, diagnostics)};
+  for (const FileChoice& c : s.choices) {
+    if (!same_engine(c, to)) options.engine_version.clear();
+    s.subjects.push_back(load_subject(c, Load::kLimitsIfAny, libraries, options, diagnostics));
+    const HardwareChoice& h = s.subjects.back().question.hardware;
+    Diagnostics said;  // by load_subject
+    s.servers.push_back(
+        libraries.catalogue.server(h.server.empty() ? kUsualServer : std::string_view(h.server), h.die, said));
+    s.counts.push_back(server_count(s.subjects.back().question, s.servers.back(), said));
+  }
+  if (pair) check_pair(s.choices[0], s.subjects[0], s.choices[1], s.subjects[1], diagnostics);
+  if (refused(diagnostics, asked.strict)) throw ConfigError(diagnostics);
+  return s;
+}
+
+// As `check` reads what was written.
+std::vector<Subject> read_back(const Export& written, const Source& source, const std::string& version,
+                               const std::string& folder, const Libraries& libraries, Diagnostics& found) {
+  Options options;
+  options.engine_version = version;
+  std::vector<InputText> texts;
+  for (const ExportedFile& f : written.files)
+    if (f.launches) texts.push_back({(std::filesystem::path(folder) / f.name).string(), f.text});
+  std::vector<FileChoice> choices = read_texts(std::move(texts), libraries, options, found);
+  std::vector<Subject> out;
+  if (choices.size() != source.choices.size()) {
+    check(found.has_errors(), "exported files start as many instances as were asked for");
+    return out;
+  }
+  if (choices.size() == 2 && choices[0].launched && choices[0].launched->question.role == "decode")
+    std::swap(choices[0], choices[1]);
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    FileChoice& c = choices[i];
+    Options of_side = options;
+    c.hardware = source.servers[i].name;
+    c.servers = source.counts[i];
+    if (!c.launched) c.role = source.subjects[i].question.deployment.role;
+    if (i < written.environment.size())
+      for (const auto& [name, value] : written.environment[i])
+        of_side.set.push_back(fmt::format("{}={}", name, name.starts_with("MINDIE_ASYNC") ? "true" : value));
+    out.push_back(load_subject(c, Load::kLimitsIfAny, libraries, of_side, found));
+  }
+  if (out.size() == 2) check_pair(choices[0], out[0], choices[1], out[1], found);
+  return out;
+}
+
+std::string_view why_not(const Exporter& to, const FieldChange& c) {
+  const auto at = std::ranges::find(to.limitations, c.field->path, &Limitation::field);
+  return at == to.limitations.end() ? std::string_view("its launch files have no word for it") : at->why;
+}
+
+Table difference_table() {
+  return {"What is not carried over",
+          "differences",
+          Table::Shape::kGrid,
+          {{"key", "key"}, {"here", "before"}, {"there", "after"}, {"asked for", "named"}, {"why", "why"}},
+          {}};
+}
+
+void compare_questions(const Question& before, const Question& after, const Exporter& to, Table& table,
+                       Diagnostics& diagnostics) {
+  std::vector<std::string> unnamed;
+  for (const FieldChange& c : changes(before, after)) {
+    const std::string_view why = why_not(to, c);
+    const SourceLocation where = before.deployment.origin(c.field->path).where;
+    const std::string message = fmt::format("{} {} becomes {} in {}", c.field->path, c.before, c.after, to.engine);
+    if (c.decides)
+      diagnostics.error("E0450", where, message, std::string(why), "another engine, or another value");
+    else if (c.named)
+      diagnostics.warning("W0450", where, message, std::string(why));
+    else
+      unnamed.push_back(fmt::format("{} {} becomes {}", c.field->path, c.before, c.after));
+    table.rows.push_back({c.field->path, c.before, c.after, c.named ? "yes" : "no", why});
+  }
+  if (!unnamed.empty())
+    diagnostics.note("A0150", {},
+                     fmt::format("not asked for, and different in {}: {}", to.engine, fmt::join(unnamed, ", ")));
+}
+
+std::string guide(const Export& written, const Source& source, const Exporter& to, const std::string& version) {
+  std::vector<std::string> files, environment;
+  for (const ExportedFile& f : written.files)
+    if (f.launches) files.push_back(f.name);
+  const bool pair = source.choices.size() == 2, mindie = !written.environment.empty();
+  std::string out = fmt::format(
+      "# {} {}\n\nWritten by `ascendsim export`. Set what is yours first: the path of the weights (MODEL_PATH, "
+      "modelWeightPath), addresses, the network card.\n\n",
+      to.engine, version);
+  for (const ExportedFile& f : written.files) out += fmt::format("- {}\n", f.name);
+  std::string more = fmt::format(" --hardware {}", source.servers[0].name);
+  if (mindie)
+    for (const auto& [name, value] : written.environment[0]) more += fmt::format(" --env {}={}", name, value);
+  const std::string names = mindie && pair ? fmt::format("--prefill {} --decode {}", files[0], files[1])
+                                           : fmt::format("{}", fmt::join(files, " "));
+  const bool one_side = mindie && !pair && source.subjects[0].question.deployment.role != Role::kHybrid;
+  if (one_side) more += fmt::format(" --role {}", source.subjects[0].question.role);
+  out += fmt::format("\nWhat ascendsim says of them:\n\n```sh\nascendsim run {}{} --input {} --output {}\n```\n", names,
+                     more, benchmark_load(source.subjects.back().question).input_tokens,
+                     benchmark_load(source.subjects.back().question).output_tokens);
+  return out;
+}
+
+// Options with an effect that is not modelled here: nobody knows them any more once the deployment is read.
+void say_forgotten(const Subject& s, const Export& written, Diagnostics& diagnostics) {
+  std::vector<std::string> names;
+  for (const KeyReport& k : s.keys) {
+    if (k.use != KeyUse::kEffectNotModelled && k.use != KeyUse::kUnknown) continue;
+    const std::string key = k.path.substr(k.path.find_last_of(". ") + 1);
+    const bool there = std::ranges::any_of(
+        written.files, [&](const ExportedFile& f) { return f.launches && f.text.find(key) != std::string::npos; });
+    if (!there) names.push_back(fmt::format("{} {}", key, k.value));
+  }
+  SourceLocation where;
+  where.file = s.file;
+  if (!names.empty())
+    diagnostics.warning("W0450", where, fmt::format("not carried over: {}", fmt::join(names, ", ")),
+                        "their effect is not modelled here", "--base FILE keeps them where the engine stays the same");
+}
+
+// What matters of the source here: not what programs cannot compute.
+Diagnostics about_files(const Diagnostics& all) {
+  static constexpr std::string_view kOfPredictions[] = {"W0331", "A0136", "A0101", "A0112"};
+  Diagnostics out;
+  for (const Diagnostic& d : all.all()) {
+    const bool said =
+        std::ranges::any_of(out.all(), [&](const Diagnostic& o) { return o.code == d.code && o.message == d.message; });
+    if (!said && std::ranges::find(kOfPredictions, d.code) == std::end(kOfPredictions)) out.add(d);
+  }
+  return out;
+}
+
+// Never over what was read.
+void check_targets(const Export& written, const Options& o, Diagnostics& diagnostics) {
+  std::vector<std::string> read = o.words;
+  for (const std::string& more : {o.base_file, o.prefill_file, o.decode_file})
+    if (!more.empty()) read.push_back(more);
+  for (const ExportedFile& f : written.files)
+    for (const std::string& input : read) {
+      std::error_code none;
+      if (const auto path = std::filesystem::path(o.output_file) / f.name;
+          std::filesystem::equivalent(path, input, none))
+        diagnostics.error("E0453", {}, fmt::format("{} would be written over: it is read here", path.string()), {},
+                          "another -o DIR");
+    }
+}
+
+void write_files(const std::vector<ExportedFile>& files, const std::string& folder, Diagnostics& diagnostics) {
+  for (const ExportedFile& f : files) {
+    const std::filesystem::path path = std::filesystem::path(folder) / f.name;
+    std::error_code failed;
+    std::filesystem::create_directories(path.parent_path(), failed);
+    std::ofstream file(path, std::ios::binary);
+    file << f.text << std::flush;
+    if (!file) {
+      diagnostics.error("E0453", {}, fmt::format("cannot write '{}'", path.string()), {}, "another -o DIR");
+      throw ConfigError(diagnostics);
+    }
+    file.close();
+    using std::filesystem::perms;
+    if (path.extension() == ".sh")
+      std::filesystem::permissions(path, perms::owner_exec | perms::group_exec | perms::others_exec,
+                                   std::filesystem::perm_options::add, failed);
+  }
+}
+
+std::optional<BaseFile> base_of(const Options& o, const Source& source, Diagnostics& diagnostics) {
+  if (o.base_file.empty()) return std::nullopt;
+  if (source.choices.size() > 1)
+    diagnostics.error("E0452", {}, "--base is one file, a pair has two", {}, "export one side at a time");
+  auto text = read_file(o.base_file, Document::kMaxBytes, diagnostics);
+  if (!text || diagnostics.has_errors()) throw ConfigError(diagnostics);
+  return BaseFile{o.base_file, std::move(*text)};
+}
+
+}  // namespace
+
+Reply answer_export(const Options& options, Diagnostics& diagnostics) {
+  const Libraries libraries;
+  const Exporter& to = target_of(options, diagnostics);
+  const Source source = load_source(to, libraries, options, diagnostics);
+  const std::optional<BaseFile> base = base_of(options, source, diagnostics);
+  const EngineVersions versions = libraries.versions(std::string(to.stack), diagnostics);
+  std::string version = options.engine_version;
+  if (version.empty()) version = libraries.stacks.load(to.stack, "", diagnostics).version;
+  ExportRequest request{{}, versions, version, base ? &*base : nullptr};
+  for (std::size_t i = 0; i < source.subjects.size(); ++i)
+    request.sides.push_back({source.subjects[i].question, source.counts[i], source.servers[i].dies()});
+  Export written = to.write(request, diagnostics);
+  if (diagnostics.has_errors()) throw ConfigError(diagnostics);
+  check_targets(written, options, diagnostics);
+
+  // What the engine refuses of it is said in terms of the new files.
+  Diagnostics found;
+  const std::vector<Subject> back = read_back(written, source, version, options.output_file, libraries, found);
+  Table table = difference_table();
+  for (std::size_t i = 0; i < back.size(); ++i)
+    compare_questions(source.subjects[i].question, back[i].question, to, table, diagnostics);
+  for (std::size_t i = 0; i < source.subjects.size() && !base; ++i)
+    say_forgotten(source.subjects[i], written, diagnostics);
+  for (const Diagnostic& d : found.all())
+    if (d.severity != Severity::kNote) diagnostics.add(d);
+  diagnostics = about_files(diagnostics);
+  if (refused(diagnostics, options.strict)) throw ConfigError(diagnostics);
+
+  written.files.push_back({"README.md", guide(written, source, to, version), 0, false});
+  write_files(written.files, options.output_file, diagnostics);
+  Table list{fmt::format("Launch files of {} {}", to.engine, version),
+             "files",
+             Table::Shape::kGrid,
+             {{"file", "file"}, {"bytes", "bytes", true}},
+             {}};
+  for (const ExportedFile& f : written.files)
+    list.rows.push_back({(std::filesystem::path(options.output_file) / f.name).string(),
+                         count_cell(static_cast<std::int64_t>(f.text.size()))});
+  Reply reply;
+  if (options.format == Format::kJson) {
+    Json out = {{"schema_version", 1},    {"engine", to.engine},          {"engine_version", version},
+                {"files", Json::array()}, {"differences", Json::array()}, {"diagnostics", findings(diagnostics)}};
+    for (const auto& row : list.rows) out["files"].push_back(row[0].text);
+    for (const auto& row : table.rows)
+      out["differences"].push_back({{"key", row[0].text},
+                                    {"before", row[1].text},
+                                    {"after", row[2].text},
+                                    {"named", row[3].text == "yes"},
+                                    {"why", row[4].text}});
+    reply.out = finish(out);
+    return reply;
+  }
+  std::vector<Table> tables{std::move(list)};
+  if (!table.rows.empty()) tables.push_back(std::move(table));
+  tables.push_back(list_of("Notes", "notes", notes(diagnostics)));
+  reply.out = render(tables, options.format);
+  reply.err = warnings_text(diagnostics);
+  return reply;
+}
+
+}  // namespace ascendsim

@@ -1,0 +1,45 @@
+// Shell scripts that start an engine: written anew, or somebody's own one with other options.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "strategies/exporters/exporter.h"
+#include "strategies/importers/launch_options.h"
+
+namespace ascendsim {
+
+struct LaunchScript {
+  struct Option {
+    std::string name;                    // "tensor-parallel-size"
+    std::optional<std::string> value{};  // as the shell reads it; empty = a switch
+  };
+  std::vector<std::string> comments;
+  std::vector<EnvironmentValue> variables, environment;  // assigned; exported
+  std::string program;                                   // with its positional words
+  std::vector<Option> options;
+
+  void add(std::string name) { options.push_back({std::move(name)}); }
+  void add(std::string name, std::string value) { options.push_back({std::move(name), std::move(value)}); }
+  void add(std::string name, std::int64_t value) { options.push_back({std::move(name), std::to_string(value)}); }
+};
+std::string to_text(const LaunchScript& script);
+
+// The base with the script's options in place of its own; options that decide nothing here, everything around the
+// command and keys of JSON options that the script does not name stay. Diagnoses a base that starts no such program.
+std::string patched(const BaseFile& base, const LaunchScript& script, const OptionTable& table,
+                    Diagnostics& diagnostics);
+
+// As the shell reads it back: in quotes where it must be.
+std::string shell_quoted(const std::string& text);
+
+// What every start script sets, for servers that meet over that network card.
+void add_addresses(LaunchScript& script, std::size_t host);
+std::string address(std::size_t host);  // of documentation (RFC 5737): 192.0.2.1 is the first host
+
+// HCCL_BUFFSIZE, HCCL_OP_EXPANSION_MODE.
+std::vector<EnvironmentValue> collective_environment(const Deployment& deployment);
+
+}  // namespace ascendsim

@@ -1,0 +1,140 @@
+// Pairs beyond `run`, options of engines as keys, and words in the reports of launch scripts.
+#include <nlohmann/json.hpp>
+
+#include "tests/reports/application_under_test.h"
+
+namespace ascendsim {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+class Pairs : public ApplicationTest {
+ protected:
+  static std::string example(const std::string& name) { return std::string(ASCENDSIM_SOURCE_ROOT "/examples/") + name; }
+  static std::vector<std::string> with(std::vector<std::string> words, std::vector<std::string> more) {
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  const std::vector<std::string> kMindie = {"--prefill",  example("mindie-disaggregated/prefill.json"),
+                                            "--decode",   example("mindie-disaggregated/decode.json"),
+                                            "--hardware", "atlas-800i-a3",
+                                            "--env",      "NPU_MEMORY_FRACTION=0.92"};
+  const std::vector<std::string> kVllm = {example("vllm-ascend-128k-1p1d/prefill0.sh"),
+                                          example("vllm-ascend-128k-1p1d/prefill1.sh"),
+                                          example("vllm-ascend-128k-1p1d/decode.sh"), "--hardware", "atlas-800t-a3"};
+};
+
+// A side of a pair needs what it needs alone.
+TEST_F(Pairs, MemOfAPairIsThatOfItsSides) {
+  ASSERT_EQ(run(with({"mem", "--json"}, kMindie)), kDone) << err;
+  const Json pair = Json::parse(out);
+  for (const char* side : {"prefill", "decode"}) {
+    ASSERT_EQ(run({"mem", example(std::string("mindie-disaggregated/") + side + ".json"), "--role", side, "--hardware",
+                   "atlas-800i-a3", "--env", "NPU_MEMORY_FRACTION=0.92", "--json"}),
+              kDone)
+        << err;
+    EXPECT_EQ(pair.at(side).at("memory_per_rank_bytes"), Json::parse(out).at("memory_per_rank_bytes")) << side;
+  }
+  ASSERT_EQ(run(with({"mem"}, kVllm)), kDone) << err;
+  EXPECT_NE(out.find("Memory per rank, decode side"), std::string::npos) << out;
+  EXPECT_NE(out.find("smallest --gpu-memory-utilization that starts"), std::string::npos) << out;
+  EXPECT_NE(out.find("--max-model-len, tokens"), std::string::npos) << out;
+  for (const char* foreign : {"NPU_MEMORY_FRACTION", "maxSeqLen", "maxBatchSize", "maxPrefillTokens", "worldSize"})
+    EXPECT_EQ(out.find(foreign), std::string::npos) << foreign << "\n" << out;
+}
+
+TEST_F(Pairs, ConvertWritesBothSides) {
+  ASSERT_EQ(run(with({"convert"}, kVllm)), kDone) << err;
+  const std::size_t second = out.find("--- # decode: ");
+  ASSERT_TRUE(out.starts_with("--- # prefill: ") && second != std::string::npos) << out;
+  write("decode.yaml", out.substr(out.find('\n', second) + 1));
+  EXPECT_EQ(run({"check", "decode.yaml", "--hardware", "atlas-800t-a3"}), kDone) << out << err;
+}
+
+TEST_F(Pairs, CompareTakesTheSideThatIsNamed) {
+  ASSERT_EQ(
+      run(with({"compare", "--vary", "decode.max_num_seqs=4,8", "--input", "16K", "--output", "64", "--json"}, kVllm)),
+      kDone)
+      << err;
+  const Json points = Json::parse(out).at("points");
+  ASSERT_EQ(points.size(), 2U);
+  EXPECT_TRUE(points.at(0).at("ttft_ms").at("mean").is_null()) << "the decode side";
+  EXPECT_EQ(run(with({"compare", "--vary", "tp=8,16"}, kVllm)), kWrongInput);
+  EXPECT_NE(err.find("error[E0398]: of a pair one side is compared at a time"), std::string::npos) << err;
+}
+
+TEST_F(Pairs, OptionsOfTheEngineAreKeys) {
+  const std::string line = "vllm serve /w/DeepSeek-R1_w8a8 --quantization ascend -tp 16 --max-model-len 8K";
+  for (const char* name : {"tensor_parallel_size=8", "--tensor-parallel-size=8", "tp=8"}) {
+    ASSERT_EQ(run({"convert", "--launch", line, "--set", name}), kDone) << err;
+    EXPECT_NE(out.find("  tp: 8 "), std::string::npos) << name << out;
+  }
+  ASSERT_EQ(run({"convert", "--launch", line, "--set", "dcp=4"}), kDone) << err;
+  EXPECT_NE(out.find("  sp: 4 "), std::string::npos) << out;
+  // tp-size of SGLang counts all ranks: it is no key of ours.
+  EXPECT_EQ(run({"convert", "--launch", "python3 -m sglang.launch_server --model-path /w/DeepSeek-R1 --tp 16", "--set",
+                 "tp_size=8"}),
+            kWrongInput);
+}
+
+// vLLM profiles max_num_batched_tokens: an unset max-model-len of 163,840 tokens costs no activations of that many.
+TEST_F(Pairs, ChunkedPrefillNeedsActivationsOfOneStep) {
+  const auto activations = [&](const char* more) {
+    const std::string line = std::string(
+                                 "vllm serve /w/DeepSeek-R1_w8a8 --quantization ascend -tp 16 --enable-expert-parallel "
+                                 "--max-num-batched-tokens 4096 ") +
+                             more;
+    run({"mem", "--launch", line, "--hardware", "atlas-800i-a3", "--input", "2K", "--json"});
+    return Json::parse(out).at("memory_per_rank_bytes").at("activations").get<std::int64_t>();
+  };
+  EXPECT_EQ(activations(""), activations("--max-model-len 8K"));
+  EXPECT_LT(activations(""), activations("--max-model-len 16K --max-num-batched-tokens 16K"));
+}
+
+// Collectives by AI CPUs have a higher floor than by vector cores (hardware/catalogue/servers/atlas-800i-a3.yaml):
+// small ones take longer.
+TEST_F(Pairs, TheExpansionModeIsPriced) {
+  const auto tpot = [&](const std::string& mode) {
+    write("s.sh", "export HCCL_OP_EXPANSION_MODE=" + mode +
+                      "\nvllm serve /w/DeepSeek-R1_w8a8 --quantization ascend -tp 16 --max-model-len 8K\n");
+    run({"run", "s.sh", "--hardware", "atlas-800i-a3", "--input", "2K", "--output", "64", "--json"});
+    return Json::parse(out).at("tpot_ms").at("mean").get<double>();
+  };
+  EXPECT_GT(tpot("AI_CPU"), 1.1 * tpot("AIV"));
+  write("s.sh",
+        "export HCCL_OP_EXPANSION_MODE=HOST\nvllm serve /w/DeepSeek-R1_w8a8 --quantization ascend -tp 16 "
+        "--max-model-len 8K\n");
+  EXPECT_EQ(run({"check", "s.sh", "--hardware", "atlas-800i-a3"}), kDone);
+  EXPECT_NE(out.find("collectives are not expanded on the host on A3"), std::string::npos) << out;
+  // MindIE's file has no key for it: --env says it.
+  EXPECT_EQ(run({"check", example("mindie-mtp/config.json"), "--hardware", "atlas-800i-a2", "--env", "HCCL_OP_EXPANSION_MODE=AIV"}), kDone) << out;
+  EXPECT_NE(out.find("no measurement of HCCL_OP_EXPANSION_MODE=AIV on"), std::string::npos) << out;
+}
+
+TEST_F(Pairs, AMissingModelPathIsTheOnlyError) {
+  EXPECT_EQ(run({"check", example("sglang-cp32/prefill.sh"), "--format", "short"}), kWrongInput);
+  EXPECT_NE(out.find("error[E0423]"), std::string::npos) << out;
+  EXPECT_EQ(out.find("E0442"), std::string::npos) << out;
+}
+
+TEST_F(Pairs, RingRefusesOptionsOfTheOtherMode) {
+  EXPECT_EQ(run({"ring", "--strategy", "ring", "--ranks", "2", "--tokens", "16", "--scale", "tiny", "--hardware",
+                 "atlas-800i-a3"}),
+            kWrongInput);
+  EXPECT_NE(err.find("--scale does not go with a strategy"), std::string::npos) << err;
+  EXPECT_NE(err.find("--hardware does not go with a strategy"), std::string::npos) << err;
+  EXPECT_EQ(run({"ring", "--layer", "--config", example("mindie-mtp/config.json"), "--scale", "tiny", "--heads", "8"}),
+            kWrongInput);
+  EXPECT_NE(err.find("--heads does not go with --layer"), std::string::npos) << err;
+}
+
+TEST_F(Pairs, PlanTakesAVersionWithoutFiguresOfItsOwn) {
+  EXPECT_EQ(run({"plan", "--engine", "vllm-ascend", "--engine-version", "0.15.0rc1", "--model", "deepseek-r1",
+                 "--quantisation", "w8a8", "--hardware", "atlas-800i-a3", "--context", "4K", "--concurrency", "1",
+                 "--servers", "1"}),
+            kDone)
+      << err;
+}
+
+}  // namespace
+}  // namespace ascendsim
