@@ -24,8 +24,8 @@ CollectiveOptions read_collective_options(const Written& written, ValueReader& v
   if (!written.per.empty()) c.per_rank = values.choice("--per", written.per, kPer).value_or(false);
   if (written.padding.empty()) return c;
   const auto factor = parse_quantity<Ratio>(written.padding);
-  if (factor && factor->values.count() >= 1 && factor->values.count() <= 64)
-    c.padding = factor->values.count();
+  if (factor && factor->count() >= 1 && factor->count() <= 64)
+    c.padding = factor->count();
   else
     values.wrong(fmt::format("--padding must be a number from 1 to 64, got '{}'", written.padding), "--padding 1.5");
   return c;

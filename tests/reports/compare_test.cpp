@@ -63,6 +63,27 @@ TEST_F(Compare, WhatTheEngineRefusesIsAWhatIfOrCannotRun) {
   EXPECT_TRUE(contains(out, "None of the alternatives can run on atlas-800i-a3.")) << out;
 }
 
+// DeepSeek-V3.2, 64K tokens on 32 dies of two Atlas 800I A3 (SGLang pull request 12207: 30 s with TP32, 5 s with CP32): TP divides neither
+// the indexer nor the rows that queries gather, and the verdict says so. V3.1 has no such work.
+TEST_F(Compare, NamesTheWorkThatTensorParallelismDoesNotDivide) {
+  write("v32.yaml",
+        "ascendsim: 1\nstack: sglang-0.5\nmodel: DeepSeek-V3.2\nquantisation: w8a8\ndtype: bfloat16\nrole: prefill\n"
+        "layout: {cp: 32, moe_ep: 32}\nexperts: {exchange: all-to-all}\nhardware: {server: atlas-800i-a3}\n"
+        "workload: {input_tokens: 64K, output_tokens: 1, batch: 1}\n");
+  ASSERT_EQ(run({"compare", "v32.yaml", "--vary", "cp=1,32", "--json"}), kDone) << err;
+  const Json json = Json::parse(out);
+  const auto ttft = [&](int i) { return json.at("points").at(static_cast<std::size_t>(i)).at("ttft_ms").at("mean").get<double>(); };
+  EXPECT_GE(ttft(0), 4 * ttft(1));
+  const std::string verdict = json.at("verdict").dump();
+  EXPECT_TRUE(contains(verdict, "cp 32 wins")) << verdict;
+  EXPECT_TRUE(contains(verdict, "work of a rank that only the faster layout divides")) << verdict;
+  EXPECT_TRUE(contains(verdict, "lightning_indexer")) << verdict;
+  EXPECT_TRUE(contains(verdict, "(32 times the FLOP)")) << verdict;
+  EXPECT_TRUE(contains(verdict, "sparse_attention")) << verdict;
+  ASSERT_EQ(run({"compare", "v32.yaml", "--model", "deepseek-v3.1", "--vary", "cp=1,32", "--json"}), kDone) << err;
+  EXPECT_FALSE(contains(Json::parse(out).at("verdict").dump(), "lightning_indexer"));
+}
+
 // Whatever is done twice counts as redundant, never less than nothing; bytes of a step are those of its calls.
 TEST_F(Compare, WorkAndTrafficAddUp) {
   const Json points = compare_json({"--vary", "cp=1,2", "--input", "4K,64K"}).at("points");

@@ -255,5 +255,26 @@ TEST(SparseLayers, CacheBytes) {
   EXPECT_EQ(d.cached_token_layer().count(), 640);   // static scales stand beside the weights
 }
 
+// What of the weights is not divided by TP: the indexer, 13,959,424 parameters a layer in 16 bit (its LayerNorm counts with norms), and
+// the A projections in int8. q_b, o_proj, W_UK and W_UV are.
+TEST(SparseLayers, WeightsByComponent) {
+  const auto weights = [](std::int64_t tp, const char* name) {
+    const Deployment d = v32({.tp = tp});
+    const MemoryPerRank m = memory_per_rank(d, {.input_tokens = 4096, .output_tokens = 1}, mindie_stack(), facts(), 64_GiB);
+    for (const MemoryPerRank::Component& c : m.weight_components)
+      if (c.name == name) return c.bytes.count();
+    return std::int64_t{-1};
+  };
+  for (const std::int64_t tp : {1, 8}) {
+    EXPECT_EQ(weights(tp, "index_q"), 61 * 2 * 12'582'912LL) << tp;
+    EXPECT_EQ(weights(tp, "index_k"), 61 * 2 * 917'504) << tp;
+    EXPECT_EQ(weights(tp, "index_weights"), 61 * 2 * 458'752) << tp;
+    EXPECT_EQ(weights(tp, "index_k_norm"), 61 * 2 * 256) << tp;
+    EXPECT_EQ(weights(tp, "qkv_a"), 61 * (11'010'048 + 4'128'768)) << tp;
+    EXPECT_EQ(weights(tp, "q_b") * tp, 61 * 37'748'736LL) << tp;
+    EXPECT_EQ(weights(tp, "w_uk") * tp, 61 * 2 * 8'388'608LL) << tp;
+  }
+}
+
 }  // namespace
 }  // namespace ascendsim
