@@ -103,7 +103,7 @@ TEST(Launching, SmallStepsAreTheHosts) {
     const Cluster cluster(s, 1, 4);
     const KernelFacts facts = kernel_facts(mindie_stack(), shipped_kernels());
     const KernelCost cost(s.die, shipped_kernels(), kKernelNames);
-    const StepPricer pricer(d, facts, cluster, cost, {cost, cost}, {.issue = Duration(0), .eager_issue = Duration(35'000'000)});
+    const StepPricer pricer(d, facts, cluster, cost, {cost, cost, cost}, {.issue = Duration(0), .eager_issue = Duration(35'000'000)});
     return pricer.price(decode_step(d.layout, 1, 100, 101));
   };
   const StepTime graph = price(GraphMode::kFullDecode), pieces = price(GraphMode::kPiecewise), eager = price(GraphMode::kEager);
