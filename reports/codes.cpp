@@ -88,7 +88,7 @@ constexpr CodeText kCodes[] = {
     {"E0243", "wrong NPU_MEMORY_FRACTION", "not a number in (0, 1]", "--env NPU_MEMORY_FRACTION=0.92"},
     {"E0244", "unknown quantisation", "no such scheme in workloads/quantisation", "w8a8, w4a8 or float"},
     {"E0245", "no model is named", "neither modelName nor modelWeightPath", "--model DeepSeek-R1"},
-    {"E0246", "pipeline parallelism is not modelled", "pp above 1", "remove pp"},
+    {"E0246", "pipeline parallelism of MindIE is not modelled", "pp above 1", "remove pp"},
     {"E0247", "wrong alltoall_ep_buffer_scale_factors", "not pairs in descending order", "[[tokens, factor], ...]"},
     {"E0248", "wrong plugin_params", "neither a JSON object nor a string that holds one",
      "see the example in the message"},

@@ -7,6 +7,7 @@
 #include "sim/verifier.h"
 #include "strategies/collectives/collective_cost.h"
 #include "strategies/expert_loads.h"
+#include "strategies/launching.h"
 #include "workloads/kernels.h"
 #include "workloads/operators/routing.h"
 
@@ -256,14 +257,13 @@ void describe(StepTime& step, const Priced& priced, const ProgramPricer& pricer,
 }  // namespace
 
 StepPricer::StepPricer(const Deployment& deployment, const KernelFacts& facts, const Cluster& cluster,
-                       const KernelCost& kernels, SharedKernels shared, HostModel host, Duration before_draft)
+                       const KernelCost& kernels, SharedKernels shared, HostFigures host)
     : deployment_(deployment),
       facts_(facts),
       cluster_(cluster),
       kernels_(kernels),
       shared_(shared),
       host_(host),
-      before_draft_(before_draft),
       groups_(mindie_groups(deployment.layout, cluster)) {
   if (cluster.faults().empty()) return;
   healthy_ = std::make_unique<Cluster>(cluster.server(), cluster.servers(), cluster.ranks_per_server());
@@ -286,17 +286,18 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
   std::vector<std::vector<Node>> nodes;
   for (const int rank : folding.representative)
     priced.push_back(pricer(build_program(deployment_, step, facts_, rank), priced.size(), slowness.empty() ? 1 : slowness[static_cast<std::size_t>(rank)]));
+  const Launching launched = launching(deployment_, step);
+  const bool replayed = launched.how == Launching::How::kStack || launched.how == Launching::How::kGraph;
+  // Prefill drafts once, over all prompt tokens.
+  const std::int64_t drafts = step.phase == Phase::kDecode ? deployment_.features.speculative_tokens : deployment_.features.speculative_tokens > 0;
+  const HostModel host{host_.before_step + host_.before_draft * drafts, replayed ? host_.issue : host_.eager_issue};
   for (const Priced& p : priced) {
     programs.push_back(&p.program);
-    nodes.push_back(lower(p.program, p.ticks));
+    nodes.push_back(lower(p.program, p.ticks, launched.how == Launching::How::kPieces ? Issued::kOutsideGraphs : Issued::kEveryKernel));
   }
   verify(programs, folding);
   const bool two_lanes = splits_into_micro_batches(deployment_, step);
   const bool cores_taken = std::ranges::any_of(priced, [&](const Priced& p) { return takes_vector_cores(p, pricer); });
-  // Prefill drafts once, over all prompt tokens.
-  const std::int64_t drafts = step.phase == Phase::kDecode ? deployment_.features.speculative_tokens : deployment_.features.speculative_tokens > 0;
-  HostModel host = host_;
-  host.before_step += before_draft_ * drafts;
   SweepResult swept;
   if (two_lanes || cores_taken) {
     std::vector<Contention> contention;
@@ -325,6 +326,7 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
   };
   StepTime out{.total = swept.finish,
                .classes = folding.classes(),
+               .launched = to_text(launched, deployment_, step),
                .operators = priced[slowest].program.operators.size(),
                .attention = category(Category::kAttention),
                .linear = category(Category::kLinear),
@@ -345,9 +347,11 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
 Flops work_once(const Deployment& deployment, const Step& step, const KernelFacts& facts) {
   Deployment alone = deployment;
   alone.layout = {};
+  alone.stage = {};
   alone.experts = {};
   alone.token_split_prefill = false;
   alone.micro_batches = 1;
+  alone.graph = {};
   // MoE layers are alike: the first of them stands for all.
   const std::int64_t repeated = alone.model.dense_layers;
   const std::int64_t times = std::max<std::int64_t>(1, alone.model.layers - repeated);

@@ -49,6 +49,7 @@ struct MatrixFlops {
 struct StepTime {
   Duration total{};
   int classes = 0;
+  std::string launched{};              // how its kernels are started; empty: as the stack's figures say
   std::size_t operators = 0;           // of one rank
   // Of the slowest rank: total = computing + exposed communication + host + idle. attention .. vector sum to `computing`:
   // busy times, scaled down alike where two lanes compute at once.
@@ -68,13 +69,17 @@ struct SharedKernels {
   const KernelCost& half_vector;       // a collective has half of the vector cores
 };
 
+// What the host does of a step: gap before it, time to issue a kernel where graphs are replayed and where they are not.
+struct HostFigures {
+  Duration before_step{}, before_draft{}, issue{}, eager_issue{};
+};
+
 // One sweep where streams are in order; the event-driven executor where operators slow each other down: two micro-batches
 // share the die and its ports, or a collective beside computation takes vector cores.
 class StepPricer {
  public:
-  // before_draft: host time in front of every draft pass of a step.
   StepPricer(const Deployment& deployment, const KernelFacts& facts, const Cluster& cluster, const KernelCost& kernels,
-             SharedKernels shared, HostModel host, Duration before_draft = {});
+             SharedKernels shared, HostFigures host);
   // fold = false builds every rank's program.
   [[nodiscard]] StepTime price(const Step& step, bool fold = true) const;
 
@@ -84,8 +89,7 @@ class StepPricer {
   const Cluster& cluster_;
   const KernelCost& kernels_;
   SharedKernels shared_;
-  HostModel host_;
-  Duration before_draft_;
+  HostFigures host_;
   std::vector<GroupKind> groups_;
   std::unique_ptr<Cluster> healthy_;             // of a cluster with faults
   std::unique_ptr<ClusterNetwork> degraded_;     // its links; finds routes when asked

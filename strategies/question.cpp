@@ -620,7 +620,8 @@ void derive_layout(Question& q) {
   } else {
     q.declared_world = 0;
   }
-  const std::int64_t ranks = q.declared_world > 0 ? q.declared_world : l.world();
+  // Experts are spread over the ranks of a pipeline stage.
+  const std::int64_t ranks = parts(q.declared_world > 0 ? q.declared_world : l.world(), l.pp);
   // MindIE shards every expert when nothing is said; other stacks give every rank whole experts.
   if (!q.named("layout.moe_ep")) {
     const bool mindie = q.stack.starts_with("mindie");
@@ -777,6 +778,8 @@ void resolve(Question& q, const ModelLibrary& models, const QuantisationLibrary&
                       fmt::format("one of: {}", fmt::join(known, ", ")));
   else if (!refused)
     d.quantisation = schemes.load(lower(q.quantisation), d.dtype, diagnostics);
+  // vLLM multiplies the router in the model's 16-bit type and keeps an FP32 correction bias, 4 B an expert; MindIE casts up.
+  if (d.engine == "vllm-ascend" && !refused) d.quantisation.modules[static_cast<std::size_t>(Module::kGate)] = {.weight = d.dtype, .scale_per_channel = Bytes(2)};
   d.role = static_cast<Role>(std::ranges::find(kRoles, q.role) - std::begin(kRoles));
   d.layout.ep_level = q.exchange == "all-gather" ? 1 : 2;
   d.experts.exact_all_to_all = q.exchange == "all-to-all";
