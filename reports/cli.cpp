@@ -73,7 +73,7 @@ constexpr OptionSpec kOptions[] = {
      "servers of the decode side [default: as many as its ranks need]"},
     {"--graph", "KIND", &Written::graph, nullptr, kGraphOptions,
      "dot or svg: a picture of the fabric of a server, or of a cluster with --servers"},
-    {"--faults", "FILE", &Written::faults, nullptr, kGraphOptions | kCollectiveOptions, "links that are slow or down (docs/fabrics.md)"},
+    {"--faults", "FILE", &Written::faults, nullptr, kFaultsOption, "links that are slow or down (docs/fabrics.md)"},
     {"--svg", "DIR", &Written::svg, nullptr, kCompareOptions,
      "write pictures there: stacked bars of the time, and each alternative's ranks with what each of them holds"},
     {"--context", "LIST", &Written::context, nullptr, kPlanOptions, "prompt tokens of a request: 8K,64K or 8K..128K"},

@@ -31,6 +31,8 @@ constexpr WordText kWords[] = {
     {"latent_gather", "collective: latents of all ranks that share the sequence", "all-gather; 576 columns a token"},
     {"latent_reorder", "operator: gathered zigzag chunks back into the order of the sequence", "vector cores"},
     {"q_c_gather", "collective: low-rank queries of all ranks of the TP group", "all-gather"},
+    {"shared_all_reduce", "collective: partial sums of the shared expert, which is cut over the TP group", "all-reduce; vLLM without FlashComm1"},
+    {"stage_hand_over", "transfer: hidden states and residual to the next stage of a pipeline", "point to point, each rank its share of rows"},
     {"q_gather", "collective: queries of all heads, where the cache is cut over the TP group", "all-gather"},
     {"out_lse_pack", "operator: partial results and their log-sum-exp side by side, to be exchanged", "vector cores"},
     {"out_lse_exchange", "collective: partial results and log-sum-exp to the ranks that own the heads", "all-to-all"},

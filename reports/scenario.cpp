@@ -125,14 +125,36 @@ bool is_own(const Document& document, const Options& options) {
   return options.from == FileKind::kOwn || (options.from == FileKind::kByContent && is_question(document.root()));
 }
 
-void read_own(ConfigNode root, const Libraries& libraries, const Options& options, LoadedQuestion& out,
+// --set. "decode.layout.sp=8" concerns that side of a pair; pcp and dcp are vLLM's names of two degrees.
+void set_all(const FileChoice& choice, const Options& options, Question& q, Diagnostics& found) {
+  static constexpr std::pair<std::string_view, std::string_view> kOtherNames[] = {{"pcp", "layout.cp"}, {"dcp", "layout.sp"}};
+  const std::string role = choice.role ? std::string(to_text(*choice.role)) : q.role;
+  for (const std::string& written : options.set) {
+    std::string_view name = std::string_view(written).substr(0, written.find('='));
+    const std::string value = written.substr(name.size());
+    const bool is_path = std::ranges::any_of(question_fields(), [&](const Field& f) { return f.path == name; });
+    std::string_view side;
+    for (const std::string_view s : {"prefill.", "decode."})
+      if (!is_path && name.starts_with(s)) side = s;
+    name.remove_prefix(side.size());
+    if (!side.empty()) side.remove_suffix(1);
+    if (!side.empty() && role == "hybrid")
+      found.error("E0365", {.file = fmt::format("--set {}", written)}, fmt::format("there is no {} side: the deployment does both phases", side), {},
+                  fmt::format("--set {}{}", name, value));
+    if (!side.empty() && role != side) continue;
+    const auto other = std::ranges::find(kOtherNames, name, &std::pair<std::string_view, std::string_view>::first);
+    set_field(fmt::format("{}{}", other == std::end(kOtherNames) ? name : other->second, value), q, found);
+  }
+}
+
+void read_own(ConfigNode root, const FileChoice& choice, const Libraries& libraries, const Options& options, LoadedQuestion& out,
               Diagnostics& found) {
   Question& q = out.question;
   q.deployment.file = root.where().file;
   q.deployment.own_words = true;
   read_question(root, q, found);
   out.has_layout = !found.has_errors();
-  for (const std::string& assignment : options.set) set_field(assignment, q, found);
+  set_all(choice, options, q, found);
   if (q.stack.empty())
     found.error("E0369", root.where(), "no software stack is named", {},
                 fmt::format("stack: cann-recipes; known: {}", fmt::join(libraries.stacks.names(), ", ")));
@@ -164,7 +186,7 @@ void read_engine_file(const Document& document, const FileChoice& choice, const 
   for (const char* const variable : {"HCCL_BUFFSIZE", "HCCL_OP_EXPANSION_MODE"})
     if (const auto at = options.defines.find(variable); at != options.defines.end())
       set_field(fmt::format("{}={}", variable, at->second), out.question, set);
-  for (const std::string& assignment : options.set) set_field(assignment, out.question, set);
+  set_all(choice, options, out.question, set);
   derive_layout(out.question);
   found.append(with_current_assumptions(said, before, out.question));
   found.append(set);
@@ -186,7 +208,7 @@ void read_launched(const FileChoice& choice, const Libraries& libraries, const O
   out.has_layout = true;
   out.stack = load_launch_stack(before.stack, options, libraries, found);
   Diagnostics set;
-  for (const std::string& assignment : options.set) set_field(assignment, out.question, set);
+  set_all(choice, options, out.question, set);
   found.append(with_current_assumptions(launched.diagnostics, before, out.question));
   found.append(set);
 }
@@ -374,7 +396,7 @@ LoadedQuestion load_question(const FileChoice& choice, const Libraries& librarie
     document = Document::load(path_of(choice.file), found);
   if (document) {
     if (is_own(*document, options))
-      read_own(document->root(), libraries, options, out, found);
+      read_own(document->root(), choice, libraries, options, out, found);
     else
       read_engine_file(*document, choice, libraries, options, out, found);
   }
@@ -418,7 +440,7 @@ Subject load_subject(ConfigNode deployment, Load load, const Libraries& librarie
                      Diagnostics& diagnostics) {
   Diagnostics of_file;
   LoadedQuestion loaded;
-  read_own(deployment, libraries, options, loaded, of_file);
+  read_own(deployment, {}, libraries, options, loaded, of_file);
   finish(loaded, libraries, of_file);
   loaded.readable = !of_file.has_errors();
   return judge(std::move(loaded), deployment.where().file, load, libraries, of_file, diagnostics);

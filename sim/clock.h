@@ -51,7 +51,9 @@ using Timeline = std::vector<std::vector<Interval>>;   // [class][operator]
 
 constexpr bool is_compute(StreamId stream) { return stream % 2 == kComputeStream; }
 
-std::vector<Node> lower(const Program& program, std::span<const Duration> ticks);
+// What the host issues: every kernel, or only those outside captured graphs, and each stretch between them as one.
+enum class Issued : std::uint8_t { kEveryKernel, kOutsideGraphs };
+std::vector<Node> lower(const Program& program, std::span<const Duration> ticks, Issued issued = Issued::kEveryKernel);
 
 // nodes: one vector per class, as lower() makes them from programs[c]. timeline: filled when given.
 SweepResult sweep(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes,

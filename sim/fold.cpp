@@ -40,6 +40,29 @@ Classes composition(const GroupKind& kind, int group, int rank, const Classes& c
   return out;
 }
 
+// Equal numbers for groups of a kind that cost the same and contain the same classes. A group is the same for all its ranks unless it is
+// ordered, so that large groups are looked at once.
+class Compositions {
+ public:
+  Compositions(std::span<const GroupKind> kinds, const Classes& class_of) : kinds_(kinds), class_of_(class_of), known_(kinds.size()) {
+    for (std::size_t k = 0; k < kinds.size(); ++k) known_[k].assign(kinds[k].groups.size(), -1);
+  }
+  std::int64_t number(std::size_t kind, int group, int rank) {
+    std::int64_t& known = known_[kind][static_cast<std::size_t>(group)];
+    if (known >= 0 && !kinds_[kind].ordered) return known;
+    const auto& signatures = kinds_[kind].signature;
+    std::vector<std::int64_t> key{static_cast<std::int64_t>(kind), signatures.empty() ? 0 : static_cast<std::int64_t>(signatures[static_cast<std::size_t>(group)])};
+    for (const int c : composition(kinds_[kind], group, rank, class_of_)) key.push_back(c);
+    return known = numbers_.emplace(std::move(key), static_cast<std::int64_t>(numbers_.size())).first->second;
+  }
+
+ private:
+  std::span<const GroupKind> kinds_;
+  const Classes& class_of_;
+  std::vector<std::vector<std::int64_t>> known_;   // [kind][group]
+  std::map<std::vector<std::int64_t>, std::int64_t> numbers_;
+};
+
 Classes renumber(const std::vector<std::vector<std::int64_t>>& keys) {
   std::map<std::vector<std::int64_t>, int> seen;
   Classes out;
@@ -96,17 +119,11 @@ Folding fold(std::span<const std::uint64_t> roles, std::span<const GroupKind> ki
     const int now = 1 + *std::ranges::max_element(class_of);
     if (now == classes) break;
     classes = now;
+    Compositions compositions(kinds, class_of);
     for (std::size_t r = 0; r < roles.size(); ++r) {
-      std::vector<std::int64_t>& key = keys[r];
-      key.assign(1, class_of[r]);
-      for (std::size_t k = 0; k < kinds.size(); ++k) {
-        const int group = group_of[k][r];
-        key.push_back(-1);   // separates kinds
-        if (group < 0) continue;
-        const auto& signatures = kinds[k].signature;
-        key.push_back(signatures.empty() ? 0 : static_cast<std::int64_t>(signatures[static_cast<std::size_t>(group)]));
-        for (const int c : composition(kinds[k], group, static_cast<int>(r), class_of)) key.push_back(c);
-      }
+      keys[r].assign(1, class_of[r]);
+      for (std::size_t k = 0; k < kinds.size(); ++k)
+        keys[r].push_back(group_of[k][r] < 0 ? -1 : compositions.number(k, group_of[k][r], static_cast<int>(r)));
     }
     class_of = renumber(keys);
   }

@@ -244,7 +244,7 @@ void ProgramBuilder::push(const OperatorType& type, const char* label, std::uint
 
   Operator op{.type = &type, .label = label, .params = params, .wait = wait, .layer = layer_,
               .inputs = static_cast<std::uint8_t>(in.size()), .outputs = static_cast<std::uint8_t>(out.size()),
-              .stream = stream, .category = category, .group = group};
+              .stream = stream, .category = category, .group = group, .outside_graph = outside_graph_};
   op.operands = static_cast<std::uint32_t>(program_.values.size());
   for (const Value& v : in) program_.values.push_back(v);
   for (const Value& v : out) program_.values.push_back(v);

@@ -131,6 +131,7 @@ struct Operator {
   StreamId stream = kComputeStream;
   std::uint8_t category = 0;           // how reports group time; opaque here
   std::uint8_t group = 0;              // collectives: group kind
+  bool outside_graph = false;          // issued by the host even where the step replays captured graphs
   std::uint32_t move_list = 0;         // 1 + index into Program::move_lists; 0 = moves no rows
 };
 static_assert(sizeof(Operator) == 40);
@@ -210,6 +211,7 @@ class ProgramBuilder {
   // What follows belongs to this layer, category and lane until the next call.
   void set_layer(int layer) { layer_ = static_cast<std::int16_t>(layer); }
   void set_category(std::uint8_t category) { category_ = category; }
+  void set_outside_graph(bool outside) { outside_graph_ = outside; }
   // Collectives go to the lane's compute stream, as in engines that launch everything on one stream.
   void serialise_communication() { communication_offset_ = kComputeStream; }
   void set_lane(int lane) {
@@ -321,6 +323,7 @@ class ProgramBuilder {
   std::array<std::array<std::uint32_t, kMaxStreams>, kMaxStreams> waited_{};   // [stream][other]: finished up to here
   std::int16_t layer_ = -1;
   std::uint8_t category_ = 0;
+  bool outside_graph_ = false;
   StreamId lane_ = 0;
   StreamId communication_offset_ = kCommunicationStream;
   StreamId streams_ = 2;               // in use: none above needs looking at

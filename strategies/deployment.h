@@ -55,6 +55,12 @@ struct ExpertOptions {
   // The first ranks of the moe_ep group hold the shared expert and no routed one, the others no shared one (CANN
   // MoeDistributeDispatch, sharedExpertRankNum); 0 = every rank computes its own rows in a copy of its own.
   std::int64_t shared_ranks = 0;
+  // How unequally experts are loaded: measured loads, one for each physical expert in the order of ranks, on any scale; or the busiest rank's
+  // load against the mean, spread by a seeded router (expert_loads.h).
+  std::vector<double> loads{};
+  double imbalance = 1;
+  std::int64_t seed = 1;
+  std::vector<std::int64_t> rank_loads{};    // what follows from these (routed_loads()); empty = all alike
   bool exact_all_to_all = false;             // ep_level 2 prefill: int8 rows and real counts instead of padded 16-bit buffers
 };
 
@@ -90,6 +96,11 @@ struct Features {
   bool flashcomm1 = false;                   // vLLM-Ascend: the residual stream stays scattered over the tp group
 };
 
+// Layers of one stage of a pipeline, [first, end); end = 0: all.
+struct StageLayers {
+  std::int64_t first = 0, end = 0;
+};
+
 // Where a value of the deployment was written, or that it was not and is assumed.
 struct Origin {
   SourceLocation where;
@@ -104,6 +115,7 @@ struct Deployment {
   Quantisation quantisation;
   Dtype dtype = Dtype::kFp16;
   Layout layout;
+  StageLayers stage;                         // of what `layout` says with pp = 1 (pipeline.h)
   ExpertOptions experts;
   // Prefill "SP-TP-SP" of cann-recipes: outside attention every TP rank keeps its own tokens and whole o_proj weights.
   bool token_split_prefill = false;
@@ -121,10 +133,14 @@ struct Deployment {
   std::optional<Bytes> kv_memory;            // npuMemSize: KV memory fixed by hand instead
   bool init_routing_cutoff = false;          // ep_level 1: rows allocated = top_k * topk_scaling_factor * tokens
   double topk_scaling_factor = 1;
+  double compute_skew = 0;                   // compute time of the slowest rank less that of the fastest, against the mean
   // ep_level 2, padded all-to-all: (tokens on the rank at least, factor), descending; empty = the engine's formula.
   std::vector<std::pair<std::int64_t, double>> all_to_all_scale;
   std::map<std::string, Origin, std::less<>> origins;   // by the engine's own key: "tp", "maxInputTokenLen"
-  // Layers with a KV cache: one more for MTP, however many tokens it drafts (MindIE kvcache_settings.py).
+  [[nodiscard]] std::int64_t first_layer() const { return stage.first; }
+  [[nodiscard]] std::int64_t end_layer() const { return stage.end > 0 ? stage.end : model.layers; }
+  [[nodiscard]] bool first_stage() const { return stage.first == 0; }
+  [[nodiscard]] bool last_stage() const { return end_layer() == model.layers; }   // with the head, and the layer that drafts
   [[nodiscard]] std::int64_t physical_experts() const { return model.experts + experts.redundant; }
   // Of a rank that holds routed ones.
   [[nodiscard]] std::int64_t experts_per_rank() const {
@@ -136,7 +152,10 @@ struct Deployment {
   [[nodiscard]] Bytes cached_token_layer() const { return cached_latent() + cached_index_key(); }
   [[nodiscard]] Bytes cached_latent() const;
   [[nodiscard]] Bytes cached_index_key() const;
-  [[nodiscard]] std::int64_t cached_layers() const { return model.layers + (features.speculative_tokens > 0 ? 1 : 0); }
+  // Layers with a KV cache: one more for MTP, however many tokens it drafts (MindIE kvcache_settings.py).
+  [[nodiscard]] std::int64_t cached_layers() const {
+    return end_layer() - first_layer() + (last_stage() && features.speculative_tokens > 0 ? 1 : 0);
+  }
   [[nodiscard]] const Origin& origin(std::string_view key) const;
 };
 

@@ -48,14 +48,17 @@ DisaggregatedPrediction predict_disaggregated(const Scenario& prefill, const Sce
   out.prefill_batch = prompts_kept(prefill.deployment, w);
   out.prefill.memory = prefill.memory(w);
   out.prefill.prefill_sequences = first.sequences;
+  out.prefill.prefill_chunks = first.chunks;
   out.prefill.prefill = std::move(first.step);
   Workload prompts = w;
   prompts.acceptance.clear();
   out.prefill.assumptions = assumptions(prefill, prompts);
+  add_assumptions_of_steps(out.prefill);
   out.decode.memory = decode.memory(w);
   out.decode.decode_context = rest.context;
   out.decode.decode = std::move(rest.step);
   out.decode.assumptions = assumptions(decode, w);
+  add_assumptions_of_steps(out.decode);
   out.requests.assumptions = {
       fmt::format("the prefill side keeps the cache of {} prompts: those of a step and those that are being pulled", out.prefill_batch),
       "the prefill side returns the first token; the KV transfer delays the second one",

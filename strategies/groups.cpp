@@ -4,8 +4,9 @@ namespace ascendsim {
 
 namespace {
 
-// Everything that collective costs depend on, packed: equal spans cost the same.
-std::uint64_t signature_of(const Cluster& cluster, const std::vector<int>& members) {
+// Everything that collective costs depend on, packed: equal spans cost the same, unless links have faults; then every group is its own.
+std::uint64_t signature_of(const Cluster& cluster, const std::vector<int>& members, std::size_t group) {
+  if (!cluster.faults().empty()) return group;
   const Cluster::Span span = cluster.span_of(members);
   return static_cast<std::uint64_t>(span.servers) << 32 | static_cast<std::uint64_t>(span.ranks_per_server) << 8 |
          static_cast<std::uint64_t>(span.package_peers);
@@ -20,7 +21,7 @@ GroupKind strided(const char* name, std::int64_t world, std::int64_t size, std::
     for (std::int64_t offset = 0; offset < stride; ++offset) {
       std::vector<int> members;
       for (std::int64_t i = 0; i < size; ++i) members.push_back(static_cast<int>(base + offset + i * stride));
-      if (cluster != nullptr) k.signature.push_back(signature_of(*cluster, members));
+      if (cluster != nullptr) k.signature.push_back(signature_of(*cluster, members, k.signature.size()));
       k.groups.push_back(std::move(members));
     }
   return k;
@@ -36,7 +37,7 @@ GroupKind shard_groups(const Layout& l, const Cluster* cluster) {
       std::vector<int> members;
       for (std::int64_t c = 0; c < cut_over; ++c)
         for (std::int64_t i = 0; i < l.sp; ++i) members.push_back(static_cast<int>(base + c * l.tp + copy * l.sp + i));
-      if (cluster != nullptr) k.signature.push_back(signature_of(*cluster, members));
+      if (cluster != nullptr) k.signature.push_back(signature_of(*cluster, members, k.signature.size()));
       k.groups.push_back(std::move(members));
     }
   return k;

@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <memory>
 #include <numeric>
 
 #include "sim/calculator.h"
+#include "strategies/pipeline.h"
 
 namespace ascendsim {
 
@@ -46,6 +49,28 @@ void hand_out_tokens(const Program& p, std::int64_t vocabulary, Tensors<Scalar>&
   }
 }
 
+// Between two stages of a pipeline: the rows that a rank has handed on become what the same rank of the next stage begins with.
+template <class Scalar>
+void hand_on(const std::vector<StepOutput>& outputs, Tensors<Scalar>& from, const Program& p, Tensors<Scalar>& to) {
+  std::map<std::int64_t, std::pair<const StepOutput*, Eigen::Index>> rows;
+  for (const StepOutput& o : outputs)
+    if (o.what == StepOutput::What::kHandedOn)
+      for (std::size_t r = 0; r < o.rows.size(); ++r) rows.emplace(o.rows[r], std::pair(&o, static_cast<Eigen::Index>(r)));
+  for (std::size_t b = 0; b < p.buffers.size(); ++b) {
+    if (p.buffers[b].kind != BufferKind::kInput || std::string_view(p.slices[p.buffers[b].slice].key) != "handed_on") continue;
+    auto taken = to[whole(p, b)];
+    const std::vector<std::int64_t> names = p.row_names(p.buffers[b]);
+    for (std::size_t r = 0; r < names.size(); ++r) {
+      if (names[r] == Program::kPaddingRow) {
+        taken.row(static_cast<Eigen::Index>(r)).setZero();
+        continue;
+      }
+      const auto& [output, row] = rows.at(names[r]);
+      taken.row(static_cast<Eigen::Index>(r)) = from[output->value].row(row);
+    }
+  }
+}
+
 // Largest difference, and what it is measured by.
 struct Measure {
   double worst = 0, squares = 0;
@@ -72,7 +97,7 @@ class Comparison {
   LayerError rank(const Program& program, const std::vector<StepOutput>& outputs, Tensors<Scalar>& t) {
     Measure hidden, logits, cache;
     for (const StepOutput& o : outputs) {
-      if (o.what == StepOutput::What::kExperts || o.what == StepOutput::What::kKeys) continue;
+      if (o.what == StepOutput::What::kExperts || o.what == StepOutput::What::kKeys || o.what == StepOutput::What::kHandedOn) continue;
       const auto pass = static_cast<std::size_t>(o.pass);
       const auto& expected = o.what == StepOutput::What::kHidden ? dense_.hidden[pass] : dense_.logits[pass];
       const auto got = t[o.value];
@@ -139,8 +164,7 @@ void add_charges(const Program& program, LayerReport& report) {
 }
 
 template <class Scalar>
-Choices choices_of(const BuiltRanks& ranks, Calculator<Scalar>& calculator) {
-  Choices chosen;
+void add_choices(const BuiltRanks& ranks, Calculator<Scalar>& calculator, Choices& chosen) {
   for (std::size_t r = 0; r < ranks.programs.size(); ++r)
     for (const StepOutput& o : ranks.outputs[r]) {
       if (o.what != StepOutput::What::kExperts && o.what != StepOutput::What::kKeys) continue;
@@ -152,15 +176,13 @@ Choices choices_of(const BuiltRanks& ranks, Calculator<Scalar>& calculator) {
         for (Eigen::Index i = 0; i < picked.cols() && picked(row, i) >= 0; ++i) known.push_back(static_cast<std::int32_t>(picked(row, i)));
       }
     }
-  return chosen;
 }
 
 // Operators with rounded results that a token passes through one after another; columns of the rows that are quantised.
 struct Depth {
   double rounded = 0, quantised_columns = 0;
 };
-Depth depth_of(const Program& p) {
-  Depth depth;
+void add_depth(const Program& p, Depth& depth) {
   for (const Operator& op : p.operators) {
     if (op.inputs + op.outputs == 0) continue;
     ++depth.rounded;
@@ -169,7 +191,6 @@ Depth depth_of(const Program& p) {
     if (std::string_view(op.type->name) == "mla_prolog" && v.in(1).dtype == Dtype::kInt8)
       depth.quantised_columns += v.in(1).rows + v.in(4).rows;   // what it quantises inside
   }
-  return depth;
 }
 
 // Errors of rounding are independent, so they add as squares. One rounding to t bits errs by 2^-t / sqrt(3) of the value, root
@@ -177,50 +198,68 @@ Depth depth_of(const Program& p) {
 // elements is at most sqrt(n) times their root mean square. All operators of a program count, as if a token went through them
 // one after another; twice, since products (queries by keys, gate by up) carry the errors of both factors. The largest of some
 // ten thousand elements lies within 5 deviations.
-double derived_tolerance(const Program& program, LayerType type, Dtype float_type) {
+double derived_tolerance(const Depth& depth, LayerType type, Dtype float_type) {
   if (type == LayerType::kFp64) return 1e-12;
   const bool bf16 = type == LayerType::kBf16 || (type == LayerType::kDeployed && float_type == Dtype::kBf16);
   const double rounding = std::ldexp(1.0, bf16 ? -8 : -11) / std::sqrt(3.0);
   const double step = type == LayerType::kDeployed ? 1 / (127 * std::sqrt(12.0)) : 0;
-  const Depth depth = depth_of(program);
   return 5 * std::sqrt(2 * (depth.rounded * rounding * rounding + depth.quantised_columns * step * step));
 }
 
+// The ranks of every stage, one stage after another. calibrations: one a stage; filled when `calibrate`, used otherwise.
 template <class Scalar>
-LayerReport calculate(const Deployment& d, const Step& step, const BuiltRanks& ranks, LayerType type) {
-  std::vector<const Program*> programs;
-  for (const Program& p : ranks.programs) programs.push_back(&p);
-  const std::vector<GroupKind> groups = mindie_groups(d.layout);
-  const bool rounds = type != LayerType::kFp64;
-  Calibration calibration;
-  if (type == LayerType::kDeployed) {
-    Calculator<Scalar> first(programs, groups, {.round_inputs = true}, &calibration);
-    for (std::size_t r = 0; r < programs.size(); ++r) hand_out_tokens(*programs[r], d.model.vocabulary, first.rank(r));
-    first.run();
-    calibration.use();
+std::vector<std::unique_ptr<Calculator<Scalar>>> run_stages(const Deployment& d, const std::vector<BuiltRanks>& stages,
+                                                            NumberFormats formats, std::vector<Calibration>* calibrations) {
+  std::vector<std::unique_ptr<Calculator<Scalar>>> out;
+  Layout layout = d.layout;
+  layout.pp = 1;
+  const std::vector<GroupKind> groups = mindie_groups(layout);
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    std::vector<const Program*> programs;
+    for (const Program& p : stages[s].programs) programs.push_back(&p);
+    out.push_back(std::make_unique<Calculator<Scalar>>(programs, groups, formats, calibrations == nullptr ? nullptr : &(*calibrations)[s]));
+    for (std::size_t r = 0; r < programs.size(); ++r) {
+      hand_out_tokens(*programs[r], d.model.vocabulary, out[s]->rank(r));
+      if (s > 0) hand_on(stages[s - 1].outputs[r], out[s - 1]->rank(r), *programs[r], out[s]->rank(r));
+    }
+    out[s]->run();
   }
-  Calculator<Scalar> calculator(programs, groups, {.round_inputs = rounds, .round_results = rounds},
-                                type == LayerType::kDeployed ? &calibration : nullptr);
-  for (std::size_t r = 0; r < programs.size(); ++r) hand_out_tokens(*programs[r], d.model.vocabulary, calculator.rank(r));
-  calculator.run();
+  return out;
+}
+
+template <class Scalar>
+LayerReport calculate(const Deployment& d, const Step& step, const std::vector<BuiltRanks>& stages, LayerType type) {
+  const bool rounds = type != LayerType::kFp64, deployed = type == LayerType::kDeployed;
+  std::vector<Calibration> calibrations(stages.size());
+  if (deployed) {
+    run_stages<Scalar>(d, stages, {.round_inputs = true}, &calibrations);
+    for (Calibration& c : calibrations) c.use();
+  }
+  const auto calculators = run_stages<Scalar>(d, stages, {.round_inputs = rounds, .round_results = rounds}, deployed ? &calibrations : nullptr);
 
   LayerReport report;
-  report.tolerance = derived_tolerance(ranks.programs[0], type, d.dtype);
+  Depth depth;
+  Choices chosen;
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    add_depth(stages[s].programs[0], depth);
+    add_choices(stages[s], *calculators[s], chosen);
+  }
+  report.tolerance = derived_tolerance(depth, type, d.dtype);
   // Scores are sigmoids of products whose relative error is within the tolerance: their slope is at most 1/4. A gap of
   // groups is made of four scores.
   report.flip_margin = rounds ? 4 * report.tolerance / 4 : 0;
   // Scores of keys are products of three factors, weight, query and key, each with errors within the tolerance; a gap is made of two.
   report.key_flip_margin = rounds ? std::sqrt(2 * 3) * report.tolerance : 0;
-  const Choices chosen = choices_of(ranks, calculator);
   const DenseStep dense = dense_step(d, step, rounds, rounds ? &chosen : nullptr, report.flips);
   Comparison comparison(d, dense);
   Ledger ledger;
-  for (std::size_t r = 0; r < programs.size(); ++r) {
-    report.ranks.push_back(comparison.rank(ranks.programs[r], ranks.outputs[r], calculator.rank(r)));
-    raise(report.error, report.ranks.back());
-    ledger += calculator.rank(r).ledger();
-    add_charges(ranks.programs[r], report);
-  }
+  for (std::size_t s = 0; s < stages.size(); ++s)
+    for (std::size_t r = 0; r < stages[s].programs.size(); ++r) {
+      report.ranks.push_back(comparison.rank(stages[s].programs[r], stages[s].outputs[r], calculators[s]->rank(r)));
+      raise(report.error, report.ranks.back());
+      ledger += calculators[s]->rank(r).ledger();
+      add_charges(stages[s].programs[r], report);
+    }
   report.rows_compared = comparison.rows;
   report.flops_performed = ledger.useful_flops() - ledger.routed_flops;
   report.flops_masked = ledger.masked_flops;
@@ -263,7 +302,7 @@ Deployment tiny_deployment(const Deployment& deployment, std::vector<std::string
   Model& m = d.model;
   const Layout& l = d.layout;
   const std::int64_t world = l.world();
-  m.layers = 3;
+  m.layers = std::max<std::int64_t>(3, l.pp);
   m.dense_layers = std::min<std::int64_t>(m.dense_layers, 1);
   rules.push_back(fmt::format("{} layers, {} of them dense", m.layers, m.dense_layers));
   m.heads = least_multiple(2, std::lcm(2 * l.tp, l.o_proj_parts()));
@@ -329,13 +368,16 @@ LayerReport check_layers(const Deployment& tiny, const Step& step, const KernelF
   for (Precision& p : d.quantisation.modules)
     if (p.weight == Dtype::kFp16 || p.weight == Dtype::kBf16) p.weight = wanted;
   d.dtype = wanted;
-  BuiltRanks ranks = build(d, step, facts);
-  if (mutate) mutate(ranks.programs);
-  return type == LayerType::kFp64 ? calculate<double>(d, step, ranks, type) : calculate<float>(d, step, ranks, type);
+  std::vector<BuiltRanks> stages;
+  for (const Deployment& stage : stages_of(d)) {
+    stages.push_back(build(stage, step, facts));
+    if (mutate) mutate(stages.back().programs);
+  }
+  return type == LayerType::kFp64 ? calculate<double>(d, step, stages, type) : calculate<float>(d, step, stages, type);
 }
 
 std::int64_t memory_estimate(const Deployment& tiny, const Step& step, const KernelFacts& facts) {
-  const Program p = build_program(tiny, step, facts, 0);
+  const Program p = build_program(stages_of(tiny).back(), step, facts, 0);
   std::int64_t elements = 0;
   for (const Buffer& b : p.buffers) elements += std::max(b.rows, b.capacity) * b.columns;
   // The reference holds every weight once: no more than all ranks together.

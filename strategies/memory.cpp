@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "strategies/groups.h"
+#include "strategies/pipeline.h"
 #include "strategies/programs/context.h"
 #include "strategies/rules/rules.h"
 
@@ -16,21 +17,17 @@ namespace {
 std::int64_t sequences_per_group(const Deployment& d, std::int64_t batch) { return ceil_div(batch, d.layout.dp); }
 
 // Prompts as long as the engine lets a prefill step be, on every DP group: what the engine's warm-up reserves.
-Step warm_up_step(const Deployment& d) {
-  // With chunked prefill an engine with a limit on tokens of a step (vLLM's max_num_batched_tokens) profiles that many.
-  const Limits& m = d.limits;
-  const bool chunked = d.features.splitfuse && m.max_batched_tokens > 0;
-  return prefill_step(d.layout, d.layout.dp, chunked ? m.max_batched_tokens : std::max<std::int64_t>(m.max_prefill_tokens, m.max_input_tokens));
-}
+Step warm_up_step(const Deployment& d) { return prefill_step(d.layout, d.layout.dp, warm_up_tokens(d)); }
 
-// MoE layers are alike, so two of them stand for all: the last one, which may gather differently, and one before it.
+// MoE layers are alike, so two of them stand for all that a stage has: the last one, which may gather differently, and the
+// first.
 struct Shortened {
-  explicit Shortened(const Deployment& full) : deployment(full), repeated(full.model.dense_layers) {
-    Model& m = deployment.model;
-    const std::int64_t kept = m.dense_layers + 2;
-    if (m.layers <= kept) return;
-    times = m.layers - m.dense_layers - 1;
-    m.layers = kept;
+  explicit Shortened(const Deployment& full) : deployment(full), repeated(std::max(full.model.dense_layers, full.first_layer())) {
+    const std::int64_t alike = full.end_layer() - repeated, dropped = alike - 2;
+    if (dropped <= 0) return;
+    times = alike - 1;
+    deployment.stage.end = full.end_layer() - dropped;
+    if (full.last_stage()) deployment.model.layers -= dropped;
   }
   Deployment deployment;
   std::int64_t repeated = 0, times = 1;   // the layer that stands for `times` layers
@@ -103,8 +100,38 @@ MemoryPerRank::Part MemoryPerRank::largest() const {
   return *std::ranges::max_element(parts, {}, &Part::bytes);
 }
 
-MemoryPerRank memory_per_rank(const Deployment& d, const Workload& w, const Stack& stack, const KernelFacts& facts,
-                              Bytes capacity) {
+bool profiles_batched_tokens(const Deployment& d) {
+  return d.limits.max_batched_tokens > 0 && (d.engine == "vllm-ascend" || chunk_tokens(d) > 0);
+}
+
+std::int64_t warm_up_tokens(const Deployment& d) {
+  if (profiles_batched_tokens(d)) return d.limits.max_batched_tokens;
+  return std::max<std::int64_t>(d.limits.max_prefill_tokens, d.limits.max_input_tokens);
+}
+
+namespace {
+
+// kv_b stays in the form that prefill multiplies with beside the two absorbed matrices of decode. A fused prolog keeps its
+// weights in a layout of its own, and the originals beside it unless the rank only ever decodes steps that the prolog takes
+// (vllm_ascend/attention/mla_v1.py, process_weights_after_loading).
+void add_copies(MemoryPerRank& memory, const Deployment& d, const KernelFacts& facts) {
+  if (d.kv_b_copies < 2) return;
+  const auto copy = [&](const char* name, std::initializer_list<std::string_view> of) {
+    MemoryPerRank::Component sum{name, Bytes(0), Bytes(0)};
+    for (const MemoryPerRank::Component& c : memory.weight_components)
+      if (std::ranges::find(of, c.name) != of.end()) sum.bytes += c.bytes;
+    if (sum.bytes.count() == 0) return;
+    memory.weights += sum.bytes;
+    memory.weights_without_scales += sum.bytes;
+    memory.weight_components.push_back(std::move(sum));
+  };
+  copy("kv_b_proj (copy)", {"w_uk", "w_uv"});
+  const bool prolog = facts.prolog_max_tokens > 0 && d.role != Role::kPrefill && d.quantisation.of(Module::kQB).activation == ActivationQuant::kStatic;
+  const bool dropped = d.role == Role::kDecode && warm_up_tokens(d) <= facts.prolog_max_tokens;
+  if (prolog && !dropped) copy("mla_prolog (copy)", {"qkv_a", "q_b"});
+}
+
+MemoryPerRank memory_of_stage(const Deployment& d, const Workload& w, const Stack& stack, const KernelFacts& facts, Bytes capacity) {
   MemoryPerRank memory;
   memory.capacity = capacity;
   memory.allowed = Bytes(std::llround(static_cast<double>(capacity.count()) * d.memory_fraction));
@@ -119,7 +146,10 @@ MemoryPerRank memory_per_rank(const Deployment& d, const Workload& w, const Stac
     const Step step = decode_step(d.layout, sequences, w.input_tokens, context, 1 + d.features.speculative_tokens);
     add_programs(memory, model, step, facts);
   }
-  if (d.role != Role::kDecode) add_programs(memory, model, warm_up_step(d), facts);
+  if (d.role != Role::kDecode || profiles_batched_tokens(d)) add_programs(memory, model, warm_up_step(d), facts);
+  if (const std::int64_t chunk = chunk_tokens(d); chunk > 0 && chunk < d.limits.max_input_tokens)
+    add_programs(memory, model, prefill_step(d.layout, d.layout.dp, d.limits.max_input_tokens, d.limits.max_input_tokens - chunk), facts);
+  add_copies(memory, d, facts);
   memory.activations = memory.activation_peak.bytes;
 
   const Bytes token_layer = d.cached_token_layer();
@@ -137,6 +167,24 @@ MemoryPerRank memory_per_rank(const Deployment& d, const Workload& w, const Stac
   if (memory.allowed < memory.fixed()) memory.kv_blocks = 0;
   memory.kv_capacity_tokens = memory.kv_blocks * d.limits.block_tokens * d.layout.kv_shards();
   return memory;
+}
+
+}  // namespace
+
+MemoryPerRank memory_per_rank(const Deployment& d, const Workload& w, const Stack& stack, const KernelFacts& facts, Bytes capacity) {
+  if (d.layout.pp == 1) return memory_of_stage(d, w, stack, facts, capacity);
+  std::vector<MemoryPerRank> stages;
+  for (const Deployment& stage : stages_of(d)) {
+    stages.push_back(memory_of_stage(stage, w, stack, facts, capacity));
+    stages.back().stage = static_cast<std::int64_t>(stages.size()) - 1;
+    stages.back().stages = d.layout.pp;
+  }
+  // All stages have the blocks of the one that has fewest: a sequence lies in every one of them.
+  MemoryPerRank fewest = *std::ranges::min_element(stages, {}, &MemoryPerRank::kv_blocks);
+  MemoryPerRank out = std::move(*std::ranges::min_element(stages, {}, [](const MemoryPerRank& m) { return m.allowed - m.peak(); }));
+  out.kv_blocks = fewest.kv_blocks;
+  out.kv_capacity_tokens = fewest.kv_capacity_tokens;
+  return out;
 }
 
 std::int64_t pool_needed(const Deployment& d, const Workload& w) {

@@ -1,7 +1,8 @@
 // Memory of one rank (= one die): a reading of the programs that run there.
 //   weights        the slices that operators use, and their quantisation scales
 //   kv_cache       whole blocks of the workload's tokens on the fullest KV shard
-//   activations    peak of buffer lifetimes over the warm-up prefill (maxPrefillTokens on every DP group) and the decode step
+//   activations    peak of buffer lifetimes over the warm-up prefill (on every DP group), the last chunk of the longest prompt
+//                  where prompts are chunked, and the decode step
 //   communication  HCCL buffers of every rank group with more than one member
 //   runtime        what no tensor accounts for
 // MindIE: KV memory = capacity * NPU_MEMORY_FRACTION - everything else, in whole blocks (block_manager; generator.py).
@@ -24,6 +25,7 @@ struct MemoryPerRank {
   std::int64_t kv_blocks = 0;                    // that fit beside the rest; 0 when nothing fits
   std::int64_t kv_capacity_tokens = 0;           // per DP group
   std::int64_t kv_blocks_needed = 0;
+  std::int64_t stage = 0, stages = 1;            // of a pipeline: the stage with least to spare, counted from 0
   ActivationPeak activation_peak;
   struct Component {
     std::string name;
@@ -44,6 +46,10 @@ struct MemoryPerRank {
   // The largest of the five parts.
   [[nodiscard]] Part largest() const;
 };
+
+// Whether the engine's warm-up runs limits.max_batched_tokens (vLLM's profile run), and how many tokens it runs.
+bool profiles_batched_tokens(const Deployment& deployment);
+std::int64_t warm_up_tokens(const Deployment& deployment);
 
 MemoryPerRank memory_per_rank(const Deployment& deployment, const Workload& workload, const Stack& stack,
                               const KernelFacts& facts, Bytes capacity);

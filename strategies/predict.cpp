@@ -7,8 +7,10 @@
 #include <array>
 #include <cmath>
 
+#include "strategies/expert_loads.h"
 #include "strategies/rules/rules.h"
 #include "workloads/kernels.h"
+#include "workloads/operators/linear.h"
 
 namespace ascendsim {
 
@@ -47,15 +49,17 @@ Percentiles percentiles(const std::vector<Duration>& values) {
   return percentiles(std::move(once));
 }
 
-HostModel host_model(const Deployment& d, const Stack& stack) {
-  // A draft pass is a graph of its own; where steps are scheduled ahead, its launch overlaps what runs.
-  const Duration drafts = d.features.async_scheduling ? Duration{} : stack.figures.duration("draft_gap") * d.features.speculative_tokens;
-  return {.before_step = stack.figures.duration(d.features.async_scheduling ? "async_step_gap" : "step_gap") + drafts,
-          .issue = stack.figures.duration("kernel_issue")};
+HostFigures host_figures(const Deployment& d, const Stack& stack) {
+  return {.before_step = stack.figures.duration(d.features.async_scheduling ? "async_step_gap" : "step_gap"),
+          // A draft pass is a graph of its own; where steps are scheduled ahead, its launch overlaps what runs.
+          .before_draft = d.features.async_scheduling ? Duration{} : stack.figures.duration("draft_gap"),
+          .issue = stack.figures.duration("kernel_issue"),
+          .eager_issue = stack.figures.duration(stack.figures.has_duration("eager_kernel_issue") ? "eager_kernel_issue" : "kernel_issue")};
 }
 
 std::int64_t prefill_capacity(const Deployment& d, const Workload& w) {
-  const std::int64_t by_tokens = std::max<std::int64_t>(1, d.limits.max_prefill_tokens / (w.input_tokens - w.prefix_hit));
+  const std::int64_t budget = chunk_tokens(d) > 0 ? chunk_tokens(d) : d.limits.max_prefill_tokens;
+  const std::int64_t by_tokens = std::max<std::int64_t>(1, budget / (w.input_tokens - w.prefix_hit));
   return d.layout.dp * std::min(d.limits.max_prefill_batch, by_tokens);
 }
 
@@ -108,6 +112,7 @@ bool plays_a_part(std::string_view figure, const Deployment& d) {
   if (figure == "step_gap") return !d.features.async_scheduling;
   if (figure == "draft_gap") return !d.features.async_scheduling && d.features.speculative_tokens > 0;
   if (figure == "async_step_gap") return d.features.async_scheduling;
+  if (figure == "eager_kernel_issue") return d.graph.mode != GraphMode::kStack;
   if (figure == "mtp_acceptance") return decodes && d.features.speculative_tokens > 0;
   if (figure == "prolog_max_tokens") return decodes;
   if (figure.starts_with("lane_share")) return decodes && d.micro_batches > 1;
@@ -132,23 +137,35 @@ void add_assumed_figures(const Scenario& s, std::vector<std::string>& out) {
 
 }  // namespace
 
+void add_assumptions_of_steps(Prediction& p) {
+  if (p.prefill_chunks > 1) p.assumptions.push_back(fmt::format("prompts are prefilled in {} chunks of limits.max_batched_tokens, each attending to the cache of those before it", p.prefill_chunks));
+  if (!p.prefill.launched.empty()) p.assumptions.push_back("prefill: " + p.prefill.launched);
+  if (!p.decode.launched.empty()) p.assumptions.push_back("decode: " + p.decode.launched);
+}
+
 std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
   const Layout& l = s.deployment.layout;
   std::vector<std::string> out;
-  out.push_back("experts are hit uniformly; collectives contend only for the ports of their own ranks");
+  const ExpertOptions& experts = s.deployment.experts;
+  out.push_back(experts.rank_loads.empty()
+                    ? "experts are hit uniformly; collectives contend only for the ports of their own ranks"
+                    : fmt::format("the busiest rank's experts get {:.2f} times the mean ({}); collectives contend only for the ports of their own ranks",
+                                  static_cast<double>(std::ranges::max(experts.rank_loads)) / RoutedRows::kEven,
+                                  experts.loads.empty() ? fmt::format("a router drawn with seed {}", experts.seed) : "experts.loads"));
+  if (s.deployment.compute_skew > 0)
+    out.push_back(fmt::format("stragglers: ranks compute evenly spread from {:.3g} to {:.3g} times the mean time, in an order drawn with seed {}",
+                              1 - s.deployment.compute_skew / 2, 1 + s.deployment.compute_skew / 2, experts.seed));
   if (s.deployment.role != Role::kDecode)
-  {
-    const Limits& m = s.deployment.limits;
-    const bool chunked = s.deployment.features.splitfuse && m.max_batched_tokens > 0;
     out.push_back(fmt::format("activations are those of a warm-up prefill of {} = {} tokens on every DP group",
-                              key_name(s.deployment, chunked ? "limits.max_batched_tokens" : "maxPrefillTokens"),
-                              with_commas(chunked ? m.max_batched_tokens : m.max_prefill_tokens)));
-  }
+                              key_name(s.deployment, profiles_batched_tokens(s.deployment) ? "limits.max_batched_tokens" : "maxPrefillTokens"),
+                              with_commas(warm_up_tokens(s.deployment))));
   if (s.cluster.server().fabric == Fabric::kUnifiedBus && s.deployment.expansion.value_or(Expansion::kAiv) == Expansion::kAiv)
     out.push_back("HCCL_OP_EXPANSION_MODE=AIV: small collectives run on vector cores, large ones on copy engines");
   if (w.batch % l.dp != 0)
     out.push_back(fmt::format("{} requests on {} DP groups: idle groups take part in every collective with padded rows and compute no "
                               "expert FLOPs for them", w.batch, l.dp));
+  if (l.pp > 1)
+    out.push_back(fmt::format("{} stages of layers; chunks follow one another through them, a decode step passes them one after another", l.pp));
   if (l.cp > 1) {
     out.push_back("decode rows are replicated over the CP ranks; the experts compute both copies");
     out.push_back("context parallelism gathers the latent once (all-gather) and expands it on every CP rank, as the code of MindIE does; "
@@ -161,8 +178,17 @@ std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
   return out;
 }
 
+namespace {
+
+Deployment with_rank_loads(Deployment d) {
+  d.experts.rank_loads = routed_loads(d);
+  return d;
+}
+
+}  // namespace
+
 Scenario::Scenario(Deployment d, Stack st, KernelTable k, Cluster c)
-    : deployment(std::move(d)),
+    : deployment(with_rank_loads(std::move(d))),
       stack(std::move(st)),
       kernels(std::move(k)),
       cluster(std::move(c)),
@@ -171,7 +197,7 @@ Scenario::Scenario(Deployment d, Stack st, KernelTable k, Cluster c)
       shared_attention(cluster.server().die, kernels, kKernelNames, stack.figures.ratio("lane_share_attention").count()),
       shared_experts(cluster.server().die, kernels, kKernelNames, stack.figures.ratio("lane_share_moe").count()),
       half_vector(cluster.server().die, kernels, kKernelNames, 1, 0.5),
-      pricer(deployment, facts, cluster, cost, {shared_attention, shared_experts, half_vector}, host_model(deployment, stack)) {}
+      pricer(deployment, facts, cluster, cost, {shared_attention, shared_experts, half_vector}, host_figures(deployment, stack)) {}
 
 MemoryPerRank Scenario::memory(const Workload& w) const {
   Workload kept = w;
@@ -183,13 +209,16 @@ PrefillRun run_prefill(const Scenario& s, const Workload& w) {
   PrefillRun run;
   run.sequences = std::min(prefill_capacity(s.deployment, w), w.batch);
   const auto price = [&](std::int64_t sequences) {
-    return s.pricer.price(prefill_step(s.deployment.layout, sequences, w.input_tokens, w.prefix_hit));
+    return s.pricer.price_each(prefill_steps(s.deployment, sequences, w.input_tokens, w.prefix_hit));
   };
-  run.step = price(run.sequences);
+  const PipelinePricer::Steps usual = price(run.sequences);
+  run.step = s.pricer.together(usual);
+  run.chunks = static_cast<std::int64_t>(usual.times.size());
   // Prefill steps one after another until every request has its first token.
+  std::vector<Duration> busy_until;
   for (std::int64_t done = 0; done < w.batch;) {
     const std::int64_t now = std::min(run.sequences, w.batch - done);
-    run.end += now == run.sequences ? run.step.total : price(now).total;
+    run.end = s.pricer.play(now == run.sequences ? usual : price(now), busy_until);
     run.first_token.insert(run.first_token.end(), static_cast<std::size_t>(now), run.end);
     done += now;
   }
@@ -254,10 +283,12 @@ Prediction predict(const Scenario& s, const Workload& w) {
   // Prefills go first, so decoding starts for all when the last prompt is done: earlier requests wait in between.
   add_requests(p, prefill, decode, w, Duration{}, true);
   p.prefill_sequences = prefill.sequences;
+  p.prefill_chunks = prefill.chunks;
   p.decode_context = decode.context;
   p.prefill = std::move(prefill.step);
   p.decode = std::move(decode.step);
   p.assumptions = assumptions(s, w);
+  add_assumptions_of_steps(p);
   if (s.deployment.role == Role::kPrefill)
     p.assumptions.push_back(fmt::format("the prefill side keeps the cache of {} prompts: those of a step and those that are being pulled",
                                         prompts_kept(s.deployment, w)));

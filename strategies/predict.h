@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "strategies/memory.h"
-#include "strategies/pricing.h"
+#include "strategies/pipeline.h"
 
 namespace ascendsim {
 
@@ -25,6 +25,7 @@ struct Prediction {
   double tokens_per_step = 1;
   StepTime prefill, decode;            // one step each; decode at the middle context
   std::int64_t prefill_sequences = 0;  // in the priced prefill step, all DP groups together
+  std::int64_t prefill_chunks = 1;     // that step is so many, one after another
   std::int64_t decode_context = 0;     // tokens that the priced decode step attends to
   MemoryPerRank memory;
   std::vector<std::string> assumptions;
@@ -42,7 +43,7 @@ struct Scenario {
   Cluster cluster;
   KernelFacts facts;
   KernelCost cost, shared_attention, shared_experts, half_vector;
-  StepPricer pricer;
+  PipelinePricer pricer;
 
   [[nodiscard]] Bytes capacity() const { return cluster.server().die.hbm_visible.value; }
   // A prefill side keeps the prompts of a step and those that are being pulled, not the whole load.
@@ -57,8 +58,9 @@ Prediction predict(const Scenario& scenario, const Workload& workload);
 
 // The parts, for those who put them together differently (prefill-decode disaggregation).
 struct PrefillRun {
-  StepTime step;
+  StepTime step;                       // all chunks of it
   std::int64_t sequences = 0;          // prompts of one step, all DP groups together
+  std::int64_t chunks = 1;             // in which they are prefilled
   std::vector<Duration> first_token;   // of every request, from the moment all have arrived
   Duration end{};
 };
@@ -76,5 +78,6 @@ DecodeRun run_decode(const Scenario& scenario, const Workload& workload);
 void add_requests(Prediction& prediction, const PrefillRun& prefill, const DecodeRun& decode, const Workload& workload,
                   Duration before_decode, bool wait_for_all);
 std::vector<std::string> assumptions(const Scenario& scenario, const Workload& workload);
+void add_assumptions_of_steps(Prediction& prediction);   // how they are cut and launched
 
 }  // namespace ascendsim

@@ -6,6 +6,8 @@
 #include "sim/executor.h"
 #include "sim/verifier.h"
 #include "strategies/collectives/collective_cost.h"
+#include "strategies/expert_loads.h"
+#include "strategies/launching.h"
 #include "workloads/kernels.h"
 #include "workloads/operators/routing.h"
 
@@ -19,16 +21,21 @@ struct Priced {
   std::vector<Bound> bounds;                             // of local operators
   std::vector<std::uint32_t> collectives;                // of collectives: where ProgramPricer::collective() has them
   Flops matrix{};
+  double slowness = 1;                                   // of the rank's computation against the mean
+  [[nodiscard]] std::int64_t slowed(Duration t) const {
+    return slowness == 1 ? t.count() : std::llround(static_cast<double>(t.count()) * slowness);
+  }
 };
 
 class ProgramPricer {
  public:
-  ProgramPricer(const Cluster& cluster, const KernelCost& kernels, Duration kernel_gap, std::optional<Expansion> expansion,
+  // degraded: the links of a cluster with faults, or none; cluster: without its faults.
+  ProgramPricer(const Deployment& deployment, const Cluster& cluster, ClusterNetwork* degraded, const KernelCost& kernels, Duration kernel_gap,
                 std::span<const GroupKind> groups, const Folding& folding)
-      : cluster_(cluster), kernels_(kernels), kernel_gap_(kernel_gap), expansion_(expansion), groups_(groups), folding_(folding) {}
+      : deployment_(deployment), cluster_(cluster), degraded_(degraded), kernels_(kernels), kernel_gap_(kernel_gap), groups_(groups), folding_(folding) {}
 
-  Priced operator()(Program program, std::size_t rank_class) {
-    Priced priced{std::move(program), {}, {}, {}, {}};
+  Priced operator()(Program program, std::size_t rank_class, double slowness) {
+    Priced priced{std::move(program), {}, {}, {}, {}, slowness};
     const std::size_t n = priced.program.operators.size();
     priced.ticks.resize(n);
     priced.bounds.resize(n);
@@ -39,7 +46,7 @@ class ProgramPricer {
         const Work work = v.op().type->work(v);
         const KernelTime t = kernels_.price(work);
         priced.matrix += work.matrix;
-        priced.ticks[i] = t.total.count() > 0 ? t.total + kernel_gap_ : t.total;
+        priced.ticks[i] = Duration(t.total.count() > 0 ? priced.slowed(t.total + kernel_gap_) : 0);
         priced.bounds[i] = t.bound;
       } else {
         priced.collectives[i] = collective(v, rank_class);
@@ -48,6 +55,7 @@ class ProgramPricer {
     }
     return priced;
   }
+  [[nodiscard]] std::vector<SlowedCollective> take_slowed() { return std::move(slowed_); }
   [[nodiscard]] const CollectiveTime& collective(const Priced& priced, std::size_t op) const { return memo_[priced.collectives[op]].time; }
 
  private:
@@ -57,6 +65,15 @@ class ProgramPricer {
     Bytes bytes;
     CollectiveTime time;
   };
+
+  void note_slowed(const OperatorView& v, const CollectiveCall& call, const std::string& group, Duration time, Duration added) {
+    const auto known = std::ranges::find_if(slowed_, [&](const SlowedCollective& s) { return s.label == v.op().label && s.bytes == call.bytes; });
+    if (known != slowed_.end()) {
+      known->time = std::max(known->time, time + added);
+      return;
+    }
+    slowed_.push_back({v.op().label, std::string(to_text(call.primitive)), group, call.span.ranks, call.bytes, time + added, time});
+  }
 
   // A step has a handful of different collectives, repeated in every layer.
   std::uint32_t collective(const OperatorView& v, std::size_t rank_class) {
@@ -69,31 +86,46 @@ class ProgramPricer {
     const auto& ranks = groups_[where.kind].groups[static_cast<std::size_t>(where.representative_group)];
     CollectiveCall call{.primitive = type->primitive, .bytes = bytes, .span = cluster_.span_of(ranks)};
     call.moe_rows = type == &kAllToAllRows;
-    memo_.push_back({type, meeting, bytes, collective_time(call, cluster_.server(), {nullptr, expansion_})});
+    std::vector<double> loads;
+    if (moves_rows(call) && !deployment_.experts.rank_loads.empty())
+      for (const int rank : ranks) loads.push_back(static_cast<double>(routed_load(deployment_, rank)) / RoutedRows::kEven);
+    call.loads = loads;
+    CollectiveTime time = collective_time(call, cluster_.server(), {nullptr, deployment_.expansion});
+    if (degraded_ != nullptr) {
+      const Duration added = added_by_faults(call, cluster_.server(), *degraded_, ranks);
+      if (added > Duration{}) note_slowed(v, call, groups_[where.kind].name, time.time, added);
+      time.time += added;
+      time.transfer += added;
+    }
+    memo_.push_back({type, meeting, bytes, time});
     return static_cast<std::uint32_t>(memo_.size() - 1);
   }
 
+  const Deployment& deployment_;
   const Cluster& cluster_;
+  ClusterNetwork* degraded_;
   const KernelCost& kernels_;
   Duration kernel_gap_;
-  std::optional<Expansion> expansion_;
   std::span<const GroupKind> groups_;
   const Folding& folding_;
   std::vector<Memo> memo_;
+  std::vector<SlowedCollective> slowed_;
 };
 
 // Two lanes: how long compute takes while the other one computes too; never faster than alone. Kernels of prefill fill the die
 // and take turns; those of decode run side by side on split cores.
-std::int64_t shared_ticks(const OperatorView& v, std::int64_t alone, Phase phase, const SharedKernels& kernels, Duration kernel_gap) {
+std::int64_t shared_ticks(const OperatorView& v, const Priced& priced, std::int64_t alone, Phase phase, const SharedKernels& kernels, Duration kernel_gap) {
   if (phase == Phase::kPrefill) return 2 * alone;
   const bool experts = v.op().category == static_cast<std::uint8_t>(Category::kMoe);
   const KernelTime t = (experts ? kernels.experts : kernels.attention).price(v.op().type->work(v));
-  return std::max(alone, (t.total + kernel_gap).count());
+  return std::max(alone, priced.slowed(t.total + kernel_gap));
 }
 
 // The part of a kernel that vector cores limit: how much longer it takes with half of them.
-std::uint32_t vector_part(const OperatorView& v, std::int64_t alone, const KernelCost& half_vector, Duration kernel_gap) {
-  const std::int64_t longer = (half_vector.price(v.op().type->work(v)).total + kernel_gap).count() - alone;
+std::uint32_t vector_part(const OperatorView& v, const Priced& priced, std::int64_t alone, const KernelCost& half_vector, Duration kernel_gap) {
+  const Work work = v.op().type->work(v);
+  if (work.groups > 0 && work.vector == Flops{}) return 0;   // matrix work alone
+  const std::int64_t longer = priced.slowed(half_vector.price(work).total + kernel_gap) - alone;
   const double part = static_cast<double>(longer) / static_cast<double>(alone);
   return static_cast<std::uint32_t>(std::llround(std::clamp(part, 0.0, 1.0) * Contention::kWhole));
 }
@@ -116,8 +148,8 @@ Contention contention_of(const Priced& priced, const ProgramPricer& pricer, bool
     c.shared[i] = alone;
     if (alone == 0) continue;
     if (v.op().type->primitive == Primitive::kNone) {
-      if (two_lanes) c.shared[i] = shared_ticks(v, alone, phase, kernels, kernel_gap);
-      if (cores_taken) c.part[i] = vector_part(v, alone, kernels.half_vector, kernel_gap);
+      if (two_lanes) c.shared[i] = shared_ticks(v, priced, alone, phase, kernels, kernel_gap);
+      if (cores_taken) c.part[i] = vector_part(v, priced, alone, kernels.half_vector, kernel_gap);
       continue;
     }
     const CollectiveTime& t = pricer.collective(priced, i);
@@ -225,14 +257,20 @@ void describe(StepTime& step, const Priced& priced, const ProgramPricer& pricer,
 }  // namespace
 
 StepPricer::StepPricer(const Deployment& deployment, const KernelFacts& facts, const Cluster& cluster,
-                       const KernelCost& kernels, SharedKernels shared, HostModel host)
+                       const KernelCost& kernels, SharedKernels shared, HostFigures host)
     : deployment_(deployment),
       facts_(facts),
       cluster_(cluster),
       kernels_(kernels),
       shared_(shared),
       host_(host),
-      groups_(mindie_groups(deployment.layout, cluster)) {}
+      groups_(mindie_groups(deployment.layout, cluster)) {
+  if (cluster.faults().empty()) return;
+  healthy_ = std::make_unique<Cluster>(cluster.server(), cluster.servers(), cluster.ranks_per_server());
+  LinkShares nominal;
+  nominal.fill(Ratio(1));
+  degraded_ = std::make_unique<ClusterNetwork>(cluster, nominal);
+}
 
 StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
   const auto ranks = static_cast<std::size_t>(deployment_.layout.world());
@@ -240,15 +278,22 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
   for (std::size_t r = 0; r < ranks; ++r) roles[r] = role_of(deployment_, step, static_cast<std::int64_t>(r));
   const Folding folding = fold_ranks ? fold(roles, groups_) : unfolded(ranks, groups_);
 
-  ProgramPricer pricer(cluster_, kernels_, facts_.kernel_gap, deployment_.expansion, groups_, folding);
+  std::vector<double> slowness;
+  if (deployment_.compute_skew > 0) slowness = compute_slowness(deployment_.layout.world(), deployment_.compute_skew, deployment_.experts.seed);
+  ProgramPricer pricer(deployment_, healthy_ ? *healthy_ : cluster_, degraded_.get(), kernels_, facts_.kernel_gap, groups_, folding);
   std::vector<Priced> priced;
   std::vector<const Program*> programs;
   std::vector<std::vector<Node>> nodes;
   for (const int rank : folding.representative)
-    priced.push_back(pricer(build_program(deployment_, step, facts_, rank), priced.size()));
+    priced.push_back(pricer(build_program(deployment_, step, facts_, rank), priced.size(), slowness.empty() ? 1 : slowness[static_cast<std::size_t>(rank)]));
+  const Launching launched = launching(deployment_, step);
+  const bool replayed = launched.how == Launching::How::kStack || launched.how == Launching::How::kGraph;
+  // Prefill drafts once, over all prompt tokens.
+  const std::int64_t drafts = step.phase == Phase::kDecode ? deployment_.features.speculative_tokens : deployment_.features.speculative_tokens > 0;
+  const HostModel host{host_.before_step + host_.before_draft * drafts, replayed ? host_.issue : host_.eager_issue};
   for (const Priced& p : priced) {
     programs.push_back(&p.program);
-    nodes.push_back(lower(p.program, p.ticks));
+    nodes.push_back(lower(p.program, p.ticks, launched.how == Launching::How::kPieces ? Issued::kOutsideGraphs : Issued::kEveryKernel));
   }
   verify(programs, folding);
   const bool two_lanes = splits_into_micro_batches(deployment_, step);
@@ -258,9 +303,9 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
     std::vector<Contention> contention;
     for (const Priced& p : priced)
       contention.push_back(contention_of(p, pricer, two_lanes, cores_taken, step.phase, shared_, facts_.kernel_gap));
-    swept = execute(programs, nodes, folding, host_, contention);
+    swept = execute(programs, nodes, folding, host, contention);
   } else {
-    swept = sweep(programs, nodes, folding, host_);
+    swept = sweep(programs, nodes, folding, host);
   }
 
   // The rank that computes longest is the one to explain: the others wait for it.
@@ -281,6 +326,7 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
   };
   StepTime out{.total = swept.finish,
                .classes = folding.classes(),
+               .launched = to_text(launched, deployment_, step),
                .operators = priced[slowest].program.operators.size(),
                .attention = category(Category::kAttention),
                .linear = category(Category::kLinear),
@@ -293,6 +339,7 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
   for (std::size_t c = 0; c < priced.size(); ++c) out.performed += priced[c].matrix * folding.ranks_in_class[c];
   out.computing = t.computing;
   out.idle = std::max(Duration{}, out.total - t.computing - out.exposed_communication - out.host);
+  out.slowed = pricer.take_slowed();
   describe(out, priced[slowest], pricer, groups_, kernels_);
   return out;
 }
@@ -300,9 +347,11 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
 Flops work_once(const Deployment& deployment, const Step& step, const KernelFacts& facts) {
   Deployment alone = deployment;
   alone.layout = {};
+  alone.stage = {};
   alone.experts = {};
   alone.token_split_prefill = false;
   alone.micro_batches = 1;
+  alone.graph = {};
   // MoE layers are alike: the first of them stands for all.
   const std::int64_t repeated = alone.model.dense_layers;
   const std::int64_t times = std::max<std::int64_t>(1, alone.model.layers - repeated);

@@ -1,9 +1,11 @@
 // Puts a step together: builds one program per rank class, prices every operator and collective, sweeps the clock.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "hardware/cluster_network.h"
 #include "hardware/kernel_cost.h"
 #include "hardware/link_graph.h"
 #include "sim/clock.h"
@@ -31,6 +33,14 @@ struct CollectiveRow {
   Duration time{};
 };
 
+// A collective that faults of the fabric slow: one call of it, on one of its groups.
+struct SlowedCollective {
+  std::string label, primitive, group;
+  int ranks = 0;
+  Bytes bytes{};
+  Duration time{}, without_faults{};
+};
+
 struct MatrixFlops {
   Flops bits16{}, int8{}, fp32{};
   [[nodiscard]] Flops total() const { return bits16 + int8 + fp32; }
@@ -39,6 +49,7 @@ struct MatrixFlops {
 struct StepTime {
   Duration total{};
   int classes = 0;
+  std::string launched{};              // how its kernels are started; empty: as the stack's figures say
   std::size_t operators = 0;           // of one rank
   // Of the slowest rank: total = computing + exposed communication + host + idle. attention .. vector sum to `computing`:
   // busy times, scaled down alike where two lanes compute at once.
@@ -48,6 +59,7 @@ struct StepTime {
   Flops performed{};                   // matrix FLOPs of all ranks together
   std::vector<OperatorRow> operator_rows{};     // largest time first
   std::vector<CollectiveRow> collective_rows{};  // in program order
+  std::vector<SlowedCollective> slowed{};        // of all ranks; the most slowed group of each
 };
 
 // Kernels while something else has a part of the die.
@@ -57,12 +69,17 @@ struct SharedKernels {
   const KernelCost& half_vector;       // a collective has half of the vector cores
 };
 
+// What the host does of a step: gap before it, time to issue a kernel where graphs are replayed and where they are not.
+struct HostFigures {
+  Duration before_step{}, before_draft{}, issue{}, eager_issue{};
+};
+
 // One sweep where streams are in order; the event-driven executor where operators slow each other down: two micro-batches
 // share the die and its ports, or a collective beside computation takes vector cores.
 class StepPricer {
  public:
   StepPricer(const Deployment& deployment, const KernelFacts& facts, const Cluster& cluster, const KernelCost& kernels,
-             SharedKernels shared, HostModel host);
+             SharedKernels shared, HostFigures host);
   // fold = false builds every rank's program.
   [[nodiscard]] StepTime price(const Step& step, bool fold = true) const;
 
@@ -72,8 +89,10 @@ class StepPricer {
   const Cluster& cluster_;
   const KernelCost& kernels_;
   SharedKernels shared_;
-  HostModel host_;
+  HostFigures host_;
   std::vector<GroupKind> groups_;
+  std::unique_ptr<Cluster> healthy_;             // of a cluster with faults
+  std::unique_ptr<ClusterNetwork> degraded_;     // its links; finds routes when asked
 };
 
 // Matrix FLOPs of the step's requests when one rank does everything once: what `performed` exceeds is redundant work.

@@ -115,6 +115,13 @@ constexpr Field kFields[] = {
     {"experts.shared_ranks", "",
      "all-to-all: ranks of the moe_ep group that hold the shared expert and no routed one, 0 = every rank has a copy",
      in_experts<&ExpertOptions::shared_ranks>, 0, kMaxRanks},
+    {"experts.imbalance", "", "load of the busiest rank of the moe_ep group against the mean, 1 = all alike; a seeded router spreads it",
+     in_experts<&ExpertOptions::imbalance>, 1, kMaxRanks},
+    {"experts.seed", "", "of that router", in_experts<&ExpertOptions::seed>, 1, 1'000'000'000},
+    {"experts.loads", "", "instead: measured loads, one for each physical expert in the order of ranks, on any scale; empty = not measured",
+     in_experts<&ExpertOptions::loads>},
+    {"compute_skew", "", "stragglers: compute time of the slowest rank less that of the fastest, against the mean",
+     in_deployment<&Deployment::compute_skew>, 0, 1},
     {"experts.init_routing_cutoff", "enable_init_routing_cutoff",
      "all-gather: allocate only topk_scaling_factor of the routed rows",
      in_deployment<&Deployment::init_routing_cutoff>},
@@ -613,7 +620,8 @@ void derive_layout(Question& q) {
   } else {
     q.declared_world = 0;
   }
-  const std::int64_t ranks = q.declared_world > 0 ? q.declared_world : l.world();
+  // Experts are spread over the ranks of a pipeline stage.
+  const std::int64_t ranks = parts(q.declared_world > 0 ? q.declared_world : l.world(), l.pp);
   // MindIE shards every expert when nothing is said; other stacks give every rank whole experts.
   if (!q.named("layout.moe_ep")) {
     const bool mindie = q.stack.starts_with("mindie");
@@ -770,6 +778,8 @@ void resolve(Question& q, const ModelLibrary& models, const QuantisationLibrary&
                       fmt::format("one of: {}", fmt::join(known, ", ")));
   else if (!refused)
     d.quantisation = schemes.load(lower(q.quantisation), d.dtype, diagnostics);
+  // vLLM multiplies the router in the model's 16-bit type and keeps an FP32 correction bias, 4 B an expert; MindIE casts up.
+  if (d.engine == "vllm-ascend" && !refused) d.quantisation.modules[static_cast<std::size_t>(Module::kGate)] = {.weight = d.dtype, .scale_per_channel = Bytes(2)};
   d.role = static_cast<Role>(std::ranges::find(kRoles, q.role) - std::begin(kRoles));
   d.layout.ep_level = q.exchange == "all-gather" ? 1 : 2;
   d.experts.exact_all_to_all = q.exchange == "all-to-all";

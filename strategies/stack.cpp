@@ -12,6 +12,7 @@ namespace {
 struct NamedFigure {
   const char* name;
   enum { kDuration, kRatio, kBytes } type;
+  bool optional = false;
 };
 // What a stack file must say; the unit of a figure is its type.
 constexpr NamedFigure kFigures[] = {
@@ -21,6 +22,7 @@ constexpr NamedFigure kFigures[] = {
     {"prolog_max_tokens", NamedFigure::kRatio}, {"step_gap", NamedFigure::kDuration},
     {"kernel_issue", NamedFigure::kDuration}, {"async_step_gap", NamedFigure::kDuration},
     {"draft_gap", NamedFigure::kDuration}, {"mtp_acceptance", NamedFigure::kRatio}, {"kernel_gap", NamedFigure::kDuration},
+    {"eager_kernel_issue", NamedFigure::kDuration, true},   // engines that replay graphs, where they do not
     {"lane_share_attention", NamedFigure::kRatio}, {"lane_share_moe", NamedFigure::kRatio}};
 
 }  // namespace
@@ -66,7 +68,10 @@ Stack StackLibrary::load(std::string_view engine, std::string_view version, Diag
   Section figures = root.section("figures");
   for (const NamedFigure& f : kFigures) {
     switch (f.type) {
-      case NamedFigure::kDuration: stack.figures.add(f.name, figures.figure<Duration>(f.name)); break;
+      case NamedFigure::kDuration:
+        if (!f.optional) stack.figures.add(f.name, figures.figure<Duration>(f.name));
+        else if (auto figure = figures.optional_figure<Duration>(f.name)) stack.figures.add(f.name, std::move(*figure));
+        break;
       case NamedFigure::kRatio: {
         Figure<Ratio> figure = figures.figure<Ratio>(f.name);
         if (figure.range && std::string_view(f.name) == "memory_fraction")

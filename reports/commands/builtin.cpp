@@ -9,7 +9,7 @@ constexpr const char* kConfigHelp =
 
 constexpr Command kCommands[] = {
     {"run", "TTFT, TPOT, throughput and memory per rank of one deployment, and the reason for each number", "CONFIG...",
-     kConfigHelp, 1, SIZE_MAX, kDeploymentOptions | kWorkloadOptions | kTopOption | kPairOptions,
+     kConfigHelp, 1, SIZE_MAX, kDeploymentOptions | kWorkloadOptions | kTopOption | kPairOptions | kFaultsOption,
      "--hardware --input --output",
      "ascendsim run config.json --hardware atlas-800i-a3 --input 64K --output 1K --env NPU_MEMORY_FRACTION=0.92",
      "times, memory and breakdown on stdout; exit 0, 1 when it does not fit, 2 on wrong input", answer_run},
@@ -36,7 +36,7 @@ constexpr Command kCommands[] = {
      "errors, FLOPs and bytes on stdout; exit 0, 1 when a tolerance or the ledger is broken, 2 on an impossible shape",
      answer_ring},
     {"collective", "one collective on the links of a cluster: time, bandwidth, steps, links, why this algorithm", "", "", 0, 0,
-     kCollectiveOptions, "--op --ranks --hardware",
+     kCollectiveOptions | kFaultsOption, "--op --ranks --hardware",
      "ascendsim collective --op all-gather --ranks 16 --bytes 64MiB --hardware atlas-800i-a3",
      "tables on stdout; exit 0, 2 on wrong input or an algorithm that is not defined for the group", answer_collective},
     {"convert", "any deployment file as our own YAML, with the meaning of every key", "FILE...", kConfigHelp, 1, SIZE_MAX,
@@ -55,7 +55,7 @@ constexpr Command kCommands[] = {
     {"list", "what is known", "[hardware|models|engines|collectives [NAME]]",
      "what to list, everything by default; with the name of a server or "
      "die every figure with its source",
-     0, 2, kGraphOptions, "", "ascendsim list hardware atlas-800i-a3\n  ascendsim list hardware cloudmatrix384 --servers 48 --graph svg -o fabric.svg",
+     0, 2, kGraphOptions | kFaultsOption, "", "ascendsim list hardware atlas-800i-a3\n  ascendsim list hardware cloudmatrix384 --servers 48 --graph svg -o fabric.svg",
      "tables, or a picture, on stdout; exit 0", answer_list},
 };
 

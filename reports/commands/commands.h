@@ -24,9 +24,10 @@ enum OptionGroup : std::uint32_t {
   kSchemaOption = 32,
   kRingOptions = 64,       // strategy, degrees, sizes and number types of a calculation
   kCaseOptions = 128,  // case, explain
-  kGraphOptions = 1 << 9,        // graph, faults; servers
+  kGraphOptions = 1 << 9,        // graph; servers
   kCollectiveOptions = 1 << 10,  // op, ranks, bytes, algorithm, ...; hardware, servers and die as in a deployment
   kCompareOptions = 1 << 11, // vary, svg; lists in input, batch, model and hardware
+  kFaultsOption = 1 << 13,  // faults
   kPlanOptions = 1 << 12,   // context, concurrency, engine, ttft, tpot; a list in hardware
   kExportOptions = 1 << 13,  // to, base; -o names a folder
 };

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "hardware/faults.h"
 #include "reports/cli.h"
 #include "reports/commands/commands.h"
 #include "reports/findings.h"
@@ -62,6 +63,31 @@ Table reasons(const std::vector<PhaseStep>& phases, const Prediction& p) {
   return t;
 }
 
+// The same on links some of which are slow or down.
+void degrade(Subject& s, const Options& options, Diagnostics& diagnostics) {
+  const Scenario& healthy = *s.scenario;
+  const Cluster& cluster = healthy.cluster;
+  std::vector<LinkFault> faults = read_faults(options.faults_file, cluster, diagnostics);
+  diagnostics.throw_if_errors();
+  Cluster degraded(cluster.server(), cluster.servers(), cluster.ranks_per_server(), std::move(faults));
+  ClusterNetwork network(degraded);
+  say_disconnected(degraded, network, {.file = options.faults_file}, diagnostics);
+  diagnostics.throw_if_errors();
+  s.scenario = std::make_unique<Scenario>(healthy.deployment, healthy.stack, healthy.kernels, std::move(degraded));
+}
+
+// Which collectives the faults slow; empty when none is.
+Table slowed_table(const PhaseStep& phase) {
+  Table t{fmt::format("Collectives of a {} step that faults slow", phase.name), fmt::format("{}_slowed", phase.name), Table::Shape::kGrid,
+          {{"collective", "collective"}, {"primitive", "primitive"}, {"group", "group"}, {"ranks", "ranks", true}, {"bytes of one", "bytes", true},
+           {"time us", "time_us", true}, {"without faults us", "time_without_faults_us", true}},
+          {}};
+  for (const SlowedCollective& c : phase.step->slowed)
+    t.rows.push_back({c.label, c.primitive, c.group, count_cell(c.ranks), bytes_cell(c.bytes), number_cell(microseconds(c.time), 1),
+                      number_cell(microseconds(c.without_faults), 1)});
+  return t;
+}
+
 std::vector<Table> tables_of(const Subject& s, const Prediction& p, Shortage shortage, const Options& options,
                              const Diagnostics& diagnostics) {
   const auto phases = phases_of(s.deployment().role, p);
@@ -73,6 +99,7 @@ std::vector<Table> tables_of(const Subject& s, const Prediction& p, Shortage sho
   for (const PhaseStep& phase : phases) {
     tables.push_back(operator_table(phase, options.top));
     tables.push_back(collective_table(phase));
+    if (!options.faults_file.empty()) tables.push_back(slowed_table(phase));
   }
   tables.push_back(memory_table(p.memory));
   tables.push_back(list_of("Assumptions", "assumptions", p.assumptions));
@@ -85,9 +112,16 @@ std::vector<Table> tables_of(const Subject& s, const Prediction& p, Shortage sho
 Reply answer_run(const Options& options, Diagnostics& diagnostics) {
   const Libraries libraries;
   const std::vector<FileChoice> choices = options.pair() ? std::vector<FileChoice>{} : read_inputs(options.words, libraries, options, diagnostics);
-  if (const auto pair = options.pair() ? asked_pair(options, libraries, diagnostics) : asked_pair(choices, options)) return answer_pair(*pair, options, diagnostics);
-  const Subject subject = load_single(choices, Load::kAsked, libraries, options, diagnostics);
+  if (const auto pair = options.pair() ? asked_pair(options, libraries, diagnostics) : asked_pair(choices, options)) {
+    if (!options.faults_file.empty()) {
+      diagnostics.error("E0004", {}, "--faults is for one instance, not for a prefill and a decode side", {}, "run each side alone");
+      diagnostics.throw_if_errors();
+    }
+    return answer_pair(*pair, options, diagnostics);
+  }
+  Subject subject = load_single(choices, Load::kAsked, libraries, options, diagnostics);
   if (options.print_config) return {effective_configuration(subject), warnings_text(diagnostics), kDone};
+  if (!options.faults_file.empty()) degrade(subject, options, diagnostics);
   const Prediction prediction = predict(*subject.scenario, subject.workload);
   Shortage shortage = shortage_of(subject, prediction.memory, libraries);
   Reply reply;

@@ -159,6 +159,18 @@ Ratio vector_cores_taken(const CollectiveCall& call, const Server& server, Expan
   return Ratio(static_cast<double>(taken) / static_cast<double>(cores));
 }
 
+// How much longer the fullest port takes than with even loads. Every rank has equally many tokens; combine is dispatch backwards.
+Duration beyond_even_loads(const CollectiveCall& call, const CollectiveShape& shape, const CollectiveCosts& costs) {
+  const auto p = static_cast<std::size_t>(shape.ranks);
+  check(call.loads.size() == p, "loads are of another group");
+  std::vector<std::int64_t> even(p * p, shape.block()), uneven(p * p);
+  for (std::size_t from = 0; from < p; ++from)
+    for (std::size_t to = 0; to < p; ++to)
+      uneven[from * p + to] = std::llround(static_cast<double>(shape.block()) * call.loads[call.primitive == Primitive::kCombine ? from : to]);
+  const TransferKind kind = kind_of(call.primitive);
+  return std::max(Duration{}, port_load_time(shape, uneven, 1, kind, costs) - port_load_time(shape, even, 1, kind, costs));
+}
+
 }  // namespace
 
 Duration time_of(const StepPlan& plan, const CollectiveCosts& costs) {
@@ -186,7 +198,8 @@ LinkTimes link_times(const StepPlan& plan, const CollectiveCosts& costs) {
 CollectiveTime collective_time(const CollectiveCall& call, const Server& server, const CollectivePreference& preference) {
   check(call.span.ranks >= 2, "a collective needs two ranks");
   const CollectiveChoice choice = select_collective(call, server, preference);
-  const StepPlan plan = choice.algorithm->plan(shape_of(call, server, *choice.algorithm));
+  const CollectiveShape shape = shape_of(call, server, *choice.algorithm);
+  const StepPlan plan = choice.algorithm->plan(shape);
   const CollectiveCosts costs = costs_of(call, server, choice, plan);
   const LinkTimes busy = link_times(plan, costs);
   CollectiveTime out{.time = time_of(plan, costs) + in_network_surcharge(call, server, choice.expansion),
@@ -194,6 +207,11 @@ CollectiveTime collective_time(const CollectiveCall& call, const Server& server,
                      .port = busy.longest(),
                      .transfer = busy.moving,
                      .vector_cores = vector_cores_taken(call, server, choice.expansion)};
+  if (!call.loads.empty()) {
+    const Duration longer = beyond_even_loads(call, shape, costs);
+    out.time += longer;
+    out.transfer += longer;
+  }
   if (choice.expansion == Expansion::kFused && !call.alone) {
     // What a running network adds lies on all of the kernel.
     const double factor = server.collectives.ratio("moe_in_network_factor").count();

@@ -36,6 +36,7 @@ struct CollectiveCall {
   Cluster::Span span;
   bool alone = false;                  // as in a benchmark: without what a running network adds
   bool moe_rows = false;               // an all-to-all of MoE rows in unequal shares, which kernels sort and count
+  std::span<const double> loads{};     // of exchanges: rows of each rank's experts against the mean; empty = all alike
   int copies = 8;                      // MoE: experts of a token
   Ratio padding{1.0};                  // MoE, padded exchange
 };
@@ -117,9 +118,11 @@ struct PlayedCollective {
   std::vector<LinkClassUse> links;
 };
 // The messages of `concurrent` equal collectives of the same ranks, started together. cluster: its links, at their nominal
-// bandwidth (LinkShares of 1), rank r of the shape being its rank r; without one every class has a port of its own.
+// bandwidth (LinkShares of 1), rank r of the shape being its rank members[r], or r; without one every class has a port of its own.
 PlayedCollective play_collective(const CollectiveShape& shape, const Schedule& schedule, const StepPlan& plan, const CollectiveCosts& costs,
-                                 int concurrent = 1, ClusterNetwork* cluster = nullptr);
+                                 int concurrent = 1, ClusterNetwork* cluster = nullptr, std::span<const int> members = {});
+// How much longer the collective takes on the links of a cluster with faults than without any. REQUIRES: the ranks are connected.
+Duration added_by_faults(const CollectiveCall& call, const Server& server, ClusterNetwork& degraded, std::span<const int> members);
 
 // ---- MoE exchange of unequal loads ----------------------------------------------------------------------------------
 

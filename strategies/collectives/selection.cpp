@@ -135,7 +135,8 @@ std::string refusal(const CollectiveCall& call, const Server& server, const Coll
     case Expansion::kAiv:
       if (a3 && !fused && moves_rows(call) && *preference.expansion == Expansion::kAiv)
         return "exchanges of MoE rows outside fused kernels are known on AI CPUs and copy engines only";
-      if (!a3) return fmt::format("no measurement of {} expansion on A2 is known; host is HCCL's default there", to_text(*preference.expansion));
+      if (!a3 && *preference.expansion == Expansion::kAiCpu) return "HCCL on A2 expands on the host (its default) or on vector cores, not on AI CPUs (HCCL_OP_EXPANSION_MODE)";
+      if (!a3) return "HCCL on A2 can expand on vector cores inside a server, but no measurement is known to price that by; its default is the host";
       break;
   }
   return fused ? "mc2 and layered are fused kernels" : "";

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "strategies/importers/sglang.h"
+#include "strategies/launching.h"
 #include "strategies/importers/vllm.h"
 
 namespace ascendsim {
@@ -352,7 +353,7 @@ void complete_launch(Question& q, Fabric fabric, Diagnostics& diagnostics) {
     why = fmt::format("the scripts choose {}", q.expert_communication);
   } else if (ep && fabric == Fabric::kUnifiedBus) {
     exchange = "all-to-all";
-    why = "A3: MC2 up to its capacity, all-to-all-v above";
+    why = fmt::format("A3: MC2 up to {} rows of a DP group, all-to-all-v above", mc2_capacity(d));
   } else if (ep && q.role == "decode" && ranks >= 16) {
     exchange = "all-to-all";
     why = "A2 with 16 ranks and more: MC2 in decode steps";

@@ -3,6 +3,7 @@
 // a layer and, where the placement scatters it, cut by rows between attention and the end of the feed-forward part.
 #include <algorithm>
 
+#include "strategies/expert_loads.h"
 #include "strategies/partitions.h"
 #include "strategies/programs/rank_step.h"
 #include "workloads/operators/elementwise.h"
@@ -43,13 +44,19 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
   s.output_layer = layer;
   const bool moe = layer >= s.m.dense_layers;
   const bool last = layer + 1 >= s.m.layers;
-  Placement place = s.flashcomm() ? place_flashcomm(s.l, moe) : s.token_split() ? Placement{} : place_collectives(s.l, moe, last);
+  const bool shares = shares_rows_for_experts(s.d);
+  Placement place = s.flashcomm()     ? place_flashcomm(s.l, moe)
+                    : s.token_split() ? Placement{}
+                    : shares          ? place_whole_rows(s.l, moe)
+                                      : place_collectives(s.l, moe, last);
   if (s.token_split()) place.ffn_all_gather = last;
 
+  s.p.set_outside_graph(true);                   // piecewise graphs end where attention begins
   Value x = s.m.sparse()                   ? sparse_mla(s, residual)
             : s.token_split()             ? mla_prefill_token_split(s, residual)
             : s.phase == Phase::kPrefill ? output_projection(s, mla_prefill(s, residual))
                                          : output_projection(s, mla_decode(s, residual));
+  s.p.set_outside_graph(false);
   if (place.attention_all_reduce) x = s.p.all_reduce("attention_all_reduce", x, s.group(Group::kAttnTp));
   if (place.attention_reduce_scatter && !s.whole_rows_after_attention()) {
     x = s.p.reduce_scatter("attention_reduce_scatter", x, s.group(Group::kAttnTp));
@@ -66,7 +73,7 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
                                : place.attention_reduce_scatter || s.l.cp > 1 ? Group::kWorld
                                                                                 : Group::kAttnDp));
 
-  x = !moe ? dense_mlp(s, x) : s.l.ep_level == 2 && s.l.moe_ep > 1 ? moe_all_to_all(s, x) : moe_all_gather(s, x);
+  x = !moe ? dense_mlp(s, x) : shares ? moe_shared_rows(s, x) : s.l.ep_level == 2 && s.l.moe_ep > 1 ? moe_all_to_all(s, x) : moe_all_gather(s, x);
 
   if (place.ffn_all_reduce) x = s.p.all_reduce("ffn_all_reduce", x, s.group(Group::kAttnTp));
   if (place.ffn_reduce_scatter)
@@ -92,7 +99,7 @@ struct HeadRows {
 };
 HeadRows head_rows(const RankStep& s) {
   if (s.l.local_head()) return {s.own_sampled, s.padded_sampled_rows, Group::kLmHeadTp, true};
-  if (s.flashcomm()) return {s.group_sampled, s.sampled_rows, Group::kAttnTp, false};
+  if (s.head_of_group()) return {s.group_sampled, s.sampled_rows, Group::kAttnTp, false};
   return {s.world_sampled, s.world_sampled_rows, Group::kWorld, false};
 }
 
@@ -127,8 +134,8 @@ void head(RankStep& s, Value residual, const char* norm) {
 
 // FlashComm1 gathers the scattered rows over the TP group; those of a prompt's other chunks come from the CP group.
 Value rows_for_head(RankStep& s, Value residual) {
-  if (!s.flashcomm()) return residual;
-  residual = s.p.all_gather("head_all_gather", residual, s.group(Group::kAttnTp));
+  if (!s.head_of_group()) return residual;
+  if (s.flashcomm()) residual = s.p.all_gather("head_all_gather", residual, s.group(Group::kAttnTp));
   if (s.phase == Phase::kPrefill) residual = s.p.all_gather("head_cp_all_gather", residual, s.group(Group::kAttnCp));
   return residual;
 }
@@ -136,17 +143,17 @@ Value rows_for_head(RankStep& s, Value residual) {
 // The rows of this rank's attention stream in what the head takes.
 Value own_stream(const RankStep& s, Value rows) {
   if (rows.rows == s.padded_rows) return rows;
-  const std::int64_t streams_before = s.l.local_head() ? 0 : s.flashcomm() ? s.at.cp : s.at.dp * s.l.cp + s.at.cp;
+  const std::int64_t streams_before = s.l.local_head() ? 0 : s.head_of_group() ? s.at.cp : s.at.dp * s.l.cp + s.at.cp;
   return rows.row_slice(streams_before * s.padded_rows, s.padded_rows);
 }
 
 // ... and what it keeps of them.
-void note_hidden(const RankStep& s, Value residual) {
+void note_hidden(const RankStep& s, Value residual, StepOutput::What what = StepOutput::What::kHidden) {
   if (s.noted == nullptr) return;
   std::vector<std::int64_t> names = s.names_of_stream(s.at.dp, s.at.cp);
   if (s.scattered()) names.erase(names.begin(), names.begin() + s.at.tp * s.scattered_rows);
   names.resize(static_cast<std::size_t>(residual.rows));
-  s.output(StepOutput::What::kHidden, residual, std::move(names));
+  s.output(what, residual, std::move(names));
 }
 
 // One pass of the next-token-prediction layer (MTP): embedding of the tokens just sampled and the hidden state, normed,
@@ -227,6 +234,8 @@ std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64
   while (!(step.load[static_cast<std::size_t>(same_load)] == load)) ++same_load;
   differs_by(same_load);
   differs_by(at.moe_ep < deployment.experts.shared_ranks ? 1 : 0);
+  differs_by(routed_load(deployment, rank));
+  if (deployment.compute_skew > 0) differs_by(rank);
   // Besides its load and whether it holds the shared expert, a rank differs by its part of the prompt, by how many real rows its share of scattered ones has, and by
   // which tokens its KV shard holds.
   if (step.phase == Phase::kPrefill) differs_by(at.cp);
@@ -279,9 +288,9 @@ Program build_program(const Deployment& deployment, const Step& step, const Kern
   std::vector<Value> residual;
   for (RankStep& s : lanes) {
     builder.set_lane(s.lane);
-    residual.push_back(embedding(s));
+    residual.push_back(deployment.first_stage() ? embedding(s) : s.handed_on());
   }
-  for (std::int64_t layer = 0; layer < deployment.model.layers; ++layer)
+  for (std::int64_t layer = deployment.first_layer(); layer < deployment.end_layer(); ++layer)
     for (RankStep& s : lanes) {
       builder.set_lane(s.lane);
       Value& stream = residual[static_cast<std::size_t>(s.lane)];
@@ -290,6 +299,10 @@ Program build_program(const Deployment& deployment, const Step& step, const Kern
   for (RankStep& s : lanes) {
     builder.set_lane(s.lane);
     builder.set_layer(-1);
+    if (!deployment.last_stage()) {
+      note_hidden(s, residual[static_cast<std::size_t>(s.lane)], StepOutput::What::kHandedOn);
+      continue;
+    }
     const Value last = rows_for_head(s, residual[static_cast<std::size_t>(s.lane)]);
     note_hidden(s, s.own_share(own_stream(s, last)));
     head(s, last, "final_norm");

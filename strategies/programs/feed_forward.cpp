@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "strategies/launching.h"
 #include "strategies/programs/rank_step.h"
 #include "workloads/operators/elementwise.h"
 #include "workloads/operators/linear.h"
@@ -54,7 +55,8 @@ RoutedRows routed_rows(const RankStep& s, std::int64_t tokens) {
           .top_k = static_cast<std::int32_t>(s.m.top_k),
           // Replicas share their expert's copies evenly.
           .experts = static_cast<std::int32_t>(s.d.physical_experts()),
-          .local_experts = s.d.experts_per_rank()};
+          .local_experts = s.d.experts_per_rank(),
+          .load = s.expert_load};
 }
 
 // The experts of this rank over the copies that reached it; the expert width is split over moe_tp.
@@ -152,7 +154,7 @@ struct Exchange {
 // Bytes of the rows that travel, with an fp32 scale each where they are int8. Idle groups send as many padding rows as
 // the others.
 Bytes travelling(const RankStep& s, Dtype dtype) {
-  const std::int64_t rows = s.padded_world_rows / s.l.world() * s.d.copies_per_token();
+  const std::int64_t rows = ceil_div(s.routed_world_rows, s.l.world()) * s.d.copies_per_token();
   return Bytes(rows * (s.m.hidden * bits(dtype) + (dtype == Dtype::kInt8 ? bits(Dtype::kFp32) : 0)) / 8);
 }
 
@@ -213,13 +215,26 @@ Value moe_all_to_all(RankStep& s, Value x) {
     names.resize(static_cast<std::size_t>(own));
     note_experts(s, e.routing, std::move(names));
   }
-  const bool beside = s.d.experts.shared_ranks == 0;
+  const bool beside = s.d.experts.shared_ranks == 0 && !shares_rows_for_experts(s.d);
   const Value shared = beside ? shared_expert(s, e.rows, s.l.moe_tp, s.at.moe_tp) : Value{};
-  const Value returned = s.phase == Phase::kDecode        ? exchange_fused(s, e)
+  // vLLM-Ascend chooses by rows whatever the phase, MindIE and others by phase.
+  const bool fused = s.d.engine == "vllm-ascend" ? s.routed_world_rows / (s.l.dp * s.l.cp) <= mc2_capacity(s.d) : s.phase == Phase::kDecode;
+  const Value returned = fused                            ? exchange_fused(s, e)
                          : s.d.experts.exact_all_to_all ? exchange_exact(s, e)
                                                         : exchange_padded(s, e);
   const Value out = sum_up(s.p, "finalize_routing", returned, e.routing, own, x.rows, s.d.dtype);
   if (beside) add(s.p, "shared_add", out.row_slice(0, own), shared);
+  return out;
+}
+
+Value moe_shared_rows(RankStep& s, Value x) {
+  const auto tp = s.group(Group::kAttnTp);
+  const Value own = moe_all_to_all(s, x.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows));
+  const Value out = s.p.all_gather("layer_all_gather", own, tp);
+  s.category(Category::kMoe);
+  const Value shared = s.p.all_reduce("shared_all_reduce", shared_expert(s, x, s.l.tp, s.at.tp), tp);
+  s.category(Category::kMoe);
+  add(s.p, "shared_add", out, shared);
   return out;
 }
 

@@ -29,6 +29,18 @@ Placement place_flashcomm(const Layout& l, bool moe_layer) {
   return p;
 }
 
+bool shares_rows_for_experts(const Deployment& d) {
+  const Layout& l = d.layout;
+  return d.engine == "vllm-ascend" && !runs_flashcomm(d) && l.tp > 1 && l.ep_level == 2 && l.moe_ep > 1 && !d.token_split_prefill && d.experts.shared_ranks == 0;
+}
+
+Placement place_whole_rows(const Layout& l, bool moe_layer) {
+  Placement p;
+  p.attention_all_reduce = l.tp > 1;
+  p.ffn_all_reduce = l.tp > 1 && !moe_layer;
+  return p;
+}
+
 bool scatters_rows(const Deployment& d, Phase phase) {
   return runs_flashcomm(d) || (d.token_split_prefill && phase == Phase::kPrefill && d.layout.tp > 1);
 }

@@ -20,6 +20,11 @@ Placement place_collectives(const Layout& layout, bool moe_layer, bool last_laye
 // whatever its size (vllm_ascend/ascend_forward_context.py, v0.15.0rc1).
 bool runs_flashcomm(const Deployment& deployment);
 Placement place_flashcomm(const Layout& layout, bool moe_layer);
+// vLLM-Ascend without it, where rows travel to experts: the residual stream is whole on every rank of a TP group, which takes its
+// share of rows for the exchange and gathers the results; the shared expert is cut over the TP group and summed by an all-reduce of
+// its own (vllm_ascend/ops/fused_moe/prepare_finalize.py, fused_moe.py, v0.15.0rc1).
+bool shares_rows_for_experts(const Deployment& deployment);
+Placement place_whole_rows(const Layout& layout, bool moe_layer);
 // Whether a rank keeps only its own rows of the residual stream between layers: FlashComm1, or the token split of prefill.
 bool scatters_rows(const Deployment& deployment, Phase phase);
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "strategies/expert_loads.h"
+#include "strategies/launching.h"
 #include "strategies/partitions.h"
 #include "workloads/operators/elementwise.h"
 
@@ -82,6 +84,10 @@ StreamRows stream_rows(const Deployment& d, Phase phase, std::span<const GroupLo
   StreamRows r{.rows = attention_rows(l, phase, loads[static_cast<std::size_t>(dp)])};
   for (const GroupLoad& g : loads) r.padded = std::max(r.padded, attention_rows(l, phase, g));
   if (place_collectives(l, true, false).attention_reduce_scatter || scatters_rows(d, phase)) r.padded = round_up(r.padded, l.tp);
+  r.routed = r.padded;
+  // A replayed graph takes the rows it was captured with. Kernels before o_proj are charged the real ones: over so few rows they
+  // take the time of their weights.
+  r.padded = std::max(r.padded, launching(d, phase, r.padded).rows);
   r.scattered = ceil_div(r.padded, l.tp);
   return r;
 }
@@ -119,6 +125,7 @@ RankStep::RankStep(ProgramBuilder& builder, const Deployment& deployment, const 
       rank(own_rank),
       lane(own_lane),
       at(coordinates(deployment.layout, own_rank)),
+      expert_load(routed_load(deployment, own_rank)),
       heads(deployment.model.sparse() && scattered() ? deployment.model.heads : deployment.model.heads / deployment.layout.tp) {
   if (!facts.communication_stream) p.serialise_communication();
   first_sequence = lane * kLaneSequences;
@@ -135,6 +142,7 @@ void RankStep::set_loads(std::vector<GroupLoad> now) {
   padded_rows = own.padded;
   scattered_rows = own.scattered;
   padded_world_rows = padded_rows * l.dp * l.cp;
+  routed_world_rows = own.routed * l.dp * l.cp;
   world_rows = world_sampled_rows = padded_sampled_rows = 0;
   for (const GroupLoad& g : loads) {
     world_rows += attention_rows(l, phase, g) * l.cp;
@@ -347,8 +355,9 @@ void RankStep::lay_out_streams() {
       step = cut.chunk;
       row = last.row + last.part * load_of.sequences * cut.chunk;
     }
-    for (std::int64_t s = 0; s < load_of.sequences; ++s, taken += count)
-      sampled.add((g * l.cp + cp) * padded_rows + row + s * step, taken, count);
+    const std::int64_t at_once = step == count ? load_of.sequences : 1;   // rows of all sequences follow each other
+    for (std::int64_t s = 0; s < load_of.sequences; s += at_once, taken += count * at_once)
+      sampled.add((g * l.cp + cp) * padded_rows + row + s * step, taken, count * at_once);
     if (g != at.dp) continue;
     for (std::int64_t s = 0; s < load_of.sequences; ++s) group.add(cp * padded_rows + row + s * step, s * count, count);
     if (phase == Phase::kPrefill && cp != at.cp) continue;
@@ -368,6 +377,20 @@ void RankStep::set_pass(int now) {
 
 Value RankStep::ids() {
   return p.input(Dtype::kInt32, padded_rows, 1, {.key = "token_ids"}, p.name_rows(stream_names(at.dp, at.cp, pass > 0 ? 1 : 0, false)));
+}
+
+Value RankStep::handed_on() {
+  std::vector<NamedRows> own;
+  // Rows of this rank's share; what lies beyond the real ones is padding.
+  const std::int64_t first = scattered() ? at.tp * scattered_rows : 0, end = first + stream_rows();
+  std::int64_t row = 0;
+  for (const NamedRows& n : stream_names(at.dp, at.cp, 0, false))
+    for (std::int32_t repeat = 0; repeat < n.repeats; ++repeat, row += n.rows) {
+      const std::int64_t from = std::max(first, row), to = std::min<std::int64_t>(end, row + n.rows);
+      if (from < to) own.push_back({.first = n.first + repeat * n.stride + from - row, .rows = static_cast<std::int32_t>(to - from)});
+    }
+  if (own.empty()) own.push_back({.first = Program::kPaddingRow, .repeats = static_cast<std::int32_t>(stream_rows())});
+  return p.input(d.dtype, stream_rows(), m.hidden, {.key = "handed_on"}, p.name_rows(own));
 }
 
 std::vector<std::int64_t> RankStep::names_of_stream(std::int64_t dp, std::int64_t cp) const {

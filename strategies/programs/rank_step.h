@@ -16,6 +16,7 @@ struct StreamRows {
   std::int64_t rows = 0;                         // tokens of the rank in attention
   std::int64_t padded = 0;                       // the same on every rank: the largest, a multiple of tp where scattered
   std::int64_t scattered = 0;                    // padded / tp
+  std::int64_t routed = 0;                       // like `padded`, but for what a captured graph adds: experts never see that
   // Of the share that TP rank `tp` keeps where rows are scattered.
   [[nodiscard]] std::int64_t real_in_share(std::int64_t tp) const;
 };
@@ -48,10 +49,12 @@ struct RankStep {
   std::int64_t rank;
   int lane;                                      // of streams: one a micro-batch
   RankCoordinates at;
+  std::int64_t expert_load;                      // of its experts against the mean, as RoutedRows::load
   std::int64_t heads;                            // of this rank: N / tp; all where rows are scattered and attention is sparse (DSA-CP)
   std::int64_t rows = 0, padded_rows = 0, scattered_rows = 0;   // StreamRows
   std::int64_t world_rows = 0;                   // real rows of all attention streams together
   std::int64_t padded_world_rows = 0;
+  std::int64_t routed_world_rows = 0;            // StreamRows::routed of all streams
   std::int64_t sampled_rows = 0;                 // rows of logits of this rank's DP group
   std::int64_t world_sampled_rows = 0;           // of all DP groups
   std::int64_t padded_sampled_rows = 0;          // of the busiest one
@@ -93,6 +96,7 @@ struct RankStep {
     return (part * load.sequences + sequence) * split.chunk + row;
   }
   [[nodiscard]] Value ids();                     // tokens of the rows; of drafts, the next ones
+  [[nodiscard]] Value handed_on();               // residual stream from the stage before: what this rank keeps of it
   // Names of rows, for outputs.
   [[nodiscard]] std::vector<std::int64_t> names_of_stream(std::int64_t dp, std::int64_t cp) const;   // padded
   [[nodiscard]] std::vector<std::int64_t> names_of_group() const;   // of the DP group: every cp stream, padded
@@ -104,6 +108,8 @@ struct RankStep {
   // Every rank of the TP group keeps its own tokens outside attention (cann-recipes "SP-TP-SP").
   [[nodiscard]] bool token_split() const { return scattered() && !flashcomm(); }
   [[nodiscard]] bool flashcomm() const { return runs_flashcomm(d); }
+  // vLLM: the LM head is cut over the TP group, which computes the logits of its own requests.
+  [[nodiscard]] bool head_of_group() const { return flashcomm() || shares_rows_for_experts(d); }
   [[nodiscard]] bool scattered() const { return scatters_rows(d, phase); }
   // Rows of the residual stream that this rank keeps.
   [[nodiscard]] std::int64_t stream_rows() const { return scattered() ? scattered_rows : padded_rows; }
@@ -160,6 +166,7 @@ Value dense_mlp(RankStep& s, Value x);
 Value whole_shared_expert(RankStep& s, Value x);  // of rows that only this rank has
 Value moe_all_gather(RankStep& s, Value x);      // ep_level 1 and pure TP: every rank sees all rows
 Value moe_all_to_all(RankStep& s, Value x);      // ep_level 2: rows travel to the experts
+Value moe_shared_rows(RankStep& s, Value x);     // the same from rows that every rank of the TP group has; summed and gathered
 // MindIE's fixed-size all-to-all of ep_level 2 prefill: rows sent to all peers together (dynamic_ep_moe.cpp).
 std::int64_t padded_all_to_all_rows(const Deployment& d, std::int64_t rows, bool prefill);
 

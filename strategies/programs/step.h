@@ -34,7 +34,8 @@ constexpr std::int64_t token_name(std::int64_t sequence, std::int64_t position) 
 
 // What a program computes, for whoever looks at the numbers.
 struct StepOutput {
-  enum class What : std::uint8_t { kHidden, kLogits, kSampled, kExperts, kKeys } what;
+  // kKeys: what an indexer picked. kHandedOn: hidden rows between two stages of a pipeline.
+  enum class What : std::uint8_t { kHidden, kLogits, kSampled, kExperts, kKeys, kHandedOn } what;
   std::int32_t pass = 0;                         // 0: the model itself, 1...: drafts one after another
   std::int32_t layer = -1;                       // kExperts, kKeys
   Value value;

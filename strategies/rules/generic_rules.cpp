@@ -29,8 +29,8 @@ class GenericRules : RuleBase {
             fmt::format("{} cannot be used with {} > 1, it is {}", name("o_proj_local_tp"), name("tp"), l.tp),
             "o_proj is cut by heads already", fmt::format("set {}, or {}", set("o_proj_local_tp", -1), set("tp", 1)));
     extensions();
-    if (d.features.splitfuse)
-      warn("W0331", "features.splitfuse", "chunked prefill is not modelled: prompts are prefilled whole", "", "");
+    if (d.features.splitfuse && d.limits.max_batched_tokens == 0)
+      warn("W0331", "features.splitfuse", "prompts are prefilled whole: nobody says how large a chunk is", kOwn, "limits.max_batched_tokens: 8192");
     limits(kOwn, "a prompt needs room for one output token");
   }
 

@@ -103,8 +103,6 @@ class VllmRules : LaunchRules {
       error("E0415", "limits.max_batched_tokens", fmt::format("without chunked prefill {} must be at least {}: {} < {}", name("limits.max_batched_tokens"), name("maxSeqLen"), batched, m.max_seq_len),
             fmt::format("{}: max_num_batched_tokens is smaller than max_model_len", kScheduler),
             fmt::format("set {}, or --enable-chunked-prefill", set("limits.max_batched_tokens", m.max_seq_len)));
-    if (d.features.splitfuse && d.role != Role::kDecode && batched < m.max_input_tokens)
-      warn("W0331", "features.splitfuse", fmt::format("chunked prefill is not modelled: prompts above {} tokens are prefilled whole", batched), "", "");
     // Requests above the limit wait; that time counts into TTFT.
     if (d.role == Role::kDecode && d.features.speculative_tokens > 0 && batched < m.max_batch * (1 + d.features.speculative_tokens))
       warn("W0411", "limits.max_batched_tokens", fmt::format("{} requests with {} drafts are {} tokens a step, more than {} {}", m.max_batch, d.features.speculative_tokens,
@@ -163,10 +161,6 @@ class SglangRules : LaunchRules {
     degrees("SGLang: tp-size = dp x cp x attention TP");
     if (l.sp > 1)
       error("E0443", "sp", "SGLang does not cut the KV cache over the TP group", fmt::format("{}: use the full kv buffer", kPull), "set layout.sp: 1");
-    const Limits& m = d.limits;
-    const std::int64_t batched = m.max_batched_tokens == 0 ? m.max_prefill_tokens : m.max_batched_tokens;
-    if (d.features.splitfuse && d.role != Role::kDecode && batched < m.max_input_tokens)
-      warn("W0331", "features.splitfuse", fmt::format("chunked prefill is not modelled: prompts above {} tokens are prefilled whole", batched), "", "");
     extensions();
   }
 };

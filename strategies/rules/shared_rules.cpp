@@ -6,6 +6,7 @@
 #include "strategies/importers/sglang.h"
 #include "strategies/importers/vllm.h"
 #include "strategies/question.h"
+#include "strategies/expert_loads.h"
 #include "strategies/rules/rules.h"
 
 namespace ascendsim {
@@ -71,13 +72,16 @@ void RuleBase::world(const std::string& rule) {
           rule.empty() ? rule : rule + ": tp * cp * dp == world_size",
           ranks % (l.cp * l.tp) == 0 ? fmt::format("set {}", set("dp", ranks / (l.cp * l.tp)))
                                      : fmt::format("set {}", set("worldSize", l.world())));
-  if (l.moe_ep * l.moe_tp != ranks)
+  // Each stage of a pipeline holds all experts of its layers.
+  const std::int64_t of_stage = ranks / l.pp;
+  const std::string part = l.pp > 1 ? total + " / pp" : total;
+  if (l.moe_ep * l.moe_tp != of_stage)
     error("E0306", "moe_ep",
-          fmt::format("moe_ep x moe_tp must be {}: {} x {} = {}, {} is {}", total, l.moe_ep, l.moe_tp,
-                      l.moe_ep * l.moe_tp, total, ranks),
+          fmt::format("moe_ep x moe_tp must be {}: {} x {} = {}, {} is {}", part, l.moe_ep, l.moe_tp,
+                      l.moe_ep * l.moe_tp, part, of_stage),
           rule.empty() ? rule : rule + ": moe_ep * moe_tp == world_size",
-          ranks % l.moe_tp == 0 ? fmt::format("set {}", set("moe_ep", ranks / l.moe_tp))
-                                : fmt::format("set {}, {}", set("moe_tp", 1), set("moe_ep", ranks)));
+          of_stage % l.moe_tp == 0 ? fmt::format("set {}", set("moe_ep", of_stage / l.moe_tp))
+                                   : fmt::format("set {}, {}", set("moe_tp", 1), set("moe_ep", of_stage)));
 }
 
 void RuleBase::all_to_all(const std::string& rule) {
@@ -129,6 +133,9 @@ void RuleBase::divisibility() {
   even("moe_ep", d.experts.redundant > 0 ? "routed experts with their replicas" : "routed experts",
        d.physical_experts(), l.moe_ep - d.experts.shared_ranks);
   even("moe_tp", "columns of an expert", m.expert_width, l.moe_tp);
+  if (m.layers > 0 && l.pp > m.layers)
+    error("E0325", "layout.pp", fmt::format("{} layers cannot be cut into {} stages", m.layers, l.pp), "every stage has a layer",
+          fmt::format("at most {}", m.layers));
   if (l.ep_level == 1) even("worldSize", "columns of the shared expert", m.expert_width * m.shared_experts, l.world());
 }
 
@@ -166,6 +173,8 @@ void RuleBase::shared_ranks() {
 // What no importer sets: token-split prefill, micro-batches.
 void RuleBase::extensions() {
   shared_ranks();
+  if (const std::string why = d.experts.shared_ranks < l.moe_ep && d.model.experts > 0 ? loads_refusal(d) : ""; !why.empty())
+    error("E0378", d.experts.loads.empty() ? "experts.imbalance" : "experts.loads", why, "strategies/expert_loads.h", "a load for each of experts + experts.redundant, or a smaller imbalance");
   if (!d.token_split_prefill) return;
   const auto needs = [&](bool holds, const char* what, const std::string& got) {
     if (!holds)

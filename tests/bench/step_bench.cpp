@@ -2,6 +2,7 @@
 // per_op: time per operator of one rank class.
 #include <benchmark/benchmark.h>
 
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -130,6 +131,42 @@ void whole_prediction(benchmark::State& state) {
     benchmark::DoNotOptimize(predict(scenario(), {.input_tokens = kInput, .output_tokens = kOutput}).ttft.mean);
 }
 
+// One decode step of DeepSeek-R1 on 320 dies of CloudMatrix384, as docs/validation.md has it.
+const Scenario& supernode(double imbalance) {
+  static std::map<double, std::unique_ptr<Scenario>> known;
+  std::unique_ptr<Scenario>& s = known[imbalance];
+  if (s) return *s;
+  const std::string root = ASCENDSIM_SOURCE_ROOT;
+  Diagnostics diagnostics;
+  const Catalogue catalogue(root + "/hardware/catalogue");
+  Stack stack = StackLibrary(root + "/strategies/stacks").load("cloudmatrix", "", diagnostics);
+  Deployment d;
+  d.engine = stack.engine;
+  d.model = ModelLibrary(root + "/workloads/models").load("DeepSeek-R1", {}, diagnostics);
+  d.dtype = Dtype::kBf16;
+  d.quantisation = QuantisationLibrary(root + "/workloads/quantisation").load("w8a8", d.dtype, diagnostics);
+  d.role = Role::kDecode;
+  d.layout = {.dp = 320, .moe_ep = 320, .ep_level = 2, .lm_head_local_tp = 8};
+  d.experts.exact_all_to_all = true;
+  d.experts.redundant = d.experts.shared_ranks = 32;
+  d.experts.imbalance = imbalance;
+  KernelTable kernels = catalogue.kernels(stack.kernels, diagnostics);
+  Server server = catalogue.server("cloudmatrix384", "", diagnostics);
+  diagnostics.throw_if_errors();
+  return *(s = std::make_unique<Scenario>(std::move(d), std::move(stack), std::move(kernels), Cluster(std::move(server), 20)));
+}
+
+void supernode_step(benchmark::State& state, double imbalance, bool folded) {
+  const Scenario& s = supernode(imbalance);
+  const Step step = decode_step(s.deployment.layout, 320 * 48, 4096, 4224);
+  StepTime time;
+  for (auto _ : state) benchmark::DoNotOptimize((time = s.pricer.price(step, folded)).total);
+  state.counters["classes"] = time.classes;
+  per_operator(state, time.operators * static_cast<std::size_t>(time.classes));
+}
+
+BENCHMARK_CAPTURE(supernode_step, folded_balanced, 1.0, true)->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(supernode_step, unfolded_imbalanced, 1.5, false)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(build, prefill, Phase::kPrefill);
 BENCHMARK_CAPTURE(build, decode, Phase::kDecode);
 BENCHMARK_CAPTURE(price, prefill, Phase::kPrefill);

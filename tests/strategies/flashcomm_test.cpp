@@ -88,5 +88,23 @@ TEST(FlashComm, DecodeGathersHiddenRowsForTheFusedProlog) {
   EXPECT_EQ(folded, unfolded);
 }
 
+// Without it the residual stream is whole: two all-reduces and a gather a layer, the shared expert cut over the TP group.
+TEST(WholeRows, GatherAndSumOverTheTpGroup) {
+  Deployment d = tutorial();
+  d.features.flashcomm1 = false;
+  d.engine = "vllm-ascend";
+  const auto s = scenario(d);
+  const StepTime step = s->pricer.price(decode_step(d.layout, 1, kLong, kLong, 4));   // 4 rows, padded to 16
+  EXPECT_EQ(sent_once(step, "attention_all_reduce"), 2 * 15 * 2 * 7168);
+  EXPECT_EQ(sent_once(step, "shared_all_reduce"), 2 * 15 * 2 * 7168);
+  EXPECT_EQ(sent_once(step, "layer_all_gather"), 15 * 2 * 7168);
+  EXPECT_EQ(collective(step, "shared_all_reduce").count, 58);
+  const MemoryPerRank m = s->memory({.input_tokens = kLong, .output_tokens = 1});
+  std::int64_t shared = 0;
+  for (const MemoryPerRank::Component& c : m.weight_components)
+    if (c.name.starts_with("shared_")) shared += c.bytes.count();
+  EXPECT_EQ(shared, 58 * 44'040'192LL / 16);
+}
+
 }  // namespace
 }  // namespace ascendsim

@@ -82,6 +82,17 @@ TEST(Layers, FlashComm) {
   }
 }
 
+// vLLM-Ascend without FlashComm1: rows are whole in the TP group, and each rank's share of them travels to the experts.
+TEST(Layers, WholeRowsWhoseSharesTravelToExperts) {
+  for (Deployment d : {level_2(tiny({.tp = 4})), level_2(tiny({.dp = 3, .tp = 2})), level_2(tiny({.cp = 2, .sp = 2, .tp = 2}))}) {
+    d.engine = "vllm-ascend";
+    d.experts.exact_all_to_all = true;
+    expect_exact("no drafts", d);
+    d.features.speculative_tokens = 2;
+    expect_exact("drafts", d, without_prolog());
+  }
+}
+
 TEST(Layers, FlashCommWithContextParallelism) {
   Deployment d = flashcomm(level_2(tiny({.cp = 2, .sp = 2, .tp = 2})));
   d.experts.exact_all_to_all = true;

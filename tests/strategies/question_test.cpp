@@ -393,9 +393,16 @@ TEST(GenericRules, TokenSplitPrefillStandsAlone) {
       "experts.exchange: all-to-all, or prefill.attention: tensor-parallel\n");
 }
 
-TEST(GenericRules, ChunkedPrefillIsNotModelled) {
+TEST(GenericRules, ChunkedPrefillNeedsASize) {
   EXPECT_EQ(broken_rules("cann-recipes", "layout: {tp: 8}\nfeatures: {splitfuse: true}\n"),
-            "W0331: chunked prefill is not modelled: prompts are prefilled whole |  | \n");
+            "W0331: prompts are prefilled whole: nobody says how large a chunk is | docs/deployment-file.md | limits.max_batched_tokens: 8192\n");
+  EXPECT_EQ(broken_rules("cann-recipes", "layout: {tp: 8}\nfeatures: {splitfuse: true}\nlimits: {max_batched_tokens: 8192}\n"), "");
+}
+
+TEST(GenericRules, StagesHaveLayers) {
+  EXPECT_EQ(broken_rules("cann-recipes", "layout: {pp: 2, tp: 8}\n"), "");
+  EXPECT_EQ(broken_rules("cann-recipes", "layout: {pp: 2, tp: 8, moe_ep: 16}\n"),
+            "E0306: moe_ep x moe_tp must be dp x cp x tp / pp: 16 x 1 = 16, dp x cp x tp / pp is 8 | docs/deployment-file.md: moe_ep * moe_tp == world_size | set layout.moe_ep: 8\n");
 }
 
 TEST(MindieRules, OwnFilesCannotAskForMoreThanTheEngineHas) {

@@ -160,8 +160,15 @@ double power(double base, std::int64_t exponent) {
 
 }  // namespace
 
+std::int64_t RoutedRows::copies_times_experts() const {
+  const std::int64_t even = tokens * top_k * local_experts;
+  if (load == kEven) return even;
+  return std::llround(static_cast<double>(even) * (static_cast<double>(load) / kEven));
+}
+
 double RoutedRows::experts_hit() const {
-  return static_cast<double>(local_experts) * (1 - power(1 - static_cast<double>(top_k) / experts, tokens));
+  const double chosen = static_cast<double>(top_k) / experts * (static_cast<double>(load) / kEven);
+  return static_cast<double>(local_experts) * (1 - power(1 - std::min(1.0, chosen), tokens));
 }
 
 Value linear(ProgramBuilder& p, const char* label, Value x, Value w, Dtype out) {

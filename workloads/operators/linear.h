@@ -23,10 +23,12 @@ struct RoutedRows {
   std::int32_t top_k = 8;
   std::int32_t experts = 256;          // of the layer
   std::int64_t local_experts = 16;     // held by this rank
-  // Copies that this rank computes, times `experts`: exact, while the expected number itself may be a fraction.
-  [[nodiscard]] std::int64_t copies_times_experts() const { return tokens * top_k * local_experts; }
+  std::int64_t load = kEven;           // of these against the mean, in 1 / kEven: unequal routing
+  static constexpr std::int64_t kEven = 1 << 20;
+  // Copies that this rank computes, times `experts`: while the expected number itself may be a fraction.
+  [[nodiscard]] std::int64_t copies_times_experts() const;
   [[nodiscard]] std::int64_t expected() const { return ceil_div(copies_times_experts(), experts); }
-  // Expected number of local experts that receive at least one copy: El (1 - (1 - k/E)^n).
+  // Expected number of local experts that receive at least one copy: El (1 - (1 - load k/E)^n).
   [[nodiscard]] double experts_hit() const;
 };
 // w: [experts * k, n] from ProgramBuilder::weight with slice.experts = local experts; only the experts hit are streamed.
