@@ -26,6 +26,7 @@ std::vector<FieldChange> changes(const Question& before, const Question& after) 
     if (f.path.starts_with("hardware.") || f.path.starts_with("workload.") ||
         std::ranges::find(kOutside, f.path) != std::end(kOutside))
       continue;
+    if (f.path == "layout.cp_cache" && before.deployment.layout.cp == 1) continue;
     // Where nothing is cut, turns of the cache mean nothing.
     if (f.path == "kv_cache.interleave" && before.deployment.layout.kv_shards() == 1) continue;
     std::string a = field_text(f, before), b = field_text(f, after);
@@ -33,8 +34,8 @@ std::vector<FieldChange> changes(const Question& before, const Question& after) 
     if (f.path == "model" && before.deployment.model.name == after.deployment.model.name) continue;
     if (f.path == "quantisation" && before.deployment.quantisation.name == after.deployment.quantisation.name) continue;
     if (a == b) continue;
-    // Local groups of o_proj and the LM head are matters of speed.
-    const bool local = f.path == "layout.o_proj_tp" || f.path == "layout.lm_head_tp";
+    // Local groups of o_proj and the LM head are matters of speed; whether CP ranks cut the cache is the engine's.
+    const bool local = f.path == "layout.o_proj_tp" || f.path == "layout.lm_head_tp" || f.path == "layout.cp_cache";
     const bool decides =
         (f.path.starts_with("layout.") && !local) || std::ranges::find(kDecides, f.path) != std::end(kDecides);
     out.push_back({&f, std::move(a), std::move(b), before.named(f.path), decides});
