@@ -210,7 +210,7 @@ constexpr auto kUnmask = [](Program& p, Operator& op) {
 
 TEST(ContextMutations, Vllm) {
   const Deployment d = by_vllm({.cp = 2, .sp = 2, .tp = 4}, 1);
-  for (const char* label : {"latent_gather", "head_all_gather", "head_cp_all_gather", "unmasked_attention", "kv_cache_write"})
+  for (const char* label : {"latent_gather", "layer_all_gather", "head_cp_all_gather", "unmasked_attention", "kv_cache_write"})
     expect_caught(label, d, Phase::kPrefill, on(label, kSkip));
   expect_caught("no mask", d, Phase::kPrefill, on("masked_attention", kUnmask));
   expect_caught("wrong order", d, Phase::kPrefill, on_moves("latent_reorder", kSwap));
@@ -270,7 +270,7 @@ TEST(ContextCharges, OfTheLongPrefillNode) {
   EXPECT_EQ(flops(step, {"kv_b_k", "kv_b_v"}), 16'767'552'323'584);    // 2 S * 61 * 16,777,216 / 16: all keys on every cp rank
   EXPECT_EQ(flops(step, {"o_proj"}), 58'686'433'132'544);              // 2 S/2 * 61 * 117,440,512 / 16
   EXPECT_EQ(sent_once(step, "latent_gather"), 75'497'472);             // half of S * 1,152 B
-  EXPECT_EQ(sent_once(step, "head_all_gather"), 880'803'840);           // 15/16 of S/2 * 14,336 B
+  EXPECT_EQ(sent_once(step, "attention_all_reduce"), 1'761'607'680);    // 2 * 15/16 of S/2 * 14,336 B: rows are whole in the TP group
   EXPECT_EQ(sent_once(step, "head_cp_all_gather"), 939'524'096);           // half of S * 14,336 B
 }
 
