@@ -1099,7 +1099,7 @@ TEST(MindieImport, NamesAnUnknownScheme) {
   EXPECT_EQ(import_text(config_json(kContextExample),
                         {.model = {}, .quantisation = "w2a8", .memory_fraction = {}, .role = {}})
                 .errors,
-            "error[E0244]: unknown quantisation 'w2a8'\n  = help: one of: float, w4a8, w8a8\n");
+            "error[E0244]: unknown quantisation 'w2a8'\n  = help: one of: float, w4a8, w4a8c8, w8a8, w8a8c8\n");
 }
 
 // ---- any text ------------------------------------------------------------------------------------------------------

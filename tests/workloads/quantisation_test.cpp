@@ -81,7 +81,7 @@ TEST(Quantisation, SixteenBitsAreTheTypeOfTheModel) {
 }
 
 TEST(QuantisationLibrary, ListsItsSchemes) {
-  EXPECT_EQ(shipped_schemes().names(), (std::vector<std::string>{"float", "w4a8", "w8a8"}));
+  EXPECT_EQ(shipped_schemes().names(), (std::vector<std::string>{"float", "w4a8", "w4a8c8", "w8a8", "w8a8c8"}));
 }
 
 TEST(QuantisationLibrary, NamesAnUnknownWord) {
