@@ -226,7 +226,7 @@ TEST(CollectiveChoice, SaysTheRuleWhereAnAlgorithmIsNotDefined) {
   EXPECT_EQ(refused("a3", Primitive::kAllGather, 16, "", Expansion::kHost),
             "HCCL on A3 expands on AI CPUs (its default) or on vector cores, not on the host");
   EXPECT_EQ(refused("a2", Primitive::kAllGather, 8, "", Expansion::kAiv),
-            "no measurement of AIV expansion on A2 is known; host is HCCL's default there");
+            "HCCL on A2 can expand on vector cores inside a server, but no measurement is known to price that by; its default is the host");
   EXPECT_EQ(refused("a3", Primitive::kDispatch, 16, "", Expansion::kAiv), "mc2 and layered are fused kernels");
   EXPECT_EQ(refused("a3", Primitive::kAllGather, 16, "", Expansion::kFused), "fused kernels exist for dispatch and combine, as mc2 or layered");
 }

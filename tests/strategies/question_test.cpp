@@ -42,8 +42,9 @@ dtype: bfloat16
 role: prefill
 world_size: 32
 layout: {dp: 2, cp: 3, cp_partition: round-robin, cp_exchange: ring, cp_cache: whole, sp: 4, tp: 5, moe_ep: 6, moe_tp: 7, pp: 2, o_proj_tp: 8, lm_head_tp: 9}
-experts: {exchange: all-to-all, communication: mc2, redundant: 10, shared_ranks: 4, init_routing_cutoff: true, topk_scaling_factor: 0.25, buffer_scale: [[1024, 2.5], [0, 3]]}
+experts: {exchange: all-to-all, communication: mc2, redundant: 10, shared_ranks: 4, imbalance: 1.5, seed: 7, loads: [1, 2.5], init_routing_cutoff: true, topk_scaling_factor: 0.25, buffer_scale: [[1024, 2.5], [0, 3]]}
 prefill: {attention: token-split}
+compute_skew: 0.1
 micro_batches: 2
 kv_cache: {dtype: int8, block_tokens: 64, interleave: 32, pool_tokens: 100000, memory: 20 GiB}
 limits: {max_seq_len: 65K, max_input_tokens: 64k, max_prefill_tokens: 9000, max_prefill_batch: 11, max_batch: 12, max_batched_tokens: 10000}
