@@ -8,6 +8,7 @@
 #include "strategies/groups.h"
 #include "strategies/pipeline.h"
 #include "strategies/programs/context.h"
+#include "strategies/programs/placement.h"
 #include "strategies/rules/rules.h"
 
 namespace ascendsim {
@@ -125,8 +126,11 @@ void add_copies(MemoryPerRank& memory, const Deployment& d, const KernelFacts& f
     memory.weights_without_scales += sum.bytes;
     memory.weight_components.push_back(std::move(sum));
   };
-  copy("kv_b_proj (copy)", {"w_uk", "w_uv"});
-  const bool prolog = facts.prolog_max_tokens > 0 && d.role != Role::kPrefill && d.quantisation.of(Module::kQB).activation == ActivationQuant::kStatic;
+  // Sparse attention absorbs in prefill too and lets go of kv_b (vllm_ascend/attention/sfa_v1.py, process_weights_after_loading).
+  if (!d.model.sparse()) copy("kv_b_proj (copy)", {"w_uk", "w_uv"});
+  // DSA-CP turns the prolog off (sfa_v1.py).
+  const bool dsa_cp = d.model.sparse() && runs_flashcomm(d);
+  const bool prolog = !dsa_cp && facts.prolog_max_tokens > 0 && d.role != Role::kPrefill && d.quantisation.of(Module::kQB).activation == ActivationQuant::kStatic;
   const bool dropped = d.role == Role::kDecode && warm_up_tokens(d) <= facts.prolog_max_tokens;
   if (prolog && !dropped) copy("mla_prolog (copy)", {"qkv_a", "q_b"});
 }

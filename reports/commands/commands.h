@@ -27,9 +27,9 @@ enum OptionGroup : std::uint32_t {
   kGraphOptions = 1 << 9,        // graph; servers
   kCollectiveOptions = 1 << 10,  // op, ranks, bytes, algorithm, ...; hardware, servers and die as in a deployment
   kCompareOptions = 1 << 11, // vary, svg; lists in input, batch, model and hardware
-  kFaultsOption = 1 << 13,  // faults
   kPlanOptions = 1 << 12,   // context, concurrency, engine, ttft, tpot; a list in hardware
-  kExportOptions = 1 << 13,  // to, base; -o names a folder
+  kFaultsOption = 1 << 13,  // faults
+  kExportOptions = 1 << 14,  // to, base; -o names a folder
 };
 
 struct Reply {
