@@ -64,6 +64,29 @@ TEST(Parameters, OfV32) {
   EXPECT_EQ(count_parameters(shipped_model("deepseek-v3")).indexer_layer, 0);
 }
 
+// Kimi-K2 has half the heads, one dense layer and 384 experts. Attention: 11,010,048 + 1,536 + q_b 1536*64*192 + 4,128,768 + 512
+// + kv_b 512*64*256 + o 64*128*7168 = 101,124,096; MoE layer: 384*7168 + 384 + 385 * 44,040,192 = 16,958,226,816;
+// 61 * (101,124,096 + 2 * 7168) + 396,361,728 + 60 * 16,958,226,816 + 2 * 163,840 * 7168 + 7168.
+TEST(Parameters, OfKimiK2) {
+  const ParameterCounts c = count_parameters(shipped_model("kimi-k2"));
+  EXPECT_EQ(c.attention_layer, 101'124'096);
+  EXPECT_EQ(c.moe_layer, 16'958'226'816);
+  EXPECT_EQ(c.main, 1'026'408'232'448);
+  EXPECT_EQ(shipped_model("kimi-k2").mtp_layers, 0);
+}
+
+// GLM-5 has 78 layers of hidden 6144, 64 heads of nope 192, rope 64 and value 256, q rank 2048 and an indexer of 32 heads of 128.
+// Attention: q_a 6144*2048 + 2,048 + q_b 2048*64*256 + kv_a 6144*576 + 512 + kv_b 512*64*448 + o 64*256*6144 = 165,022,208;
+// indexer: 2048*4096 + 6144*128 + 2*128 + 6144*32 = 9,371,904; MoE layer: 256*6144 + 256 + 257 * 3*6144*2048 = 9,702,998,272;
+// 78 * (165,022,208 + 9,371,904 + 2 * 6144) + 3 * 3*6144*12288 + 75 * 9,702,998,272 + 2 * 154,880 * 6144 + 6144: the 744 G of its name.
+TEST(Parameters, OfGlm5) {
+  const ParameterCounts c = count_parameters(shipped_model("glm-5"));
+  EXPECT_EQ(c.attention_layer, 165'022'208);
+  EXPECT_EQ(c.indexer_layer, 9'371'904);
+  EXPECT_EQ(c.moe_layer, 9'702'998'272);
+  EXPECT_EQ(c.main, 743'911'218'432);
+}
+
 // ---- FLOPs of a prefill ---------------------------------------------------------------------------------------------
 
 // S = 131072, S(S+1)/2 = 8,590,000,128 causal pairs; 2 FLOP per multiply-accumulate.
@@ -113,7 +136,7 @@ RC_GTEST_PROP(PrefillFlops, SplitIntoTokensAndPairs, ()) {
 // ---- the library ----------------------------------------------------------------------------------------------------
 
 TEST(ModelLibrary, ListsItsModels) {
-  EXPECT_EQ(shipped_models().names(), (std::vector<std::string>{"deepseek-r1", "deepseek-v3", "deepseek-v3.1", "deepseek-v3.2", "deepseek-v3.2-exp"}));
+  EXPECT_EQ(shipped_models().names(), (std::vector<std::string>{"deepseek-r1", "deepseek-v3", "deepseek-v3.1", "deepseek-v3.2", "deepseek-v3.2-exp", "glm-5", "kimi-k2"}));
 }
 
 TEST(ModelLibrary, TakesAnySpellingOfCaseAndSeparators) {
@@ -145,11 +168,11 @@ TEST(ModelLibrary, TakesAReleaseDate) {
 TEST(ModelLibrary, SuggestsANameOrAnotherWay) {
   EXPECT_EQ(said_about_model("DeepSeek-R2"),
             "error[E0220]: unknown model 'DeepSeek-R2'\n"
-            "  = rule: known models: deepseek-r1, deepseek-v3, deepseek-v3.1, deepseek-v3.2, deepseek-v3.2-exp\n"
+            "  = rule: known models: deepseek-r1, deepseek-v3, deepseek-v3.1, deepseek-v3.2, deepseek-v3.2-exp, glm-5, kimi-k2\n"
             "  = help: did you mean 'deepseek-r1'?\n");
   EXPECT_EQ(said_about_model("llama"),
             "error[E0220]: unknown model 'llama'\n"
-            "  = rule: known models: deepseek-r1, deepseek-v3, deepseek-v3.1, deepseek-v3.2, deepseek-v3.2-exp\n"
+            "  = rule: known models: deepseek-r1, deepseek-v3, deepseek-v3.1, deepseek-v3.2, deepseek-v3.2-exp, glm-5, kimi-k2\n"
             "  = help: name one of them, or the path of a HuggingFace config.json, with --model\n");
 }
 
