@@ -11,6 +11,7 @@
 #include "strategies/disaggregated.h"
 #include "strategies/rules/rules.h"
 #include "strategies/simulated.h"
+#include "strategies/variation.h"
 
 namespace ascendsim {
 
@@ -209,6 +210,10 @@ void read_launched(const FileChoice& choice, const Libraries& libraries, const O
   out.stack = load_launch_stack(before.stack, options, libraries, found);
   Diagnostics set;
   set_all(choice, options, out.question, set);
+  if (follow_cut_cache(out.question, before.deployment.layout.kv_shards() > 1))
+    set.note("A0143", out.question.deployment.origin("layout.sp").where,
+             fmt::format("{} {} is assumed: an option cuts the cache, and the connector moves whole blocks", key_name(out.question.deployment, "kv_cache.interleave"),
+                         out.question.deployment.limits.kv_interleave));
   found.append(with_current_assumptions(launched.diagnostics, before, out.question));
   found.append(set);
 }

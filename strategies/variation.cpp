@@ -46,7 +46,9 @@ class Follow {
     else candidates = {l.sp, l.tp, 1};
     for (const std::int64_t sp : candidates) {
       l.sp = sp;
-      if (legal(q_)) return;
+      Question tried = q_;
+      follow_cut_cache(tried, base_.deployment.layout.kv_shards() > 1);
+      if (legal(tried)) return;
     }
     l.sp = candidates.front();
   }
@@ -87,7 +89,18 @@ Variation vary(const Question& base, std::span<const Assignment> assignments,
   follow.degrees();
   follow.sequence_degree(legal);
   out.derived = follow.said();
+  if (follow_cut_cache(out.question, base.deployment.layout.kv_shards() > 1))
+    out.derived.push_back(fmt::format("{} {}", key_name(out.question.deployment, "kv_cache.interleave"), out.question.deployment.limits.kv_interleave));
   return out;
+}
+
+bool follow_cut_cache(Question& q, bool was_cut) {
+  Limits& m = q.deployment.limits;
+  if (was_cut || q.deployment.layout.kv_shards() == 1 || q.deployment.kv_transfer.connector.empty() || q.named("kv_cache.interleave") ||
+      m.kv_interleave == m.block_tokens)
+    return false;
+  m.kv_interleave = m.block_tokens;
+  return true;
 }
 
 void raise_limits(Question& q, const Workload& w, std::vector<std::string>& derived) {
@@ -95,8 +108,9 @@ void raise_limits(Question& q, const Workload& w, std::vector<std::string>& deri
   const auto raise = [&](std::int64_t& limit, std::int64_t need, std::string_view path) {
     if (limit >= need) return;
     limit = need;
-    const Field& f = *find_field(path);
-    derived.push_back(fmt::format("{} {}", key_name(q.deployment, f.path), with_commas(need)));
+    // One word of an engine may be several of our limits: the first one, the largest, says it.
+    const std::string word = fmt::format("{} ", key_name(q.deployment, path));
+    if (std::ranges::none_of(derived, [&](const std::string& d) { return d.starts_with(word); })) derived.push_back(word + with_commas(need));
   };
   const std::int64_t output = q.deployment.role == Role::kPrefill ? 1 : std::max<std::int64_t>(1, w.output_tokens);
   raise(m.max_seq_len, w.input_tokens + output, "limits.max_seq_len");
