@@ -129,8 +129,9 @@ std::string headline(const Comparison& c, const std::vector<std::size_t>& contes
   }
   if (winners.empty()) {
     std::vector<std::string> servers;
-    for (const Point& p : c.points)
-      if (const std::string& name = p.subject.question.hardware.server; std::ranges::find(servers, name) == servers.end()) servers.push_back(name);
+    for (std::size_t i = 0; i < c.conditions.size(); ++i)
+      for (const std::size_t a : contest)
+        if (const std::string& name = c.at(i, a).subject.question.hardware.server; std::ranges::find(servers, name) == servers.end()) servers.push_back(name);
     return fmt::format("None of the alternatives can run on {}.", fmt::join(servers, " or "));
   }
   if (leads.empty()) return {};

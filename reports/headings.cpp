@@ -24,6 +24,7 @@ std::string layout(const Subject& s) {
   const Layout& l = d.layout;
   std::string text =
       fmt::format("dp {}  {} {}  {} {}  tp {}  moe_ep {}  moe_tp {}", l.dp, vllm ? "pcp" : "cp", l.cp, vllm ? "dcp" : "sp", l.sp, l.tp, l.moe_ep, l.moe_tp);
+  if (l.pp > 1) text = fmt::format("pp {}  ", l.pp) + text;
   if (l.moe_ep > 1)
     text += own ? fmt::format("  exchange {}", s.question.exchange) : fmt::format("  ep_level {}", l.ep_level);
   if (l.o_proj_local_tp > 0) text += fmt::format("  o_proj_{}tp {}", own ? "" : "local_", l.o_proj_local_tp);

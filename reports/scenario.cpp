@@ -407,6 +407,11 @@ LoadedQuestion load_question(const FileChoice& choice, const Libraries& librarie
   }
   // Also without a document: what the options say is not missing.
   override_with(options, choice, out.question, found);
+  // The guides that launch scripts come from are written for Atlas A3.
+  if (choice.launched && out.question.hardware.server.empty()) {
+    out.question.hardware.server = kUsualServer;
+    found.note("A0108", {}, fmt::format("--hardware is not set: {} assumed", kUsualServer));
+  }
   const bool read = document || choice.launched;
   if (choice.launched) derive_layout(out.question);
   if (read) finish(out, libraries, found);

@@ -79,8 +79,9 @@ void check_disaggregated(const Deployment& p, const Deployment& d, Diagnostics& 
     diagnostics.error("E0351", d.origin(d.origins.contains("plugin_params") ? "plugin_params" : "num_speculative_tokens").where,
                       fmt::format("MTP must be configured on both sides: {} speculative tokens for prefill, {} for decode",
                                   p.features.speculative_tokens, d.features.speculative_tokens),
-                      "MindIE documentation, MTP: in a disaggregated deployment configure it on prefill and decode nodes",
-                      "set plugin_type mtp in both files, or in neither");
+                      d.engine == "mindie" ? "MindIE documentation, MTP: in a disaggregated deployment configure it on prefill and decode nodes"
+                                           : "the draft layer's cache of a prompt is filled by the prefill side and read by the decode side",
+                      d.engine == "mindie" ? "set plugin_type mtp in both files, or in neither" : "name drafts on both sides, or on neither");
   if (p.engine != d.engine)
     diagnostics.error("E0353", d.origin("stack").where, fmt::format("the two sides run different engines: {} prefills, {} decodes", p.engine, d.engine), kPage, "use one engine");
   if (d.engine == "vllm-ascend") {

@@ -101,13 +101,21 @@ MemoryPerRank::Part MemoryPerRank::largest() const {
   return *std::ranges::max_element(parts, {}, &Part::bytes);
 }
 
+namespace {
+
+std::int64_t longest_prefill(const Deployment& d) { return std::max<std::int64_t>(d.limits.max_prefill_tokens, d.limits.max_input_tokens); }
+
+}  // namespace
+
+// vLLM profiles a step of all its tokens; elsewhere chunks matter where they cut the longest prompt.
 bool profiles_batched_tokens(const Deployment& d) {
-  return d.limits.max_batched_tokens > 0 && (d.engine == "vllm-ascend" || chunk_tokens(d) > 0);
+  if (d.limits.max_batched_tokens == 0) return false;
+  return d.engine == "vllm-ascend" || (chunk_tokens(d) > 0 && chunk_tokens(d) < longest_prefill(d));
 }
 
 std::int64_t warm_up_tokens(const Deployment& d) {
   if (profiles_batched_tokens(d)) return d.limits.max_batched_tokens;
-  return std::max<std::int64_t>(d.limits.max_prefill_tokens, d.limits.max_input_tokens);
+  return longest_prefill(d);
 }
 
 namespace {

@@ -96,9 +96,9 @@ std::vector<Question> enumerate_layouts(const Question& question, std::int64_t r
 }
 
 // By the engine's rules, and run by programs as it is written (strategies/simulated.h).
-bool is_legal(const Question& q, const Server& server, int servers) {
+bool is_legal(const Question& q, const PlanSite& site, int servers) {
   Diagnostics found;
-  check_deployment({q.deployment, q.declared_world, server, servers, !q.imported}, found);
+  check_deployment({q.deployment, q.declared_world, site.server, servers, !q.imported, site.versions.engine.empty() ? nullptr : &site.versions}, found);
   if (found.has_errors()) return false;
   return simulated(q.deployment, Severity::kError, found).has_value();
 }
@@ -119,7 +119,7 @@ Planner::Planner(const PlanSite& site, Targets targets)
     complete(any, site.stack, said);
     for (Question& q : enumerate_layouts(any, ranks)) {
       ++counts[i].enumerated;
-      if (is_legal(q, site.server, fleet.servers)) fleet.legal.push_back(std::move(q));
+      if (is_legal(q, site, fleet.servers)) fleet.legal.push_back(std::move(q));
     }
     counts[i].legal = static_cast<std::int64_t>(fleet.legal.size());
   });

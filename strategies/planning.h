@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "strategies/importers/versions.h"
 #include "strategies/predict.h"
 #include "strategies/question.h"
 
@@ -24,6 +25,7 @@ struct PlanSite {
   KernelTable kernels;
   Server server;
   std::int64_t most_servers = 8;
+  EngineVersions versions{};  // what the engine's versions have, as its rules ask
 };
 
 struct Targets {
@@ -54,7 +56,7 @@ struct PlanCell {
 // engine's rules are then asked about. Every combination of divisors; degrees that the question names stay as named.
 std::vector<Question> enumerate_layouts(const Question& question, std::int64_t ranks);
 // Whether the engine takes it on these servers.
-bool is_legal(const Question& question, const Server& server, int servers);
+bool is_legal(const Question& question, const PlanSite& site, int servers);
 
 class Planner {
  public:

@@ -167,9 +167,11 @@ std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
   if (l.pp > 1)
     out.push_back(fmt::format("{} stages of layers; chunks follow one another through them, a decode step passes them one after another", l.pp));
   if (l.cp > 1) {
-    out.push_back("decode rows are replicated over the CP ranks; the experts compute both copies");
-    out.push_back("context parallelism gathers the latent once (all-gather) and expands it on every CP rank, as the code of MindIE does; "
-                  "the documentation describes a ring");
+    if (s.deployment.role != Role::kPrefill) out.push_back("decode rows are replicated over the CP ranks; the experts compute all copies");
+    if (s.deployment.role != Role::kDecode && l.cp_exchange == LatentExchange::kAllGather)
+      out.push_back(s.deployment.engine == "mindie" ? "context parallelism gathers the latent once (all-gather) and expands it on every CP rank, as the code of MindIE does; "
+                                                      "the documentation describes a ring"
+                                                    : "context parallelism gathers the latent once (all-gather) and expands it on every CP rank");
   }
   if (!w.acceptance.empty())
     out.push_back(fmt::format("MTP acceptance by draft position {:.2f}: {:.3f} tokens a step", fmt::join(w.acceptance, ", "), w.tokens_per_step()));

@@ -1,5 +1,6 @@
-# Decode on one server. After the launch command of sgl-project/sglang pull request 12207; context and pool hold one request of 65,536 + 1,024
+# Decode on one server, with a model path. After the launch command of sgl-project/sglang pull request 12207; context and pool hold one request of 65,536 + 1,024
 # tokens, the pool as printed only 10,240.
+export MODEL_PATH=/data/DeepSeek-V3.1-w8a8
 IPs=('192.0.2.3')  # ONE DECODE NODES
 export p0=192.0.2.1  # IP
 export d0=192.0.2.3  # IP

@@ -1,6 +1,8 @@
-# Prefill with context parallelism over 32 dies. After the launch command of sgl-project/sglang pull request 12207, with four changes:
-# two addresses instead of one (the measurement is of two prefill nodes), --cp-size 32, a context of 66,560 tokens, and a pool of as many
-# instead of 10,240, which served an accuracy test with short prompts and is too small for 64K.
+# Prefill with context parallelism over 32 dies. After the launch command of sgl-project/sglang pull request 12207, with five changes:
+# a model path, which the pull request leaves to the environment; two addresses instead of one (the measurement is of two prefill
+# nodes); --cp-size 32; a context of 66,560 tokens; and a pool of as many instead of 10,240, which served an accuracy test with short
+# prompts and is too small for 64K.
+export MODEL_PATH=/data/DeepSeek-V3.1-w8a8
 IPs=('192.0.2.1' '192.0.2.2')  # TWO PREFILL NODES
 export p0=192.0.2.1  # IP
 export d0=192.0.2.3  # IP

@@ -152,7 +152,7 @@ PairOfSubjects load_pair(const PairOfChoices& choices, Load load, const Librarie
   const auto side = [&](const FileChoice& choice) {
     Subject s = load_subject(choice, load, libraries, o, diagnostics);
     if (s.question.hardware.server.empty())
-      say_missing(choice.role == Role::kPrefill ? "--prefill-hardware" : "--decode-hardware", diagnostics);
+      say_missing(!o.prefill_hardware.empty() || !o.decode_hardware.empty() ? choice.role == Role::kPrefill ? "--prefill-hardware" : "--decode-hardware" : "--hardware", diagnostics);
     return s;
   };
   Pair p;

@@ -63,7 +63,8 @@ std::vector<Site> load_sites(const Libraries& libraries, const Options& options,
     Diagnostics found;
     LoadedQuestion q = question_of_options(engine, server, libraries, options, found);
     PlanSite site{std::move(q.question), std::move(q.stack), {}, libraries.catalogue.server(server, options.die, found),
-                  options.servers.value_or(kUsualMostServers)};
+                  options.servers.value_or(kUsualMostServers), {}};
+    if (!site.stack.engine.empty()) site.versions = libraries.versions(site.stack.engine, found);
     if (!site.stack.engine.empty()) site.kernels = libraries.catalogue.kernels(site.stack.kernels, found);
     const auto known = [&](const Diagnostic& d) {
       return std::ranges::any_of(diagnostics.all(), [&](const Diagnostic& o) { return o.code == d.code && o.message == d.message; });

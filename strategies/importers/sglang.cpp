@@ -125,10 +125,12 @@ class SglangReader : LaunchReader {
     prefill = options_.integer("max-prefill-tokens").value_or(prefill);
     chunk = options_.integer("chunked-prefill-size").value_or(chunk);
     question_.deployment.features.splitfuse = chunk > 0;
+    // Chunks alone cut a prompt: max-prefill-tokens does not where it is the first of its batch (sglang/srt/managers/schedule_policy.py,
+    // PrefillAdder).
     if (chunk > 0) {
       if (dp > 1)
         diagnostics_.note("A0141", options_.where("chunked-prefill-size"), fmt::format("--chunked-prefill-size {} is of all DP ranks: {} for each of {}", chunk, chunk / dp, dp));
-      prefill = std::min(prefill, std::max<std::int64_t>(1, chunk / dp));
+      prefill = std::max<std::int64_t>(1, chunk / dp);
     }
     set("limits.max_batched_tokens", prefill, options_.where("max-prefill-tokens"));
     if (!options_.has("mem-fraction-static")) {

@@ -390,8 +390,8 @@ TEST_F(DeploymentFile, SidesThatDoNotMatchAreRefused) {
   |
 4 | features: {speculative_tokens: 0}
   |                                ^
-  = rule: MindIE documentation, MTP: in a disaggregated deployment configure it on prefill and decode nodes
-  = help: set plugin_type mtp in both files, or in neither
+  = rule: the draft layer's cache of a prompt is filled by the prefill side and read by the decode side
+  = help: name drafts on both sides, or on neither
 error[E0313]: the decode side of a pair must hold whole caches: it has sp or cp above 1
  --> d.yaml:3:21  layout.sp
   |

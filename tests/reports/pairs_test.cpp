@@ -116,7 +116,7 @@ TEST_F(Pairs, TheExpansionModeIsPriced) {
 }
 
 TEST_F(Pairs, AMissingModelPathIsTheOnlyError) {
-  EXPECT_EQ(run({"check", example("sglang-cp32/prefill.sh"), "--format", "short"}), kWrongInput);
+  EXPECT_EQ(run({"check", example("sglang-cp32/prefill-as-printed.sh"), "--format", "short"}), kWrongInput);
   EXPECT_NE(out.find("error[E0423]"), std::string::npos) << out;
   EXPECT_EQ(out.find("E0442"), std::string::npos) << out;
 }

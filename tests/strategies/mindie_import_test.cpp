@@ -1081,7 +1081,7 @@ TEST(MindieImport, NeedsAModelThatItKnows) {
   |
 8 |       "modelName" : "Qwen3_w8a8",
   |                     ^
-  = rule: known models: deepseek-r1, deepseek-v3, deepseek-v3.1, deepseek-v3.2, deepseek-v3.2-exp
+  = rule: known models: deepseek-r1, deepseek-v3, deepseek-v3.1, deepseek-v3.2, deepseek-v3.2-exp, glm-5, kimi-k2
   = help: name one of them, or the path of a HuggingFace config.json, with --model
 )");
   EXPECT_EQ(said_about_text(one_model(R"("worldSize": 16)")),

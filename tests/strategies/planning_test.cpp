@@ -35,7 +35,7 @@ std::optional<Best> by_brute_force(const PlanSite& s, const Planner& planner, co
   for (int servers = 1; servers <= s.most_servers; ++servers) {
     std::optional<Best> best;
     for (const Question& layout : enumerate_layouts(s.question, servers * s.server.dies())) {
-      if (!is_legal(layout, s.server, servers)) continue;
+      if (!is_legal(layout, s, servers)) continue;
       const auto q = planner.with_load(layout, load);
       if (!q) continue;
       const Scenario scenario(q->deployment, s.stack, s.kernels, Cluster(s.server, servers));
@@ -59,7 +59,7 @@ void expect_the_best(const PlanSite& s, const Workload& load, Targets targets) {
   EXPECT_EQ(c.servers, best->servers);
   EXPECT_EQ(c.prediction.e2el.mean, best->score);
   EXPECT_TRUE(c.prediction.memory.fits());
-  EXPECT_TRUE(is_legal(c.question, s.server, c.servers));
+  EXPECT_TRUE(is_legal(c.question, s, c.servers));
   EXPECT_EQ(c.question.deployment.layout.world(), std::int64_t{c.servers} * s.server.dies());
 }
 
@@ -117,7 +117,7 @@ TEST(MemoryOfAShortModel, IsThatOfTheWholeOne) {
   const KernelFacts facts = kernel_facts(s.stack, s.kernels);
   int looked_at = 0;
   for (const Question& layout : enumerate_layouts(s.question, 32)) {
-    if (!is_legal(layout, s.server, 2)) continue;
+    if (!is_legal(layout, s, 2)) continue;
     Question q = *planner.with_load(layout, {.input_tokens = 3000, .output_tokens = 8, .batch = 3});
     q.deployment.role = Role::kPrefill;   // one program: the warm-up prefill
     q.deployment.features.speculative_tokens = looked_at++ % 2;

@@ -76,7 +76,7 @@ TEST(Sglang, ThePullRequestsScripts) {
   EXPECT_EQ(printed.question().deployment.layout.cp, 8);
   EXPECT_EQ(printed.question().deployment.layout.tp, 2);
   EXPECT_EQ(printed.question().deployment.pool_tokens, 10'240);
-  EXPECT_TRUE(has(launch(example("prefill.sh"), {.defines = {}, .model = {}, .version = "0.5"}).said, "the model is the value of MODEL_PATH"));
+  EXPECT_TRUE(has(launch(example("prefill-as-printed.sh"), {.defines = {}, .model = {}, .version = "0.5"}).said, "the model is the value of MODEL_PATH"));
 }
 
 TEST(Sglang, TableIsSound) {
