@@ -58,7 +58,7 @@ HostFigures host_figures(const Deployment& d, const Stack& stack) {
 }
 
 std::int64_t prefill_capacity(const Deployment& d, const Workload& w) {
-  const std::int64_t budget = chunk_tokens(d) > 0 ? chunk_tokens(d) : d.limits.max_prefill_tokens;
+  const std::int64_t budget = chunk_tokens(d) > 0 ? std::min(chunk_tokens(d), d.limits.max_prefill_tokens) : d.limits.max_prefill_tokens;
   const std::int64_t by_tokens = std::max<std::int64_t>(1, budget / (w.input_tokens - w.prefix_hit));
   return d.layout.dp * std::min(d.limits.max_prefill_batch, by_tokens);
 }

@@ -338,10 +338,9 @@ void complete_launch(Question& q, Fabric fabric, Diagnostics& diagnostics) {
     diagnostics.note("A0100", file, fmt::format("the longest sequence is not set: {} assumed (max_position_embeddings of the model)", most));
   }
   if (!q.named("limits.max_input_tokens")) m.max_input_tokens = std::max<std::int64_t>(1, m.max_seq_len - 1);
-  if (!q.named("limits.max_prefill_tokens")) {
-    // With chunked prefill a longer prompt takes several steps; programs prefill it whole. Without, a rule says that it never runs.
-    m.max_prefill_tokens = std::max(m.max_batched_tokens, m.max_input_tokens);
-  }
+  // vLLM without chunked prefill refuses what is longer than a step (a rule says so). A chunk of SGLang may exceed every prompt.
+  if (!q.named("limits.max_prefill_tokens"))
+    m.max_prefill_tokens = d.engine == "sglang" && d.features.splitfuse ? m.max_input_tokens : std::max(m.max_batched_tokens, m.max_input_tokens);
   if (!q.named("limits.max_prefill_batch")) m.max_prefill_batch = std::max<std::int64_t>(1, m.max_batch);
   if (q.named("experts.exchange")) return;
   const Layout& l = d.layout;
