@@ -50,7 +50,7 @@ constexpr Command kCommands[] = {
      "ascendsim explain E0303", "text on stdout; exit 0, 2 when it is not known", answer_explain},
     {"validate", "predictions against published measurements: errors, medians, bars", "[FILE...]",
      "cases as docs/validation-cases.md describes them; those of the project by default", 0, SIZE_MAX, kCaseOptions, "",
-     "ascendsim validate --case cm384-decode-4k --explain",
+     "ascendsim validate --case cm384-decode-4k-8 --explain",
      "tables on stdout; exit 0, 1 when a judged bar is missed, 2 on a wrong case file", answer_validate},
     {"list", "what is known", "[hardware|models|engines|collectives [NAME]]",
      "what to list, everything by default; with the name of a server or "

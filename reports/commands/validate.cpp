@@ -30,8 +30,9 @@ std::vector<std::string> files_of(const Options& options) {
   return files;
 }
 
+// By its id, the beginning of it, or another name.
 bool asked_for(const ValidationCase& c, const std::string& wanted) {
-  return wanted.empty() || c.id == wanted || c.id.starts_with(wanted + "/");
+  return c.id.starts_with(wanted) || std::ranges::find(c.aka, wanted) != c.aka.end();
 }
 
 // The answer to "why" before the tables that it rests on.

@@ -32,6 +32,18 @@ constexpr std::array<Metric, 16> kMetrics = {{
     {"other", MetricGroup::kOther, Unit::kText},
 }};
 
+std::string_view subject_of(const Metric& m) {
+  switch (m.group) {
+    case MetricGroup::kKernel: return "kernel";
+    case MetricGroup::kCollective: return m.name.starts_with("copy") ? "copy" : "collective";
+    case MetricGroup::kMemory:
+    case MetricGroup::kDecode:
+    case MetricGroup::kPrefill: return "deployment";
+    case MetricGroup::kOther: return "";
+  }
+  return "";
+}
+
 template <class Q>
 std::optional<double> base_units(const std::string& text) {
   const auto q = parse_quantity<Q>(text);
@@ -86,6 +98,8 @@ class CaseReader {
     Section section(node, diagnostics_);
     if (!node.is_map()) return;
     c.id = section.required<std::string>("id");
+    const ConfigNode aka = section.node("aka");
+    for (std::size_t i = 0; i < aka.size(); ++i) c.aka.emplace_back(aka.at(i).text());
     c.source = text(section, "source", "where was it published?");
     c.definition = text(section, "definition", "what was measured, from where to where?");
     c.stack = section.required<std::string>("stack");
@@ -171,6 +185,9 @@ class CaseReader {
         c.subject = node;
         if (!node.is_map()) diagnostics_.error("E0384", node.where(), fmt::format("{} must be a map", what));
       }
+    const std::string_view from = c.metric == nullptr ? "" : subject_of(*c.metric);
+    if (!from.empty() && !c.what.empty() && c.what != from)
+      diagnostics_.error("E0384", c.subject.where(), fmt::format("{} is predicted from a {}, not from a {}", c.metric->name, from, c.what), {}, fmt::format("{}: {{...}}", from));
     if (c.what.empty() && c.needs.empty())
       diagnostics_.error("E0384", c.where, "a case says what to predict, or what it needs", {},
                          "kernel, collective, copy or deployment; or needs: serving");

@@ -31,6 +31,7 @@ struct Metric {
 
 struct ValidationCase {
   std::string id;      // of a row of a table: "table-id/row"
+  std::vector<std::string> aka{};  // other names that --case knows it by: of a table or figure of the source
   std::string source;  // the primary one
   std::string stack;   // "none" for measurements without an engine
   std::string definition, needs, note;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <numeric>
 
 #include "reports/validation/evaluate.h"
@@ -53,10 +54,21 @@ std::optional<Outcome> evaluate_collective(const ValidationCase& c, const Librar
   call.primitive = primitive_of(in, call.moe_rows);
   call.bytes = in.bytes("bytes");
   const std::int64_t ranks = in.count("ranks");
-  if (second_of(in, "per", "whole", "shard")) call.bytes = call.bytes * ranks;
+  const bool shard = second_of(in, "per", "whole", "shard");
   call.alone = second_of(in, "setting", "network", "alone");
   in.finish();
   if (ranks < 2) in.error("a collective needs two ranks", "ranks: 8");
+  if (server.dies() > 0) {
+    const std::int64_t servers = ceil_div(ranks, server.dies());
+    if (ranks % servers != 0) in.error(fmt::format("{} ranks do not spread evenly over {} servers", ranks, servers), fmt::format("ranks: {}", ranks / servers * servers));
+    if (server.max_servers > 0 && servers > server.max_servers)
+      in.error(fmt::format("{} ranks need {} servers of {}, which has {}", ranks, servers, server.name, server.max_servers), fmt::format("ranks: {}", server.max_servers * server.dies()));
+  }
+  // Closed forms multiply by ranks and phases.
+  if (call.bytes.count() > std::numeric_limits<std::int64_t>::max() / (16 * ranks * (shard ? ranks : 1)))
+    in.error(fmt::format("{} x {} ranks exceeds what 64 bits can count", to_text(call.bytes), ranks), "a smaller size");
+  else if (shard)
+    call.bytes = call.bytes * ranks;
   diagnostics.append(found);
   if (found.has_errors()) return std::nullopt;
   call.span = span_of(server, ranks);

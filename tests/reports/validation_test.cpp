@@ -117,7 +117,7 @@ TEST_F(ValidationTest, OneCaseIsExplained) {
   write("own.yaml", kCase);
   ASSERT_EQ(run({"validate", "own.yaml", "--case", "add", "--explain"}), kDone) << err;
   EXPECT_NE(out.find("add: Operators"), std::string::npos) << out;
-  EXPECT_EQ(run({"validate", "own.yaml", "--case", "ad"}), kWrongInput);
+  EXPECT_EQ(run({"validate", "own.yaml", "--case", "adx"}), kWrongInput);
   EXPECT_NE(err.find("did you mean 'add'?"), std::string::npos) << err;
 }
 
