@@ -63,6 +63,21 @@ TEST_F(Pairs, CompareTakesTheSideThatIsNamed) {
   EXPECT_NE(err.find("error[E0398]: of a pair one side is compared at a time"), std::string::npos) << err;
 }
 
+// The trade that the tutorial names: less cache a rank, more exchanges and small operators. Prompt and answer are 132,096 tokens,
+// 1,032 blocks of 128: 129 a rank over 8 shards. The turns of the shards follow, as the connector moves whole blocks.
+TEST_F(Pairs, AnOptionCutsTheCacheOfOneSide) {
+  const auto answer = [&](const char* dcp) {
+    EXPECT_EQ(run(with({"run", "--hardware", "atlas-800t-a3", "--input", "131072", "--output", "1024", "--set", std::string("decode.dcp=") + dcp, "--json"}, kVllm)), kDone) << err;
+    return Json::parse(out);
+  };
+  const Json whole = answer("1"), cut = answer("8");
+  const auto kv = [](const Json& a) { return a.at("memory_per_rank_bytes").at("decode").at("kv_cache").get<std::int64_t>(); };
+  EXPECT_EQ(kv(whole), 8 * kv(cut));
+  EXPECT_GT(cut.at("breakdown").at("decode").at("communication_ms").get<double>(), whole.at("breakdown").at("decode").at("communication_ms").get<double>());
+  EXPECT_EQ(cut.at("ttft_ms").at("mean"), whole.at("ttft_ms").at("mean"));
+  EXPECT_NE(cut.at("diagnostics").dump().find("A0143"), std::string::npos);
+}
+
 TEST_F(Pairs, OptionsOfTheEngineAreKeys) {
   const std::string line = "vllm serve /w/DeepSeek-R1_w8a8 --quantization ascend -tp 16 --max-model-len 8K";
   for (const char* name : {"tensor_parallel_size=8", "--tensor-parallel-size=8", "tp=8"}) {
