@@ -112,6 +112,7 @@ bool plays_a_part(std::string_view figure, const Deployment& d) {
   if (figure == "step_gap") return !d.features.async_scheduling;
   if (figure == "draft_gap") return !d.features.async_scheduling && d.features.speculative_tokens > 0;
   if (figure == "async_step_gap") return d.features.async_scheduling;
+  if (figure == "kernel_issue") return d.graph.mode != GraphMode::kEager;
   if (figure == "eager_kernel_issue") return d.graph.mode != GraphMode::kStack;
   if (figure == "mtp_acceptance") return decodes && d.features.speculative_tokens > 0;
   if (figure == "prolog_max_tokens") return decodes;

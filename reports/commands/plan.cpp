@@ -213,9 +213,14 @@ Json cell_json(const Asked& c) {
 std::vector<std::string> rests_on(const std::vector<Site>& sites, const Options& options, std::int64_t output) {
   std::vector<std::string> out{
       "no queues: all requests of a cell arrive at once; nothing arrives later",
-      fmt::format("{} output tokens a request; experts are hit uniformly; collectives without contention", with_commas(output)),
+      fmt::format("{} output tokens a request; experts are hit uniformly; collectives contend only for the ports of their own ranks", with_commas(output)),
       "the fewest servers on which a legal layout fits and meets the targets; of their layouts the one that is done first (mean end-to-end latency)"};
   if (!options.lists.ttft && !options.lists.tpot) out.emplace_back("no target is set (--ttft, --tpot): memory alone decides how many servers");
+  const Deployment& d = sites.front().site.question.deployment;
+  if (d.engine == "vllm-ascend" && !d.features.flashcomm1)
+    out.emplace_back(d.model.sparse() ? "FlashComm1 is off, and with it the split of tokens over the TP group in attention: --set features.flashcomm1=true"
+                                      : "FlashComm1 is off: --set features.flashcomm1=true");
+  if (d.engine == "sglang" && d.role != Role::kPrefill) out.emplace_back("SGLang has context parallelism on prefill instances alone: --role prefill");
   for (const Site& s : sites)
     out.push_back(fmt::format("{}: {} layouts of 1 to {} servers, {} of them legal for {} {}", s.site.server.name, with_commas(s.planner->layouts().enumerated),
                               s.site.most_servers, with_commas(s.planner->layouts().legal), s.site.stack.engine, s.site.stack.version));
