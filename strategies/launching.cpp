@@ -41,7 +41,7 @@ std::vector<std::int64_t> captured_sizes(const Deployment& d) {
 }
 
 std::int64_t mc2_capacity(const Deployment& d) {
-  constexpr std::int64_t kMost = 512;
+  constexpr std::int64_t kMost = 512;   // without captured graphs
   const bool graphs = d.graph.mode == GraphMode::kFullDecode || d.graph.mode == GraphMode::kPiecewise;
   const std::int64_t rows = graphs ? captured_sizes(d).back() : std::min(kMost, d.limits.max_batch * (1 + d.features.speculative_tokens));
   return round_up(rows, d.layout.tp);

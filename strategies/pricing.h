@@ -66,7 +66,7 @@ struct StepTime {
 struct SharedKernels {
   const KernelCost& attention;         // the other lane: attention and everything else beside experts
   const KernelCost& experts;           // the other lane: experts
-  const KernelCost& half_vector;       // a collective has half of the vector cores
+  const KernelCost& half_vector;       // a probe: what of a kernel vector cores limit shows in its time with half of them
 };
 
 // What the host does of a step: gap before it, time to issue a kernel where graphs are replayed and where they are not.

@@ -316,6 +316,13 @@ std::optional<BenchmarkLoad> read_benchmark(const std::vector<LaunchedCommand>& 
   };
   load.input = first({"random-input-len", "input-len"});
   load.output = first({"random-output-len", "output-len"});
+  // Defaults of lengths are those of random prompts; other data sets bring their own.
+  const auto data = options.text("dataset-name");
+  if (data && !data->starts_with("random") && (!load.input || !load.output)) {
+    load.batch = 1;
+    diagnostics.note("A0133", c.where, fmt::format("{} takes lengths from the prompts of '{}': --input and --output say them", c.program, *data));
+    return load;
+  }
   // vllm/benchmarks/datasets.py: 1024 in, 128 out; vllm/benchmarks/latency.py: 32 in, 128 out, batch 8.
   // sglang/bench_serving.py: 1024, 1024.
   const bool latency = c.program.ends_with("latency"), sglang = c.program.starts_with("sglang");
