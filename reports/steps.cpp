@@ -120,6 +120,15 @@ Table breakdown_table(const std::vector<PhaseStep>& phases) {
   }
   t.rows.push_back(std::move(total));
   t.rows.push_back(std::move(hidden));
+  // Alike ranks wait for nobody: a row only where some compute longer than others.
+  constexpr double kWorthARow = 0.01;
+  if (std::ranges::none_of(phases, [](const PhaseStep& p) { return seconds(p.step->longest_wait) > kWorthARow * seconds(p.step->total); })) return t;
+  std::vector<Cell> waits{"longest wait of a rank for others"};
+  for (const PhaseStep& p : phases) {
+    waits.push_back(milliseconds_cell(p.step->longest_wait));
+    waits.push_back(share_cell(p.step->longest_wait, p.step->total));
+  }
+  t.rows.push_back(std::move(waits));
   return t;
 }
 

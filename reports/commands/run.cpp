@@ -56,7 +56,8 @@ Table reasons(const std::vector<PhaseStep>& phases, const Prediction& p) {
         {fmt::format("{} step", name),
          prefill ? fmt::format("{} for {} prompt{}", to_text(step->total), p.prefill_sequences,
                                p.prefill_sequences == 1 ? "" : "s")
-                 : fmt::format("{} at a context of {} tokens", to_text(step->total), with_commas(p.decode_context))});
+                 : fmt::format("{} at a context of {} tokens, the middle of the output; {} on average", to_text(step->total), with_commas(p.decode_context),
+                               to_text(p.decode_step))});
     t.rows.push_back({fmt::format("{} bottleneck", name), bottleneck(*step)});
     t.rows.push_back({fmt::format("{} speed of light", name), distance_to_light(*step)});
   }
@@ -114,7 +115,8 @@ Reply answer_run(const Options& options, Diagnostics& diagnostics) {
   const std::vector<FileChoice> choices = options.pair() ? std::vector<FileChoice>{} : read_inputs(options.words, libraries, options, diagnostics);
   if (const auto pair = options.pair() ? asked_pair(options, libraries, diagnostics) : asked_pair(choices, options)) {
     if (!options.faults_file.empty()) {
-      diagnostics.error("E0004", {}, "--faults is for one instance, not for a prefill and a decode side", {}, "run each side alone");
+      diagnostics.error("E0004", {}, "--faults is for one instance, not for a prefill and a decode side", {},
+                        "run each side alone: run PREFILL --role prefill --faults FILE, run DECODE --role decode --faults FILE");
       diagnostics.throw_if_errors();
     }
     return answer_pair(*pair, options, diagnostics);
