@@ -273,6 +273,7 @@ constexpr CodeText kCodes[] = {
     {"A0140", "--cp-size of a closed pull request", "SGLang itself has other options", "--enable-prefill-cp --cp-strategy"},
     {"A0142", "an exchange that the engine does not have", "the latent goes round a ring of cp ranks as a what-if", "layout.cp_exchange: all-gather is what the engine does"},
     {"A0143", "turns of a cut cache follow", "an option cuts the cache of a script that did not say how", "--set kv_cache.interleave=..."},
+    {"A0144", "an option turns another one on", "vllm_ascend/ascend_config.py: shared_expert_dp requires enable_sp", "nothing; --set features.flashcomm1=false for what it would be without"},
     {"A0141", "a limit of all DP ranks", "SGLang's limits are global, ours are per DP rank", kAssumed},
     {"A0151", "the other side of a pair is not known", "one side is exported alone", "export both together, or correct the sizes"},
     {"A0150", "values that differ after an export", "nobody named them, and the engine that is exported to has its own", kAssumed},
