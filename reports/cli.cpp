@@ -93,7 +93,7 @@ constexpr OptionSpec kOptions[] = {
     {"--scale", "NAME", &Written::scale, nullptr, kRingOptions, "of --layer: tiny, a model small enough to compute"},
     {"--seed", "N", &Written::seed, nullptr, kRingOptions, "of --layer: draws the lengths of prompts [default: 0]"},
     {"--strategy", "NAME", &Written::strategy, nullptr, kRingOptions,
-     "ring, latent-ring, tp, mindie-cp, mindie-sp, vllm-pcp, vllm-dcp, vllm-pcp-dcp (both) or sglang-cp"},
+     "ring, latent-ring, tp, mindie-cp, mindie-sp, vllm-pcp, vllm-dcp, vllm-pcp-dcp (both), sglang-cp; of DeepSeek-V3.2: sparse-tp, sparse-cp, dsa-cp"},
     {"--all", "", nullptr, &Written::all, kRingOptions, "all strategies, partitions and number types"},
     {"--partition", "NAME", &Written::partition, nullptr, kRingOptions,
      "of a ring: contiguous, zigzag or round-robin [default: zigzag]"},
