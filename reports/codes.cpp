@@ -194,6 +194,7 @@ constexpr CodeText kCodes[] = {
      "raise max-num-batched-tokens, or --enable-chunked-prefill"},
     {"E0416", "context parallelism on the wrong hardware", "that version supports it on Atlas A3 only", "other hardware, or a later version"},
     {"E0417", "FlashComm1 without tensor parallelism", "it scatters tokens over the TP group", "switch it off"},
+    {"E0418", "o_proj or a dense MLP shared by DP groups in the wrong place", "vLLM-Ascend has that in graphs of a decode side only", "remove it there"},
     {"E0420", "unknown or ambiguous option", "the engine ends with 'unrecognized arguments'", "see the suggestion"},
     {"E0421", "a word that belongs to no option", "a value too many, or an option without its dashes", "remove it"},
     {"E0422", "wrong value of an option", "type, range or word that the engine refuses", "see the message"},
