@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "sim/executor.h"
 #include "sim/verifier.h"
@@ -206,6 +207,21 @@ void add_flops(MatrixFlops& sum, const Work& w) {
   }
 }
 
+// When each layer's attention is done on all ranks.
+std::vector<Duration> attention_ends(std::span<const Priced> priced, const Timeline& timeline) {
+  std::map<int, std::int64_t> ends;
+  for (std::size_t c = 0; c < priced.size(); ++c)
+    for (std::size_t i = 0; i < timeline[c].size(); ++i) {
+      const Operator& op = priced[c].program.operators[i];
+      if (op.category != static_cast<std::uint8_t>(Category::kAttention) || op.type->primitive != Primitive::kNone) continue;
+      std::int64_t& end = ends[op.layer];
+      end = std::max(end, timeline[c][i].end);
+    }
+  std::vector<Duration> out;
+  for (const auto& [layer, end] : ends) out.emplace_back(end);
+  return out;
+}
+
 void describe(StepTime& step, const Priced& priced, const ProgramPricer& pricer, std::span<const GroupKind> groups, const KernelCost& kernels) {
   RowTable table;
   Bytes memory{};
@@ -299,13 +315,15 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
   const bool two_lanes = splits_into_micro_batches(deployment_, step);
   const bool cores_taken = std::ranges::any_of(priced, [&](const Priced& p) { return takes_vector_cores(p, pricer); });
   SweepResult swept;
+  const bool pushed = deployment_.kv_transfer.layer_wise && step.phase == Phase::kPrefill;
+  ExecutionTrace trace;
   if (two_lanes || cores_taken) {
     std::vector<Contention> contention;
     for (const Priced& p : priced)
       contention.push_back(contention_of(p, pricer, two_lanes, cores_taken, step.phase, shared_, facts_.kernel_gap));
-    swept = execute(programs, nodes, folding, host, contention);
+    swept = execute(programs, nodes, folding, host, contention, pushed ? &trace : nullptr);
   } else {
-    swept = sweep(programs, nodes, folding, host);
+    swept = sweep(programs, nodes, folding, host, pushed ? &trace.timeline : nullptr);
   }
 
   // The rank that computes longest is the one to explain: the others wait for it.
@@ -340,6 +358,7 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
   out.computing = t.computing;
   out.idle = std::max(Duration{}, out.total - t.computing - out.exposed_communication - out.host);
   out.slowed = pricer.take_slowed();
+  if (pushed) out.attention_ends = attention_ends(priced, trace.timeline);
   describe(out, priced[slowest], pricer, groups_, kernels_);
   return out;
 }
