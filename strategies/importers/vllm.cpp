@@ -205,6 +205,14 @@ class VllmReader : LaunchReader {
       set("features.flashcomm1", true, where);
       lacks("flashcomm1_option", where, "additional_config enable_flashcomm1");
     }
+    if (yes("enable_shared_expert_dp")) {
+      const Layout& l = question_.deployment.layout;
+      const bool counts = options_.flag("enable-expert-parallel").value_or(false) && l.tp > 1;
+      diagnostics_.note("A0144", where,
+                        counts ? "enable_shared_expert_dp turns FlashComm1 on, with which every rank has the whole shared expert"
+                               : "enable_shared_expert_dp has no effect without --enable-expert-parallel and a --tensor-parallel-size above 1");
+      if (counts) set("features.flashcomm1", true, where);
+    }
     if (yes("enable_kv_nz")) set("features.kv_nz", true, where);
     if (yes("enable_fused_mc2")) set<std::string>("experts.communication", "fused-mc2", where);
     if (on("VLLM_ASCEND_ENABLE_FUSED_MC2")) set<std::string>("experts.communication", "fused-mc2", options_.environment_where("VLLM_ASCEND_ENABLE_FUSED_MC2"));

@@ -285,7 +285,7 @@ constexpr JsonKeySpec kJsonKeys[] = {
     {"kv-transfer-config", "kv_connector_extra_config.use_ascend_direct", kEffect, "the plane of the transfer is the RoCE plane"},
     {"kv-transfer-config", "kv_connector_extra_config.*", kEffect},
     {"additional-config", "enable_flashcomm1", kUsed},
-    {"additional-config", "enable_shared_expert_dp", kEffect, "placement of the shared expert"},
+    {"additional-config", "enable_shared_expert_dp", kUsed, "turns FlashComm1 on"},
     {"additional-config", "multistream_overlap_shared_expert", kEffect},
     {"additional-config", "multistream_overlap_gate", kEffect},
     {"additional-config", "enable_weight_nz_layout", kNone, "kernel figures are those of the NZ layout"},

@@ -40,6 +40,19 @@ TEST(VllmOptions, ParserRules) {
   EXPECT_EQ(r.question().quantisation, "w8a8");
 }
 
+// vllm_ascend/ascend_config.py: enable_shared_expert_dp counts with EP and tp > 1 only, and asserts enable_sp, which it turns on.
+TEST(VllmOptions, SharedExpertDpTurnsFlashComm1On) {
+  const std::string option = " --additional-config '{\"enable_shared_expert_dp\": true}'";
+  const auto on = serve("-tp 8 --enable-expert-parallel" + option);
+  EXPECT_TRUE(on.question().deployment.features.flashcomm1);
+  EXPECT_TRUE(has(on.notes, "turns FlashComm1 on"));
+  for (const char* without : {"-tp 8", "--enable-expert-parallel"}) {
+    const auto off = serve(without + option);
+    EXPECT_FALSE(off.question().deployment.features.flashcomm1) << without;
+    EXPECT_TRUE(has(off.notes, "has no effect")) << off.notes;
+  }
+}
+
 TEST(VllmOptions, HumanIntegers) {
   EXPECT_EQ(parse_human_integer("1k"), 1000);
   EXPECT_EQ(parse_human_integer("1K"), 1024);
