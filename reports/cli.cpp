@@ -93,7 +93,7 @@ constexpr OptionSpec kOptions[] = {
     {"--scale", "NAME", &Written::scale, nullptr, kRingOptions, "of --layer: tiny, a model small enough to compute"},
     {"--seed", "N", &Written::seed, nullptr, kRingOptions, "of --layer: draws the lengths of prompts [default: 0]"},
     {"--strategy", "NAME", &Written::strategy, nullptr, kRingOptions,
-     "ring, latent-ring, tp, mindie-cp, mindie-sp, vllm-pcp, vllm-dcp, vllm-pcp-dcp (both) or sglang-cp"},
+     "ring, latent-ring, tp, mindie-cp, mindie-sp, vllm-pcp, vllm-dcp, vllm-pcp-dcp (both), sglang-cp; of DeepSeek-V3.2: sparse-tp, sparse-cp, dsa-cp"},
     {"--all", "", nullptr, &Written::all, kRingOptions, "all strategies, partitions and number types"},
     {"--partition", "NAME", &Written::partition, nullptr, kRingOptions,
      "of a ring: contiguous, zigzag or round-robin [default: zigzag]"},
@@ -206,7 +206,7 @@ std::string usage_line(const Command& c) {
 
 std::string top_help() {
   std::string text =
-      "Predicts how a deployment of DeepSeek-R1 or V3 performs on Ascend hardware, and why.\n\nUsage: ascendsim "
+      "Predicts how a deployment of DeepSeek-R1, V3, V3.1 or V3.2 performs on Ascend hardware, and why.\n\nUsage: ascendsim "
       "COMMAND [options]\n\nCommands:\n";
   for (const Command& c : builtin_commands()) text += fmt::format("  {:10} {}\n", c.name, c.summary);
   return text +

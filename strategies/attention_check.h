@@ -35,12 +35,16 @@ class DenseReferences {
 
 struct Tolerance {
   double out, lse;
+  double keys = 0;                               // of sparse attention: AttentionError::keys
 };
 // What a strategy may differ from the reference by: see the definition for where each figure comes from.
 Tolerance tolerance(const AttentionStrategy& strategy, const AttentionCase& c, NumberType type, const DenseAttention& dense);
 
 struct AttentionError {
   double out = 0, relative = 0, lse = 0;         // maxima; relative to the largest output. Infinite where a NaN stands
+  // Sparse attention, which has no lse: by how much a key that was left out outscores one that was chosen, in the reference, which then
+  // attends to the chosen ones. Infinite where a choice is none: a key twice, or one that the query must not see.
+  double keys = 0;
   AttentionError& operator|=(const AttentionError& other);
 };
 struct AttentionReport {
@@ -50,7 +54,7 @@ struct AttentionReport {
   std::int64_t flops_performed = 0, flops_charged = 0, flops_masked = 0;   // masked: multiplied in whole tiles, then hidden
   std::int64_t bytes_moved = 0, bytes_charged = 0;
   int orders = 0, orders_that_differ = 0;        // of streams, beside program order: any bit of output or lse
-  [[nodiscard]] bool within_tolerance() const { return error.out <= allowed.out && error.lse <= allowed.lse; }
+  [[nodiscard]] bool within_tolerance() const { return error.out <= allowed.out && error.lse <= allowed.lse && error.keys <= allowed.keys; }
   [[nodiscard]] bool ledger_agrees() const { return flops_performed == flops_charged && bytes_moved == bytes_charged; }
   [[nodiscard]] bool ok() const { return within_tolerance() && ledger_agrees() && orders_that_differ == 0; }
 };

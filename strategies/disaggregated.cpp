@@ -53,12 +53,12 @@ DisaggregatedPrediction predict_disaggregated(const Scenario& prefill, const Sce
   Workload prompts = w;
   prompts.acceptance.clear();
   out.prefill.assumptions = assumptions(prefill, prompts);
-  add_assumptions_of_steps(out.prefill);
+  add_assumptions_of_steps(out.prefill, prefill);
   out.decode.memory = decode.memory(w);
   out.decode.decode_context = rest.context;
   out.decode.decode = std::move(rest.step);
   out.decode.assumptions = assumptions(decode, w);
-  add_assumptions_of_steps(out.decode);
+  add_assumptions_of_steps(out.decode, decode);
   out.requests.assumptions = {
       fmt::format("the prefill side keeps the cache of {} prompts: those of a step and those that are being pulled", out.prefill_batch),
       "the prefill side returns the first token; the KV transfer delays the second one",

@@ -13,12 +13,11 @@ std::optional<Deployment> simulated(const Deployment& asked, [[maybe_unused]] Se
   Layout& l = d.layout;
   const auto at = [&](std::string_view path) { return asked.origin(path).where; };
   const auto left_out = [&](std::string_view path, std::string message) { diagnostics.note("A0136", at(path), std::move(message)); };
-  if (d.model.sparse() && l.cp > 1) {
-    // Queries of the sparse kernels are following rows, and pick among all keys of their sequence.
-    if (l.cp_partition == PromptPartition::kRoundRobin) left_out("layout.cp_partition", "sparse attention over round-robin prompts is simulated over zigzag ones: as many tokens and pairs a rank");
-    if (l.cp_exchange == LatentExchange::kRing) left_out("layout.cp_exchange", "sparse attention picks among all keys: latents and index keys are gathered, there is no ring");
-    l.cp_partition = PromptPartition::kZigzag;
-    l.cp_exchange = LatentExchange::kAllGather;
+  if (d.model.sparse() && l.cp > 1 && l.cp_exchange == LatentExchange::kRing) {
+    diagnostics.error("E0444", at("layout.cp_exchange"), "sparse attention cannot go round a ring of cp ranks",
+                      "a query picks among the keys of all ranks: vllm_ascend/attention/sfa_v1.py and SGLang's nsa_indexer.py score the whole context in one call, after latents and index keys were gathered",
+                      "layout.cp_exchange: all-gather");
+    return std::nullopt;
   }
   if (l.cp > 1 && l.cp_exchange == LatentExchange::kRing)
     diagnostics.note("A0142", at("layout.cp_exchange"), fmt::format("a what-if: {} gathers the latent of a prompt, it has no ring", d.engine));

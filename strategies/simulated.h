@@ -6,7 +6,7 @@
 
 namespace ascendsim {
 
-// Empty (after E0246) when nothing near enough can be run. `refusal`: how that is said; `check` only warns.
+// Empty (after an error) when nothing near enough can be run. `refusal`: how that is said; `check` only warns.
 std::optional<Deployment> simulated(const Deployment& asked, Severity refusal, Diagnostics& diagnostics);
 
 }  // namespace ascendsim

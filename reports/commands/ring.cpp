@@ -96,11 +96,12 @@ class Reader {
     std::vector<const AttentionStrategy*> out;
     std::vector<std::string_view> names{"vllm-pcp-dcp"};
     const bool both = options_.strategy == names[0];
-    for (const AttentionStrategy& s : attention_strategies()) {
-      names.emplace_back(s.name);
-      const bool vllm = std::string_view(s.name).starts_with("vllm-");
-      if (options_.all || options_.strategy == s.name || (both && vllm)) out.push_back(&s);
-    }
+    for (const auto& strategies : {attention_strategies(), sparse_attention_strategies()})
+      for (const AttentionStrategy& s : strategies) {
+        names.emplace_back(s.name);
+        const bool vllm = std::string_view(s.name).starts_with("vllm-");
+        if (options_.all || options_.strategy == s.name || (both && vllm)) out.push_back(&s);
+      }
     if (options_.all && !options_.strategy.empty())
       diagnostics_.error("E0004", {}, "--all and --strategy exclude each other", {}, "one of them");
     if (options_.strategy.empty() && !options_.all)
@@ -199,6 +200,9 @@ class Reader {
     if (s.decode)   // whatever came before the last token is cached
       for (std::size_t i = 0; i < c.tokens.size(); ++i) c.tokens[i] = c.total(i);
     if (s.decode) c.history.clear();
+    // Of the longest sequence a query attends to a quarter, as to 2048 of 8192 tokens.
+    if (s.sparse)
+      for (std::size_t i = 0; i < c.tokens.size(); ++i) c.top_k = std::max(c.top_k, ceil_div(c.total(i), std::int64_t{4}));
     c.cp = degree(s, {"ranks", "cp", "pcp"}).value_or(heads_only ? 1 : ring ? 4 : 2);
     const std::optional<std::int64_t> sharing = degree(s, {"sp", "dcp"});
     c.tp = degree(s, {"tp"}).value_or(sharing.value_or(ring ? 1 : 4));
@@ -285,6 +289,8 @@ std::string calculate(std::vector<Calculation>& cases, const RingOptions& option
                      s(orders));
 }
 
+// What only some strategies have.
+Cell error_cell_if(bool has, double e) { return has ? Cell{fmt::format("{:.1e}", e), fmt::format("{}", e)} : Cell{"-", ""}; }
 Cell error_cell(double e) { return {fmt::format("{:.1e}", e), fmt::format("{}", e)}; }
 
 std::string_view verdict(const AttentionReport& r) {
@@ -292,11 +298,11 @@ std::string_view verdict(const AttentionReport& r) {
 }
 
 Table table_of(const std::vector<Calculation>& cases) {
-  Table t{"Against dense attention in double on one rank", "cases", Table::Shape::kGrid,
+  Table t{"Against attention in double on one rank", "cases", Table::Shape::kGrid,
           {{"strategy", "strategy"}, {"partition", "partition"}, {"cp", "cp", true}, {"tp", "tp", true}, {"dcp", "dcp", true},
            {"dtype", "dtype"},
            {"lse", "lse_dtype"}, {"max error", "max_abs_error", true}, {"relative", "max_relative_error", true},
-           {"lse error", "max_lse_error", true}, {"FLOPs", "flops_performed", true}, {"charged", "flops_charged", true},
+           {"lse error", "max_lse_error", true}, {"key gap", "max_key_gap", true}, {"FLOPs", "flops_performed", true}, {"charged", "flops_charged", true},
            {"bytes", "bytes_moved", true}, {"charged", "bytes_charged", true}, {"orders", "orders", true},
            {"verdict", "verdict"}},
           {}};
@@ -304,8 +310,8 @@ Table table_of(const std::vector<Calculation>& cases) {
     const AttentionReport& r = c.report;
     t.rows.push_back({c.strategy->name, c.partition(), count_cell(c.shape.cp), count_cell(c.shape.tp),
                       count_cell(c.shape.dcp), to_text(c.type),
-                      c.lse_text(), error_cell(r.error.out), error_cell(r.error.relative), error_cell(r.error.lse),
-                      count_cell(r.flops_performed), count_cell(r.flops_charged), count_cell(r.bytes_moved),
+                      c.shape.sparse() ? "-" : c.lse_text(), error_cell(r.error.out), error_cell(r.error.relative), error_cell_if(!c.shape.sparse(), r.error.lse),
+                      error_cell_if(c.shape.sparse(), r.error.keys), count_cell(r.flops_performed), count_cell(r.flops_charged), count_cell(r.bytes_moved),
                       count_cell(r.bytes_charged), count_cell(r.orders), verdict(r)});
   }
   return t;
@@ -314,11 +320,12 @@ Table table_of(const std::vector<Calculation>& cases) {
 Table rank_table(const Calculation& c) {
   Table t{fmt::format("Ranks of {}", c.strategy->name), "ranks", Table::Shape::kGrid,
           {{"rank", "rank", true}, {"max error", "max_abs_error", true}, {"relative", "max_relative_error", true},
-           {"lse error", "max_lse_error", true}},
+           {"lse error", "max_lse_error", true}, {"key gap", "max_key_gap", true}},
           {}};
   for (std::size_t r = 0; r < c.report.ranks.size(); ++r) {
     const AttentionError& e = c.report.ranks[r];
-    t.rows.push_back({count_cell(static_cast<std::int64_t>(r)), error_cell(e.out), error_cell(e.relative), error_cell(e.lse)});
+    t.rows.push_back({count_cell(static_cast<std::int64_t>(r)), error_cell(e.out), error_cell(e.relative),
+                      error_cell_if(!c.shape.sparse(), e.lse), error_cell_if(c.shape.sparse(), e.keys)});
   }
   return t;
 }
@@ -339,13 +346,14 @@ std::string json_of(const std::vector<Calculation>& cases) {
     const AttentionReport& r = c.report;
     auto ranks = nlohmann::ordered_json::array();
     for (const AttentionError& e : r.ranks)
-      ranks.push_back({{"max_abs_error", e.out}, {"max_relative_error", e.relative}, {"max_lse_error", e.lse}});
+      ranks.push_back({{"max_abs_error", e.out}, {"max_relative_error", e.relative}, {"max_lse_error", e.lse}, {"max_key_gap", e.keys}});
     out["cases"].push_back({{"strategy", c.strategy->name}, {"partition", c.partition()}, {"cp", c.shape.cp},
                             {"tp", c.shape.tp}, {"dcp", c.shape.dcp}, {"tokens", c.shape.tokens},
                             {"history", c.shape.history}, {"dtype", to_text(c.type)}, {"lse_dtype", c.lse_text()},
                             {"max_abs_error", r.error.out}, {"max_relative_error", r.error.relative},
                             {"max_lse_error", r.error.lse}, {"max_abs_error_allowed", r.allowed.out},
-                            {"max_lse_error_allowed", r.allowed.lse}, {"flops_performed", r.flops_performed},
+                            {"max_lse_error_allowed", r.allowed.lse}, {"top_k", c.shape.top_k},
+                            {"max_key_gap", r.error.keys}, {"max_key_gap_allowed", r.allowed.keys}, {"flops_performed", r.flops_performed},
                             {"flops_charged", r.flops_charged}, {"flops_masked", r.flops_masked},
                             {"bytes_moved", r.bytes_moved}, {"bytes_charged", r.bytes_charged}, {"orders", r.orders},
                             {"orders_that_differ", r.orders_that_differ}, {"ok", r.ok()}, {"ranks", std::move(ranks)}});

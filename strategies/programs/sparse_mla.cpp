@@ -127,23 +127,22 @@ Rows gathered_cache(RankStep& s, const Rows& cache) {
           gather("index_cache_load", "index_cache_gather", "index_cache_reorder", cache.index_keys)};
 }
 
-// Following rows of the rank's attention stream that are following tokens of one sequence.
+// Following rows of the rank's attention stream that are tokens of one sequence, `step` positions apart.
 struct Run {
-  std::int64_t row = 0, rows = 0, sequence = 0, position = 0;
+  std::int64_t row = 0, rows = 0, sequence = 0, position = 0, step = 1;
+  [[nodiscard]] std::int64_t end(std::int64_t first_rows) const { return position + (first_rows - 1) * step + 1; }   // keys that they see
 };
 std::vector<Run> runs_of_stream(const RankStep& s) {
   std::vector<Run> runs;
   if (s.load.sequences == 0) return runs;
   const std::int64_t first = first_position(s.phase, s.load);
-  const bool zigzags = s.phase == Phase::kPrefill && s.l.cp > 1;
-  const Zigzag z = zigzag(s.load.new_tokens, s.l.cp, s.at.cp);
-  const std::int64_t rows = zigzags ? z.chunk : s.load.new_tokens;
-  for (std::int64_t part = 0; part < (zigzags ? 2 : 1); ++part)
+  for (std::int64_t part = 0; part < s.split.parts; ++part)
     for (std::int64_t sequence = 0; sequence < s.load.sequences; ++sequence)
-      runs.push_back({.row = (part * s.load.sequences + sequence) * rows,
-                      .rows = rows,
+      runs.push_back({.row = s.own_row(sequence, part, 0),
+                      .rows = s.split.chunk,
                       .sequence = sequence,
-                      .position = first + (zigzags ? z.chunks[static_cast<std::size_t>(part)] * z.chunk : 0)});
+                      .position = first + (s.split.cp > 1 ? s.split.first(s.at.cp, part) : 0),
+                      .step = s.split.stride});
   return runs;
 }
 
@@ -157,7 +156,8 @@ Visible up_to_own(const RankStep& s, const Rows& keys, std::int64_t stride, std:
                         .k_row = static_cast<std::int32_t>(run.sequence * stride),
                         .k_rows = static_cast<std::int32_t>(of_sequence),
                         .causal = 1,
-                        .shift = static_cast<std::int32_t>(run.position + from - run.row)});
+                        .shift = static_cast<std::int32_t>(run.position + (from - run.row) * run.step),
+                        .step = static_cast<std::int32_t>(run.step)});
   };
   if (s.scattered()) {
     const std::int64_t begin = s.at.tp * s.scattered_rows, end = begin + s.scattered_rows;
@@ -167,7 +167,7 @@ Visible up_to_own(const RankStep& s, const Rows& keys, std::int64_t stride, std:
       if (to <= from) continue;
       block(run, from, to - from, from - begin);
       std::int64_t& last = seen[static_cast<std::size_t>(run.sequence)];
-      last = std::max(last, std::min(of_sequence, run.position + to - run.row));
+      last = std::max(last, std::min(of_sequence, run.end(to - run.row)));
     }
     for (const std::int64_t keys_read : seen) v.sequences.key_rows += keys_read;
     return v;
@@ -178,27 +178,27 @@ Visible up_to_own(const RankStep& s, const Rows& keys, std::int64_t stride, std:
     if (run.sequence > 0) continue;
     v.sequences.q_stride = static_cast<std::int32_t>(run.rows);
     block(run, run.row, run.rows, run.row);
-    v.sequences.key_rows = std::max(v.sequences.key_rows, s.load.sequences * std::min(of_sequence, run.position + run.rows));
+    v.sequences.key_rows = std::max(v.sequences.key_rows, s.load.sequences * std::min(of_sequence, run.end(run.rows)));
   }
   return v;
 }
 
 // Which keys the own queries see. Where tokens are split, latents and index keys of the others are gathered first: over the TP group
-// (DSA-CP), over the CP group (zigzag chunks, put in order), or both.
+// (DSA-CP), over the CP group (zigzag chunks or every cp-th token, put in order), or both.
 Visible visible_keys(RankStep& s, const Rows& fresh, const Rows& cache) {
-  const bool zigzags = s.phase == Phase::kPrefill && s.l.cp > 1;
+  const bool cut = s.phase == Phase::kPrefill && s.l.cp > 1;
   Rows all = fresh;
   if (s.scattered()) {
     all = gathered(s, fresh, Group::kAttnTp);
     all = {all.latents.row_slice(0, s.rows), all.index_keys.row_slice(0, s.rows)};
   }
-  if (zigzags) {
+  if (cut) {
     const Rows sent = gathered(s, all, Group::kAttnCp);
     s.category(Category::kVector);
     all = {place_rows(s.p, "latent_reorder", sent.latents, sent.latents.rows, s.gathered_order),
            place_rows(s.p, "index_key_reorder", sent.index_keys, sent.index_keys.rows, s.gathered_order)};
   }
-  if (s.scattered() || zigzags) write_gathered(s, all, cache);
+  if (s.scattered() || cut) write_gathered(s, all, cache);
   if (s.l.kv_shards() == 1)
     return up_to_own(s, cache, s.cache_stride, s.load.sequences > 0 ? first_position(s.phase, s.load) + s.load.new_tokens : 0);
   // A cut cache: a prompt without cached prefix is there whole already, else everyone gathers all shards.

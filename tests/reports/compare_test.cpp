@@ -49,6 +49,13 @@ TEST_F(Compare, TheWorldStaysAndDegreesFollow) {
   EXPECT_EQ(points.at(1).at("derived"), Json::array());
 }
 
+// MindIE refuses cp 4, which would be the fastest at 64K; the answer names what can be started.
+TEST_F(Compare, AWinnerThatCannotBeStartedIsNotTheLastWord) {
+  ASSERT_EQ(compare({"--vary", "cp=1,2,4", "--input", "64K"}), kDone) << err;
+  EXPECT_TRUE(contains(out, "cp 4 [what-if] wins")) << out;
+  EXPECT_TRUE(contains(out, "of those that can be started cp 2 is the fastest")) << out;
+}
+
 // cp 4 is refused by MindIE and can be built; cp 3 leaves 16 / 3 ranks, and nothing can run that.
 TEST_F(Compare, WhatTheEngineRefusesIsAWhatIfOrCannotRun) {
   const Json points = compare_json({"--vary", "cp=2,4,3", "--input", "8K"}).at("points");
@@ -80,6 +87,10 @@ TEST_F(Compare, NamesTheWorkThatTensorParallelismDoesNotDivide) {
   EXPECT_TRUE(contains(verdict, "lightning_indexer")) << verdict;
   EXPECT_TRUE(contains(verdict, "(32 times the FLOP)")) << verdict;
   EXPECT_TRUE(contains(verdict, "sparse_attention")) << verdict;
+  // With others between them, the first is still set against the last.
+  ASSERT_EQ(run({"compare", "v32.yaml", "--vary", "cp=1,16,32"}), kDone) << err;
+  EXPECT_TRUE(contains(out, "first against last")) << out;
+  EXPECT_TRUE(contains(out, "(32 times the FLOP)")) << out;
   ASSERT_EQ(run({"compare", "v32.yaml", "--model", "deepseek-v3.1", "--vary", "cp=1,32", "--json"}), kDone) << err;
   EXPECT_FALSE(contains(Json::parse(out).at("verdict").dump(), "lightning_indexer"));
 }

@@ -23,6 +23,18 @@ TEST_F(Ring, JsonHasStableKeys) {
   EXPECT_EQ(cases[0]["ok"], true);
 }
 
+// Of sparse attention the choice of keys stands beside the output; a query attends to a quarter of the longest sequence.
+TEST_F(Ring, SparseAttentionHasKeysInsteadOfALogSumExp) {
+  EXPECT_EQ(run({"ring", "--strategy", "sparse-cp", "--cp", "3", "--tp", "2", "--partition", "round-robin", "--tokens", "50,9", "--history", "10", "--json"}), kDone) << err;
+  const Json c = Json::parse(out)["cases"][0];
+  EXPECT_EQ(c["top_k"], 15);
+  EXPECT_EQ(c["max_key_gap"], 0);
+  EXPECT_LT(c["max_abs_error"], 1e-12);
+  EXPECT_EQ(c["ok"], true);
+  EXPECT_EQ(run({"ring", "--strategy", "dsa-cp", "--tp", "3", "--tokens", "50", "--format", "csv"}), kDone) << err;
+  EXPECT_NE(out.find("dsa-cp,own,1,3,1,fp64,-,"), std::string::npos) << out;
+}
+
 TEST_F(Ring, ABrokenToleranceIsANo) {
   EXPECT_EQ(run({"ring", "--strategy", "mindie-sp", "--lse-dtype", "bf16", "--json"}), kAnswerIsNo);
   EXPECT_EQ(Json::parse(out)["cases"][0]["ok"], false);
@@ -60,9 +72,11 @@ TEST_F(Ring, AllHasWhatEnginesOffer) {
     return Json::parse(out)["cases"];
   };
   // ring and latent-ring under 3 partitions, sglang-cp under 2, 5 other strategies; further degrees: latent-ring 1 for each
-  // partition, vllm-pcp 2, sglang-cp 1 for each, vllm-dcp 3; fp64, fp16, bf16, the last not for MindIE's two.
-  EXPECT_EQ(cases({}).size(), (6U + 2 + 5 + 3 + 2 + 2 + 3) * 3 - 2);
-  EXPECT_EQ(cases({"--what-if"}).size(), (6U + 2 + 5 + 3 + 2 + 2 + 3) * 3);
+  // partition, vllm-pcp 2, sglang-cp 1 for each, vllm-dcp 3; sparse: heads over TP, CP under 2 partitions with 1 more for each, DSA-CP
+  // with 1 more; fp64, fp16, bf16, the last not for MindIE's two.
+  constexpr std::size_t kDense = 6 + 2 + 5 + 3 + 2 + 2 + 3, kSparse = 1 + 2 * 2 + 2;
+  EXPECT_EQ(cases({}).size(), (kDense + kSparse) * 3 - 2);
+  EXPECT_EQ(cases({"--what-if"}).size(), (kDense + kSparse) * 3);
 }
 
 TEST_F(Ring, ImpossibleShapesNameTheRule) {

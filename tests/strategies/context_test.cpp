@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "strategies/disaggregated.h"
+#include "strategies/simulated.h"
 #include "tests/strategies/layers_under_test.h"
 
 namespace ascendsim {
@@ -177,15 +178,39 @@ TEST(ContextLayers, SparseAttention) {
     std::vector<std::string> rules;
     return level_2(tiny_deployment(d, rules));
   };
-  Deployment whole = sparse({.cp = 4, .tp = 2});
-  whole.engine = "sglang";
-  whole.role = Role::kPrefill;
-  whole.layout.cp_whole_cache = true;
-  expect_all_exact("whole caches", whole);
+  for (const Example& e : {Example{.cp = 4, .tp = 2}, Example{.cp = 3}})
+    for (const PromptPartition partition : {PromptPartition::kZigzag, PromptPartition::kRoundRobin}) {
+      Deployment whole = sparse(e);
+      whole.engine = "sglang";
+      whole.role = Role::kPrefill;
+      whole.layout.cp_whole_cache = true;
+      whole.layout.cp_partition = partition;
+      expect_all_exact(partition == PromptPartition::kZigzag ? "zigzag, whole caches" : "round-robin, whole caches", whole);
+    }
   Deployment cut = sparse({.cp = 2, .sp = 2, .tp = 4});
   cut.engine = "vllm-ascend";
   cut.limits.kv_interleave = 1;
   expect_all_exact("cut caches", cut);
+  cut.layout.cp_partition = PromptPartition::kRoundRobin;
+  expect_all_exact("round-robin, cut caches", cut);
+  cut.features.flashcomm1 = cut.experts.exact_all_to_all = true;
+  expect_all_exact("round-robin, shares scattered over the TP group", cut);
+}
+
+// There is no program for it, and no other one in its place.
+TEST(ContextLayers, SparseAttentionGoesRoundNoRing) {
+  Deployment d = with_ring(deployment({.cp = 4}));
+  Diagnostics said;
+  EXPECT_TRUE(simulated(d, Severity::kError, said).has_value());
+  d.model = shipped_model("deepseek-v3.2");
+  Diagnostics refused;
+  EXPECT_FALSE(simulated(d, Severity::kError, refused).has_value());
+  ASSERT_EQ(refused.all().size(), 1U);
+  EXPECT_EQ(render(refused.all()[0]),
+            "error[E0444]: sparse attention cannot go round a ring of cp ranks\n"
+            "  = rule: a query picks among the keys of all ranks: vllm_ascend/attention/sfa_v1.py and SGLang's nsa_indexer.py score the whole context in one call, after "
+            "latents and index keys were gathered\n"
+            "  = help: layout.cp_exchange: all-gather\n");
 }
 
 // The cached prefix of these steps does not fit into one workspace, so the checks above cover several.

@@ -65,6 +65,18 @@ TEST(SparseLayers, SplitTokens) {
   expect_exact("token split over tp", token_split(tiny({.dp = 2, .tp = 4})));
 }
 
+Deployment dealt(Deployment d) {
+  d.layout.cp_partition = PromptPartition::kRoundRobin;
+  return d;
+}
+// Token t on rank t mod cp, as SGLang's round-robin-split: the same gather, keys put back in order, queries cp positions apart.
+TEST(SparseLayers, DealtTokens) {
+  expect_exact("cp2", dealt(tiny({.cp = 2})));
+  expect_exact("cp3 tp2, a draft", dealt(tiny({.cp = 3, .tp = 2}, 1)));
+  const Deployment d = dealt(tiny({.cp = 4, .tp = 2}));
+  expect_exact("history", d, tiny_step(d, Phase::kPrefill, 21, 3, true), facts());
+}
+
 // FlashComm1 with an indexer is DSA-CP of vLLM-Ascend: own rows and all heads in both phases, o_proj cut over the TP group.
 Deployment dsa_cp(Deployment d, std::int64_t ep_level = 2) {
   d.features.flashcomm1 = true;
@@ -168,6 +180,8 @@ TEST(SparseMutations, SkippedOperators) {
     for (const Phase phase : kBoth) expect_caught(label, d, phase, skip);
   for (const char* label : {"latent_index_gather", "latent_reorder", "index_key_reorder", "index_cache_write"})
     expect_caught(label, context, Phase::kPrefill, skip);
+  for (const char* label : {"latent_index_gather", "latent_reorder", "index_key_reorder", "index_cache_write"})
+    expect_caught(label, dealt(context), Phase::kPrefill, skip);
   for (const char* label : {"index_cache_gather", "cache_reorder"}) expect_caught(label, context, Phase::kDecode, skip);
   const Deployment own_rows = dsa_cp(tiny({.tp = 2}));
   expect_caught("o_proj_weight_gather", own_rows, Phase::kPrefill, skip);
@@ -189,6 +203,10 @@ TEST(SparseMutations, WrongChoices) {
       (void)p;
       op.type = &kFirst;
     });
+    if (phase == Phase::kPrefill)
+      expect_caught("lightning_indexer", dealt(tiny({.cp = 2})), phase, [](Program& p, Operator& op) {   // queries that stand side by side
+        reinterpret_cast<AttentionBlock*>(p.params.data() + op.params + OperatorView::words<IndexerCore>())->step = 1;
+      });
     expect_caught("lightning_indexer", d, phase, [](Program& p, Operator& op) {   // a mask that is a token late
       auto* block = reinterpret_cast<AttentionBlock*>(p.params.data() + op.params + OperatorView::words<IndexerCore>());
       --block->shift;
@@ -202,17 +220,17 @@ TEST(SparseMutations, WrongChoices) {
 // ---- what divides the work ------------------------------------------------------------------------------------------
 
 struct IndexerWork {
-  std::int64_t scores = 0, linears = 0, gathered = 0, attention = 0;
+  std::int64_t scores = 0, linears = 0, gathered = 0, attention = 0, scored_beyond = 0;
 };
-IndexerWork indexer_work(const Deployment& d, const Step& step) {
-  const Program p = build_program(d, step, facts(), 0);
+IndexerWork indexer_work(const Deployment& d, const Step& step, std::int64_t rank = 0) {
+  const Program p = build_program(d, step, facts(), rank);
   IndexerWork sum;
   for (std::size_t i = 0; i < p.operators.size(); ++i) {
     const OperatorView v = p.view(i);
     if (v.op().type->primitive != Primitive::kNone) continue;
     const std::string_view label = v.op().label;
     const Work w = v.op().type->work(v);
-    if (label == "lightning_indexer") sum.scores += w.matrix.count();
+    if (label == "lightning_indexer") sum.scores += w.matrix.count(), sum.scored_beyond += w.matrix_rounding.count();
     if (label == "sparse_attention") sum.attention += w.matrix.count();
     if (label == "sparse_attention") sum.gathered += w.read.count() - v.in(0).bytes().count() - v.in(2).bytes().count();
     if (label == "index_k" || label == "index_q" || label == "index_weights") sum.linears += w.matrix.count();
@@ -241,6 +259,27 @@ TEST(SparseLayers, OnlySplittingTokensDividesTheIndexer) {
   // Rank 0 has the first of 32 chunks, whose first 2048 queries see fewer than 2048 keys: 2048 * 2049 / 2 + 3 * 2048 * 2048 pairs, where the
   // other ranks have 4 * 2048 * 2048; together 266,339,328.
   EXPECT_EQ(cp.attention, 61LL * 2 * 128 * 1088 * (2048 * 2049 / 2 + 3 * 2048 * 2048));
+}
+
+// Rank r of 16 has tokens r, r + 16, ...: 8192 queries, the i-th of which sees r + 16 i + 1 keys and picks min(2048, that) of them. With
+// i < 128 all of them see fewer than 2048, or 2048 where r = 15 and i = 127.
+TEST(SparseLayers, PairsOfDealtTokens) {
+  const Deployment d = dealt(v32({.cp = 16}));
+  const Step step = prefill_step(d.layout, 1, 131'072);
+  std::int64_t scores = 0, gathered = 0;
+  for (std::int64_t r = 0; r < 16; ++r) {
+    const IndexerWork w = indexer_work(d, step, r);
+    EXPECT_EQ(w.scores, 61LL * 2 * 64 * 128 * (8192 * (r + 1) + 16LL * (8192 * 8191 / 2))) << r;
+    EXPECT_EQ(w.gathered, 61LL * 1152 * (128 * (r + 1) + 16 * (128 * 127 / 2) + 2048 * (8192 - 128))) << r;
+    // Tiles of 512 keys: ends of rows come to lie on every 16th key of a tile, the first on key r + 1, so the last tile of a query has
+    // 15 - r, 31 - r, ... 511 - r keys too many, 263 - r on the mean.
+    EXPECT_EQ(facts().indexer_key_tile, 512);
+    EXPECT_EQ(w.scored_beyond, 61LL * 2 * 64 * 128 * 8192 * (2 * (15 - r) + 512 - 16) / 2) << r;
+    scores += w.scores;
+    gathered += w.gathered;
+  }
+  EXPECT_EQ(scores, 8'585'052'287'926'272);
+  EXPECT_EQ(gathered, 61LL * 1152 * 266'339'328);
 }
 
 // Index key 128 beside latent 512 and rope key 64: 1,408 B a token and layer, 180,224 B a block of 128. C8: 512 + 4 fp32 scales + 128 B

@@ -178,6 +178,18 @@ TEST(AttentionBlock, PairsByHand) {
   EXPECT_EQ(pairs(131'072, 131'072, true), 8'590'000'128);
 }
 
+// Keys in order, queries every `step`-th position: query i sees 1 + shift + i step keys, and no more than there are.
+RC_GTEST_PROP(AttentionBlock, PairsAreWhatTheRowsSee, ()) {
+  const AttentionBlock b{.q_rows = *rc::gen::inRange(1, 60), .k_rows = *rc::gen::inRange(1, 300), .causal = 1, .shift = *rc::gen::inRange(0, 400),
+                         .step = *rc::gen::inRange(1, 20)};
+  std::int64_t seen = 0;
+  for (std::int64_t i = 0; i < b.q_rows; ++i) {
+    RC_ASSERT(b.visible(i) == std::min<std::int64_t>(b.k_rows, 1 + b.shift + i * b.step));
+    seen += b.visible(i);
+  }
+  RC_ASSERT(b.pairs() == seen);
+}
+
 RC_GTEST_PROP(AttentionBlock, PairsEqualACount, (bool causal)) {
   const auto q = *rc::gen::inRange(0, 60), k = *rc::gen::inRange(0, 60), shift = *rc::gen::inRange(0, 70);
   std::int64_t count = 0;

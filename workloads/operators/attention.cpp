@@ -251,14 +251,14 @@ constexpr OperatorType kMergeInto{"merge_into", merge_into_work, Primitive::kNon
 }  // namespace
 
 std::int64_t AttentionBlock::visible(std::int64_t row) const {
-  return causal ? std::clamp<std::int64_t>(row + 1 + shift, 0, k_rows) : k_rows;
+  return causal ? std::clamp<std::int64_t>(row * step + 1 + shift, 0, k_rows) : k_rows;
 }
 
 std::int64_t AttentionBlock::pairs() const {
   if (!causal) return std::int64_t{q_rows} * k_rows;
-  // Rows see 1 + shift, 2 + shift, ... keys, until the block's keys are exhausted.
-  const std::int64_t rising = std::clamp<std::int64_t>(k_rows - shift, 0, q_rows);
-  return rising * shift + rising * (rising + 1) / 2 + (q_rows - rising) * k_rows;
+  // Rows see 1 + shift, 1 + shift + step, ... keys, until the block's keys are exhausted.
+  const std::int64_t rising = k_rows > shift ? std::min<std::int64_t>((k_rows - shift - 1) / step + 1, q_rows) : 0;
+  return rising * (1 + shift) + rising * (rising - 1) / 2 * step + (q_rows - rising) * k_rows;
 }
 
 void attend(ProgramBuilder& p, const char* label, PrefillCore core, std::span<const AttentionBlock> blocks, Value q, Value k,

@@ -10,10 +10,11 @@
 namespace ascendsim {
 
 // One block of a kernel call: queries [q_row, +q_rows) against keys [k_row, +k_rows). Masks are relative to the block:
-// without `causal` every pair counts; with it query i sees keys 0 .. i + shift.
+// without `causal` every pair counts; with it query i sees keys 0 .. i step + shift. step: positions from one query to the next
+// where keys lie in order and queries are dealt out round-robin.
 struct AttentionBlock {
   std::int32_t q_row = 0, q_rows = 0, k_row = 0, k_rows = 0;
-  std::int32_t causal = 0, shift = 0;
+  std::int32_t causal = 0, shift = 0, step = 1;
   [[nodiscard]] std::int64_t visible(std::int64_t row) const;   // keys that query row `row` of the block sees
   [[nodiscard]] std::int64_t pairs() const;
 };

@@ -158,8 +158,12 @@ Work query_rope_work(const OperatorView& v) {
 
 // Scores beyond what the queries of a block see, up to the end of their last tile of keys.
 std::int64_t beyond_visible(const AttentionBlock& b, std::int64_t tile) {
-  // The ends of many following rows are spread evenly over a tile.
-  if (b.causal && b.q_rows >= tile) return std::int64_t{b.q_rows} * (tile - 1) / 2;
+  // The ends of many following rows are spread evenly over a tile, or over every so many of its keys.
+  const std::int64_t apart = std::gcd(std::int64_t{b.step}, tile);
+  if (b.causal && b.q_rows >= tile / apart) {
+    const std::int64_t nearest = (tile - 1 - b.shift % tile) % apart;
+    return std::int64_t{b.q_rows} * (2 * nearest + tile - apart) / 2;
+  }
   std::int64_t extra = 0;
   for (std::int32_t i = 0; i < (b.causal ? b.q_rows : 1); ++i) extra += round_up(b.visible(i), tile) - b.visible(i);
   return b.causal ? extra : extra * b.q_rows;

@@ -210,6 +210,12 @@ Rules sglang_rules(const AttentionCase& c) {
   return broken;
 }
 
+Rules dsa_rules(const AttentionCase& c) {
+  Rules broken;
+  if (c.cp != 1 || c.dcp != 1) broken.push_back({"DSA-CP divides tokens over the TP group: cp and dcp must be 1"});
+  return broken;
+}
+
 const std::vector<Partition> kAnyPartition{Partition::kContiguous, Partition::kZigzag, Partition::kRoundRobin};
 const std::vector<Partition> kBalanced{Partition::kZigzag, Partition::kRoundRobin};
 
@@ -233,8 +239,18 @@ const AttentionStrategy kStrategies[] = {
      {{1, 4, 2}, {2, 4, 2}, {2, 4, 1}}},
 };
 
+const AttentionStrategy kSparseStrategies[] = {
+    {"sparse-tp", "DeepSeek-V3.2: heads over tp ranks, the indexer whole on each", {"tp"}, false, {}, Dtype::kFp32, nullptr,
+     sparse_head_parallel, tp_rules, {}, true},
+    {"sparse-cp", "DeepSeek-V3.2 with SGLang's context parallelism: latents and index keys gathered; heads over tp", {"cp", "tp"}, false,
+     kBalanced, Dtype::kFp32, nullptr, sparse_context_parallel, sglang_rules, {{3, 2, 1}}, true},
+    {"dsa-cp", "DeepSeek-V3.2 with vLLM-Ascend's DSA-CP: tokens over the TP group, all heads on every rank", {"tp"}, false, {},
+     Dtype::kFp32, nullptr, sparse_tokens_over_tp, dsa_rules, {{1, 3, 1}}, true},
+};
+
 }  // namespace
 
 std::span<const AttentionStrategy> attention_strategies() { return kStrategies; }
+std::span<const AttentionStrategy> sparse_attention_strategies() { return kSparseStrategies; }
 
 }  // namespace ascendsim

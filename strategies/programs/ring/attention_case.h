@@ -24,6 +24,8 @@ struct AttentionCase {
   // the heads. dcp: how many neighbours of these share the cached tokens too (vLLM's dcp; MindIE's sp, which is tp).
   std::int64_t cp = 1, tp = 1, dcp = 1;
   Partition partition = Partition::kZigzag;
+  // Sparse attention: the indexer's shape, and how many keys a query attends to; 0 = all of them, no indexer.
+  std::int64_t index_heads = 4, index_width = 128, top_k = 0;
   std::int64_t block_tokens = 128, interleave = 128;   // placement of cached tokens
   Dtype input = Dtype::kFp16;                    // queries, latent, weights
   Dtype block_output = Dtype::kFp16;             // what a call of the kernel returns
@@ -37,6 +39,7 @@ struct AttentionCase {
   [[nodiscard]] std::int64_t key_width() const { return nope + rope; }
   [[nodiscard]] std::int64_t latent_width() const { return kv_rank + rope; }
   [[nodiscard]] std::int64_t local_heads() const { return heads / tp; }
+  [[nodiscard]] bool sparse() const { return top_k > 0; }
 };
 
 enum class CaseGroup : std::uint8_t { kTp, kCp, kDcp, kWorld };
@@ -50,6 +53,7 @@ struct RankAttention {
   Value out, lse;
   Runs runs;
   std::int64_t first_head = 0;
+  Value chosen{};                                // sparse, instead of lse: keys of each query, by position
 };
 
 struct BrokenRule {
@@ -73,8 +77,10 @@ struct AttentionStrategy {
   // The rules that a case breaks; empty when there are none.
   std::vector<BrokenRule> (*broken_rules)(const AttentionCase& c);
   std::vector<Degrees> further{};                // degrees that `ring --all` runs beside the usual ones
+  bool sparse = false;                           // takes cases with an indexer, and only these
 };
 std::span<const AttentionStrategy> attention_strategies();
+std::span<const AttentionStrategy> sparse_attention_strategies();
 
 // ---- parts that strategies share ---------------------------------------------------------------------------------------
 
@@ -113,9 +119,10 @@ struct CaseRank {
                                     std::initializer_list<CaseGroup> groups);
   [[nodiscard]] RankAttention result(const Partial& partial, Runs runs);
 
+  [[nodiscard]] Value positions(std::span<const Run> runs);
+
  private:
   [[nodiscard]] Value expansion_weight(const char* key, std::int64_t width);
-  [[nodiscard]] Value positions(std::span<const Run> runs);
   std::optional<Value> w_uk_, w_uv_, norm_;
 };
 
@@ -127,5 +134,8 @@ RankAttention sglang_context_parallel(const AttentionCase& c, std::int64_t rank)
 RankAttention ring_of_latents(const AttentionCase& c, std::int64_t rank);
 RankAttention mindie_sequence_parallel_decode(const AttentionCase& c, std::int64_t rank);
 RankAttention vllm_decode_context_parallel(const AttentionCase& c, std::int64_t rank);
+RankAttention sparse_head_parallel(const AttentionCase& c, std::int64_t rank);
+RankAttention sparse_context_parallel(const AttentionCase& c, std::int64_t rank);
+RankAttention sparse_tokens_over_tp(const AttentionCase& c, std::int64_t rank);
 
 }  // namespace ascendsim
