@@ -144,7 +144,6 @@ constexpr WordText kWords[] = {
     {"bus bandwidth", "of a collective: bytes that a rank receives in a second, to compare with the bandwidth of its port",
      "(p - 1) / p of the algorithm bandwidth for all-gather, reduce-scatter and all-to-all, 2 (p - 1) / p for all-reduce"},
     {"algorithm bandwidth", "of a collective: its size in bytes by its time", "see bus bandwidth"},
-    {"bus_bandwidth", "see bus bandwidth", "collective_bandwidth of a case is the same"},
     {"straggler", "a rank that reaches a collective later than others: they wait for it", "see compute_skew, experts.loads"},
     {"rank", "one die: a 910B chip, or half of a 910C package", "an A3 card has two"},
 };

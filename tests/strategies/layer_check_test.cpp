@@ -166,7 +166,7 @@ TEST(Layers, DraftsOfAllRows) {
   d.engine = "cann-recipes";
   const std::vector<std::int64_t> all = draft_rows(d);
   ASSERT_EQ(last.size(), 3U);
-  EXPECT_EQ(last, (std::vector{all[0], all[0] / 4, all[0] / 4}));
+  EXPECT_EQ(last, (std::vector{all[0], round_up(all[0] / 4, 2), round_up(all[0] / 4, 2)}));   // of tp 2
   EXPECT_EQ(all, (std::vector{all[0], all[0], all[0]}));
   for (const std::int64_t drafts : {1, 2, 3}) {
     d.features.speculative_tokens = drafts;
@@ -210,7 +210,7 @@ TEST(Layers, FusedNormsAreFewerKernels) {
   EXPECT_GT(count(without_prolog(), "gate_cast"), 0);
   EXPECT_EQ(count(fused(false), "gate_cast"), 0);
   EXPECT_EQ(count(facts(), "input_norm"), 0);
-  EXPECT_EQ(count(fused(true), "input_norm"), d.model.layers - 1);
+  EXPECT_EQ(count(fused(true), "input_norm"), d.model.layers);   // none is left in the prolog
 }
 
 // int4 experts are the numbers that their steps stand for; their rows are split before both products.
