@@ -216,6 +216,7 @@ constexpr CodeText kCodes[] = {
     {"E0443", "SGLang with a cache cut over the TP group", "it keeps full caches", "layout.sp: 1"},
     {"E0353", "two sides with different engines", "a connector is of one engine", "use one engine"},
     {"E0354", "sizes of the two sides do not fit", "decode ranks pull from whole prefill ranks", "see the message"},
+    {"E0355", "one side pushes caches layer by layer, the other pulls them", "connectors of the two sides must be alike", "the same kv_connector"},
     {"E0444", "sparse attention round a ring", "a query picks its keys among those of all ranks, so they are gathered first", "layout.cp_exchange: all-gather"},
     {"E0450", "the engine cannot say this", "a layout, role, model or quantisation that its launch files have no words for", "another engine, or another layout"},
     {"E0452", "the base is no launch file of that engine", "--base is changed, not replaced", "leave --base out for a new file"},

@@ -85,6 +85,12 @@ constexpr MetricText kMetrics[] = {
     {"kv_transfer", "kv_transfer", "KV cache that travels from the prefill to the decode side, per request",
      "decode rank: blocks x block bytes; time = setup + latency + max(pulled, sent) / rate of the slower NIC",
      "strategies/disaggregated.h"},
+    {"exposed_transfer", "kv_transfer.exposed_ms", "what of the KV transfer comes after the prefill",
+     "pull: all of it; layer-wise push: a layer's blocks leave when its attention is done, one call after another, so the last ones "
+     "are exposed, or what a slow network has not yet carried",
+     "strategies/kv_push.h"},
+    {"first_decode_step", "ttft_parts_ms.first_decode_step", "step of the decode side that recomputes the last prompt token (vLLM)",
+     "its token is the first that the client sees: TTFT = queue + prefill + exposed transfer + this step", "strategies/disaggregated.h"},
     {"queue", "ttft_parts_ms.queue", "mean wait of a request for earlier prefill steps", "mean TTFT - prefill step",
      "strategies/disaggregated.h"},
 };

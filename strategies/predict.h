@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "strategies/memory.h"
-#include "strategies/pipeline.h"
+#include "strategies/kv_push.h"
 
 namespace ascendsim {
 
@@ -63,6 +63,7 @@ struct PrefillRun {
   std::int64_t chunks = 1;             // in which they are prefilled
   std::vector<Duration> first_token;   // of every request, from the moment all have arrived
   Duration end{};
+  std::vector<CachedPiece> pieces;     // of a step alone, where caches are pushed layer by layer
 };
 struct DecodeRun {
   StepTime step;                       // at the middle context

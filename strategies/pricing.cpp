@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "sim/executor.h"
 #include "sim/repeat.h"
@@ -223,6 +224,21 @@ void add_flops(MatrixFlops& sum, const Work& w) {
   }
 }
 
+// When each layer's attention is done on all ranks.
+std::vector<Duration> attention_ends(std::span<const Priced> priced, const Timeline& timeline) {
+  std::map<int, std::int64_t> ends;
+  for (std::size_t c = 0; c < priced.size(); ++c)
+    for (std::size_t i = 0; i < timeline[c].size(); ++i) {
+      const Operator& op = priced[c].program.operators[i];
+      if (op.category != static_cast<std::uint8_t>(Category::kAttention) || op.type->primitive != Primitive::kNone) continue;
+      std::int64_t& end = ends[op.layer];
+      end = std::max(end, timeline[c][i].end);
+    }
+  std::vector<Duration> out;
+  for (const auto& [layer, end] : ends) out.emplace_back(end);
+  return out;
+}
+
 void describe(StepTime& step, const Priced& priced, const ProgramPricer& pricer, std::span<const GroupKind> groups, const KernelCost& kernels) {
   RowTable table;
   Bytes memory{};
@@ -333,7 +349,10 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks, bool repeat_layers
   std::vector<std::vector<Node>> nodes;
   for (const Priced& p : priced)
     nodes.push_back(lower(p.program, p.of_each(p.ticks), launched.how == Launching::How::kPieces ? Issued::kOutsideGraphs : Issued::kEveryKernel));
-  const SweepResult swept = contention.empty() ? sweep(programs, nodes, folding, host) : execute(programs, nodes, folding, host, contention);
+  const bool pushed = deployment_.kv_transfer.layer_wise && step.phase == Phase::kPrefill;
+  ExecutionTrace trace;
+  const SweepResult swept = contention.empty() ? sweep(programs, nodes, folding, host, pushed ? &trace.timeline : nullptr)
+                                               : execute(programs, nodes, folding, host, contention, pushed ? &trace : nullptr);
 
   // The rank that computes longest is the one to explain: the others wait for it.
   const auto busy = [&](std::size_t c) { return swept.classes[c].finish - swept.classes[c].waiting; };
@@ -368,6 +387,7 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks, bool repeat_layers
   out.computing = t.computing;
   out.idle = std::max(Duration{}, out.total - t.computing - out.exposed_communication - out.host);
   out.slowed = pricer.take_slowed();
+  if (pushed) out.attention_ends = attention_ends(priced, trace.timeline);
   describe(out, priced[slowest], pricer, groups_, kernels_);
   return out;
 }

@@ -64,6 +64,7 @@ struct StepTime {
   std::vector<OperatorRow> operator_rows{};     // largest time first
   std::vector<CollectiveRow> collective_rows{};  // in program order
   std::vector<SlowedCollective> slowed{};        // of all ranks; the most slowed group of each
+  std::vector<Duration> attention_ends{};        // of every layer, on the last rank; of prefills whose cache is pushed by layers
 };
 
 // Kernels while something else has a part of the die.

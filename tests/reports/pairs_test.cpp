@@ -119,7 +119,15 @@ TEST_F(Pairs, AnOptionCutsTheCacheOfOneSide) {
   const auto kv = [](const Json& a) { return a.at("memory_per_rank_bytes").at("decode").at("kv_cache").get<std::int64_t>(); };
   EXPECT_EQ(kv(whole), 8 * kv(cut));
   EXPECT_GT(cut.at("breakdown").at("decode").at("communication_ms").get<double>(), whole.at("breakdown").at("decode").at("communication_ms").get<double>());
-  EXPECT_EQ(cut.at("ttft_ms").at("mean"), whole.at("ttft_ms").at("mean"));
+  EXPECT_EQ(cut.at("ttft_parts_ms").at("prefill"), whole.at("ttft_parts_ms").at("prefill"));
+  // An eighth of the cache to pull, in front of the first token.
+  EXPECT_EQ(8 * cut.at("kv_transfer").at("bytes_per_decode_rank").get<std::int64_t>(), whole.at("kv_transfer").at("bytes_per_decode_rank"));
+  EXPECT_LT(cut.at("ttft_parts_ms").at("kv_transfer").get<double>(), whole.at("ttft_parts_ms").at("kv_transfer").get<double>());
+  for (const Json& a : {whole, cut}) {
+    double sum = 0;
+    for (const char* part : {"queue", "prefill", "kv_transfer", "first_decode_step"}) sum += a.at("ttft_parts_ms").at(part).get<double>();
+    EXPECT_NEAR(sum, a.at("ttft_ms").at("mean").get<double>(), 1e-6);
+  }
   EXPECT_NE(cut.at("diagnostics").dump().find("A0143"), std::string::npos);
 }
 
