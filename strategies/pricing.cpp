@@ -318,7 +318,8 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks, bool repeat_layers
   ProgramPricer pricer(deployment_, healthy_ ? *healthy_ : cluster_, degraded_.get(), kernels_, facts_.kernel_gap, groups_, folding);
   // A layer that only follows others, the one that then occurs again and again, and the last.
   constexpr std::int64_t kBuilt = 4;
-  const ShortModel model(deployment_, repeat_layers ? kBuilt : deployment_.model.layers);
+  const bool pushed = deployment_.kv_transfer.layer_wise && step.phase == Phase::kPrefill;   // each layer's cache has its own time
+  const ShortModel model(deployment_, repeat_layers && !pushed ? kBuilt : deployment_.model.layers);
   std::vector<Priced> priced;
   std::vector<const Program*> programs;
   for (const int rank : folding.representative)
@@ -349,7 +350,6 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks, bool repeat_layers
   std::vector<std::vector<Node>> nodes;
   for (const Priced& p : priced)
     nodes.push_back(lower(p.program, p.of_each(p.ticks), launched.how == Launching::How::kPieces ? Issued::kOutsideGraphs : Issued::kEveryKernel));
-  const bool pushed = deployment_.kv_transfer.layer_wise && step.phase == Phase::kPrefill;
   ExecutionTrace trace;
   const SweepResult swept = contention.empty() ? sweep(programs, nodes, folding, host, pushed ? &trace.timeline : nullptr)
                                                : execute(programs, nodes, folding, host, contention, pushed ? &trace : nullptr);
