@@ -226,6 +226,7 @@ constexpr CodeText kCodes[] = {
     {"W0412", "decode batches without a graph", "they have more tokens than the largest captured size", "capture larger sizes"},
     {"W0413", "captured sizes are rounded up", "FlashComm1 scatters tokens over the TP group", "multiples of tensor-parallel-size"},
     {"W0414", "the KV pool is smaller than the longest request", "vLLM checks this when it starts", "lower max-model-len"},
+    {"W0415", "fused MC2 is not taken", "its kernels serve some quantisations and group sizes only", "read which in the message, or do not ask for it"},
     {"W0420", "an abbreviated option", "argparse accepts an unambiguous beginning", "write the whole name"},
     {"W0421", "assigned but not exported", "the engine does not see the variable", "export it"},
     {"W0425", "a setting without effect in that version", "strategies/versions says since when", "see the message"},

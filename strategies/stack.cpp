@@ -23,6 +23,7 @@ constexpr NamedFigure kFigures[] = {
     {"kernel_issue", NamedFigure::kDuration}, {"async_step_gap", NamedFigure::kDuration},
     {"draft_gap", NamedFigure::kDuration}, {"mtp_acceptance", NamedFigure::kRatio}, {"kernel_gap", NamedFigure::kDuration},
     {"eager_kernel_issue", NamedFigure::kDuration, true},   // engines that replay graphs, where they do not
+    {"fused_moe_overlap", NamedFigure::kRatio, true},       // engines that have fused MC2
     {"lane_share_attention", NamedFigure::kRatio}, {"lane_share_moe", NamedFigure::kRatio}};
 
 }  // namespace
@@ -73,6 +74,10 @@ Stack StackLibrary::load(std::string_view engine, std::string_view version, Diag
         else if (auto figure = figures.optional_figure<Duration>(f.name)) stack.figures.add(f.name, std::move(*figure));
         break;
       case NamedFigure::kRatio: {
+        if (f.optional) {
+          if (auto figure = figures.optional_figure<Ratio>(f.name)) stack.figures.add(f.name, std::move(*figure));
+          break;
+        }
         Figure<Ratio> figure = figures.figure<Ratio>(f.name);
         if (figure.range && std::string_view(f.name) == "memory_fraction")
           stack.highest_memory_fraction = figure.range->second.count();
@@ -97,6 +102,7 @@ KernelFacts kernel_facts(const Stack& stack, const KernelTable& kernels) {
           .top_k_ops_per_choice = kernels.shared.ratio("top_k_ops_per_choice").count() * kernels.shared.ratio("sort_lane_ops").count(),
           .prolog_max_tokens = std::lround(stack.figures.ratio("prolog_max_tokens").count()),
           .kernel_gap = stack.figures.duration("kernel_gap"),
+          .fused_moe_overlap = stack.figures.has_ratio("fused_moe_overlap") ? stack.figures.ratio("fused_moe_overlap").count() : 0,
           .communication_stream = stack.communication_stream};
 }
 
