@@ -63,6 +63,7 @@ Json breakdown_json(const StepTime& step) {
       out["communication_ms"] = milliseconds(step.communication);
     out[part.key] = milliseconds(part.time);
   }
+  out["longest_wait_ms"] = milliseconds(step.longest_wait);
   return out;
 }
 

@@ -19,7 +19,7 @@ Cluster cluster_of_stage(const Cluster& whole, const Layout& l) {
 
 void follow(StepTime& sum, const StepTime& next) {
   for (Duration StepTime::*part : {&StepTime::total, &StepTime::computing, &StepTime::attention, &StepTime::linear, &StepTime::moe, &StepTime::vector,
-                                   &StepTime::communication, &StepTime::exposed_communication, &StepTime::waiting, &StepTime::host, &StepTime::idle,
+                                   &StepTime::communication, &StepTime::exposed_communication, &StepTime::waiting, &StepTime::longest_wait, &StepTime::host, &StepTime::idle,
                                    &StepTime::speed_of_light})
     sum.*part += next.*part;
   sum.operators += next.operators;
@@ -119,12 +119,12 @@ void PipelinePricer::add_hand_over(const Step& step, Steps& out) const {
   out.hand_over.back() += collective_time({.primitive = Primitive::kAllGather, .bytes = one.whole * kTensors, .span = cluster_.span_of(tp)}, cluster_.server()).time;
 }
 
-PipelinePricer::Steps PipelinePricer::price_each(std::span<const Step> steps, bool fold) const {
+PipelinePricer::Steps PipelinePricer::price_each(std::span<const Step> steps, bool fold, bool repeat_layers) const {
   Steps out;
   for (const Step& step : steps) {
     std::vector<StepTime>& times = out.times.emplace_back();
-    if (whole_) times.push_back(whole_->price(step, fold));
-    for (const auto& stage : stages_) times.push_back(stage->pricer.price(step, fold));
+    if (whole_) times.push_back(whole_->price(step, fold, repeat_layers));
+    for (const auto& stage : stages_) times.push_back(stage->pricer.price(step, fold, repeat_layers));
     add_hand_over(step, out);
   }
   return out;
@@ -170,6 +170,6 @@ StepTime PipelinePricer::together(const Steps& steps) const {
   return out;
 }
 
-StepTime PipelinePricer::price(const Step& step, bool fold) const { return together(price_each({&step, 1}, fold)); }
+StepTime PipelinePricer::price(const Step& step, bool fold, bool repeat_layers) const { return together(price_each({&step, 1}, fold, repeat_layers)); }
 
 }  // namespace ascendsim

@@ -36,14 +36,14 @@ class PipelinePricer {
   PipelinePricer(const Deployment& deployment, const KernelFacts& facts, const Cluster& cluster, const KernelCost& kernels,
                  SharedKernels shared, HostFigures host);
   // One step through all stages. Of several, the parts are those of the slowest stage's rank: it idles while others compute.
-  [[nodiscard]] StepTime price(const Step& step, bool fold = true) const;
+  [[nodiscard]] StepTime price(const Step& step, bool fold = true, bool repeat_layers = true) const;
 
   struct Steps {
     std::vector<std::vector<StepTime>> times;    // [step][stage]
     std::vector<Duration> hand_over;             // of each step, between two stages
     std::vector<Bytes> handed_over;              // by a rank
   };
-  [[nodiscard]] Steps price_each(std::span<const Step> steps, bool fold = true) const;
+  [[nodiscard]] Steps price_each(std::span<const Step> steps, bool fold = true, bool repeat_layers = true) const;
   // When the last of them leaves the last stage. busy_until: of every stage, brought up to date; empty = since the beginning.
   // ended: when each step left each stage, if asked for.
   [[nodiscard]] Duration play(const Steps& steps, std::vector<Duration>& busy_until, std::vector<std::vector<Duration>>* ended = nullptr) const;

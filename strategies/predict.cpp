@@ -213,6 +213,15 @@ std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
                                                       "the documentation describes a ring"
                                                     : "context parallelism gathers the latent once (all-gather) and expands it on every CP rank");
   }
+  if (s.deployment.micro_batches > 1) {
+    // Halves of what every DP group has.
+    const auto unsplit = [&](const char* phase, std::int64_t sequences) {
+      if (sequences < 2 * l.dp) out.push_back(fmt::format("micro_batches {}: a {} step has {} request{} on {} DP group{}, and stays whole: every group needs two", s.deployment.micro_batches, phase,
+                                                          sequences, sequences == 1 ? "" : "s", l.dp, l.dp == 1 ? "" : "s"));
+    };
+    if (s.deployment.role != Role::kDecode) unsplit("prefill", std::min(prefill_capacity(s.deployment, w), w.batch));
+    if (s.deployment.role != Role::kPrefill) unsplit("decode", w.batch);
+  }
   if (!w.acceptance.empty())
     out.push_back(fmt::format("MTP acceptance by draft position {:.2f}: {:.3f} tokens a step", fmt::join(w.acceptance, ", "), w.tokens_per_step()));
   if (w.prefix_hit > 0) out.push_back(fmt::format("{} tokens of every prompt lie in the prefix cache", with_commas(w.prefix_hit)));
@@ -284,14 +293,14 @@ PrefillRun run_prefill(const Scenario& s, const Workload& w) {
   return run;
 }
 
-DecodeRun run_decode(const Scenario& s, const Workload& w) {
-  DecodeRun run;
-  const DecodeCurve curve = price_decode(s, w, run.step);
+namespace {
+
+void play(DecodeRun& run, const DecodeCurve& curve, const Workload& w) {
   run.context = curve.context[1];
   run.tokens_per_step = w.tokens_per_step();
   const double tokens_to_go = static_cast<double>(std::max<std::int64_t>(0, w.output_tokens - 1));
   const auto steps = static_cast<std::int64_t>(std::ceil(tokens_to_go / run.tokens_per_step - 1e-9));
-  if (steps == 0) return run;
+  if (steps == 0) return;
   for (std::int64_t i = 0; i < steps; ++i) {
     const auto yielded = static_cast<std::int64_t>(static_cast<double>(i) * run.tokens_per_step);
     run.gaps.push_back(curve.at(w.input_tokens + 1 + yielded));
@@ -300,6 +309,21 @@ DecodeRun run_decode(const Scenario& s, const Workload& w) {
   run.mean_step = run.duration / steps;
   // The expected length, not the whole number of steps: the last step is shared with what would come after.
   run.duration = Duration(std::llround(static_cast<double>(run.mean_step.count()) * tokens_to_go / run.tokens_per_step));
+}
+
+}  // namespace
+
+DecodeRun run_decode(const Scenario& s, const Workload& w) {
+  DecodeRun run;
+  play(run, price_decode(s, w, run.step), w);
+  return run;
+}
+
+DecodeRun run_decode_at_least(const Scenario& s, const Workload& w) {
+  DecodeRun run;
+  const std::int64_t first = w.input_tokens + 1;
+  run.step = s.pricer.price(decode_step(s.deployment.layout, w.batch, w.input_tokens, first, 1 + s.deployment.features.speculative_tokens));
+  play(run, {.context = {first, first, first}, .time = {run.step.total, run.step.total, run.step.total}}, w);
   return run;
 }
 

@@ -74,6 +74,8 @@ struct DecodeRun {
 };
 PrefillRun run_prefill(const Scenario& scenario, const Workload& workload);
 DecodeRun run_decode(const Scenario& scenario, const Workload& workload);
+// As if every step took as long as the first: none takes less, as no longer context is faster. A third of the work, for who compares many.
+DecodeRun run_decode_at_least(const Scenario& scenario, const Workload& workload);
 // TTFT, TPOT, ITL and throughput of all requests. before_decode: between a request's first token and its decoding;
 // wait_for_all: decoding starts when the last prefill is done.
 void add_requests(Prediction& prediction, const PrefillRun& prefill, const DecodeRun& decode, const Workload& workload,
