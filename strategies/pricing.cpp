@@ -342,7 +342,7 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks, bool repeat_layers
   ProgramPricer pricer(deployment_, healthy_ ? *healthy_ : cluster_, degraded_.get(), kernels_, facts_, groups_, folding);
   // A layer that only follows others, the one that then occurs again and again, and the last.
   constexpr std::int64_t kBuilt = 4;
-  const bool pushed = deployment_.kv_transfer.layer_wise && step.phase == Phase::kPrefill;   // asks for the time of each layer
+  const bool pushed = deployment_.kv_transfer.layer_wise && step.phase == Phase::kPrefill;   // each layer's cache has its own time
   const ShortModel model(deployment_, repeat_layers && !pushed ? kBuilt : deployment_.model.layers);
   std::vector<Priced> priced;
   std::vector<const Program*> programs;
