@@ -52,7 +52,9 @@ Duration time_of(const StepTime& step, std::initializer_list<std::string_view> l
 // the exchange. 58 layers, roundings of a tick each.
 TEST(ExpertCarriers, FusedMc2HidesAShareOfTheShorter) {
   Stack stack = mindie_stack();
-  stack.figures.add("fused_moe_overlap", Figure<Ratio>{.value = Ratio(0.75)});
+  Figure<Ratio> overlap;
+  overlap.value = Ratio(0.75);
+  stack.figures.add("fused_moe_overlap", overlap);
   const auto price = [&](ExpertCommunication c, std::int64_t requests) {
     Deployment d = asked(c);
     const Server server = shipped_server("atlas-800i-a3");

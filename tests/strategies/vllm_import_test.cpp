@@ -80,7 +80,7 @@ TEST(VllmOptions, WrongInput) {
   EXPECT_EQ(serve("stray").said, "s.sh:1:54: error[E0421]: 'stray' belongs to no option\n");
   EXPECT_TRUE(has(serve("--speculative-config '{bad'").said, "error[E0422]: --speculative-config must be a JSON object"));
   EXPECT_EQ(serve("--speculative-config '{\"num_speculative_tokens\": 1, \"method\": \"mtp\",}'").said,
-            "s.sh:1:75: error[E0422]: --speculative-config is no JSON: a comma before a closing bracket in line 1, column 47 of the value\n");
+            "s.sh:1:75: error[E0422]: --speculative-config is no JSON: a comma before a closing bracket in line 1, column 46 of the value\n");
   EXPECT_TRUE(has(serve("--speculative-config '{\"num_speculativ_tokens\": 1}'").said, "error[E0426]: unknown key \"num_speculativ_tokens\""));
   EXPECT_TRUE(has(serve("--kv-transfer-config '{\"kv_role\": \"producer\"}'").said, "error[E0426]: \"kv_role\" of --kv-transfer-config has no 'producer'"));
   EXPECT_TRUE(has(launch("vllm serve --tensor-parallel-size 8\n").said, "error[E0245]: the command names no model"));
