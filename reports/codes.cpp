@@ -225,7 +225,7 @@ constexpr CodeText kCodes[] = {
     {"W0411", "more tokens a step than the limit", "drafts count as tokens", "raise max-num-batched-tokens"},
     {"W0412", "decode batches without a graph", "they have more tokens than the largest captured size", "capture larger sizes"},
     {"W0413", "captured sizes are rounded up", "FlashComm1 scatters tokens over the TP group", "multiples of tensor-parallel-size"},
-    {"W0415", "a seed without effect", "neither unequal experts nor stragglers are asked for, so nothing is drawn", "compute_skew, or experts.imbalance"},
+    {"W0336", "a seed without effect", "neither unequal experts nor stragglers are asked for, so nothing is drawn", "compute_skew, or experts.imbalance"},
     {"W0416", "a link that is nearly dead", "its traffic stays on it: ways around a link are taken where it is down", "remaining: 0"},
     {"W0414", "the KV pool is smaller than the longest request", "vLLM checks this when it starts", "lower max-model-len"},
     {"W0415", "fused MC2 is not taken", "its kernels serve some quantisations and group sizes only", "read which in the message, or do not ask for it"},

@@ -306,6 +306,7 @@ class RemedySearch {
         l.dp *= factor;
       l.moe_ep *= factor;
       if (wider.model.experts % l.moe_ep != 0 || wider.model.heads % l.tp != 0) continue;
+      wider.experts.rank_loads = routed_loads(wider);
       const std::string change = mindie_ ? fmt::format("{} {} (dp {}, cp {}, sp {}, tp {}, moe_ep {}, moe_tp {})", name("worldSize"), l.world(),
                                                        l.dp, l.cp, l.sp, l.tp, l.moe_ep, l.moe_tp)
                                          : fmt::format("{} ranks ({})", l.world(), launch_degrees(wider));

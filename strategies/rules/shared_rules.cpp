@@ -186,7 +186,7 @@ void RuleBase::extensions() {
   if (const std::string why = d.experts.shared_ranks < l.moe_ep && d.model.experts > 0 ? loads_refusal(d) : ""; !why.empty())
     error("E0378", d.experts.loads.empty() ? "experts.imbalance" : "experts.loads", why, "strategies/expert_loads.h", "a load for each of experts + experts.redundant, or a smaller imbalance");
   if (!d.origin("experts.seed").assumed && d.compute_skew == 0 && (d.experts.imbalance == 1 || !d.experts.loads.empty()))
-    warn("W0415", "experts.seed", "experts.seed has no effect: nothing is drawn", "the seed orders ranks of unequal speed and experts of unequal load",
+    warn("W0336", "experts.seed", "experts.seed has no effect: nothing is drawn", "the seed orders ranks of unequal speed and experts of unequal load",
          "compute_skew or experts.imbalance, or leave the seed out");
   if (!d.token_split_prefill) return;
   const auto needs = [&](bool holds, const char* what, const std::string& got) {

@@ -217,9 +217,9 @@ TEST_F(UnequalRanks, WaitsOfTheOthersAreShown) {
 
 TEST_F(UnequalRanks, ASeedThatDrawsNothingIsSaid) {
   ASSERT_LT(ask(", seed: 3}"), kWrongInput) << err;
-  EXPECT_TRUE(contains(err, "warning[W0415]: experts.seed has no effect")) << err;
+  EXPECT_TRUE(contains(err, "warning[W0336]: experts.seed has no effect")) << err;
   ASSERT_LT(ask(", seed: 3, imbalance: 1.5}"), kWrongInput) << err;
-  EXPECT_FALSE(contains(err, "W0415")) << err;
+  EXPECT_FALSE(contains(err, "W0336")) << err;
 }
 
 TEST_F(UnequalRanks, OneRequestARankStaysWhole) {
