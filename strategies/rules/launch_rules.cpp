@@ -176,7 +176,7 @@ class VllmRules : LaunchRules {
             "VLLM_ASCEND_ENABLE_FLASHCOMM1=0");
     fine_grained();
     if (const std::string why = fused_mc2_refusal(d); !why.empty())
-      warn("W0415", "experts.communication", fmt::format("fused MC2 is asked for and not taken: {}", why),
+      warn("W0417", "experts.communication", fmt::format("fused MC2 is asked for and not taken: {}", why),
            "vllm_ascend/ascend_forward_context.py: select_moe_comm_method", "");
     extensions();
   }

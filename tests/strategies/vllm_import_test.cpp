@@ -172,7 +172,7 @@ TEST(VllmFusedMc2, IsAskedForByLevel) {
   EXPECT_EQ(option.question().expert_communication, "fused-mc2-decode");
   EXPECT_TRUE(has(option.said, "warning[W0425]: additional_config enable_fused_mc2 has no effect in vLLM-Ascend 0.15: it exists from 0.16 on"));
   EXPECT_TRUE(has(ruled(launch("export VLLM_ASCEND_ENABLE_FUSED_MC2=1\n" + std::string(kServe) + "-tp 16 -dp 4 --enable-expert-parallel\n")),
-                  "warning[W0415]: fused MC2 is asked for and not taken: dispatch_ffn_combine serves at most 32 ranks of expert parallelism, here are 64\n"));
+                  "warning[W0417]: fused MC2 is asked for and not taken: dispatch_ffn_combine serves at most 32 ranks of expert parallelism, here are 64\n"));
 }
 
 TEST(VllmOptions, TablesAreSound) {
