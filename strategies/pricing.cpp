@@ -8,6 +8,7 @@
 #include "strategies/collectives/collective_cost.h"
 #include "strategies/expert_loads.h"
 #include "strategies/launching.h"
+#include "strategies/programs/layer_sharding.h"
 #include "workloads/kernels.h"
 #include "workloads/operators/routing.h"
 
@@ -296,7 +297,8 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
     nodes.push_back(lower(p.program, p.ticks, launched.how == Launching::How::kPieces ? Issued::kOutsideGraphs : Issued::kEveryKernel));
   }
   verify(programs, folding);
-  const bool two_lanes = splits_into_micro_batches(deployment_, step);
+  // Weights that are broadcast ahead travel beside other collectives, as those of a second lane do.
+  const bool two_lanes = splits_into_micro_batches(deployment_, step) || (step.phase == Phase::kPrefill && (shards_o_proj(deployment_) || shards_q_b(deployment_)));
   const bool cores_taken = std::ranges::any_of(priced, [&](const Priced& p) { return takes_vector_cores(p, pricer); });
   SweepResult swept;
   if (two_lanes || cores_taken) {

@@ -21,8 +21,6 @@ std::optional<Deployment> simulated(const Deployment& asked, [[maybe_unused]] Se
   }
   if (l.cp > 1 && l.cp_exchange == LatentExchange::kRing)
     diagnostics.note("A0142", at("layout.cp_exchange"), fmt::format("a what-if: {} gathers the latent of a prompt, it has no ring", d.engine));
-  if (asked.model.sparse() && runs_flashcomm(asked) && asked.role == Role::kPrefill)
-    left_out("features.flashcomm1", "DSA-CP keeps q_b, kv_b and o_proj whole on every rank of a prefill node; layer sharding, which broadcasts them layer by layer, is not modelled");
   if (asked.kv_transfer.layer_wise) left_out("kv_transfer.mode", "the layer-wise push is not modelled: caches are pulled after prefill");
   return d;
 }

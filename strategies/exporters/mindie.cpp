@@ -270,6 +270,7 @@ constexpr Limitation kLimitations[] = {
     {"experts.exchange", "MindIE: ep_level 1 gathers rows, ep_level 2 sends them in padded buffers"},
     {"features.splitfuse", "MindIE: SplitFuse goes with neither MTP nor sp or cp"},
     {"features.flashcomm1", "of vLLM-Ascend"},
+    {"weights.layer_sharding", "of vLLM-Ascend"},
     {"graph.mode", "MindIE's graphs are not a matter of its configuration"},
     {"graph.capture_sizes", "MindIE's graphs are not a matter of its configuration"},
     {"limits.max_batched_tokens", "MindIE: maxPrefillTokens limits prefill steps, maxBatchSize decode steps"},

@@ -152,6 +152,8 @@ class VllmScripts {
     if (d.graph.mode == GraphMode::kEager) s.add("enforce-eager");
     std::vector<std::string> more, fine;
     if (d.features.flashcomm1 && has("flashcomm1_option")) more.emplace_back(R"("enable_flashcomm1": true)");
+    if (d.layer_sharding.any())
+      more.push_back(fmt::format(R"("layer_sharding": [{}])", d.layer_sharding.o_proj && d.layer_sharding.q_b ? R"("q_b_proj", "o_proj")" : d.layer_sharding.o_proj ? R"("o_proj")" : R"("q_b_proj")"));
     if (d.features.kv_nz) more.emplace_back(R"("enable_kv_nz": true)");
     if (d.experts.communication == ExpertCommunication::kFusedMc2) more.emplace_back(R"("enable_fused_mc2": true)");
     if (d.layout.o_proj_local_tp > 0)

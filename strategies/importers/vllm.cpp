@@ -214,7 +214,19 @@ class VllmReader : LaunchReader {
     };
     degree("layout.o_proj_tp", {"oproj_tensor_parallel_size", "finegrained_tp_config.oproj_tensor_parallel_size"});
     degree("layout.lm_head_tp", {"lmhead_tensor_parallel_size", "finegrained_tp_config.lmhead_tensor_parallel_size"});
+    read_layer_sharding(where);
     degree("experts.redundant", {"num_redundant_experts", "eplb_config.num_redundant_experts"});
+  }
+  void read_layer_sharding(const SourceLocation& where) {
+    std::vector<std::string> names;
+    while (auto name = options_.json("additional-config", fmt::format("layer_sharding[{}]", names.size()))) names.push_back(std::move(*name));
+    if (names.empty()) return;
+    for (const std::string& name : names)
+      if (name != "o_proj" && name != "q_b_proj")
+        diagnostics_.error("E0426", where, fmt::format("unknown layer_sharding '{}'", name), "vllm_ascend/attention/sfa_v1.py: linear layers of attention, by their names", "o_proj, q_b_proj");
+    const auto has = [&](const char* name) { return std::ranges::find(names, name) != names.end(); };
+    set<std::string>("weights.layer_sharding", has("o_proj") && has("q_b_proj") ? "all" : has("o_proj") ? "o_proj" : "q_b_proj", where);
+    lacks("layer_sharding", where, "additional_config layer_sharding");
   }
   void lacks(const char* feature, const SourceLocation& where, std::string_view what) {
     if (context_.versions.has(feature, context_.engine_version)) return;

@@ -134,10 +134,13 @@ class VllmRules : LaunchRules {
            "vllm_ascend/utils.py, update_aclgraph_sizes", fmt::format("sizes that are multiples of {}", l.tp));
   }
 
+  void layer_sharding();
+
   void options() {
     if (d.features.flashcomm1 && l.tp == 1)
       error("E0417", "features.flashcomm1", fmt::format("FlashComm1 needs {} > 1", tp()),
             fmt::format("{}: only supported for MoE in scenarios where tensor-parallel-size > 1", kGuide), "VLLM_ASCEND_ENABLE_FLASHCOMM1=0");
+    layer_sharding();
     if (l.o_proj_local_tp >= 1 && l.tp > 1)
       error("E0317", "o_proj_local_tp", fmt::format("oproj_tensor_parallel_size cannot be used with {} > 1, it is {}", tp(), l.tp),
             "vLLM-Ascend, Fine-grained TP: o_proj TP needs tensor-parallel-size 1", "remove it");
@@ -147,6 +150,17 @@ class VllmRules : LaunchRules {
     extensions();
   }
 };
+
+void VllmRules::layer_sharding() {
+  if (!d.layer_sharding.any()) return;
+  constexpr const char* kKey = "weights.layer_sharding";
+  if (d.role != Role::kPrefill && (input.versions == nullptr || input.versions->has("layer_sharding_on_prefill_nodes_only", d.engine_version)))
+    error("E0418", kKey, "layer sharding is for the prefill node of a pair only",
+          "vllm_ascend/platform.py: additional_config.layer_sharding can only be enabled in PD-disaggregated's P node", "kv_role kv_producer, or leave layer_sharding out");
+  else if (d.role != Role::kPrefill || !d.model.sparse() || !d.features.flashcomm1)
+    warn("W0415", kKey, "layer sharding has no effect here: without DSA-CP on a prefill node q_b and o_proj are cut over the TP group",
+         "vllm_ascend/utils.py, enable_dsa_cp_with_layer_shard: an indexer, FlashComm1 and kv_role kv_producer", "leave layer_sharding out");
+}
 
 class SglangRules : LaunchRules {
  public:

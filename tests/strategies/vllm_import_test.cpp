@@ -214,6 +214,25 @@ TEST(VllmRules, Degrees) {
   EXPECT_TRUE(has(ruled(serve("--additional-config '{\"enable_flashcomm1\": true}'")), "error[E0417]"));
 }
 
+TEST(VllmRules, LayerSharding) {
+  const auto node = [](std::string_view role, std::string_view layers, std::string_view version = {}) {
+    const std::string transfer = role.empty() ? "" : fmt::format("--kv-transfer-config '{{\"kv_connector\": \"MooncakeConnectorV1\", \"kv_role\": \"{}\"}}' ", role);
+    return serve(transfer + fmt::format("-tp 8 --additional-config '{{\"enable_flashcomm1\": true, \"layer_sharding\": [{}]}}'", layers),
+                 {.defines = {}, .model = "deepseek-v3.2", .version = std::string(version)});
+  };
+  const auto both = node("kv_producer", R"("q_b_proj", "o_proj")", "0.18");
+  EXPECT_EQ(both.question().layer_sharding, "all");
+  EXPECT_EQ(both.use("--additional-config.layer_sharding[0]"), "used");
+  EXPECT_EQ(both.said, "");
+  EXPECT_EQ(node("kv_producer", R"("o_proj")").question().layer_sharding, "o_proj");
+  EXPECT_EQ(node("kv_producer", R"("q_b_proj")").question().layer_sharding, "q_b_proj");
+  EXPECT_TRUE(has(node("kv_producer", R"("kv_b_proj")").said, "error[E0426]: unknown layer_sharding 'kv_b_proj'"));
+  EXPECT_TRUE(has(node("kv_producer", R"("o_proj")", "0.24").said, "warning[W0425]: additional_config layer_sharding has no effect in vLLM-Ascend 0.24: it exists from 0.13 to 0.23"));
+  EXPECT_TRUE(has(ruled(node("", R"("o_proj")", "0.18"), "atlas-800t-a3", "0.18"), "error[E0418]: layer sharding is for the prefill node of a pair only"));
+  EXPECT_TRUE(has(ruled(node("", R"("o_proj")", "0.15"), "atlas-800t-a3", "0.15"), "warning[W0415]: layer sharding has no effect here"));
+  EXPECT_FALSE(has(ruled(both, "atlas-800t-a3", "0.18"), "04"));
+}
+
 TEST(VllmRules, VersionsAndHardware) {
   const auto pcp = serve("-tp 8 -pcp 2");
   EXPECT_FALSE(has(ruled(pcp), "E0425"));
