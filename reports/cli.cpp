@@ -206,7 +206,7 @@ std::string usage_line(const Command& c) {
 
 std::string top_help() {
   std::string text =
-      "Predicts how a deployment of DeepSeek-R1 or V3 performs on Ascend hardware, and why.\n\nUsage: ascendsim "
+      "Predicts how a deployment of DeepSeek-R1, V3, V3.1 or V3.2 performs on Ascend hardware, and why.\n\nUsage: ascendsim "
       "COMMAND [options]\n\nCommands:\n";
   for (const Command& c : builtin_commands()) text += fmt::format("  {:10} {}\n", c.name, c.summary);
   return text +

@@ -9,6 +9,7 @@
 #include "reports/findings.h"
 #include "reports/json_parts.h"
 #include "reports/steps.h"
+#include "strategies/groups.h"
 
 namespace ascendsim {
 
@@ -51,21 +52,45 @@ const char* metric_of(const Point& p) {
 
 // Operators that take a rank of the slower one longer because it has more of that work to do: what the other layout divides and this one
 // does not.
-std::string undivided(const StepTime& faster, const StepTime& slower, double whole_ms) {
+std::string undivided(const StepTime& faster, const StepTime& slower, Duration whole) {
   constexpr double kWorthNaming = 0.1;                // of the whole difference
   constexpr double kMore = 2;                         // times the FLOP or the bytes
   std::vector<std::string> out;
   for (const OperatorRow& s : slower.operator_rows) {
     const auto f = std::ranges::find(faster.operator_rows, s.label, &OperatorRow::label);
     if (f == faster.operator_rows.end() || s.flops.count() == 0) continue;
-    const double more_ms = milliseconds(s.time - f->time);
-    if (more_ms < kWorthNaming * whole_ms) continue;
+    const Duration more = s.time - f->time;
+    if (milliseconds(more) < kWorthNaming * milliseconds(whole)) continue;
     const double flops = ratio(s.flops, f->flops);
     const double bytes = ratio(s.bytes, f->bytes);
     if (std::max(flops, bytes) < kMore) continue;
-    out.push_back(fmt::format("{} {:.4g} ms ({:.3g} times the {})", s.label, more_ms, std::max(flops, bytes), flops >= bytes ? "FLOP" : "bytes"));
+    out.push_back(fmt::format("{} {} ({:.3g} times the {})", s.label, to_text(more), std::max(flops, bytes), flops >= bytes ? "FLOP" : "bytes"));
   }
   return out.empty() ? "" : fmt::format("; work of a rank that only the faster layout divides: {}", fmt::join(out, ", "));
+}
+
+// The links behind a difference in communication: those between A2 servers where most of it is in collectives that cross them, whose ranks
+// have nothing but RoCE there.
+std::string_view link_behind(const Point& winner, const Point& second) {
+  struct Collectives {
+    Duration all{}, between_servers{};
+  };
+  const auto collectives = [](const Point& p) {
+    Collectives out;
+    const Scenario& s = *p.subject.scenario;
+    const std::vector<GroupKind> groups = mindie_groups(s.deployment.layout, s.cluster);
+    for (const CollectiveRow& row : main_step(p).collective_rows) {
+      const auto kind = std::ranges::find(groups, row.group, &GroupKind::name);
+      out.all += row.time;
+      if (kind != groups.end() && s.cluster.span_of(kind->groups.front()).servers > 1) out.between_servers += row.time;
+    }
+    return out;
+  };
+  const Fabric fabric = winner.subject.scenario->cluster.server().fabric;
+  if (fabric == Fabric::kUnifiedBus) return "UB";
+  const Collectives w = collectives(winner), s = collectives(second);
+  const double all = milliseconds(s.all - w.all), between = milliseconds(s.between_servers - w.between_servers);
+  return all != 0 && between / all >= 0.5 ? "RoCE between servers" : "HCCS inside a server";
 }
 
 // The parts of a step whose difference makes the winner win, and those that cost it something.
@@ -73,21 +98,24 @@ std::string because(const Point& winner, const Point& second) {
   constexpr double kWorthNaming = 0.1;  // of the whole difference
   const StepTime &w = main_step(winner), &s = main_step(second);
   const auto mine = parts_of(w), others = parts_of(s);
-  std::vector<std::pair<Duration, const char*>> gains, costs;
-  const double whole = std::abs(milliseconds(s.total - w.total));
+  std::vector<std::pair<Duration, const Part*>> gains, costs;
+  const Duration whole = std::max(s.total, w.total) - std::min(s.total, w.total);
   for (std::size_t i = 0; i < mine.size(); ++i) {
     const Duration less = others[i].time - mine[i].time;
-    if (std::abs(milliseconds(less)) < kWorthNaming * whole || less.count() == 0) continue;
-    (less.count() > 0 ? gains : costs).emplace_back(less.count() > 0 ? less : -less, mine[i].name);
+    if (std::abs(milliseconds(less)) < kWorthNaming * milliseconds(whole) || less.count() == 0) continue;
+    (less.count() > 0 ? gains : costs).emplace_back(less.count() > 0 ? less : -less, &mine[i]);
   }
-  const auto in_words = [](std::vector<std::pair<Duration, const char*>>& parts) {
+  const auto in_words = [&](std::vector<std::pair<Duration, const Part*>>& parts) {
     std::ranges::stable_sort(parts, [](const auto& a, const auto& b) { return a.first > b.first; });
     std::vector<std::string> out;
-    for (const auto& [time, name] : parts) out.push_back(fmt::format("{} {:.4g} ms", name, milliseconds(time)));
+    for (const auto& [time, part] : parts) {
+      out.push_back(fmt::format("{} {}", part->name, to_text(time)));
+      if (part->category == kCommunicationCategory) out.back() += fmt::format(" ({})", link_behind(winner, second));
+    }
     return fmt::format("{}", fmt::join(out, ", "));
   };
   const char* const phase = winner.role() == Role::kDecode ? "decode" : "prefill";
-  std::string text = fmt::format("a {} step is {:.4g} ms {}: ", phase, whole, s.total >= w.total ? "shorter" : "longer");
+  std::string text = fmt::format("a {} step is {} {}: ", phase, to_text(whole), s.total >= w.total ? "shorter" : "longer");
   text += gains.empty() ? std::string("no part is shorter by a tenth of that") : "less " + in_words(gains);
   if (!costs.empty()) text += "; more " + in_words(costs);
   return text + (s.total >= w.total ? undivided(w, s, whole) : "");
@@ -104,6 +132,18 @@ std::optional<std::size_t> runner_up(const Comparison& c, std::size_t condition,
   return c.winner(condition, contest);
 }
 
+bool can_be_started(const Point& p) { return p.runs() && p.standing == Standing::kLegal && p.prediction.memory.fits(); }
+
+// The fastest one that the engine takes and that fits, where that is not the fastest of all.
+std::string fastest_to_start(const Comparison& c, std::size_t condition, std::vector<std::size_t> contest, std::size_t winner) {
+  if (can_be_started(c.at(condition, winner))) return {};
+  std::erase_if(contest, [&](std::size_t a) { return !can_be_started(c.at(condition, a)); });
+  const auto best = c.winner(condition, contest);
+  if (!best) return {};
+  const Point& p = c.at(condition, *best);
+  return fmt::format("; of those that can be started {} is the fastest with {}", full_label(c, p), to_text(p.score()));
+}
+
 std::string reason(const Comparison& c, std::size_t condition, const std::vector<std::size_t>& contest) {
   const auto first = c.winner(condition, contest);
   if (!first) return fmt::format("{}: none of these can run", load_in_words(c, condition));
@@ -114,8 +154,24 @@ std::string reason(const Comparison& c, std::size_t condition, const std::vector
   if (!second) return text;
   const Point& s = c.at(condition, *second);
   if (s.score() == w.score()) return fmt::format("{}, and so has {}{}", text, full_label(c, s), memory_remark(s));
-  return fmt::format("{}, {:.2f} times as fast as {} with {}{}; {}", text, ratio(s.score(), w.score()), full_label(c, s),
-                     to_text(s.score()), memory_remark(s), because(w, s));
+  return fmt::format("{}, {:.2f} times as fast as {} with {}{}; {}{}", text, ratio(s.score(), w.score()), full_label(c, s),
+                     to_text(s.score()), memory_remark(s), because(w, s), fastest_to_start(c, condition, contest, *first));
+}
+
+// The slowest that runs, where that is neither the winner nor the runner-up.
+std::optional<std::size_t> last_of(const Comparison& c, std::size_t condition, std::vector<std::size_t> contest) {
+  std::erase_if(contest, [&](std::size_t a) { return !c.at(condition, a).runs(); });
+  if (contest.size() < 3) return std::nullopt;
+  return *std::ranges::max_element(contest, {}, [&](std::size_t a) { return c.at(condition, a).score(); });
+}
+
+std::string first_against_last(const Comparison& c, std::size_t condition, const std::vector<std::size_t>& contest) {
+  const auto first = c.winner(condition, contest), last = last_of(c, condition, contest);
+  if (!first || !last) return {};
+  const Point &w = c.at(condition, *first), &l = c.at(condition, *last);
+  if (l.score() <= w.score()) return {};
+  return fmt::format("{}, first against last: {:.2f} times as fast as {} with {}{}; {}", load_in_words(c, condition), ratio(l.score(), w.score()),
+                     full_label(c, l), to_text(l.score()), memory_remark(l), because(w, l));
 }
 
 std::string headline(const Comparison& c, const std::vector<std::size_t>& contest) {
@@ -140,13 +196,14 @@ std::string headline(const Comparison& c, const std::vector<std::size_t>& contes
   const std::string lead = c.conditions.size() == 1 || most - least < 0.005
                                ? fmt::format("{:.2f} times as fast as the next one", most)
                                : fmt::format("{:.2f} to {:.2f} times as fast as the next one", least, most);
+  const auto named = [&](std::size_t w) { return label(c, w) + (c.at(0, w).standing == Standing::kWhatIf ? " [what-if]" : ""); };
   if (winners.size() > 1) {
     std::vector<std::string> names;
-    for (const std::size_t w : winners) names.push_back(label(c, w));
+    for (const std::size_t w : winners) names.push_back(named(w));
     return fmt::format("Which is faster depends on the load: {} win in turn, {}.", fmt::join(names, " and "), lead);
   }
-  return c.conditions.size() == 1 ? fmt::format("{} wins, {}.", label(c, winners[0]), lead)
-                                  : fmt::format("{} wins under all {} loads, {}.", label(c, winners[0]),
+  return c.conditions.size() == 1 ? fmt::format("{} wins, {}.", named(winners[0]), lead)
+                                  : fmt::format("{} wins under all {} loads, {}.", named(winners[0]),
                                                 c.conditions.size(), lead);
 }
 
@@ -493,7 +550,10 @@ std::vector<std::string> verdict(const Comparison& c) {
   }
   add_crossovers(c, out);
   for (std::size_t i = 0; i < c.conditions.size(); ++i)
-    for (const auto& contest : contests) out.push_back(reason(c, i, contest));
+    for (const auto& contest : contests) {
+      out.push_back(reason(c, i, contest));
+      if (std::string widest = first_against_last(c, i, contest); !widest.empty()) out.push_back(std::move(widest));
+    }
   for (const std::string& key : c.without_effect)
     out.push_back(fmt::format("{} changes nothing here: equal times and memory for all of its values.", key));
   return out;

@@ -29,6 +29,8 @@ std::string layout(const Subject& s) {
     text += own ? fmt::format("  exchange {}", s.question.exchange) : fmt::format("  ep_level {}", l.ep_level);
   if (l.o_proj_local_tp > 0) text += fmt::format("  o_proj_{}tp {}", own ? "" : "local_", l.o_proj_local_tp);
   if (l.lm_head_local_tp > 0) text += fmt::format("  lm_head_{}tp {}", own ? "" : "local_", l.lm_head_local_tp);
+  if (l.embedding_parts() > 1) text += fmt::format("  embedding_tp {}", l.embedding_local_tp);
+  if (l.mlp_parts() > 1) text += fmt::format("  mlp_tp {}", l.mlp_local_tp);
   if (d.token_split_prefill) text += "  token-split prefill";
   if (d.micro_batches > 1) text += fmt::format("  {} micro-batches", d.micro_batches);
   if (d.experts.redundant > 0) text += fmt::format("  {} redundant experts", d.experts.redundant);

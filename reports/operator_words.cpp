@@ -8,6 +8,7 @@ namespace {
 constexpr WordText kWords[] = {
     // attention
     {"embedding", "operator: rows of the embedding table for the step's tokens", "columns cut over attn_tp"},
+    {"embedding_ids_gather", "collective: token numbers of all ranks that share the embedding", "all-gather over embedding_tp"},
     {"embedding_gather", "collective: columns of the embedding from all ranks of attn_tp", "all-gather"},
     {"input_norm", "operator: RMS norm in front of attention, with the residual added", "vector cores"},
     {"qkv_a", "operator: q_a and kv_a in one matrix product: hidden to the low-rank query, the latent and the rope key", "2,112 columns of DeepSeek-V3"},
@@ -51,7 +52,7 @@ constexpr WordText kWords[] = {
     {"last_rows", "operator: the last row of each prompt, for the LM head", "vector cores"},
     {"layer_all_gather", "collective: rows of all ranks in front of a layer that needs them", "all-gather"},
     {"attention_padding", "operator: rows of zeros in front of o_proj, so that all ranks have as many", "vector cores"},
-    {"embedding_reduce_scatter", "collective: columns of the embedding, each rank keeps a part of the rows", "reduce-scatter; FlashComm1"},
+    {"embedding_reduce_scatter", "collective: sums of the parts of the embedding, each rank keeps a part of the rows", "reduce-scatter; FlashComm1, layout.embedding_tp"},
     {"hidden_gather", "collective: scattered hidden rows in front of what needs all of them", "all-gather; FlashComm1"},
     {"input_quant", "operator: quantises the input of qkv_a", "dynamic, by row"},
     {"q_a_quant", "operator: quantises the low-rank query", "dynamic, by row"},
@@ -90,6 +91,8 @@ constexpr WordText kWords[] = {
     {"head_cp_all_gather", "collective: logits of the ranks that share a sequence", "all-gather over attn_cp"},
     {"mtp_last_hidden", "operator: hidden rows that the draft layer starts from", "multi-token prediction"},
     // feed-forward and experts
+    {"mlp_rows_gather", "collective: rows of all DP groups that share the dense MLP", "all-gather over mlp_tp"},
+    {"mlp_reduce_scatter", "collective: partial sums of a shared dense MLP, back to the DP groups of the rows", "reduce-scatter over mlp_tp"},
     {"mlp_gate_up", "operator: gate and up projection of a dense MLP", "matrix product"},
     {"mlp_swiglu", "operator: SwiGLU of a dense MLP, with the quantisation behind it", "vector cores"},
     {"mlp_down", "operator: down projection of a dense MLP", "matrix product"},
@@ -142,6 +145,8 @@ constexpr WordText kWords[] = {
     {"kv_shards", "group: ranks that hold parts of the same context", "layout.cp x layout.sp"},
     {"o_proj_tp", "group: neighbours that share o_proj", "layout.o_proj_tp"},
     {"lm_head_tp", "group: neighbours that share the LM head", "layout.lm_head_tp"},
+    {"embedding_tp", "group: DP groups that share the embedding", "layout.embedding_tp"},
+    {"mlp_tp", "group: DP groups that share the dense MLP", "layout.mlp_tp"},
     // primitives
     {"all-gather", "primitive: everybody gets the parts of everybody", "size: the whole"},
     {"reduce-scatter", "primitive: sums over the ranks, each rank keeps a part", "size: the whole input"},

@@ -95,6 +95,19 @@ std::string distance_to_light(const StepTime& step) {
                          static_cast<double>(std::max<std::int64_t>(1, step.speed_of_light.count())));
 }
 
+Table reasons_table(const std::vector<PhaseStep>& phases, std::int64_t prompts, std::int64_t decode_context) {
+  Table t = facts("", "reasons");
+  for (const auto& [name, step] : phases) {
+    t.rows.push_back({fmt::format("{} step", name),
+                      std::string_view(name) == "prefill"
+                          ? fmt::format("{} for {} prompt{}", to_text(step->total), prompts, prompts == 1 ? "" : "s")
+                          : fmt::format("{} at a context of {} tokens", to_text(step->total), with_commas(decode_context))});
+    t.rows.push_back({fmt::format("{} bottleneck", name), bottleneck(*step)});
+    t.rows.push_back({fmt::format("{} speed of light", name), distance_to_light(*step)});
+  }
+  return t;
+}
+
 Table breakdown_table(const std::vector<PhaseStep>& phases) {
   Table t{"Where the time of a step goes (slowest rank)", "breakdown", Table::Shape::kGrid, {{"part", "part"}}, {}};
   for (const PhaseStep& p : phases) {

@@ -37,6 +37,8 @@ std::string bottleneck(const StepTime& step);
 // "812 ms, 65 % of it is reached"
 std::string distance_to_light(const StepTime& step);
 
+// Of each phase: its step (prompts in the prefill step, context of the decode step), bottleneck and speed of light.
+Table reasons_table(const std::vector<PhaseStep>& phases, std::int64_t prompts, std::int64_t decode_context);
 Table breakdown_table(const std::vector<PhaseStep>& phases);
 Table operator_table(const PhaseStep& phase, std::int64_t top);
 Table collective_table(const PhaseStep& phase);

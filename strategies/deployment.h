@@ -36,6 +36,7 @@ struct Layout {
   std::int64_t moe_ep = 1, moe_tp = 1;
   std::int64_t ep_level = 1;                 // MindIE: 1 all-gather EP, 2 all-to-all EP
   std::int64_t lm_head_local_tp = -1, o_proj_local_tp = -1;
+  std::int64_t embedding_local_tp = -1, mlp_local_tp = -1;   // over DP groups (vLLM-Ascend, fine-grained TP)
   [[nodiscard]] std::int64_t world() const { return pp * dp * cp * tp; }
   [[nodiscard]] std::int64_t kv_shards() const { return (cp_whole_cache ? 1 : cp) * sp; }
   [[nodiscard]] std::int64_t cache_copies() const { return cp * tp / kv_shards(); }   // of a sequence, in a DP group
@@ -43,6 +44,9 @@ struct Layout {
   [[nodiscard]] std::int64_t o_proj_parts() const { return o_proj_local_tp > 0 ? o_proj_local_tp : 1; }
   [[nodiscard]] bool local_head() const { return lm_head_local_tp > 0; }
   [[nodiscard]] std::int64_t lm_head_parts() const { return local_head() ? lm_head_local_tp : 1; }
+  // DP groups that share the embedding, and those that share the dense MLP.
+  [[nodiscard]] std::int64_t embedding_parts() const { return embedding_local_tp > 0 ? embedding_local_tp : 1; }
+  [[nodiscard]] std::int64_t mlp_parts() const { return mlp_local_tp > 0 ? mlp_local_tp : 1; }
 };
 
 // Who picks how rows reach experts in a step. kAuto: the engine, by phase, size and hardware.

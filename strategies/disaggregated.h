@@ -4,6 +4,8 @@
 // lengthens the first gap, not TTFT). A prefill side with SP or CP holds shards; every decode rank pulls a whole copy.
 #pragma once
 
+#include <string>
+
 #include "strategies/predict.h"
 
 namespace ascendsim {
@@ -14,6 +16,7 @@ struct KvTransfer {
   Bytes total{};                       // one request, all decode ranks of its DP group
   std::int64_t blocks = 0;             // pulled by a decode rank, each of all layers
   std::int64_t sources = 0;            // prefill ranks that a decode rank pulls from
+  std::string mapping;                 // which ones
   BytesPerSecond rate{};               // of the slower NIC
   Duration time{};
   const char* plane = "RoCE";

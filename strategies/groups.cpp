@@ -58,6 +58,8 @@ std::vector<GroupKind> groups_of(const Layout& l, const Cluster* cluster) {
   kinds.push_back(shard_groups(l, cluster));
   kinds.push_back(strided("o_proj_tp", world, l.o_proj_parts(), 1, cluster));
   kinds.push_back(strided("lm_head_tp", world, l.lm_head_parts(), 1, cluster));
+  kinds.push_back(strided("embedding_tp", world, l.embedding_parts(), l.cp * l.tp, cluster));
+  kinds.push_back(strided("mlp_tp", world, l.mlp_parts(), l.cp * l.tp, cluster));
   return kinds;
 }
 

@@ -318,7 +318,7 @@ Deployment tiny_deployment(const Deployment& deployment, std::vector<std::string
   }
   rules.push_back(fmt::format("hidden {}, {} heads (two a tp rank) of {} + {} / {}, ranks of q and kv {}", m.hidden, m.heads, m.nope,
                               m.rope, m.value, m.kv_rank));
-  m.dense_width = least_multiple(32, l.tp);
+  m.dense_width = least_multiple(32, std::lcm(l.tp, l.mlp_parts()));
   m.expert_width = least_multiple(16, world);
   d.experts.redundant = 0;
   m.expert_groups = deployment.model.expert_groups;
@@ -328,7 +328,7 @@ Deployment tiny_deployment(const Deployment& deployment, std::vector<std::string
   m.top_k = std::max<std::int64_t>(m.top_k, 1);
   rules.push_back(fmt::format("{} experts of width {} in {} groups, {} a token of {} groups, no replicas; dense width {}", m.experts,
                               m.expert_width, m.expert_groups, m.top_k, m.kept_groups, m.dense_width));
-  m.vocabulary = least_multiple(32, std::lcm(world, l.lm_head_parts()));
+  m.vocabulary = least_multiple(32, std::lcm(world, std::lcm(l.lm_head_parts(), l.embedding_parts())));
   d.limits.block_tokens = 2;   // so that short sequences reach every KV shard
   const bool in_turns = d.limits.kv_interleave > 0, whole_blocks = d.limits.kv_interleave == deployment.limits.block_tokens;
   if (in_turns) d.limits.kv_interleave = whole_blocks ? d.limits.block_tokens : 1;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "strategies/groups.h"
 #include "strategies/pipeline.h"
@@ -110,6 +111,9 @@ void add_communication(MemoryPerRank& memory, const Deployment& d, const Stack& 
   add("world", l.world(), "group_buffer");
   add("moe_ep", l.moe_ep, "moe_ep_buffer");
   add("moe_tp", l.moe_tp, "moe_tp_buffer");
+  // Parts of the model that are shared by as many ranks share a communicator (vllm_ascend/distributed/parallel_state.py).
+  std::set<std::int64_t> sizes{l.o_proj_parts(), l.lm_head_parts(), l.embedding_parts(), l.mlp_parts()};
+  for (const std::int64_t size : sizes) add("local_tp", size, "group_buffer");
 }
 
 // Blocks of one sequence on the fullest shard: prompt and everything generated.

@@ -23,6 +23,7 @@ void follow(StepTime& sum, const StepTime& next) {
                                    &StepTime::speed_of_light})
     sum.*part += next.*part;
   sum.operators += next.operators;
+  sum.kernels |= next.kernels;
   sum.flops.bits16 += next.flops.bits16;
   sum.flops.int8 += next.flops.int8;
   sum.flops.fp32 += next.flops.fp32;

@@ -122,26 +122,23 @@ bool plays_a_part(std::string_view figure, const Deployment& d) {
   return true;
 }
 
-// Families and collectives whose figures are assumed: what a prediction rests on without evidence.
-void add_assumed_figures(const Scenario& s, std::vector<std::string>& out) {
-  const auto say = [&](const std::string& what, const auto& figure) {
-    if (figure.kind == FigureKind::kAssumed) out.push_back(fmt::format("{} is an assumed figure: {}", what, figure.source));
-  };
-  for (const KernelFamily& f : s.kernels.families) {
-    if (std::ranges::find(kKernelNames, f.name) == kKernelNames.end()) continue;
-    say(fmt::format("kernel {} t0 {}", f.name, to_text(f.t0.value)), f.t0);
-  }
-  s.stack.figures.for_each([&](const std::string& name, const auto& f) {
-    if (plays_a_part(name, s.deployment)) say("stack " + name, f);
-  });
+// What a prediction rests on without evidence.
+void add_if_assumed(std::vector<std::string>& out, const std::string& what, const auto& figure) {
+  if (figure.kind == FigureKind::kAssumed) out.push_back(fmt::format("{} is an assumed figure: {}", what, figure.source));
 }
 
 }  // namespace
 
-void add_assumptions_of_steps(Prediction& p) {
+void add_assumptions_of_steps(Prediction& p, const Scenario& s) {
   if (p.prefill_chunks > 1) p.assumptions.push_back(fmt::format("prompts are prefilled in {} chunks of limits.max_batched_tokens, each attending to the cache of those before it", p.prefill_chunks));
   if (!p.prefill.launched.empty()) p.assumptions.push_back("prefill: " + p.prefill.launched);
   if (!p.decode.launched.empty()) p.assumptions.push_back("decode: " + p.decode.launched);
+  const auto used = p.prefill.kernels | p.decode.kernels;
+  for (const KernelFamily& f : s.kernels.families) {
+    const auto name = std::ranges::find(kKernelNames, f.name);
+    if (name == kKernelNames.end() || !used.test(static_cast<std::size_t>(name - kKernelNames.begin()))) continue;
+    add_if_assumed(p.assumptions, fmt::format("kernel {} t0 {}", f.name, to_text(f.t0.value)), f.t0);
+  }
 }
 
 std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
@@ -177,7 +174,9 @@ std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
   if (!w.acceptance.empty())
     out.push_back(fmt::format("MTP acceptance by draft position {:.2f}: {:.3f} tokens a step", fmt::join(w.acceptance, ", "), w.tokens_per_step()));
   if (w.prefix_hit > 0) out.push_back(fmt::format("{} tokens of every prompt lie in the prefix cache", with_commas(w.prefix_hit)));
-  add_assumed_figures(s, out);
+  s.stack.figures.for_each([&](const std::string& name, const auto& f) {
+    if (plays_a_part(name, s.deployment)) add_if_assumed(out, "stack " + name, f);
+  });
   return out;
 }
 
@@ -291,7 +290,7 @@ Prediction predict(const Scenario& s, const Workload& w) {
   p.prefill = std::move(prefill.step);
   p.decode = std::move(decode.step);
   p.assumptions = assumptions(s, w);
-  add_assumptions_of_steps(p);
+  add_assumptions_of_steps(p, s);
   if (s.deployment.role == Role::kPrefill)
     p.assumptions.push_back(fmt::format("the prefill side keeps the cache of {} prompts: those of a step and those that are being pulled",
                                         prompts_kept(s.deployment, w)));

@@ -78,6 +78,6 @@ DecodeRun run_decode(const Scenario& scenario, const Workload& workload);
 void add_requests(Prediction& prediction, const PrefillRun& prefill, const DecodeRun& decode, const Workload& workload,
                   Duration before_decode, bool wait_for_all);
 std::vector<std::string> assumptions(const Scenario& scenario, const Workload& workload);
-void add_assumptions_of_steps(Prediction& prediction);   // how they are cut and launched
+void add_assumptions_of_steps(Prediction& prediction, const Scenario& scenario);   // how they are cut and launched, kernels without evidence
 
 }  // namespace ascendsim

@@ -221,6 +221,7 @@ void describe(StepTime& step, const Priced& priced, const ProgramPricer& pricer,
       if (w.launches == 0) continue;
       row.flops += w.matrix;
       row.bytes += w.read + w.written;
+      step.kernels.set(w.family);
       if (row.count++ == 0) {
         row.limit = to_text(priced.bounds[i]);
         row.source = "kernels: " + std::string(kKernelNames[w.family]);

@@ -1,6 +1,7 @@
 // Puts a step together: builds one program per rank class, prices every operator and collective, sweeps the clock.
 #pragma once
 
+#include <bitset>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "hardware/link_graph.h"
 #include "sim/clock.h"
 #include "strategies/programs/step.h"
+#include "workloads/kernels.h"
 
 namespace ascendsim {
 
@@ -56,6 +58,7 @@ struct StepTime {
   Duration computing{}, attention{}, linear{}, moe{}, vector{}, communication{}, exposed_communication{}, waiting{}, host{}, idle{};
   Duration speed_of_light{};
   MatrixFlops flops{};                 // of the slowest rank
+  std::bitset<kKernelNames.size()> kernels{};   // families whose figures priced it
   Flops performed{};                   // matrix FLOPs of all ranks together
   std::vector<OperatorRow> operator_rows{};     // largest time first
   std::vector<CollectiveRow> collective_rows{};  // in program order

@@ -15,7 +15,7 @@ std::optional<Deployment> simulated(const Deployment& asked, [[maybe_unused]] Se
   const auto left_out = [&](std::string_view path, std::string message) { diagnostics.note("A0136", at(path), std::move(message)); };
   if (d.model.sparse() && l.cp > 1 && l.cp_exchange == LatentExchange::kRing) {
     diagnostics.error("E0444", at("layout.cp_exchange"), "sparse attention cannot go round a ring of cp ranks",
-                      "a query picks among the keys of all ranks: vllm_ascend/attention/sfa_v1.py and SGLang's nsa_indexer.py score the whole context in one call, after latents and index keys were gathered",
+                      "a query picks among the keys of all ranks: npu_lightning_indexer returns neither scores nor lse to merge parts by, so latents and index keys are gathered (vllm-project/vllm-ascend#6588; SGLang nsa_indexer.py)",
                       "layout.cp_exchange: all-gather");
     return std::nullopt;
   }

@@ -40,8 +40,9 @@ Table results(const Pair& s, const DisaggregatedPrediction& p) {
   Table t = facts("", "results");
   t.rows = {{"TTFT", with_spread(r.ttft) + mark},
             {"  queue", fmt::format("{} mean wait for earlier prefill steps", to_text(p.queue))},
-            {"  prefill", fmt::format("{} for {} prompts; the first token comes from the prefill side",
-                                      to_text(p.prefill.prefill.total), p.prefill.prefill_sequences)}};
+            {"  prefill", fmt::format("{} for {} prompt{}; the first token comes from the prefill side",
+                                      to_text(p.prefill.prefill.total), p.prefill.prefill_sequences,
+                                      p.prefill.prefill_sequences == 1 ? "" : "s")}};
   if (s.decode.workload.output_tokens > 1) {
     t.rows.push_back({"TPOT", with_spread(r.tpot) + mark});
     t.rows.push_back({"ITL", with_spread(r.itl) + mark});
@@ -68,6 +69,7 @@ Table transfer_table(const KvTransfer& k) {
             {"bytes in all", bytes_cell(k.total)},
             {"blocks per decode rank", count_cell(k.blocks)},
             {"prefill ranks a decode rank pulls from", count_cell(k.sources)},
+            {"which ones", k.mapping},
             {"plane", fmt::format("{}, {:.4g} GB/s a rank", k.plane, k.rate.count() / 1e9)},
             {"time", to_text(k.time)}};
   return t;
@@ -81,6 +83,7 @@ std::vector<Table> tables_of(const Pair& s, const DisaggregatedPrediction& p, Sh
     tables.push_back(std::move(shortage->need));
     tables.push_back(std::move(shortage->remedy_table));
   }
+  tables.push_back(reasons_table(phases, p.prefill.prefill_sequences, p.decode.decode_context));
   tables.push_back(breakdown_table(phases));
   for (const PhaseStep& phase : phases) {
     tables.push_back(operator_table(phase, options.top));

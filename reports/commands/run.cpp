@@ -48,21 +48,6 @@ Table results(const Subject& s, const Prediction& p) {
   return t;
 }
 
-Table reasons(const std::vector<PhaseStep>& phases, const Prediction& p) {
-  Table t = facts("", "reasons");
-  for (const auto& [name, step] : phases) {
-    const bool prefill = step == &p.prefill;
-    t.rows.push_back(
-        {fmt::format("{} step", name),
-         prefill ? fmt::format("{} for {} prompt{}", to_text(step->total), p.prefill_sequences,
-                               p.prefill_sequences == 1 ? "" : "s")
-                 : fmt::format("{} at a context of {} tokens", to_text(step->total), with_commas(p.decode_context))});
-    t.rows.push_back({fmt::format("{} bottleneck", name), bottleneck(*step)});
-    t.rows.push_back({fmt::format("{} speed of light", name), distance_to_light(*step)});
-  }
-  return t;
-}
-
 // The same on links some of which are slow or down.
 void degrade(Subject& s, const Options& options, Diagnostics& diagnostics) {
   const Scenario& healthy = *s.scenario;
@@ -94,7 +79,7 @@ std::vector<Table> tables_of(const Subject& s, const Prediction& p, Shortage sho
   std::vector<Table> tables{heading(s), results(s, p)};
   tables.push_back(std::move(shortage.need));
   tables.push_back(std::move(shortage.remedy_table));
-  tables.push_back(reasons(phases, p));
+  tables.push_back(reasons_table(phases, p.prefill_sequences, p.decode_context));
   tables.push_back(breakdown_table(phases));
   for (const PhaseStep& phase : phases) {
     tables.push_back(operator_table(phase, options.top));

@@ -271,6 +271,8 @@ constexpr Limitation kLimitations[] = {
     {"features.splitfuse", "MindIE: SplitFuse goes with neither MTP nor sp or cp"},
     {"features.flashcomm1", "of vLLM-Ascend"},
     {"weights.layer_sharding", "of vLLM-Ascend"},
+    {"layout.embedding_tp", "of vLLM-Ascend: an embedding shared by DP groups"},
+    {"layout.mlp_tp", "of vLLM-Ascend: a dense MLP shared by DP groups"},
     {"graph.mode", "MindIE's graphs are not a matter of its configuration"},
     {"graph.capture_sizes", "MindIE's graphs are not a matter of its configuration"},
     {"limits.max_batched_tokens", "MindIE: maxPrefillTokens limits prefill steps, maxBatchSize decode steps"},

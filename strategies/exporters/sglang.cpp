@@ -183,6 +183,8 @@ constexpr Limitation kLimitations[] = {
     {"experts.communication", "SGLang: deepep, ascend_fuseep, or none (all-gather)"},
     {"layout.o_proj_tp", "SGLang has no local group of o_proj"},
     {"layout.lm_head_tp", "SGLang has no local group of the LM head"},
+    {"layout.embedding_tp", "SGLang has no local group of the embedding"},
+    {"layout.mlp_tp", "of vLLM-Ascend: a dense MLP shared by DP groups"},
 };
 
 }  // namespace

@@ -156,10 +156,9 @@ class VllmScripts {
       more.push_back(fmt::format(R"("layer_sharding": [{}])", d.layer_sharding.o_proj && d.layer_sharding.q_b ? R"("q_b_proj", "o_proj")" : d.layer_sharding.o_proj ? R"("o_proj")" : R"("q_b_proj")"));
     if (d.features.kv_nz) more.emplace_back(R"("enable_kv_nz": true)");
     if (d.experts.communication == ExpertCommunication::kFusedMc2) more.emplace_back(R"("enable_fused_mc2": true)");
-    if (d.layout.o_proj_local_tp > 0)
-      fine.push_back(fmt::format(R"("oproj_tensor_parallel_size": {})", d.layout.o_proj_local_tp));
-    if (d.layout.lm_head_local_tp > 0)
-      fine.push_back(fmt::format(R"("lmhead_tensor_parallel_size": {})", d.layout.lm_head_local_tp));
+    for (const auto& [key, size] : {std::pair{"oproj", d.layout.o_proj_local_tp}, {"lmhead", d.layout.lm_head_local_tp},
+                                    {"embedding", d.layout.embedding_local_tp}, {"mlp", d.layout.mlp_local_tp}})
+      if (size > 0) fine.push_back(fmt::format(R"("{}_tensor_parallel_size": {})", key, size));
     if (!fine.empty()) more.push_back(fmt::format(R"("finegrained_tp_config": {{{}}})", fmt::join(fine, ", ")));
     if (!more.empty()) s.add("additional-config", fmt::format("'{{{}}}'", fmt::join(more, ", ")));
     if (d.role != Role::kHybrid) transfer(s, side, node);

@@ -205,16 +205,31 @@ class VllmReader : LaunchReader {
       set("features.flashcomm1", true, where);
       lacks("flashcomm1_option", where, "additional_config enable_flashcomm1");
     }
+    if (yes("enable_shared_expert_dp")) {
+      const Layout& l = question_.deployment.layout;
+      const bool counts = options_.flag("enable-expert-parallel").value_or(false) && l.tp > 1;
+      diagnostics_.note("A0144", where,
+                        counts ? "enable_shared_expert_dp turns FlashComm1 on, with which every rank has the whole shared expert"
+                               : "enable_shared_expert_dp has no effect without --enable-expert-parallel and a --tensor-parallel-size above 1");
+      if (counts) set("features.flashcomm1", true, where);
+    }
     if (yes("enable_kv_nz")) set("features.kv_nz", true, where);
     if (yes("enable_fused_mc2")) set<std::string>("experts.communication", "fused-mc2", where);
     if (on("VLLM_ASCEND_ENABLE_FUSED_MC2")) set<std::string>("experts.communication", "fused-mc2", options_.environment_where("VLLM_ASCEND_ENABLE_FUSED_MC2"));
+    bool fine_grained = false;
     const auto degree = [&](const char* path, std::initializer_list<const char*> keys) {
       for (const char* key : keys)
-        if (const auto v = options_.json_integer("additional-config", key); v && *v > 0) set(path, *v, where);
+        if (const auto v = options_.json_integer("additional-config", key); v && *v > 0) {
+          set(path, *v, where);
+          fine_grained |= std::string_view(key).starts_with("finegrained_tp_config.");
+        }
     };
     degree("layout.o_proj_tp", {"oproj_tensor_parallel_size", "finegrained_tp_config.oproj_tensor_parallel_size"});
     degree("layout.lm_head_tp", {"lmhead_tensor_parallel_size", "finegrained_tp_config.lmhead_tensor_parallel_size"});
     read_layer_sharding(where);
+    degree("layout.embedding_tp", {"finegrained_tp_config.embedding_tensor_parallel_size"});
+    degree("layout.mlp_tp", {"finegrained_tp_config.mlp_tensor_parallel_size"});
+    if (fine_grained) lacks("finegrained_tp", where, "finegrained_tp_config");
     degree("experts.redundant", {"num_redundant_experts", "eplb_config.num_redundant_experts"});
   }
   void read_layer_sharding(const SourceLocation& where) {

@@ -16,7 +16,16 @@ namespace {
 Value embedding(RankStep& s) {
   s.p.set_layer(-1);
   s.category(Category::kVector);
-  const Value ids = s.ids();
+  Value ids = s.ids();
+  if (const std::int64_t parts = s.l.embedding_parts(); parts > 1) {
+    // Whose tokens they are does not matter to a table: each rank looks up all of them in its part of the vocabulary
+    // (vllm_ascend/ops/vocab_parallel_embedding.py, _forward_embed_tp).
+    const auto group = s.group(Group::kEmbeddingTp);
+    ids = s.p.all_gather("embedding_ids_gather", ids, group);
+    s.category(Category::kVector);
+    const Value part = s.weight(Module::kEmbedding, "embedding", s.m.vocabulary, s.m.hidden, {.row_parts = parts, .row_part = s.at.dp % parts});
+    return s.own_share(s.p.reduce_scatter("embedding_reduce_scatter", embed(s.p, "embedding", ids, part), group));
+  }
   if (s.flashcomm()) {
     // Split over the vocabulary: rows of other ranks' tokens are zero, and the sum of all parts goes where it is kept.
     const Value part = s.weight(Module::kEmbedding, "embedding", s.m.vocabulary, s.m.hidden, {.row_parts = s.l.tp, .row_part = s.at.tp});
@@ -43,7 +52,8 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
   s.p.set_layer(static_cast<int>(layer));
   s.output_layer = layer;
   const bool moe = layer >= s.m.dense_layers;
-  const bool last = layer + 1 >= s.m.layers;
+  // The head gathers what it needs of other ranks: in front of it (rows_for_head), or at the end of the last layer.
+  const bool last = layer + 1 >= s.m.layers && !s.head_of_group();
   const bool shares = shares_rows_for_experts(s.d);
   Placement place = s.flashcomm()     ? place_flashcomm(s.l, moe)
                     : s.token_split() ? Placement{}

@@ -89,9 +89,16 @@ void note_experts(const RankStep& s, const Routing& routing, std::vector<std::in
 }  // namespace
 
 Value dense_mlp(RankStep& s, Value x) {
+  constexpr MlpLabels kLabels{"mlp_quant", "mlp_gate_up", "mlp_swiglu", "mlp_down"};
+  const std::int64_t shared = s.l.mlp_parts();
+  // Rows of several DP groups through a part of the width each (vllm_ascend/ops/linear_op.py, MLPColumnParallelOp). REQUIRES: tp 1.
+  const auto group = s.group(Group::kMlpTp);
+  if (shared > 1) x = s.p.all_gather("mlp_rows_gather", x, group);
   s.category(Category::kLinear);
-  return gated_mlp(s, Module::kDenseMlp, {"mlp_quant", "mlp_gate_up", "mlp_swiglu", "mlp_down"}, x,
-                   s.m.dense_width, s.token_split() ? 1 : s.l.tp, s.token_split() ? 0 : s.at.tp);
+  const std::int64_t parts = shared > 1 ? shared : s.token_split() ? 1 : s.l.tp;
+  const std::int64_t part = shared > 1 ? s.at.dp % shared : s.token_split() ? 0 : s.at.tp;
+  const Value out = gated_mlp(s, Module::kDenseMlp, kLabels, x, s.m.dense_width, parts, part);
+  return shared > 1 ? s.p.reduce_scatter("mlp_reduce_scatter", out, group) : out;
 }
 
 Value whole_shared_expert(RankStep& s, Value x) {

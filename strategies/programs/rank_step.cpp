@@ -440,6 +440,8 @@ ProgramBuilder::Group RankStep::group(Group g) const {
       case Group::kKvShards: return l.kv_shards();
       case Group::kOProjTp: return l.o_proj_parts();
       case Group::kLmHeadTp: return l.lm_head_parts();
+      case Group::kEmbeddingTp: return l.embedding_parts();
+      case Group::kMlpTp: return l.mlp_parts();
     }
     return 1;
   };

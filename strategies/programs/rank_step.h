@@ -111,7 +111,7 @@ struct RankStep {
   [[nodiscard]] bool token_split() const { return scattered() && !flashcomm(); }
   [[nodiscard]] bool flashcomm() const { return runs_flashcomm(d); }
   // vLLM: the LM head is cut over the TP group, which computes the logits of its own requests.
-  [[nodiscard]] bool head_of_group() const { return flashcomm() || shares_rows_for_experts(d); }
+  [[nodiscard]] bool head_of_group() const { return flashcomm() || d.engine == "vllm-ascend"; }
   [[nodiscard]] bool scattered() const { return scatters_rows(d, phase); }
   // Rows of the residual stream that this rank keeps.
   [[nodiscard]] std::int64_t stream_rows() const { return scattered() ? scattered_rows : padded_rows; }

@@ -22,12 +22,7 @@ class GenericRules : RuleBase {
     all_to_all("rows travel to ranks that hold whole experts");
     placement("every server gets the same number of ranks");
     divisibility();
-    local("o_proj_local_tp", l.o_proj_local_tp, per_server(), "a server");
-    local("lm_head_local_tp", l.lm_head_local_tp, l.world(), "the instance");
-    if (l.tp > 1 && l.o_proj_local_tp >= 1)
-      error("E0317", "o_proj_local_tp",
-            fmt::format("{} cannot be used with {} > 1, it is {}", name("o_proj_local_tp"), name("tp"), l.tp),
-            "o_proj is cut by heads already", fmt::format("set {}, or {}", set("o_proj_local_tp", -1), set("tp", 1)));
+    local_groups();
     extensions();
     if (d.features.splitfuse && d.limits.max_batched_tokens == 0)
       warn("W0331", "features.splitfuse", "prompts are prefilled whole: nobody says how large a chunk is", kOwn, "limits.max_batched_tokens: 8192");
@@ -36,11 +31,22 @@ class GenericRules : RuleBase {
 
  private:
   [[nodiscard]] std::int64_t per_server() const { return ranks % servers == 0 ? ranks / servers : server.dies(); }
-  void local(const char* key, std::int64_t value, std::int64_t whole, const char* what) {
-    if (value == 0)
-      error("E0316", key, fmt::format("{} must be -1 or at least 1, got 0", name(key)), "",
-            fmt::format("set {} to switch it off", set(key, -1)));
-    if (value > 0) local_degree(key, value, whole, what);
+  void local_groups() {
+    for (const LocalDegree& g : local_degrees()) {
+      if (g.value == &Layout::o_proj_local_tp)
+        local_degree(g, name(g.key), per_server(), "ranks of a server");
+      else if (g.value == &Layout::lm_head_local_tp)
+        local_degree(g, name(g.key), l.world(), "ranks of the instance");
+      else
+        local_degree(g, name(g.key), l.dp, "DP groups");
+    }
+    const auto needs_tp_1 = [&](const char* key, std::int64_t value, const char* why) {
+      if (l.tp > 1 && value >= 1)
+        error("E0317", key, fmt::format("{} cannot be used with {} > 1, it is {}", name(key), name("tp"), l.tp), why,
+              fmt::format("set {}, or {}", set(key, -1), set("tp", 1)));
+    };
+    needs_tp_1("o_proj_local_tp", l.o_proj_local_tp, "o_proj is cut by heads already");
+    needs_tp_1("layout.mlp_tp", l.mlp_local_tp, "the dense MLP is cut by columns already");
   }
 };
 

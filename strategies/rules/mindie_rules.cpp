@@ -122,7 +122,7 @@ void MindieRules::local_tp(const char* key, std::int64_t value) {
          fmt::format("{}: you are not advised to enable it together with TP; {}: attention tp must be 1", kTensorPage,
                      kMapping),
          fmt::format("set \"{}\": -1, or \"tp\": 1", key));
-  if (in_range) local_degree(key, value, l.world(), "the instance");
+  if (in_range) local_degree(local_degrees()[output ? 0 : 1], name(key), l.world(), "ranks of the instance");
   const std::string& model = d.model.name;
   if (value >= 1 && model != "DeepSeek-R1" && model != "DeepSeek-V3" && model != "DeepSeek-V3.1")
     error("E0319", key, fmt::format("{} is not supported for {}", key, model),
@@ -154,6 +154,8 @@ void MindieRules::not_offered() {
                                                                {"kv_cache.dtype", d.kv_int8},
                                                                {"experts.redundant", d.experts.redundant > 0},
                                                                {"experts.shared_ranks", d.experts.shared_ranks > 0},
+                                                               {"layout.embedding_tp", l.embedding_parts() > 1},
+                                                               {"layout.mlp_tp", l.mlp_parts() > 1},
                                                                {"experts.exchange", d.experts.exact_all_to_all}};
   for (const auto& [path, used] : extensions_of_others)
     if (used)

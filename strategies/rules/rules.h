@@ -3,6 +3,7 @@
 // whoever assumed a value has printed it.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -36,6 +37,15 @@ void check_sglang(const RuleInput& input, Diagnostics& diagnostics);
 // Rules about a load: prompt and output lengths, requests side by side.
 void check_workload(const Deployment& deployment, const Workload& workload, bool own_file, Diagnostics& diagnostics);
 
+// A part of the model that ranks of several groups may share: o_proj, the LM head, the embedding, the dense MLP.
+struct LocalDegree {
+  const char *key, *vllm;  // vllm: in vLLM-Ascend's finegrained_tp_config
+  const char* what;        // that is cut, "attention heads"
+  std::int64_t Layout::* value;
+  std::int64_t Model::* columns;
+};
+std::span<const LocalDegree> local_degrees();
+
 // Rules that engines share, in the names of the file at hand. `rule` says who demands it.
 class RuleBase {
  public:
@@ -54,7 +64,7 @@ class RuleBase {
   void all_to_all(const std::string& rule);
   void placement(const std::string& rule);
   void divisibility();
-  void local_degree(const char* key, std::int64_t value, std::int64_t whole, const char* what);
+  void local_degree(const LocalDegree& degree, const std::string& called, std::int64_t whole, const char* what);   // what: "ranks of a server"
   void extensions();
   void shared_ranks();
   void expansion();

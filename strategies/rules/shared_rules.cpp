@@ -139,17 +139,27 @@ void RuleBase::divisibility() {
   if (l.ep_level == 1) even("worldSize", "columns of the shared expert", m.expert_width * m.shared_experts, l.world());
 }
 
-// Local groups are blocks of neighbouring ranks of `whole`, and cut o_proj by heads or the LM head by columns.
-void RuleBase::local_degree(const char* key, std::int64_t value, std::int64_t whole, const char* what) {
-  const bool o_proj = std::string_view(key) == "o_proj_local_tp";
-  const std::int64_t columns = o_proj ? d.model.heads : d.model.vocabulary;
+std::span<const LocalDegree> local_degrees() {
+  static constexpr LocalDegree kDegrees[] = {
+      {"o_proj_local_tp", "oproj_tensor_parallel_size", "attention heads", &Layout::o_proj_local_tp, &Model::heads},
+      {"lm_head_local_tp", "lmhead_tensor_parallel_size", "columns of the LM head", &Layout::lm_head_local_tp, &Model::vocabulary},
+      {"layout.embedding_tp", "embedding_tensor_parallel_size", "rows of the embedding", &Layout::embedding_local_tp, &Model::vocabulary},
+      {"layout.mlp_tp", "mlp_tensor_parallel_size", "columns of the dense MLP", &Layout::mlp_local_tp, &Model::dense_width}};
+  return kDegrees;
+}
+
+// Local groups are blocks of neighbours among `whole`.
+void RuleBase::local_degree(const LocalDegree& degree, const std::string& called, std::int64_t whole, const char* what) {
+  const std::int64_t value = l.*degree.value, columns = d.model.*degree.columns;
+  if (value == 0)
+    error("E0316", degree.key, fmt::format("{} must be -1 or at least 1, got 0", called), "",
+          fmt::format("set {} to switch it off", set(degree.key, -1)));
+  if (value <= 0) return;
   if (whole % value != 0)
-    error("E0329", key, fmt::format("{} must divide the {} ranks of {}, got {}", name(key), whole, what, value),
+    error("E0329", degree.key, fmt::format("{} must divide the {} {}, got {}", called, whole, what, value),
           "local groups are blocks of neighbouring ranks", fmt::format("choose a divisor of {}", whole));
   else if (columns % value != 0)
-    error("E0325", key,
-          fmt::format("{} {} cannot be cut into {} equal parts", columns,
-                      o_proj ? "attention heads" : "columns of the LM head", value),
+    error("E0325", degree.key, fmt::format("{} {} cannot be cut into {} equal parts", columns, degree.what, value),
           "weights are sharded evenly over the ranks", fmt::format("choose a divisor of {}", columns));
 }
 
@@ -176,7 +186,7 @@ void RuleBase::extensions() {
   if (const std::string why = d.experts.shared_ranks < l.moe_ep && d.model.experts > 0 ? loads_refusal(d) : ""; !why.empty())
     error("E0378", d.experts.loads.empty() ? "experts.imbalance" : "experts.loads", why, "strategies/expert_loads.h", "a load for each of experts + experts.redundant, or a smaller imbalance");
   if (d.layer_sharding.any() && d.micro_batches > 1)
-    error("E0419", "weights.layer_sharding", fmt::format("layer sharding needs micro_batches: 1, got {}", d.micro_batches),
+    error("E0446", "weights.layer_sharding", fmt::format("layer sharding needs micro_batches: 1, got {}", d.micro_batches),
           "the windows that weights are broadcast into hold those of one layer and the next", "set micro_batches: 1, or weights.layer_sharding: none");
   if (!d.token_split_prefill) return;
   const auto needs = [&](bool holds, const char* what, const std::string& got) {

@@ -63,6 +63,15 @@ TEST_F(Pairs, CompareTakesTheSideThatIsNamed) {
   EXPECT_NE(err.find("error[E0398]: of a pair one side is compared at a time"), std::string::npos) << err;
 }
 
+// Both phases say what holds them back, and only kernels that run are named among the assumptions: V3.1 has no sparse attention, and these
+// scripts route in 16 bits.
+TEST_F(Pairs, AnswersSayWhatASideRestsOn) {
+  ASSERT_EQ(run(with({"run", "--input", "16K", "--output", "64"}, kVllm)), kDone) << err;
+  for (const char* said : {"prefill bottleneck", "decode bottleneck", "prefill speed of light", "kernel mla_prolog t0"})
+    EXPECT_NE(out.find(said), std::string::npos) << said << "\n" << out;
+  for (const char* absent : {"kernel sparse_attention", "kernel gemm_fp32"}) EXPECT_EQ(out.find(absent), std::string::npos) << absent << "\n" << out;
+}
+
 // The trade that the tutorial names: less cache a rank, more exchanges and small operators. Prompt and answer are 132,096 tokens,
 // 1,032 blocks of 128: 129 a rank over 8 shards. The turns of the shards follow, as the connector moves whole blocks.
 TEST_F(Pairs, AnOptionCutsTheCacheOfOneSide) {

@@ -53,7 +53,7 @@ TEST(MindieGroups, AreNamedInTheOrderOfTheEnumeration) {
   std::vector<std::string> names;
   for (const GroupKind& k : groups_of({.dp = 2, .tp = 8, .moe_ep = 16})) names.push_back(k.name);
   EXPECT_EQ(names, (std::vector<std::string>{"attn_tp", "attn_sp", "attn_dp", "attn_cp", "moe_tp", "moe_ep", "world",
-                                             "kv_shards", "o_proj_tp", "lm_head_tp"}));
+                                             "kv_shards", "o_proj_tp", "lm_head_tp", "embedding_tp", "mlp_tp"}));
 }
 
 // On two A2 servers of 8 dies the TP groups stay inside and the DP groups cross: they cost differently.

@@ -113,6 +113,30 @@ TEST(Layers, LocalGroups) {
   expect_exact("o_proj and head local, all-gather", d);
 }
 
+// Fine-grained TP of vLLM-Ascend: a DP group's tokens go through other groups' parts of the embedding and of the dense MLP.
+TEST(Layers, PartsSharedByDpGroups) {
+  Deployment d = level_2(tiny({.dp = 4}));
+  d.engine = "vllm-ascend";
+  d.experts.exact_all_to_all = true;
+  expect_exact("whole parts, whole head", d);
+  std::vector<std::string> rules;
+  for (const auto& [embedding, mlp] : {std::pair{2, -1}, {-1, 2}, {2, 4}, {4, 2}}) {
+    d.layout.embedding_local_tp = embedding;
+    d.layout.mlp_local_tp = mlp;
+    d = tiny_deployment(d, rules);
+    expect_exact("embedding and MLP shared", d);
+  }
+  d.layout.o_proj_local_tp = d.layout.lm_head_local_tp = 2;
+  d = tiny_deployment(d, rules);
+  d.features.speculative_tokens = 2;
+  expect_exact("all four, drafts", d);
+  Deployment groups = tiny({.dp = 2, .tp = 2});   // an embedding may be shared across TP groups
+  groups.layout.embedding_local_tp = 2;
+  groups = tiny_deployment(groups, rules);
+  expect_exact("embedding over groups of tp 2", groups);
+  expect_exact("embedding over groups of tp 2, scattered", flashcomm(groups));
+}
+
 TEST(Layers, Drafts) {
   for (const std::int64_t tokens : {1, 2, 3}) {
     Deployment d = tiny({.dp = 2, .sp = 2, .tp = 2});
@@ -216,7 +240,9 @@ TEST(LayerMutations, DroppedCollectives) {
   drop("latent_gather", context, Phase::kPrefill);
   Deployment local = level_2(tiny({.dp = 4}));
   local.layout.o_proj_local_tp = local.layout.lm_head_local_tp = 2;
-  for (const char* label : {"o_proj_exchange", "o_proj_reduce_scatter", "head_rows_gather", "logits_exchange"})
+  local.layout.embedding_local_tp = local.layout.mlp_local_tp = 2;
+  for (const char* label : {"o_proj_exchange", "o_proj_reduce_scatter", "head_rows_gather", "logits_exchange", "embedding_ids_gather",
+                            "embedding_reduce_scatter", "mlp_rows_gather", "mlp_reduce_scatter"})
     drop(label, local, Phase::kDecode);
 }
 

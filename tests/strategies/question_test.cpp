@@ -41,7 +41,7 @@ quantisation: w4a8
 dtype: bfloat16
 role: prefill
 world_size: 32
-layout: {dp: 2, cp: 3, cp_partition: round-robin, cp_exchange: ring, cp_cache: whole, sp: 4, tp: 5, moe_ep: 6, moe_tp: 7, pp: 2, o_proj_tp: 8, lm_head_tp: 9}
+layout: {dp: 2, cp: 3, cp_partition: round-robin, cp_exchange: ring, cp_cache: whole, sp: 4, tp: 5, moe_ep: 6, moe_tp: 7, pp: 2, o_proj_tp: 8, lm_head_tp: 9, embedding_tp: 10, mlp_tp: 11}
 experts: {exchange: all-to-all, communication: mc2, redundant: 10, shared_ranks: 4, imbalance: 1.5, seed: 7, loads: [1, 2.5], init_routing_cutoff: true, topk_scaling_factor: 0.25, buffer_scale: [[1024, 2.5], [0, 3]]}
 prefill: {attention: token-split}
 compute_skew: 0.1
@@ -365,6 +365,17 @@ TEST(GenericRules, LocalDegrees) {
       "E0316: layout.lm_head_tp must be -1 or at least 1, got 0 |  | set layout.lm_head_tp: -1 to switch it off\n");
 }
 
+// The embedding and the dense MLP are shared by DP groups.
+TEST(GenericRules, PartsSharedByDpGroups) {
+  const auto broken = [](const std::string& text) { return broken_rules("cann-recipes", text); };
+  EXPECT_EQ(broken("layout: {dp: 16, embedding_tp: 16, mlp_tp: 4}\n"), "");
+  EXPECT_EQ(broken("layout: {dp: 4, tp: 4, embedding_tp: 8, mlp_tp: 2}\n"),
+            "E0329: layout.embedding_tp must divide the 4 DP groups, got 8 | local groups are blocks of neighbouring ranks | "
+            "choose a divisor of 4\n"
+            "E0317: layout.mlp_tp cannot be used with layout.tp > 1, it is 4 | the dense MLP is cut by columns already | set "
+            "layout.mlp_tp: -1, or layout.tp: 1\n");
+}
+
 TEST(GenericRules, LocalDegreesCutEvenly) {
   EXPECT_EQ(
       broken_rules("cann-recipes", "layout: {dp: 12, moe_ep: 4, moe_tp: 3, lm_head_tp: 3}\n"),
@@ -396,7 +407,7 @@ TEST(GenericRules, TokenSplitPrefillStandsAlone) {
 
 TEST(GenericRules, LayerShardingGoesWithOneBatch) {
   EXPECT_EQ(broken_rules("cann-recipes", "role: prefill\nlayout: {tp: 8}\nmicro_batches: 2\nweights: {layer_sharding: all}\n"),
-            "E0419: layer sharding needs micro_batches: 1, got 2 | the windows that weights are broadcast into hold those of one layer and the next | set micro_batches: 1, or "
+            "E0446: layer sharding needs micro_batches: 1, got 2 | the windows that weights are broadcast into hold those of one layer and the next | set micro_batches: 1, or "
             "weights.layer_sharding: none\n");
 }
 
@@ -421,6 +432,8 @@ TEST(MindieRules, OwnFilesCannotAskForMoreThanTheEngineHas) {
             "E0329: layout.lm_head_tp must divide the 16 ranks of the instance, got 3 | local groups are blocks of "
             "neighbouring ranks "
             "| choose a divisor of 16\n");
+  EXPECT_EQ(broken_rules("mindie", "layout: {dp: 16, moe_ep: 16, mlp_tp: 4}\n"),
+            "E0370: MindIE does not offer this layout.mlp_tp | none of its configuration keys says so | remove it, or name another stack\n");
 }
 
 TEST(WorkloadRules, BuffersHaveFewerThan2To31Rows) {
@@ -471,6 +484,7 @@ Question any_question() {
   l.moe_tp = l.ep_level == 2 ? 1 + seldom(1) : *rc::gen::element<std::int64_t>(1, 1, 2, 4);
   l.moe_ep = std::max<std::int64_t>(1, l.world() / l.moe_tp) + seldom(3);
   l.o_proj_local_tp = local(), l.lm_head_local_tp = local();
+  l.embedding_local_tp = seldom(1) > 0 ? l.dp : -1, l.mlp_local_tp = l.tp == 1 && seldom(1) > 0 ? l.dp : -1;
   d.experts = {.redundant = *rc::gen::element<std::int64_t>(0, 0, 128, 7), .exact_all_to_all = coin()};
   d.role = *rc::gen::element(Role::kHybrid, Role::kPrefill, Role::kDecode);
   d.token_split_prefill = d.role == Role::kPrefill && l.sp == 1 && coin(), d.kv_int8 = coin();

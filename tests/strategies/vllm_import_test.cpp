@@ -40,6 +40,19 @@ TEST(VllmOptions, ParserRules) {
   EXPECT_EQ(r.question().quantisation, "w8a8");
 }
 
+// vllm_ascend/ascend_config.py: enable_shared_expert_dp counts with EP and tp > 1 only, and asserts enable_sp, which it turns on.
+TEST(VllmOptions, SharedExpertDpTurnsFlashComm1On) {
+  const std::string option = " --additional-config '{\"enable_shared_expert_dp\": true}'";
+  const auto on = serve("-tp 8 --enable-expert-parallel" + option);
+  EXPECT_TRUE(on.question().deployment.features.flashcomm1);
+  EXPECT_TRUE(has(on.notes, "turns FlashComm1 on"));
+  for (const char* without : {"-tp 8", "--enable-expert-parallel"}) {
+    const auto off = serve(without + option);
+    EXPECT_FALSE(off.question().deployment.features.flashcomm1) << without;
+    EXPECT_TRUE(has(off.notes, "has no effect")) << off.notes;
+  }
+}
+
 TEST(VllmOptions, HumanIntegers) {
   EXPECT_EQ(parse_human_integer("1k"), 1000);
   EXPECT_EQ(parse_human_integer("1K"), 1024);
@@ -108,6 +121,40 @@ TEST(VllmOptions, NightlyYaml) {
   const auto line = launch("deployment:\n  - server_cmd: >\n      vllm serve \"vllm-ascend/DeepSeek-R1-W8A8\" --quantization ascend --tensor-parallel-size 16\n");
   EXPECT_EQ(line.said, "");
   EXPECT_EQ(line.question().deployment.layout.tp, 16);
+}
+
+// ---- fine-grained TP ------------------------------------------------------------------------------------------------
+
+TEST(VllmFineGrainedTp, DegreesOfTheFourParts) {
+  const auto r = serve("-dp 16 --enable-expert-parallel --kv-transfer-config '{\"kv_connector\":\"MooncakeConnectorV1\",\"kv_role\":\"kv_consumer\"}' "
+                       "--additional-config '{\"finegrained_tp_config\":{\"oproj_tensor_parallel_size\":8,\"lmhead_tensor_parallel_size\":4,"
+                       "\"embedding_tensor_parallel_size\":16,\"mlp_tensor_parallel_size\":2}}'");
+  EXPECT_EQ(r.said, "");
+  const Layout& l = r.question().deployment.layout;
+  EXPECT_EQ(l.o_proj_local_tp, 8);
+  EXPECT_EQ(l.lm_head_local_tp, 4);
+  EXPECT_EQ(l.embedding_local_tp, 16);
+  EXPECT_EQ(l.mlp_local_tp, 2);
+  const auto off = serve("-dp 16 --enable-expert-parallel --additional-config '{\"finegrained_tp_config\":{\"mlp_tensor_parallel_size\":0}}'");
+  EXPECT_EQ(off.question().deployment.layout.mlp_parts(), 1) << "0 is vLLM's word for off";
+}
+
+TEST(VllmFineGrainedTp, Rules) {
+  const auto with = [](const std::string& options, const std::string& sizes) {
+    return serve(options + " --enable-expert-parallel --additional-config '{\"finegrained_tp_config\":{" + sizes + "}}'");
+  };
+  const std::string decode = " --kv-transfer-config '{\"kv_connector\":\"MooncakeConnectorV1\",\"kv_role\":\"kv_consumer\"}'";
+  const std::string output = "\"oproj_tensor_parallel_size\":8", mlp = "\"mlp_tensor_parallel_size\":8", embedding = "\"embedding_tensor_parallel_size\":";
+  EXPECT_EQ(ruled(with("-dp 16" + decode, output)), "");
+  EXPECT_EQ(ruled(with("-dp 16", output)), "s.sh:1:106: error[E0418]: oproj_tensor_parallel_size is for the decode side of a pair only\n");
+  EXPECT_TRUE(has(ruled(with("-dp 16 --enforce-eager" + decode, output)), "error[E0418]: oproj_tensor_parallel_size needs captured graphs\n"));
+  EXPECT_TRUE(has(ruled(with("-dp 8 -tp 2" + decode, output)), "error[E0317]: oproj_tensor_parallel_size cannot be used with --tensor-parallel-size > 1, it is 2\n"));
+  EXPECT_EQ(ruled(with("-dp 16", mlp)), "");
+  EXPECT_TRUE(has(ruled(with("-dp 16", mlp), "atlas-800t-a3", "0.30"), "error[E0418]: mlp_tensor_parallel_size is for the decode side of a pair only\n"));
+  EXPECT_EQ(ruled(with("-dp 4 -tp 4", embedding + "4")), "");
+  EXPECT_TRUE(has(ruled(with("-dp 4 -tp 4", embedding + "8")), "error[E0329]: embedding_tensor_parallel_size must divide the 4 DP groups, got 8\n"));
+  EXPECT_TRUE(has(with("-dp 16", mlp).said + serve("-dp 16 --additional-config '{\"finegrained_tp_config\":{" + mlp + "}}'", {.version = "0.12"}).said,
+                  "warning[W0425]: finegrained_tp_config has no effect in vLLM-Ascend 0.12: it exists from 0.13 on\n"));
 }
 
 TEST(VllmOptions, TablesAreSound) {
@@ -228,9 +275,20 @@ TEST(VllmRules, LayerSharding) {
   EXPECT_EQ(node("kv_producer", R"("q_b_proj")").question().layer_sharding, "q_b_proj");
   EXPECT_TRUE(has(node("kv_producer", R"("kv_b_proj")").said, "error[E0426]: unknown layer_sharding 'kv_b_proj'"));
   EXPECT_TRUE(has(node("kv_producer", R"("o_proj")", "0.24").said, "warning[W0425]: additional_config layer_sharding has no effect in vLLM-Ascend 0.24: it exists from 0.13 to 0.23"));
-  EXPECT_TRUE(has(ruled(node("", R"("o_proj")", "0.18"), "atlas-800t-a3", "0.18"), "error[E0418]: layer sharding is for the prefill node of a pair only"));
+  EXPECT_TRUE(has(ruled(node("", R"("o_proj")", "0.18"), "atlas-800t-a3", "0.18"), "error[E0445]: layer sharding is for the prefill node of a pair only"));
   EXPECT_TRUE(has(ruled(node("", R"("o_proj")", "0.15"), "atlas-800t-a3", "0.15"), "warning[W0415]: layer sharding has no effect here"));
   EXPECT_FALSE(has(ruled(both, "atlas-800t-a3", "0.18"), "04"));
+}
+
+TEST(VllmRules, ContextParallelismWithSparseAttention) {
+  const auto v32 = [](const char* options) { return serve(options, {.defines = {}, .model = "deepseek-v3.2", .version = {}}); };
+  EXPECT_TRUE(has(ruled(v32("-tp 8 -pcp 2"), "atlas-800t-a3", "0.23"),
+                  "error[E0425]: vLLM-Ascend 0.23 has no prefill context parallelism with sparse attention (--prefill-context-parallel-size): it exists from 0.24 on"));
+  EXPECT_TRUE(has(ruled(v32("-tp 8 -pcp 2"), "atlas-800t-a3", "0.24"), "error[E0425]: vLLM-Ascend 0.24 has no prefill context parallelism (--prefill-context-parallel-size)"));
+  EXPECT_TRUE(has(ruled(v32("-tp 8 -dcp 8"), "atlas-800t-a3", "0.18"),
+                  "error[E0425]: vLLM-Ascend 0.18 has no decode context parallelism with sparse attention (--decode-context-parallel-size): it exists from 0.23 on"));
+  EXPECT_FALSE(has(ruled(v32("-tp 8 -dcp 8"), "atlas-800t-a3", "0.23"), "E0425"));
+  EXPECT_FALSE(has(ruled(serve("-tp 8 -pcp 2 -dcp 8"), "atlas-800t-a3", "0.18"), "E0425"));
 }
 
 TEST(VllmRules, VersionsAndHardware) {
