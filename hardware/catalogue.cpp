@@ -284,14 +284,15 @@ struct ServerFile {
   std::string name;
   SourceLocation asked;  // the place in the alias file; empty when there is none
   bool is_alias = false;
+  std::string product;   // of an alias: what it is sold as; empty = as the other one
 };
 std::optional<ServerFile> resolve_alias(const std::string& root, std::string_view name, Diagnostics& diagnostics) {
   const auto document = open(root, kServers, name, {}, diagnostics);
   if (!document) return std::nullopt;
   const ConfigNode alias = document->root().find("alias_of");
-  if (!alias) return ServerFile{std::string(name), {}, false};
+  if (!alias) return ServerFile{std::string(name), {}, false, {}};
   Section file(document->root(), diagnostics);
-  ServerFile target{file.required<std::string>("alias_of"), alias.where(), true};
+  ServerFile target{file.required<std::string>("alias_of"), alias.where(), true, file.optional<std::string>("product", "")};
   file.finish();
   return target;
 }
@@ -362,6 +363,7 @@ Server Catalogue::server(std::string_view name, std::string_view die, Diagnostic
   Server server = read_server(root_, file->name, die, file->asked, diagnostics);
   server.name = name;
   if (file->is_alias) server.alias_of = file->name;
+  if (!file->product.empty()) server.product = file->product;
   return server;
 }
 

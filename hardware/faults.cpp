@@ -106,6 +106,10 @@ class Reader {
   Ratio share(Section& fault) {
     const ConfigNode node = fault.node("remaining");
     const auto value = node ? node.as_number(diagnostics_) : std::optional<double>();
+    constexpr double kNearlyDead = 0.1;
+    if (value && *value > 0 && *value < kNearlyDead)
+      diagnostics_.warning("W0416", node.where(), fmt::format("a link at {:g} % keeps its traffic: only a link that is down is gone around, and may cost less", 100 * *value),
+                           "HCCL picks ways by which links are up", "remaining: 0 for a link that is to be left out");
     if (value && *value >= 0 && *value < 1) return Ratio(*value);
     if (value || !node)
       diagnostics_.error("E0215", node ? node.where() : fault.self().where(),

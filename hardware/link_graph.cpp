@@ -218,7 +218,7 @@ Cluster::Cluster(Server server, int servers, int ranks_per_server, std::vector<L
       servers_(servers),
       ranks_per_server_(ranks_per_server),
       faults_(std::move(faults)),
-      graph_(build_graph(server_, servers, faults_)) {
+      graph_(std::make_shared<const LinkGraphStorage>(build_graph(server_, servers, faults_))) {
   check(ranks_per_server >= 1 && ranks_per_server <= server_.dies(), "a server has at least as many dies as ranks");
 }
 
@@ -233,16 +233,16 @@ Cluster::Span Cluster::span_of(std::span<const int> ranks) const {
     check(rank >= 0 && rank < this->ranks(), "a rank of the group is not in the cluster");
     check(!in_group[die(rank)], "a rank is twice in the group");
     in_group[die(rank)] = true;
-    ++ranks_in_server[graph_[die(rank)].server];
+    ++ranks_in_server[graph()[die(rank)].server];
   }
   Span span;
   span.ranks = static_cast<int>(ranks.size());
   span.servers = static_cast<int>(ranks_in_server.size());
   for (const auto& [server, share] : ranks_in_server) span.ranks_per_server = std::max(span.ranks_per_server, share);
 
-  Ports common = ports_of(graph_, die(ranks.front()), in_group);
+  Ports common = ports_of(graph(), die(ranks.front()), in_group);
   for (const int rank : ranks.subspan(1)) {
-    const Ports ports = ports_of(graph_, die(rank), in_group);
+    const Ports ports = ports_of(graph(), die(rank), in_group);
     common.mesh_link = std::max(common.mesh_link, ports.mesh_link);           // a rank alone in its server has none
     common.package_link = std::min(common.package_link, ports.package_link);  // only of use where every rank has it
     common.package_peers = std::min(common.package_peers, ports.package_peers);

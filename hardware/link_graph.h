@@ -6,6 +6,7 @@
 
 #include <boost/graph/adjacency_list.hpp>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -53,7 +54,7 @@ class Cluster {
   [[nodiscard]] int servers() const { return servers_; }
   [[nodiscard]] int ranks() const { return servers_ * ranks_per_server_; }
   [[nodiscard]] int ranks_per_server() const { return ranks_per_server_; }
-  [[nodiscard]] const LinkGraphStorage& graph() const { return graph_; }
+  [[nodiscard]] const LinkGraphStorage& graph() const { return *graph_; }
   [[nodiscard]] const std::vector<LinkFault>& faults() const { return faults_; }
   [[nodiscard]] int leaves() const;                        // RoCE leaf switches
   [[nodiscard]] int leaf_of_die(int die) const { return die / dies_per_leaf(); }
@@ -81,7 +82,7 @@ class Cluster {
   Server server_;
   int servers_, ranks_per_server_;
   std::vector<LinkFault> faults_;
-  LinkGraphStorage graph_;
+  std::shared_ptr<const LinkGraphStorage> graph_;          // never changed: copies of a cluster share it
 };
 
 }  // namespace ascendsim

@@ -412,7 +412,7 @@ FileChoice compared_side(const PairOfChoices& pair, std::vector<std::string>& va
     diagnostics.error("E0398", {}, "of a pair one side is compared at a time", "the sides meet in the transfer of the cache only",
                       "name it in every --vary: --vary decode.dcp=1,8 or --vary prefill.tp=8,16");
   const FileChoice& side = of[1] ? pair.decode : pair.prefill;
-  diagnostics.note("A0126", {}, fmt::format("the {} side is compared, the other one stays: {}", of[1] ? "decode" : "prefill", side.file));
+  diagnostics.note("A0126", {}, fmt::format("the {} side is compared alone: {}; what it waits for (the other side, the transfer of the cache) is in `run` of the pair", of[1] ? "decode" : "prefill", side.file));
   return side;
 }
 

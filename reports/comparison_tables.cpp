@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "reports/findings.h"
+#include "reports/headings.h"
 #include "reports/json_parts.h"
 #include "reports/steps.h"
 #include "strategies/groups.h"
@@ -249,7 +250,7 @@ Table overview(const Comparison& c) {
                          {"TTFT ms", "ttft_ms", true},
                          {"TPOT ms", "tpot_ms", true},
                          {"prefill step ms", "prefill_step_ms", true},
-                         {"decode step ms", "decode_step_ms", true},
+                         {"mean decode step ms", "decode_step_ms", true},
                          {"memory per rank", "memory_peak_bytes", true},
                          {"fits", "fits"}});
   for (const Point& p : c.points) {
@@ -428,9 +429,7 @@ Table subject_of(const Comparison& c) {
   const Question& q = c.base.question;
   const Deployment& d = q.deployment;
   t.rows.push_back({"file", fmt::format("{} ({} {})", d.file, d.engine, d.engine_version)});
-  const Layout& l = d.layout;
-  t.rows.push_back({"ranks", fmt::format("{} in every alternative, unless world_size is varied (file: dp {}  cp {}  sp {}  tp {}  moe_ep {}  moe_tp {})",
-                                         l.world(), l.dp, l.cp, l.sp, l.tp, l.moe_ep, l.moe_tp)});
+  t.rows.push_back({"ranks", fmt::format("{} in every alternative, unless world_size is varied (file: {})", d.layout.world(), layout_words(d.layout, degree_words(q)))});
   t.rows.push_back({"output", fmt::format("{} tokens", with_commas(q.workload.output_tokens))});
   for (const Point& p : c.points) {
     if (!p.runs()) continue;

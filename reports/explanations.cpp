@@ -141,6 +141,10 @@ constexpr WordText kWords[] = {
     {"launch", "limit: starting the kernel and its cores", "t0 and core_start of the kernel family"},
     {"L2", "limit: what tiles pull through the L2 cache again", "hardware/kernel_cost.h"},
     {"mtp", "multi-token prediction: drafts that the next step verifies", "features.speculative_tokens"},
+    {"bus bandwidth", "of a collective: bytes that a rank receives in a second, to compare with the bandwidth of its port",
+     "(p - 1) / p of the algorithm bandwidth for all-gather, reduce-scatter and all-to-all, 2 (p - 1) / p for all-reduce"},
+    {"algorithm bandwidth", "of a collective: its size in bytes by its time", "see bus bandwidth"},
+    {"straggler", "a rank that reaches a collective later than others: they wait for it", "see compute_skew, experts.loads"},
     {"rank", "one die: a 910B chip, or half of a 910C package", "an A3 card has two"},
 };
 

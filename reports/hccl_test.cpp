@@ -35,6 +35,14 @@ std::vector<Field> fields_of(std::string_view line, std::size_t offset) {
   return fields;
 }
 
+// mpirun tags lines with who printed them: "[1,0]<stdout>:" (Open MPI --tag-output), "[0] " (MPICH -prepend-rank).
+std::size_t tag_of(std::string_view line) {
+  const std::size_t close = line.find(']');
+  if (!line.starts_with('[') || close == std::string_view::npos || close == 1 || line.find_first_not_of("0123456789,", 1) != close) return 0;
+  constexpr std::string_view kStream = "<stdout>:";
+  return close + 1 + (line.substr(close + 1).starts_with(kStream) ? kStream.size() : 0);
+}
+
 bool is_header(const std::vector<Field>& fields) {
   if (fields.size() != std::size(kColumns)) return false;
   for (std::size_t i = 0; i < fields.size(); ++i) {
@@ -63,7 +71,9 @@ class Parser {
     bool in_table = false;
     for (std::size_t begin = 0; begin < text.size();) {
       const std::size_t end = std::min(text.find('\n', begin), text.size());
-      const auto fields = fields_of(text.substr(begin, end - begin), begin);
+      const std::string_view line = text.substr(begin, end - begin);
+      const std::size_t tag = tag_of(line);
+      const auto fields = fields_of(line.substr(tag), begin + tag);
       if (!fields.empty()) {
         if (is_header(fields)) in_table = true;      // hccl_test may have run several times
         else if (in_table) row(fields);

@@ -20,11 +20,8 @@ std::string hardware(const Subject& s) {
 std::string layout(const Subject& s) {
   const Deployment& d = s.deployment();
   const bool own = !s.question.imported || s.question.launched;
-  const bool vllm = s.question.launched && d.engine == "vllm-ascend";
   const Layout& l = d.layout;
-  std::string text =
-      fmt::format("dp {}  {} {}  {} {}  tp {}  moe_ep {}  moe_tp {}", l.dp, vllm ? "pcp" : "cp", l.cp, vllm ? "dcp" : "sp", l.sp, l.tp, l.moe_ep, l.moe_tp);
-  if (l.pp > 1) text = fmt::format("pp {}  ", l.pp) + text;
+  std::string text = layout_words(l, degree_words(s.question));
   if (l.moe_ep > 1)
     text += own ? fmt::format("  exchange {}", s.question.exchange) : fmt::format("  ep_level {}", l.ep_level);
   if (l.o_proj_local_tp > 0) text += fmt::format("  o_proj_{}tp {}", own ? "" : "local_", l.o_proj_local_tp);
@@ -56,6 +53,8 @@ std::string load(const Workload& w) {
 }
 
 }  // namespace
+
+DegreeWords degree_words(const Question& q) { return q.launched ? degree_words(q.deployment.engine) : DegreeWords::kOurs; }
 
 Table heading(const Subject& s) {
   Table t = facts("", "deployment");

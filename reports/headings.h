@@ -3,8 +3,12 @@
 
 #include "reports/scenario.h"
 #include "reports/table.h"
+#include "strategies/layout_words.h"
 
 namespace ascendsim {
+
+// Of the file at hand: launch scripts speak their engine's language, our own file ours.
+DegreeWords degree_words(const Question& question);
 
 // Model, engine, hardware, layout, workload; a line each.
 Table heading(const Subject& subject);

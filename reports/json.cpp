@@ -63,6 +63,7 @@ Json breakdown_json(const StepTime& step) {
       out["communication_ms"] = milliseconds(step.communication);
     out[part.key] = milliseconds(part.time);
   }
+  out["longest_wait_ms"] = milliseconds(step.longest_wait);
   return out;
 }
 
@@ -251,7 +252,10 @@ Json transfer_json(const KvTransfer& t) {
           {"mapping", t.mapping},
           {"plane", t.plane},
           {"rate_gb_s", t.rate.count() / 1e9},
-          {"time_ms", milliseconds(t.time)}};
+          {"mode", t.layer_wise ? "layer-wise" : "pull"},
+          {"pieces", t.pieces},
+          {"time_ms", milliseconds(t.time)},
+          {"exposed_ms", milliseconds(t.exposed)}};
 }
 
 void add_pair_memory(Json& out, const PairAnswer& a) {
@@ -281,6 +285,10 @@ std::string pair_json(const PairAnswer& a, const Diagnostics& diagnostics) {
   out["itl_ms"] = percentiles(r.itl, several);
   out["e2el_ms"] = percentiles(r.e2el, true);
   out["ttft_parts_ms"] = {{"queue", milliseconds(p.queue)}, {"prefill", milliseconds(p.prefill.prefill.total)}};
+  if (p.decode_answers) {
+    out["ttft_parts_ms"]["kv_transfer"] = milliseconds(p.transfer.exposed);
+    out["ttft_parts_ms"]["first_decode_step"] = milliseconds(p.first_step);
+  }
   out["output_throughput_tok_s"] = r.output_tokens_per_second;
   out["output_throughput_per_card_tok_s"] =
       r.output_tokens_per_second / static_cast<double>(a.prefill.cards() + a.decode.cards());

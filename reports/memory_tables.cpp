@@ -39,6 +39,10 @@ Shortage shortage_of(const Subject& subject, const MemoryPerRank& m, const Libra
   std::string contributor = fmt::format("{}, {}", largest.name, precise_gib(largest.bytes));
   if (largest.bytes > m.capacity) contributor += fmt::format(": alone more than the {} of a die", precise_gib(m.capacity));
   out.need.rows = {{"need", precise_gib(m.peak())}, {"have", precise_gib(m.allowed)}, {"largest", contributor}};
+  const Deployment& d = s.deployment;
+  if (const std::int64_t pool = pool_needed(d, subject.workload); d.pool_tokens > 0 && d.pool_tokens < pool)
+    out.need.rows.push_back({"KV pool", fmt::format("{} holds {} tokens of a DP group, the load needs {}", key_setting(d, "kv_cache.pool_tokens", d.pool_tokens),
+                                                    with_commas(d.pool_tokens), with_commas(pool))});
   out.remedy_table = {"What would fit",
                       "remedies",
                       Table::Shape::kGrid,

@@ -103,6 +103,7 @@ constexpr WordText kWords[] = {
     {"init_routing", "operator: one row for each (token, expert), sorted by expert", "CANN MoeInitRouting"},
     {"finalize_routing", "operator: rows of the experts back to tokens, weighted and summed", "CANN MoeFinalizeRouting"},
     {"experts_gate_up", "operator: gate and up projection of this rank's experts", "grouped matrix product"},
+    {"experts_split", "operator: int8 rows cut into two int4 ones each, for experts in int4", "vector cores"},
     {"experts_swiglu", "operator: SwiGLU of the experts' rows", "vector cores"},
     {"experts_down", "operator: down projection of this rank's experts", "grouped matrix product"},
     {"experts_quant", "operator: quantises the experts' rows", "dynamic, by row"},

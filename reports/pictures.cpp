@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "reports/comparison_tables.h"
+#include "reports/headings.h"
 #include "reports/steps.h"
 #include "reports/svg.h"
 #include "strategies/groups.h"
@@ -162,12 +163,13 @@ struct Strategy {
     const std::array<double, 4> x{kMargin + kRanksWide, kMargin + kRanksWide + (kStrip + kGap), kMargin + kRanksWide + 2 * (kStrip + kGap),
                                   kMargin + kRanksWide + 3 * (kStrip + kGap)};
     const bool prefills = d.role != Role::kDecode;
-    const std::int64_t chunks = l.cp > 1 && prefills ? 2 * l.cp : 1;
+    const bool round_robin = l.cp_partition == PromptPartition::kRoundRobin;
+    const std::int64_t chunks = l.cp > 1 && prefills ? (round_robin ? l.cp : 2 * l.cp) : 1;
     const auto heading = [&](std::size_t i, const std::string& first, const std::string& second) {
       svg.text(x[i], top - 24, first, {.size = 12, .bold = true});
       svg.text(x[i], top - 9, second, {.colour = kFaint, .size = 10});
     };
-    heading(0, "tokens", l.cp > 1 && prefills ? fmt::format("{} zigzag chunks of a prompt", chunks)
+    heading(0, "tokens", l.cp > 1 && prefills ? (round_robin ? fmt::format("every {}th token of a prompt", l.cp) : fmt::format("{} zigzag chunks of a prompt", chunks))
                                               : fmt::format("requests of {} DP group{}", l.dp, l.dp == 1 ? "" : "s"));
     heading(1, "attention heads", fmt::format("{} of {} a rank", d.model.heads / l.tp, d.model.heads));
     heading(2, "KV cache", l.kv_shards() > 1 ? fmt::format("1 of {} shards of each sequence", l.kv_shards()) : "whole sequences of the group");
@@ -179,7 +181,7 @@ struct Strategy {
       const auto ink = colour(at.dp * l.cp + at.cp);
       svg.text(kMargin, y + kRow - 5, fmt::format("rank {}", rank), {.size = 11});
       svg.rectangle(kMargin + kRanksWide - 16, y, 8, kRow, ink);
-      if (l.cp > 1 && prefills) strip(svg, x[0], y, chunks, {at.cp, chunks - 1 - at.cp}, ink, "chunks of the prompt");
+      if (l.cp > 1 && prefills) strip(svg, x[0], y, chunks, round_robin ? std::vector<std::int64_t>{at.cp} : std::vector<std::int64_t>{at.cp, chunks - 1 - at.cp}, ink, "chunks of the prompt");
       else strip(svg, x[0], y, l.dp, {at.dp}, ink, "requests of this DP group");
       strip(svg, x[1], y, l.tp, {at.tp}, ink, fmt::format("heads {} to {}", at.tp * d.model.heads / l.tp, (at.tp + 1) * d.model.heads / l.tp - 1));
       strip(svg, x[2], y, l.kv_shards(), {at.kv_shard(l)}, ink, "shard of the KV cache");
@@ -232,8 +234,7 @@ struct Strategy {
     const std::string title = fmt::format("{}: what each rank holds", label(c, p.alternative));
     svg.text(kMargin, 32, title, {.size = 17, .bold = true});
     svg.text(kMargin, 52,
-             fmt::format("dp {}  cp {}  sp {}  tp {}  moe_ep {}  moe_tp {};  {} tokens;  colour: DP group and CP rank{}", l.dp, l.cp, l.sp,
-                         l.tp, l.moe_ep, l.moe_tp, with_commas(p.subject.workload.input_tokens),
+             fmt::format("{};  {} tokens;  colour: DP group and CP rank{}", layout_words(l, degree_words(p.subject.question)), with_commas(p.subject.workload.input_tokens),
                          p.standing == Standing::kWhatIf ? ";  what-if: the engine refuses it" : ""),
              {.colour = kFaint, .size = 11});
     rows(svg, table);

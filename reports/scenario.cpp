@@ -313,6 +313,49 @@ std::string path_of(const std::string& file) { return file == "-" ? "/dev/stdin"
 
 FileChoice choice_of(const Options& options, std::string file) { return {std::move(file), options.hardware, options.servers, options.role}; }
 
+// Which side of a pair a text in our own format is.
+std::optional<Role> side_of(const std::string& text) {
+  Diagnostics said_later;
+  const auto document = Document::parse(text, "", said_later);
+  if (!document || !is_question(document->root())) return std::nullopt;
+  const auto role = document->root().find("role");
+  if (!role.is_scalar()) return std::nullopt;
+  const auto word = role.as_string(said_later);
+  return word == "prefill" ? std::optional(Role::kPrefill) : word == "decode" ? std::optional(Role::kDecode) : std::nullopt;
+}
+
+// YAML documents of a text, each with as many empty lines before it as there are lines of others: places stay where they were.
+std::vector<std::string> documents_of(const std::string& text) {
+  std::vector<std::string> out;
+  std::size_t lines = 0;
+  bool anything = false;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size() - 1) + 1;
+    const std::string_view line = std::string_view(text).substr(at, end - at);
+    if (line.starts_with("---") && (anything || out.empty())) {
+      if (anything || out.empty()) out.emplace_back(std::string(lines, '\n'));
+      anything = false;
+      out.back() += '\n';
+    } else {
+      if (out.empty()) out.emplace_back();
+      out.back() += line;
+      anything = anything || (line.find_first_not_of(" \t\r\n") != std::string_view::npos && line[line.find_first_not_of(" \t\r\n")] != '#');
+    }
+    ++lines;
+    at = end;
+  }
+  return out;
+}
+
+// The two sides of a pair in one file, as `convert` writes them; empty when it is something else.
+std::vector<std::string> sides_of(const std::string& text) {
+  if (text.find("\n---") == std::string::npos) return {};
+  std::vector<std::string> documents = documents_of(text);
+  if (documents.size() != 2) return {};
+  const auto first = side_of(documents[0]), second = side_of(documents[1]);
+  return first && second && *first != *second ? documents : std::vector<std::string>{};
+}
+
 }  // namespace
 
 namespace {
@@ -331,8 +374,15 @@ std::vector<FileChoice> gather(std::vector<std::pair<std::string, std::optional<
       add(std::move(*text), path_of(file));
       continue;
     }
-    FileChoice& choice = out.emplace_back(choice_of(options, file));
-    if (text) choice.text = std::make_shared<const std::string>(std::move(*text));
+    std::vector<std::string> parts = text && !other ? sides_of(*text) : std::vector<std::string>{};
+    const bool may_be_side = !parts.empty() || texts.size() == 2;
+    if (parts.empty() && text) parts.push_back(std::move(*text));
+    if (parts.empty()) out.push_back(choice_of(options, file));
+    for (std::string& part : parts) {
+      FileChoice& choice = out.emplace_back(choice_of(options, file));
+      if (may_be_side) choice.side = side_of(part);
+      choice.text = std::make_shared<const std::string>(std::move(part));
+    }
   }
   if (!options.launch.empty()) add(options.launch, "--launch");
   if (!options.workload.empty()) add(options.workload, "--workload");
@@ -376,9 +426,10 @@ PairChoice pair_among(const std::vector<FileChoice>& choices) {
   PairChoice pair;
   if (choices.size() != 2) return pair;
   for (const FileChoice& c : choices) {
-    if (!c.launched) return {};
-    (c.launched->question.role == "prefill" ? pair.prefill : pair.decode) = &c;
-    if (c.launched->question.role == "hybrid") return {};
+    const bool prefill = c.launched ? c.launched->question.role == "prefill" : c.side == Role::kPrefill;
+    const bool decode = c.launched ? c.launched->question.role == "decode" : c.side == Role::kDecode;
+    if (!prefill && !decode) return {};
+    (prefill ? pair.prefill : pair.decode) = &c;
   }
   return pair.prefill != nullptr && pair.decode != nullptr ? pair : PairChoice{};
 }

@@ -36,6 +36,7 @@ struct FileChoice {
   std::shared_ptr<const LaunchedInstance> launched{};
   std::optional<BenchmarkLoad> load{};                   // of --workload, or of a script
   std::string engine_version{};                          // of launch scripts: as asked, or the stack's
+  std::optional<Role> side{};                            // of a pair, as our own file says
 };
 
 // The files of one call. Launch scripts are put together to the instances that they start; every other file stands alone.

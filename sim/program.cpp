@@ -118,12 +118,12 @@ bool Program::same_work(const Program& other) const {
 }
 
 ProgramBuilder::ProgramBuilder() {
-  program_.operators.reserve(4096);
-  program_.values.reserve(16384);
-  program_.buffers.reserve(8192);
-  program_.slices.reserve(2048);
-  program_.params.reserve(16384);
-  access_.reserve(8192);
+  program_.operators.reserve(512);
+  program_.values.reserve(2048);
+  program_.buffers.reserve(1024);
+  program_.slices.reserve(256);
+  program_.params.reserve(2048);
+  access_.reserve(1024);
   program_.slices.push_back({});
 }
 

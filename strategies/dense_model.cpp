@@ -5,6 +5,8 @@
 #include <complex>
 #include <numeric>
 
+#include "strategies/programs/rank_step.h"
+
 namespace ascendsim {
 
 namespace {
@@ -26,8 +28,8 @@ class DenseModel {
     for (std::int32_t layer = 0; layer < m_.layers; ++layer) x = decoder_layer(x, first, layer, 0);
     head(x, first, 0, "final_norm");
     for (std::int32_t pass = 1; pass <= draft_passes; ++pass) {
-      if (pass == 2) x = x.bottomRows(1).eval();
-      const std::int64_t at = pass == 1 ? first : first + count + pass - 2;
+      if (pass == 2 && !drafts_all_rows(d_)) x = x.bottomRows(1).eval();
+      const std::int64_t at = first + count - x.rows() + pass - 1;   // the last row one later every time
       const auto next_layer = static_cast<std::int32_t>(m_.layers);
       Matrix joined(x.rows(), 2 * m_.hidden);
       joined << norm(embedding(at, x.rows(), 1), "mtp_enorm", next_layer), norm(x, "mtp_hnorm", next_layer);

@@ -50,7 +50,23 @@ KvTransfer kv_transfer(const Scenario& prefill, const Scenario& decode, const Wo
   const FigureTable& figures = decode.cluster.server().collectives;
   t.time = figures.duration("p2p_setup") + decode.cluster.server().nic.latency.value +
            std::max(t.per_decode_rank, t.per_prefill_rank) / t.rate;
+  t.pieces = d.cached_layers() * p.layout.kv_shards();   // a layer lies on one stage
+  t.exposed = t.time;
   return t;
+}
+
+// Of one prompt alone on an idle prefill side.
+void push_by_layers(KvTransfer& t, const Scenario& prefill, const Scenario& decode, const Workload& w, const PrefillRun& run) {
+  const Deployment& d = decode.deployment;
+  const Pushed pushed = push(run.pieces, w.input_tokens,
+                             {.setup = decode.cluster.server().collectives.duration("p2p_setup"),
+                              .latency = decode.cluster.server().nic.latency.value,
+                              .block_layer = std::max(t.per_decode_rank, t.per_prefill_rank) / (t.blocks * d.cached_layers()),
+                              .block_tokens = prefill.deployment.limits.block_tokens,
+                              .rate = t.rate});
+  t.layer_wise = true;
+  t.pieces = pushed.calls * prefill.deployment.layout.kv_shards();
+  t.exposed = std::max(Duration{}, pushed.end - run.step.total);
 }
 
 DisaggregatedPrediction predict_disaggregated(const Scenario& prefill, const Scenario& decode, const Workload& w) {
@@ -58,8 +74,18 @@ DisaggregatedPrediction predict_disaggregated(const Scenario& prefill, const Sce
   PrefillRun first = run_prefill(prefill, w);
   DecodeRun rest = run_decode(decode, w);
   out.transfer = kv_transfer(prefill, decode, w);
-  add_requests(out.requests, first, rest, w, out.transfer.time, false);
-  out.queue = out.requests.ttft.mean - std::min(out.requests.ttft.mean, first.step.total);
+  if (prefill.deployment.kv_transfer.layer_wise) push_by_layers(out.transfer, prefill, decode, w, first);
+  out.decode_answers = decode.deployment.engine == "vllm-ascend";
+  Duration until_token{};
+  if (out.decode_answers) {
+    out.first_step = decode.pricer.price(decode_step(decode.deployment.layout, w.batch, w.input_tokens, w.input_tokens, 1)).total;
+    until_token = out.transfer.exposed + out.first_step;
+    for (Duration& t : first.first_token) t += until_token;
+    first.end += until_token;
+  }
+  add_requests(out.requests, first, rest, w, out.decode_answers ? Duration{} : out.transfer.exposed, false);
+  const Duration prefilled = out.requests.ttft.mean - until_token;
+  out.queue = prefilled - std::min(prefilled, first.step.total);
   out.prefill_batch = prompts_kept(prefill.deployment, w);
   out.prefill.memory = prefill.memory(w);
   out.prefill.prefill_sequences = first.sequences;
@@ -76,8 +102,11 @@ DisaggregatedPrediction predict_disaggregated(const Scenario& prefill, const Sce
   add_assumptions_of_steps(out.decode, decode);
   out.requests.assumptions = {
       fmt::format("the prefill side keeps the cache of {} prompts: those of a step and those that are being pulled", out.prefill_batch),
-      "the prefill side returns the first token; the KV transfer delays the second one",
-                              "a request's blocks are pulled over the RoCE plane when its prefill is done, without contention"};
+      out.decode_answers ? "the decode side recomputes the last prompt token, and what it samples is the first token that the client sees"
+                         : "the prefill side returns the first token; the KV transfer delays the second one",
+      out.transfer.layer_wise
+          ? "a request's blocks are pushed over the RoCE plane, each layer's as soon as its attention is done, without contention; kernels are not slowed by it"
+          : "a request's blocks are pulled over the RoCE plane when its prefill is done, without contention"};
   if (prefill.deployment.layout.cp_whole_cache && prefill.deployment.layout.cp > 1)
     out.requests.assumptions.push_back("every CP rank of the prefill side holds the whole cache; CP rank 0 alone sends it, as SGLang does unless told otherwise");
   return out;
@@ -104,6 +133,11 @@ void check_disaggregated(const Deployment& p, const Deployment& d, Diagnostics& 
     if (p.layout.tp < d.layout.tp || p.layout.tp % d.layout.tp != 0)
       diagnostics.error("E0354", d.origin("tp").where, fmt::format("tensor-parallel-size of prefill must be a multiple of that of decode: {} and {}", p.layout.tp, d.layout.tp), kMooncake,
                         fmt::format("--tensor-parallel-size {} on the decode side", p.layout.tp));
+    if (p.kv_transfer.layer_wise != d.kv_transfer.layer_wise)
+      diagnostics.error("E0355", d.origin("kv_transfer.mode").where,
+                        fmt::format("the prefill side {} caches, the decode side {}", p.kv_transfer.layer_wise ? "pushes" : "keeps",
+                                    d.kv_transfer.layer_wise ? "waits for them to be pushed" : "pulls them"),
+                        "vllm_ascend/distributed: a layer-wise connector talks to its like", "the same kv_connector on both sides");
     if (p.layout.kv_shards() % d.layout.kv_shards() != 0)
       diagnostics.error("E0354", d.origin("sp").where, fmt::format("pcp x dcp of prefill must be a multiple of that of decode: {} and {}", p.layout.kv_shards(), d.layout.kv_shards()), kMooncake, "");
     if (p.layout.kv_shards() > 1 && d.layout.kv_shards() > 1 && p.limits.kv_interleave != d.limits.kv_interleave)

@@ -11,6 +11,7 @@
 
 #include "sim/calculator.h"
 #include "strategies/pipeline.h"
+#include "strategies/programs/placement.h"
 
 namespace ascendsim {
 
@@ -49,26 +50,44 @@ void hand_out_tokens(const Program& p, std::int64_t vocabulary, Tensors<Scalar>&
   }
 }
 
-// Between two stages of a pipeline: the rows that a rank has handed on become what the same rank of the next stage begins with.
+// Between two stages of a pipeline: what a rank has handed on becomes what the same rank of the next stage begins with. Where
+// it begins with whole rows each of `sources`, its TP group in the stage before, has sent its part of their elements. Returns the
+// bytes that came.
 template <class Scalar>
-void hand_on(const std::vector<StepOutput>& outputs, Tensors<Scalar>& from, const Program& p, Tensors<Scalar>& to) {
-  std::map<std::int64_t, std::pair<const StepOutput*, Eigen::Index>> rows;
-  for (const StepOutput& o : outputs)
-    if (o.what == StepOutput::What::kHandedOn)
-      for (std::size_t r = 0; r < o.rows.size(); ++r) rows.emplace(o.rows[r], std::pair(&o, static_cast<Eigen::Index>(r)));
+std::int64_t hand_on(const BuiltRanks& before, Calculator<Scalar>& calculator, std::span<const std::size_t> sources, const Program& p, Tensors<Scalar>& to) {
+  struct Source {
+    std::map<std::int64_t, std::pair<const StepOutput*, Eigen::Index>> rows;
+    Tensors<Scalar>* tensors;
+  };
+  std::vector<Source> from;
+  for (const std::size_t rank : sources) {
+    Source& s = from.emplace_back();
+    s.tensors = &calculator.rank(rank);
+    for (const StepOutput& o : before.outputs[rank])
+      if (o.what == StepOutput::What::kHandedOn)
+        for (std::size_t r = 0; r < o.rows.size(); ++r) s.rows.emplace(o.rows[r], std::pair(&o, static_cast<Eigen::Index>(r)));
+  }
+  std::int64_t bytes = 0;
   for (std::size_t b = 0; b < p.buffers.size(); ++b) {
     if (p.buffers[b].kind != BufferKind::kInput || std::string_view(p.slices[p.buffers[b].slice].key) != "handed_on") continue;
     auto taken = to[whole(p, b)];
     const std::vector<std::int64_t> names = p.row_names(p.buffers[b]);
-    for (std::size_t r = 0; r < names.size(); ++r) {
+    const auto columns = static_cast<std::size_t>(taken.cols()), elements = names.size() * columns;
+    check(elements % from.size() == 0, "every rank of a TP group sends as many elements");
+    for (std::size_t i = 0; i < elements; ++i, bytes += bits(p.buffers[b].dtype)) {
+      const std::size_t r = i / columns;
+      const auto column = static_cast<Eigen::Index>(i % columns);
+      Scalar& element = taken(static_cast<Eigen::Index>(r), column);
       if (names[r] == Program::kPaddingRow) {
-        taken.row(static_cast<Eigen::Index>(r)).setZero();
+        element = 0;
         continue;
       }
-      const auto& [output, row] = rows.at(names[r]);
-      taken.row(static_cast<Eigen::Index>(r)) = from[output->value].row(row);
+      const Source& source = from[i / (elements / from.size())];
+      const auto& [output, row] = source.rows.at(names[r]);
+      element = (*source.tensors)[output->value](row, column);
     }
   }
+  return bytes / 8;
 }
 
 // Largest difference, and what it is measured by.
@@ -209,7 +228,8 @@ double derived_tolerance(const Depth& depth, LayerType type, Dtype float_type) {
 // The ranks of every stage, one stage after another. calibrations: one a stage; filled when `calibrate`, used otherwise.
 template <class Scalar>
 std::vector<std::unique_ptr<Calculator<Scalar>>> run_stages(const Deployment& d, const std::vector<BuiltRanks>& stages,
-                                                            NumberFormats formats, std::vector<Calibration>* calibrations) {
+                                                            NumberFormats formats, std::vector<Calibration>* calibrations, bool scattered,
+                                                            std::int64_t* handed_on = nullptr) {
   std::vector<std::unique_ptr<Calculator<Scalar>>> out;
   Layout layout = d.layout;
   layout.pp = 1;
@@ -220,7 +240,11 @@ std::vector<std::unique_ptr<Calculator<Scalar>>> run_stages(const Deployment& d,
     out.push_back(std::make_unique<Calculator<Scalar>>(programs, groups, formats, calibrations == nullptr ? nullptr : &(*calibrations)[s]));
     for (std::size_t r = 0; r < programs.size(); ++r) {
       hand_out_tokens(*programs[r], d.model.vocabulary, out[s]->rank(r));
-      if (s > 0) hand_on(stages[s - 1].outputs[r], out[s - 1]->rank(r), *programs[r], out[s]->rank(r));
+      if (s == 0) continue;
+      std::vector<std::size_t> sources(static_cast<std::size_t>(scattered ? 1 : layout.tp));
+      std::iota(sources.begin(), sources.end(), r / sources.size() * sources.size());
+      const std::int64_t bytes = hand_on(stages[s - 1], *out[s - 1], sources, *programs[r], out[s]->rank(r));
+      if (handed_on != nullptr) *handed_on += bytes;
     }
     out[s]->run();
   }
@@ -230,14 +254,18 @@ std::vector<std::unique_ptr<Calculator<Scalar>>> run_stages(const Deployment& d,
 template <class Scalar>
 LayerReport calculate(const Deployment& d, const Step& step, const std::vector<BuiltRanks>& stages, LayerType type) {
   const bool rounds = type != LayerType::kFp64, deployed = type == LayerType::kDeployed;
+  const bool scattered = scatters_rows(d, step.phase);
   std::vector<Calibration> calibrations(stages.size());
   if (deployed) {
-    run_stages<Scalar>(d, stages, {.round_inputs = true}, &calibrations);
+    run_stages<Scalar>(d, stages, {.round_inputs = true}, &calibrations, scattered);
     for (Calibration& c : calibrations) c.use();
   }
-  const auto calculators = run_stages<Scalar>(d, stages, {.round_inputs = rounds, .round_results = rounds}, deployed ? &calibrations : nullptr);
-
   LayerReport report;
+  const auto calculators = run_stages<Scalar>(d, stages, {.round_inputs = rounds, .round_results = rounds}, deployed ? &calibrations : nullptr, scattered,
+                                              &report.handed_on_moved);
+  const std::vector<Deployment> parts = stages_of(d);
+  for (std::size_t s = 1; s < parts.size(); ++s)
+    report.handed_on_charged += hand_over(parts[s - 1], step).received(d.layout.tp).count() * parts[s].layout.world();
   Depth depth;
   Choices chosen;
   for (std::size_t s = 0; s < stages.size(); ++s) {
@@ -284,7 +312,7 @@ bool LayerReport::ledger_agrees() const {
   const std::int64_t lost = routed_flops_performed - routed_flops_charged;
   // Rows that are scattered over a TP group may leave its last ranks less than the others.
   const bool buffers = routed_buffers_filled <= routed_buffers_charged;
-  return flops_performed == flops_charged && bytes_moved == bytes_charged && buffers && lost >= 0 && lost <= routed_roundings;
+  return flops_performed == flops_charged && bytes_moved == bytes_charged && handed_on_moved == handed_on_charged && buffers && lost >= 0 && lost <= routed_roundings;
 }
 
 std::string_view to_text(LayerType type) {

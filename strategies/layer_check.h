@@ -41,6 +41,7 @@ struct LayerReport {
   // an even spread.
   std::int64_t flops_performed = 0, flops_charged = 0, flops_masked = 0;
   std::int64_t bytes_moved = 0, bytes_charged = 0;
+  std::int64_t handed_on_moved = 0, handed_on_charged = 0;   // bytes between the stages of a pipeline, of the residual stream
   std::int64_t routed_flops_performed = 0, routed_flops_charged = 0;
   std::int64_t routed_bytes_moved = 0, routed_bytes_charged = 0;
   // Local buffers of exchanges: rows that were dealt out. The clock charges every rank the rows of the fullest one.

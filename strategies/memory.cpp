@@ -12,6 +12,7 @@
 #include "strategies/programs/layer_sharding.h"
 #include "strategies/programs/placement.h"
 #include "strategies/rules/rules.h"
+#include "strategies/short_model.h"
 
 namespace ascendsim {
 
@@ -22,21 +23,7 @@ std::int64_t sequences_per_group(const Deployment& d, std::int64_t batch) { retu
 // Prompts as long as the engine lets a prefill step be, on every DP group: what the engine's warm-up reserves.
 Step warm_up_step(const Deployment& d) { return prefill_step(d.layout, d.layout.dp, warm_up_tokens(d)); }
 
-// MoE layers are alike, so two of them stand for all that a stage has: the last one, which may gather differently, and the
-// first.
-struct Shortened {
-  explicit Shortened(const Deployment& full) : deployment(full), repeated(std::max(full.model.dense_layers, full.first_layer())) {
-    const std::int64_t alike = full.end_layer() - repeated, dropped = alike - 2;
-    if (dropped <= 0) return;
-    times = alike - 1;
-    deployment.stage.end = full.end_layer() - dropped;
-    if (full.last_stage()) deployment.model.layers -= dropped;
-  }
-  Deployment deployment;
-  std::int64_t repeated = 0, times = 1;   // the layer that stands for `times` layers
-};
-
-void add_program(MemoryPerRank& memory, const Program& program, const Shortened& model) {
+void add_program(MemoryPerRank& memory, const Program& program, const ShortModel& model) {
   if (ActivationPeak peak = activation_peak(program); peak.bytes > memory.activation_peak.bytes)
     memory.activation_peak = std::move(peak);
   if (memory.weights.count() > 0) return;
@@ -48,9 +35,9 @@ void add_program(MemoryPerRank& memory, const Program& program, const Shortened&
   };
   for (TensorBytes t : tensors(program, BufferKind::kWeight)) {
     if (elsewhere(t.slice)) continue;
-    if (t.slice.layer == model.repeated) {
-      t.elements = t.elements * model.times;
-      t.extra = t.extra * model.times;
+    if (t.slice.layer == model.first) {
+      t.elements = t.elements * (1 + model.dropped);
+      t.extra = t.extra * (1 + model.dropped);
     }
     memory.weights_without_scales += t.elements;
     memory.weights += t.elements + t.extra;
@@ -87,7 +74,7 @@ void add_sharded(MemoryPerRank& memory, const Deployment& d) {
 
 // Ranks have the same weights, but where some hold the shared expert instead of routed ones: the last rank has routed
 // ones, which are as many or more, and comes first here because the first program counts the weights.
-void add_programs(MemoryPerRank& memory, const Shortened& model, const Step& step, const KernelFacts& facts) {
+void add_programs(MemoryPerRank& memory, const ShortModel& model, const Step& step, const KernelFacts& facts) {
   const Deployment& d = model.deployment;
   if (d.experts.shared_ranks > 0) add_program(memory, build_program(d, step, facts, d.layout.world() - 1), model);
   add_program(memory, build_program(d, step, facts, 0), model);
@@ -184,7 +171,7 @@ MemoryPerRank memory_of_stage(const Deployment& d, const Workload& w, const Stac
   add_communication(memory, d, stack);
 
   // Prefill and decode use the same weights: either program lists them all.
-  const Shortened model(d);
+  const ShortModel model(d, 2);
   if (d.role != Role::kPrefill) {
     const std::int64_t sequences = std::min(d.limits.max_batch, sequences_per_group(d, w.batch)) * d.layout.dp;
     const std::int64_t context = w.input_tokens + std::max<std::int64_t>(w.output_tokens, 1);
@@ -263,6 +250,11 @@ class RemedySearch {
   bool consider(std::string change, Deployment changed) {
     Workload w = workload_;
     w.input_tokens = std::min(w.input_tokens, changed.limits.max_input_tokens);
+    // A pool that was fixed too small has to grow, whatever else changes.
+    if (const std::int64_t needed = pool_needed(changed, w); changed.pool_tokens > 0 && changed.pool_tokens < needed) {
+      changed.pool_tokens = needed;
+      change += fmt::format("{}{} {}", change.empty() ? "" : " and ", name("kv_cache.pool_tokens"), needed);
+    }
     MemoryPerRank m = memory_per_rank(changed, w, stack_, facts_, capacity_);
     if (!m.fits() && m.smallest_fraction() <= highest_fraction()) {
       changed.memory_fraction = m.smallest_fraction();
@@ -277,15 +269,10 @@ class RemedySearch {
   [[nodiscard]] bool could_fit(const Deployment& changed) const {
     Workload w = workload_;
     w.input_tokens = std::min(w.input_tokens, changed.limits.max_input_tokens);
-    const MemoryPerRank m = memory_per_rank(changed, w, stack_, facts_, capacity_);
+    Deployment grown = changed;
+    if (grown.pool_tokens > 0) grown.pool_tokens = std::max(grown.pool_tokens, pool_needed(grown, w));
+    const MemoryPerRank m = memory_per_rank(grown, w, stack_, facts_, capacity_);
     return m.fits() || m.smallest_fraction() <= highest_fraction();
-  }
-
-  void larger_pool() {
-    if (now_.pool_tokens == 0) return;
-    Deployment larger = now_;
-    larger.pool_tokens = pool_needed(now_, workload_);
-    consider(fmt::format("{} {}", name("kv_cache.pool_tokens"), larger.pool_tokens), larger);
   }
 
   void init_routing() {
@@ -382,7 +369,6 @@ std::vector<Remedy> remedies(const Deployment& d, const Workload& w, const Stack
                              Bytes capacity, const QuantisationLibrary& schemes) {
   RemedySearch search(d, w, stack, facts, capacity);
   search.consider("", d);
-  search.larger_pool();
   search.init_routing();
   search.shorter_prefill();
   search.lighter_weights(schemes);

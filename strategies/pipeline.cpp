@@ -19,7 +19,7 @@ Cluster cluster_of_stage(const Cluster& whole, const Layout& l) {
 
 void follow(StepTime& sum, const StepTime& next) {
   for (Duration StepTime::*part : {&StepTime::total, &StepTime::computing, &StepTime::attention, &StepTime::linear, &StepTime::moe, &StepTime::vector,
-                                   &StepTime::communication, &StepTime::exposed_communication, &StepTime::waiting, &StepTime::host, &StepTime::idle,
+                                   &StepTime::communication, &StepTime::exposed_communication, &StepTime::waiting, &StepTime::longest_wait, &StepTime::host, &StepTime::idle,
                                    &StepTime::speed_of_light})
     sum.*part += next.*part;
   sum.operators += next.operators;
@@ -68,6 +68,14 @@ std::vector<Deployment> stages_of(const Deployment& d) {
   return out;
 }
 
+HandOver hand_over(const Deployment& stage, const Step& step) {
+  const StreamRows rows = stream_rows(stage, step.phase, step.load, 0);
+  const Bytes row(stage.model.hidden * bits(stage.dtype) / 8), whole = row * rows.padded;
+  const std::int64_t tp = stage.layout.tp;
+  if (scatters_rows(stage, step.phase)) return {.sent = row * rows.scattered};
+  return tp == 1 ? HandOver{.sent = whole} : HandOver{.sent = whole / tp, .whole = whole};
+}
+
 std::int64_t chunk_tokens(const Deployment& d) { return d.features.splitfuse && d.role != Role::kDecode ? d.limits.max_batched_tokens : 0; }
 
 std::vector<Step> prefill_steps(const Deployment& d, std::int64_t sequences, std::int64_t tokens, std::int64_t history) {
@@ -92,8 +100,7 @@ PipelinePricer::PipelinePricer(const Deployment& deployment, const KernelFacts& 
     stages_.push_back(std::make_unique<Stage>(std::move(d), cluster_of_stage(cluster, deployment.layout), facts, kernels, shared, host));
 }
 
-// vLLM hands on hidden states and the residual beside them (IntermediateTensors of deepseek_v2.py). Where rows are scattered every
-// rank sends its own; where they are whole it sends 1 / tp of them, and the receivers gather (parallel_state.py send_tensor_dict).
+// vLLM hands on hidden states and the residual beside them, whose sum is the residual stream (IntermediateTensors of deepseek_v2.py).
 void PipelinePricer::add_hand_over(const Step& step, Steps& out) const {
   out.hand_over.emplace_back();
   out.handed_over.emplace_back();
@@ -101,35 +108,37 @@ void PipelinePricer::add_hand_over(const Step& step, Steps& out) const {
   constexpr std::int64_t kTensors = 2;
   const Deployment& d = stages_[0]->deployment;
   const Layout& l = d.layout;
-  const StreamRows rows = stream_rows(d, step.phase, step.load, 0);
-  const Bytes row(kTensors * d.model.hidden * bits(d.dtype) / 8), own = row * rows.scattered;
+  const HandOver one = hand_over(d, step);
+  const Bytes own = one.sent * kTensors;
   const int neighbours[] = {0, static_cast<int>(neighbour_)};
   out.handed_over.back() = own;
   out.hand_over.back() = collective_time({.primitive = Primitive::kShift, .bytes = own, .span = cluster_.span_of(neighbours)}, cluster_.server()).time;
-  if (scatters_rows(d, step.phase) || l.tp == 1) return;
+  if (one.whole == Bytes{}) return;
   std::vector<int> tp;
   for (int r = 0; r < static_cast<int>(l.tp); ++r) tp.push_back(r);
-  out.hand_over.back() += collective_time({.primitive = Primitive::kAllGather, .bytes = row * rows.padded, .span = cluster_.span_of(tp)}, cluster_.server()).time;
+  out.hand_over.back() += collective_time({.primitive = Primitive::kAllGather, .bytes = one.whole * kTensors, .span = cluster_.span_of(tp)}, cluster_.server()).time;
 }
 
-PipelinePricer::Steps PipelinePricer::price_each(std::span<const Step> steps, bool fold) const {
+PipelinePricer::Steps PipelinePricer::price_each(std::span<const Step> steps, bool fold, bool repeat_layers) const {
   Steps out;
   for (const Step& step : steps) {
     std::vector<StepTime>& times = out.times.emplace_back();
-    if (whole_) times.push_back(whole_->price(step, fold));
-    for (const auto& stage : stages_) times.push_back(stage->pricer.price(step, fold));
+    if (whole_) times.push_back(whole_->price(step, fold, repeat_layers));
+    for (const auto& stage : stages_) times.push_back(stage->pricer.price(step, fold, repeat_layers));
     add_hand_over(step, out);
   }
   return out;
 }
 
-Duration PipelinePricer::play(const Steps& steps, std::vector<Duration>& busy_until) const {
+Duration PipelinePricer::play(const Steps& steps, std::vector<Duration>& busy_until, std::vector<std::vector<Duration>>* ended) const {
   busy_until.resize(stages());
-  for (std::size_t c = 0; c < steps.times.size(); ++c)
+  for (std::size_t c = 0; c < steps.times.size(); ++c) {
     for (std::size_t s = 0; s < stages(); ++s) {
       const Duration arrives = s == 0 ? Duration{} : busy_until[s - 1] + steps.hand_over[c];
       busy_until[s] = std::max(busy_until[s], arrives) + steps.times[c][s].total;
     }
+    if (ended != nullptr) ended->push_back(busy_until);
+  }
   return busy_until.back();
 }
 
@@ -161,6 +170,6 @@ StepTime PipelinePricer::together(const Steps& steps) const {
   return out;
 }
 
-StepTime PipelinePricer::price(const Step& step, bool fold) const { return together(price_each({&step, 1}, fold)); }
+StepTime PipelinePricer::price(const Step& step, bool fold, bool repeat_layers) const { return together(price_each({&step, 1}, fold, repeat_layers)); }
 
 }  // namespace ascendsim

@@ -18,6 +18,14 @@ namespace ascendsim {
 // (vllm/distributed/utils.py get_pp_indices). vLLM numbers ranks dp, pp, cp, tp, the last fastest.
 std::vector<Deployment> stages_of(const Deployment& deployment);
 
+// Rows of the residual stream that a rank hands on. Where rows are scattered every rank sends its own; where they are whole in the TP
+// group it sends 1 / tp of them, and the receivers gather (vllm/distributed/parallel_state.py, send_tensor_dict).
+struct HandOver {
+  Bytes sent{}, whole{};               // to the next stage's rank; what the TP group gathers then, 0 = nothing
+  [[nodiscard]] Bytes received(std::int64_t tp) const { return whole > Bytes{} ? whole - whole / tp + sent : sent; }
+};
+HandOver hand_over(const Deployment& stage, const Step& step);
+
 // Tokens of a DP group's prefill step: the scheduler's budget where it chunks prompts, 0 where it does not.
 std::int64_t chunk_tokens(const Deployment& deployment);
 // The steps in which `sequences` prompts are prefilled, `history` tokens of each being cached: one, or a chunk each.
@@ -28,16 +36,17 @@ class PipelinePricer {
   PipelinePricer(const Deployment& deployment, const KernelFacts& facts, const Cluster& cluster, const KernelCost& kernels,
                  SharedKernels shared, HostFigures host);
   // One step through all stages. Of several, the parts are those of the slowest stage's rank: it idles while others compute.
-  [[nodiscard]] StepTime price(const Step& step, bool fold = true) const;
+  [[nodiscard]] StepTime price(const Step& step, bool fold = true, bool repeat_layers = true) const;
 
   struct Steps {
     std::vector<std::vector<StepTime>> times;    // [step][stage]
     std::vector<Duration> hand_over;             // of each step, between two stages
     std::vector<Bytes> handed_over;              // by a rank
   };
-  [[nodiscard]] Steps price_each(std::span<const Step> steps, bool fold = true) const;
+  [[nodiscard]] Steps price_each(std::span<const Step> steps, bool fold = true, bool repeat_layers = true) const;
   // When the last of them leaves the last stage. busy_until: of every stage, brought up to date; empty = since the beginning.
-  [[nodiscard]] Duration play(const Steps& steps, std::vector<Duration>& busy_until) const;
+  // ended: when each step left each stage, if asked for.
+  [[nodiscard]] Duration play(const Steps& steps, std::vector<Duration>& busy_until, std::vector<std::vector<Duration>>* ended = nullptr) const;
   // As one step from an idle pipeline.
   [[nodiscard]] StepTime together(const Steps& steps) const;
 

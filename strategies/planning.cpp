@@ -7,16 +7,13 @@
 #include <cmath>
 
 #include "sim/parallel.h"
+#include "strategies/layout_words.h"
 #include "strategies/rules/rules.h"
 #include "strategies/simulated.h"
 
 namespace ascendsim {
 
 namespace {
-
-// How far an estimate may be above the exact time. Measured: below 1e-6 on 1,300 layouts of three stacks; two lanes of
-// micro-batches drift against each other, up to 3 % on 152 layouts.
-constexpr double kMargin = 0.001, kMarginOfLanes = 0.1;
 
 std::vector<std::int64_t> divisors(std::int64_t n) {
   std::vector<std::int64_t> out;
@@ -25,7 +22,8 @@ std::vector<std::int64_t> divisors(std::int64_t n) {
   return out;
 }
 
-Prediction times(const Scenario& s, const Workload& w) {
+// Never longer than what predict() says: decode steps are no shorter than the first.
+Prediction at_least(const Scenario& s, const Workload& w) {
   Prediction p;
   PrefillRun prefill;
   DecodeRun decode;
@@ -33,16 +31,12 @@ Prediction times(const Scenario& s, const Workload& w) {
     prefill = run_prefill(s, w);
   else
     prefill.first_token.assign(static_cast<std::size_t>(w.batch), Duration{});
-  if (s.deployment.role != Role::kPrefill) decode = run_decode(s, w);
+  if (s.deployment.role != Role::kPrefill) decode = run_decode_at_least(s, w);
   add_requests(p, prefill, decode, w, Duration{}, true);
   return p;
 }
 
 std::string gib(Bytes b) { return fmt::format("{:.1f}", static_cast<double>(b.count()) / (1024.0 * 1024 * 1024)); }
-
-std::string layout_in_words(const Layout& l) {
-  return fmt::format("dp {} cp {} sp {} tp {} moe_ep {} moe_tp {}", l.dp, l.cp, l.sp, l.tp, l.moe_ep, l.moe_tp);
-}
 
 }  // namespace
 
@@ -50,13 +44,23 @@ PlanCounts& PlanCounts::operator+=(const PlanCounts& o) {
   enumerated += o.enumerated;
   legal += o.legal;
   in_memory += o.in_memory;
-  estimated += o.estimated;
   priced += o.priced;
   return *this;
 }
 
-std::vector<Question> enumerate_layouts(const Question& question, std::int64_t ranks) {
+// Whether that version has it, by whatever switch. Nothing is known of engines without a table of versions.
+bool offers_flashcomm(const PlanSite& site) {
+  constexpr std::string_view kSwitches[] = {"flashcomm1_environment", "flashcomm1_option"};
+  if (site.question.named("features.flashcomm1") || site.question.deployment.model.experts == 0) return false;
+  return std::ranges::any_of(kSwitches, [&](std::string_view by) {
+    return site.versions.feature(by) != nullptr && site.versions.has(by, site.question.deployment.engine_version);
+  });
+}
+
+std::vector<Question> enumerate_layouts(const PlanSite& site, std::int64_t ranks) {
+  const Question& question = site.question;
   const Field& exchange = *find_field("experts.exchange");
+  const bool flashcomm = offers_flashcomm(site);
   std::vector<Question> out;
   const auto wanted = [&](std::string_view path, const auto& now, const auto& asked) {
     return !question.named(path) || now == asked;
@@ -73,6 +77,9 @@ std::vector<Question> enumerate_layouts(const Question& question, std::int64_t r
     q.exchange = how;
     q.deployment.layout.ep_level = how == exchange.choices.front() ? 1 : 2;
     q.deployment.experts.exact_all_to_all = how == "all-to-all";
+    out.push_back(q);
+    if (!flashcomm || l.tp == 1) return;
+    q.deployment.features.flashcomm1 = true;
     out.push_back(std::move(q));
   };
   Layout l = question.deployment.layout;
@@ -113,10 +120,10 @@ Planner::Planner(const PlanSite& site, Targets targets)
     const std::int64_t ranks = std::int64_t{fleet.servers} * site.server.dies();
     fleet.cluster.emplace(site.server, fleet.servers);
     // Rules about limits need some: those of the smallest load there is.
-    Question any = site.question;
-    any.workload = {.input_tokens = 1, .output_tokens = 1, .batch = 1};
+    PlanSite any = site;
+    any.question.workload = {.input_tokens = 1, .output_tokens = 1, .batch = 1};
     Diagnostics said;
-    complete(any, site.stack, said);
+    complete(any.question, site.stack, said);
     for (Question& q : enumerate_layouts(any, ranks)) {
       ++counts[i].enumerated;
       if (is_legal(q, site, fleet.servers)) fleet.legal.push_back(std::move(q));
@@ -124,6 +131,10 @@ Planner::Planner(const PlanSite& site, Targets targets)
     counts[i].legal = static_cast<std::int64_t>(fleet.legal.size());
   });
   for (const PlanCounts& c : counts) layouts_ += c;
+}
+
+bool Planner::cuts_prompts() const {
+  return std::ranges::any_of(fleets_, [](const Fleet& f) { return std::ranges::any_of(f.legal, [](const Question& q) { return q.deployment.layout.cp > 1; }); });
 }
 
 std::optional<Question> Planner::with_load(const Question& layout, const Workload& load) const {
@@ -145,7 +156,7 @@ std::optional<Question> Planner::with_load(const Question& layout, const Workloa
 struct Planner::Search {
   struct Candidate {
     Question question;
-    Duration ttft{}, tpot{}, score{};  // estimated: slowest, mean, end to end
+    Duration ttft{}, tpot{}, score{};  // at least: of the slowest, mean, end to end
   };
   struct Shortage {
     Bytes excess{};
@@ -163,8 +174,6 @@ struct Planner::Search {
 
   [[nodiscard]] const PlanSite& site() const { return planner.site_; }
 
-  [[nodiscard]] double margin() const { return site().question.deployment.micro_batches > 1 ? kMarginOfLanes : kMargin; }
-
   // The time that nothing can beat: the prompt's work at the int8 peak of all dies.
   [[nodiscard]] Duration bound(int servers) const {
     const Question& any = site().question;
@@ -181,22 +190,6 @@ struct Planner::Search {
     return Scenario(q.deployment, site().stack, site().kernels, cluster);
   }
 
-  void estimate(Candidate& c, const Cluster& cluster) {
-    const std::int64_t layers = c.question.deployment.model.layers, short_layers = c.question.deployment.model.dense_layers + 2;
-    const auto at = [&](std::int64_t count) {
-      Question q = c.question;
-      q.deployment.model.layers = std::min(layers, count);
-      return times(scenario(q, cluster), c.question.workload);
-    };
-    const Prediction a = at(short_layers), b = at(short_layers + 1);
-    const std::int64_t more = std::max<std::int64_t>(0, layers - short_layers - 1);
-    const auto whole = [&](Duration x, Duration y) { return y + (y - x) * more; };
-    c.ttft = whole(a.ttft.p99, b.ttft.p99);
-    c.tpot = whole(a.tpot.mean, b.tpot.mean);
-    c.score = whole(a.e2el.mean, b.e2el.mean);
-    ++cell.counts.estimated;
-  }
-
   // By how much a time misses its target; 1 = just met.
   [[nodiscard]] double miss(Duration ttft, Duration tpot) const {
     const Targets& t = planner.targets_;
@@ -209,15 +202,25 @@ struct Planner::Search {
     return worst;
   }
 
+  void note_miss(double missed, const Candidate& c, int servers) {
+    if (nearest_target && missed >= least_miss) return;
+    nearest_target = c;
+    least_miss = missed;
+    nearest_servers = servers;
+  }
+
+  // Layouts that fit, with what their times are at least.
   std::vector<Candidate> that_fit(const Fleet& fleet) {
     std::vector<Candidate> out;
     for (const Question& layout : fleet.legal) {
       std::optional<Question> q = planner.with_load(layout, cell.workload);
       if (!q) continue;
-      MemoryPerRank m = scenario(*q, *fleet.cluster).memory(q->workload);
+      const Scenario s = scenario(*q, *fleet.cluster);
+      MemoryPerRank m = s.memory(q->workload);
       if (m.fits()) {
         ++cell.counts.in_memory;
-        out.push_back({*std::move(q), {}, {}, {}});
+        const Prediction p = at_least(s, q->workload);
+        out.push_back({*std::move(q), p.ttft.p99, p.tpot.mean, p.e2el.mean});
       } else if (const Bytes excess = m.peak() - m.allowed; !nearest_memory || excess < nearest_memory->excess) {
         nearest_memory = {excess, std::move(m), *std::move(q), fleet.servers};
       }
@@ -225,31 +228,53 @@ struct Planner::Search {
     return out;
   }
 
-  // True when this number of servers serves the cell.
+  // True when this number of servers serves the cell. The most promising layouts are priced first, until those that are left cannot be better.
   bool try_fleet(const Fleet& fleet) {
     const Targets& targets = planner.targets_;
     if (targets.ttft && bound(fleet.servers) > *targets.ttft) return false;
     std::vector<Candidate> candidates = that_fit(fleet);
-    for (Candidate& c : candidates) {
-      estimate(c, *fleet.cluster);
-      if (const double m = miss(c.ttft, c.tpot); !nearest_target || m < least_miss) {
-        nearest_target = c;
-        least_miss = m;
-        nearest_servers = fleet.servers;
-      }
-    }
-    std::erase_if(candidates, [&](const Candidate& c) { return miss(c.ttft, c.tpot) * (1 - margin()) > 1; });
-    std::ranges::stable_sort(candidates, {}, &Candidate::score);
-    std::optional<Duration> best;
+    std::vector<const Candidate*> order;
     for (const Candidate& c : candidates) {
-      if (best && seconds(c.score) * (1 - margin()) > seconds(*best)) break;
-      ++cell.counts.priced;
-      Prediction p = predict(scenario(c.question, *fleet.cluster), c.question.workload);
-      if (miss(p.ttft.p99, p.tpot.mean) > 1 || (best && p.e2el.mean >= *best)) continue;
-      best = p.e2el.mean;
-      cell.choice = {c.question, fleet.servers, std::move(p)};
+      const double missed = miss(c.ttft, c.tpot);
+      if (missed > 1) note_miss(missed, c, fleet.servers);
+      else order.push_back(&c);
     }
-    return best.has_value();
+    std::ranges::stable_sort(order, {}, &Candidate::score);
+    const Candidate* best = nullptr;
+    for (const Candidate* c : order) {
+      if (best != nullptr && c->score > cell.choice->prediction.e2el.mean) break;
+      ++cell.counts.priced;
+      Prediction p = predict(scenario(c->question, *fleet.cluster), c->question.workload);
+      if (const double missed = miss(p.ttft.p99, p.tpot.mean); missed > 1) {
+        note_miss(missed, {c->question, p.ttft.p99, p.tpot.mean, p.e2el.mean}, fleet.servers);
+        continue;
+      }
+      // Of equal ones the first in the order of enumeration, which is that of their addresses.
+      if (best != nullptr && (p.e2el.mean > cell.choice->prediction.e2el.mean || (p.e2el.mean == cell.choice->prediction.e2el.mean && c > best))) continue;
+      best = c;
+      cell.choice = {c->question, fleet.servers, std::move(p)};
+    }
+    if (best == nullptr) return false;
+    if (best->question.deployment.role == Role::kHybrid) find_soonest(std::move(order), fleet);
+    return true;
+  }
+
+  // TTFTs of candidates are exact: prefill is priced whole.
+  void find_soonest(std::vector<const Candidate*> order, const Fleet& fleet) {
+    constexpr int kSooner = 2;
+    std::ranges::stable_sort(order, {}, &Candidate::ttft);
+    for (const Candidate* c : order) {
+      if (c->ttft * kSooner > cell.choice->prediction.ttft.p99) return;
+      Prediction p = predict(scenario(c->question, *fleet.cluster), c->question.workload);
+      if (miss(p.ttft.p99, p.tpot.mean) > 1) continue;
+      cell.soonest = {c->question, fleet.servers, std::move(p)};
+      return;
+    }
+  }
+
+  [[nodiscard]] static std::string in_words(const Question& q) {
+    const std::string degrees = layout_words(q.deployment.layout, degree_words(q.deployment.engine), Degrees::kAboveOne, " ");
+    return q.deployment.features.flashcomm1 ? degrees + " and FlashComm1" : degrees;
   }
 
   void explain_failure() {
@@ -258,10 +283,11 @@ struct Planner::Search {
       const Candidate& c = *nearest_target;
       std::vector<std::string> missed;
       const Targets& t = planner.targets_;
-      if (t.ttft && c.ttft > *t.ttft) missed.push_back(fmt::format("TTFT {} (target {})", to_text(c.ttft), to_text(*t.ttft)));
-      if (t.tpot && c.tpot > *t.tpot) missed.push_back(fmt::format("TPOT {} (target {})", to_text(c.tpot), to_text(*t.tpot)));
-      cell.why = fmt::format("misses the target: nearest {} with {} on {} servers", fmt::join(missed, ", "),
-                             layout_in_words(c.question.deployment.layout), nearest_servers);
+      const Prediction p = predict(scenario(c.question, *planner.fleets_[static_cast<std::size_t>(nearest_servers - 1)].cluster), c.question.workload);
+      if (t.ttft && p.ttft.p99 > *t.ttft) missed.push_back(fmt::format("TTFT {} (target {})", to_text(p.ttft.p99), to_text(*t.ttft)));
+      if (t.tpot && p.tpot.mean > *t.tpot) missed.push_back(fmt::format("TPOT {} (target {})", to_text(p.tpot.mean), to_text(*t.tpot)));
+      cell.why = fmt::format("misses the target: nearest {} with {} on {} server{}", fmt::join(missed, ", "), in_words(c.question), nearest_servers,
+                             nearest_servers == 1 ? "" : "s");
       cell.remedy = w.batch > 1 ? "fewer requests side by side, more servers (--servers), or a looser target"
                                 : "more servers (--servers), or a looser target";
       return;
@@ -270,7 +296,7 @@ struct Planner::Search {
       const MemoryPerRank& m = nearest_memory->memory;
       const auto largest = m.largest();
       cell.why = fmt::format("does not fit: {} of {} GiB per rank with {} on {} server{}, {} {} GiB", gib(m.peak()),
-                             gib(m.allowed), layout_in_words(nearest_memory->question.deployment.layout),
+                             gib(m.allowed), in_words(nearest_memory->question),
                              nearest_memory->servers, nearest_memory->servers == 1 ? "" : "s", largest.name, gib(largest.bytes));
       cell.remedy = memory_remedy(m);
       return;
@@ -322,6 +348,15 @@ PlanCell Planner::plan(const Workload& load) const {
     if (search.try_fleet(fleet)) return std::move(search.cell);
   search.explain_failure();
   return std::move(search.cell);
+}
+
+std::optional<PlanSite> prefill_instances(const PlanSite& site, const Planner& planner) {
+  if (site.question.deployment.role != Role::kHybrid || planner.cuts_prompts()) return std::nullopt;
+  PlanSite prefill = site;
+  prefill.question.role = "prefill";
+  prefill.question.deployment.role = Role::kPrefill;
+  if (!Planner(prefill, {}).cuts_prompts()) return std::nullopt;
+  return prefill;
 }
 
 }  // namespace ascendsim

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "strategies/expert_loads.h"
+#include "strategies/launching.h"
 #include "strategies/rules/rules.h"
 #include "workloads/kernels.h"
 #include "workloads/operators/linear.h"
@@ -105,15 +106,32 @@ DecodeCurve price_decode(const Scenario& s, const Workload& w, StepTime& middle)
   return curve;
 }
 
+// What the host issues in the steps of a prediction.
+struct IssuedSteps {
+  bool replayed = false, by_kernel = false;      // graphs, or as the stack's figures say; kernels, or pieces between graphs
+};
+IssuedSteps issued_steps(const Deployment& d, const Workload& w) {
+  using enum Launching::How;
+  IssuedSteps out;
+  const auto add = [&](const Step& step) {
+    const Launching::How how = launching(d, step).how;
+    (how == kStack || how == kGraph ? out.replayed : out.by_kernel) = true;
+  };
+  if (d.role != Role::kDecode) add(prefill_steps(d, std::min(prefill_capacity(d, w), w.batch), w.input_tokens, w.prefix_hit).front());
+  if (d.role != Role::kPrefill)
+    add(decode_step(d.layout, w.batch, w.input_tokens, w.input_tokens + 1, 1 + d.features.speculative_tokens));
+  return out;
+}
+
 // Whether a figure of the stack takes part in a prediction for this deployment.
-bool plays_a_part(std::string_view figure, const Deployment& d) {
+bool plays_a_part(std::string_view figure, const Deployment& d, const IssuedSteps& issued) {
   const bool decodes = d.role != Role::kPrefill;
   if (figure == "memory_fraction") return d.origin("memory_fraction").assumed;
   if (figure == "step_gap") return !d.features.async_scheduling;
   if (figure == "draft_gap") return !d.features.async_scheduling && d.features.speculative_tokens > 0;
   if (figure == "async_step_gap") return d.features.async_scheduling;
-  if (figure == "kernel_issue") return d.graph.mode != GraphMode::kEager;
-  if (figure == "eager_kernel_issue") return d.graph.mode != GraphMode::kStack;
+  if (figure == "kernel_issue") return issued.replayed;
+  if (figure == "eager_kernel_issue") return issued.by_kernel;
   if (figure == "mtp_acceptance") return decodes && d.features.speculative_tokens > 0;
   if (figure == "prolog_max_tokens") return decodes;
   if (figure.starts_with("lane_share")) return decodes && d.micro_batches > 1;
@@ -171,11 +189,29 @@ std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
                                                       "the documentation describes a ring"
                                                     : "context parallelism gathers the latent once (all-gather) and expands it on every CP rank");
   }
+  if (s.deployment.micro_batches > 1) {
+    // Halves of what every DP group has.
+    const auto unsplit = [&](const char* phase, std::int64_t sequences) {
+      if (sequences < 2 * l.dp) out.push_back(fmt::format("micro_batches {}: a {} step has {} request{} on {} DP group{}, and stays whole: every group needs two", s.deployment.micro_batches, phase,
+                                                          sequences, sequences == 1 ? "" : "s", l.dp, l.dp == 1 ? "" : "s"));
+    };
+    if (s.deployment.role != Role::kDecode) unsplit("prefill", std::min(prefill_capacity(s.deployment, w), w.batch));
+    if (s.deployment.role != Role::kPrefill) unsplit("decode", w.batch);
+  }
   if (!w.acceptance.empty())
     out.push_back(fmt::format("MTP acceptance by draft position {:.2f}: {:.3f} tokens a step", fmt::join(w.acceptance, ", "), w.tokens_per_step()));
   if (w.prefix_hit > 0) out.push_back(fmt::format("{} tokens of every prompt lie in the prefix cache", with_commas(w.prefix_hit)));
+  const IssuedSteps issued = issued_steps(s.deployment, w);
+  if (issued.by_kernel && s.deployment.engine == "vllm-ascend")
+    out.push_back(fmt::format("a kernel that the host issues takes it {} (stack eager_kernel_issue) whatever TASK_QUEUE_ENABLE says: its level in that "
+                              "measurement is not published, nor what the levels save",
+                              to_text(s.stack.figures.duration("eager_kernel_issue"))));
+  if (s.deployment.features.splitfuse && s.deployment.role == Role::kHybrid)
+    out.push_back(w.batch == 1 ? "steps that mix chunks of prompts with decode rows of other requests do not arise: there is one request"
+                               : "no step mixes chunks of prompts with decode rows of other requests, as the engine's do: prompts go first, so a "
+                                 "request's tokens wait for the prompts behind it in one piece");
   s.stack.figures.for_each([&](const std::string& name, const auto& f) {
-    if (plays_a_part(name, s.deployment)) add_if_assumed(out, "stack " + name, f);
+    if (plays_a_part(name, s.deployment, issued)) add_if_assumed(out, "stack " + name, f);
   });
   return out;
 }
@@ -210,12 +246,17 @@ MemoryPerRank Scenario::memory(const Workload& w) const {
 PrefillRun run_prefill(const Scenario& s, const Workload& w) {
   PrefillRun run;
   run.sequences = std::min(prefill_capacity(s.deployment, w), w.batch);
-  const auto price = [&](std::int64_t sequences) {
-    return s.pricer.price_each(prefill_steps(s.deployment, sequences, w.input_tokens, w.prefix_hit));
-  };
+  const auto steps = [&](std::int64_t sequences) { return prefill_steps(s.deployment, sequences, w.input_tokens, w.prefix_hit); };
+  const auto price = [&](std::int64_t sequences) { return s.pricer.price_each(steps(sequences)); };
   const PipelinePricer::Steps usual = price(run.sequences);
   run.step = s.pricer.together(usual);
   run.chunks = static_cast<std::int64_t>(usual.times.size());
+  if (s.deployment.kv_transfer.layer_wise) {
+    std::vector<Duration> idle_pipeline;
+    std::vector<std::vector<Duration>> ended;
+    static_cast<void>(s.pricer.play(usual, idle_pipeline, &ended));
+    run.pieces = cached_pieces(steps(run.sequences), usual, ended);
+  }
   // Prefill steps one after another until every request has its first token.
   std::vector<Duration> busy_until;
   for (std::int64_t done = 0; done < w.batch;) {
@@ -227,14 +268,14 @@ PrefillRun run_prefill(const Scenario& s, const Workload& w) {
   return run;
 }
 
-DecodeRun run_decode(const Scenario& s, const Workload& w) {
-  DecodeRun run;
-  const DecodeCurve curve = price_decode(s, w, run.step);
+namespace {
+
+void play(DecodeRun& run, const DecodeCurve& curve, const Workload& w) {
   run.context = curve.context[1];
   run.tokens_per_step = w.tokens_per_step();
   const double tokens_to_go = static_cast<double>(std::max<std::int64_t>(0, w.output_tokens - 1));
   const auto steps = static_cast<std::int64_t>(std::ceil(tokens_to_go / run.tokens_per_step - 1e-9));
-  if (steps == 0) return run;
+  if (steps == 0) return;
   for (std::int64_t i = 0; i < steps; ++i) {
     const auto yielded = static_cast<std::int64_t>(static_cast<double>(i) * run.tokens_per_step);
     run.gaps.push_back(curve.at(w.input_tokens + 1 + yielded));
@@ -243,6 +284,21 @@ DecodeRun run_decode(const Scenario& s, const Workload& w) {
   run.mean_step = run.duration / steps;
   // The expected length, not the whole number of steps: the last step is shared with what would come after.
   run.duration = Duration(std::llround(static_cast<double>(run.mean_step.count()) * tokens_to_go / run.tokens_per_step));
+}
+
+}  // namespace
+
+DecodeRun run_decode(const Scenario& s, const Workload& w) {
+  DecodeRun run;
+  play(run, price_decode(s, w, run.step), w);
+  return run;
+}
+
+DecodeRun run_decode_at_least(const Scenario& s, const Workload& w) {
+  DecodeRun run;
+  const std::int64_t first = w.input_tokens + 1;
+  run.step = s.pricer.price(decode_step(s.deployment.layout, w.batch, w.input_tokens, first, 1 + s.deployment.features.speculative_tokens));
+  play(run, {.context = {first, first, first}, .time = {run.step.total, run.step.total, run.step.total}}, w);
   return run;
 }
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "strategies/memory.h"
-#include "strategies/pipeline.h"
+#include "strategies/kv_push.h"
 
 namespace ascendsim {
 
@@ -63,6 +63,7 @@ struct PrefillRun {
   std::int64_t chunks = 1;             // in which they are prefilled
   std::vector<Duration> first_token;   // of every request, from the moment all have arrived
   Duration end{};
+  std::vector<CachedPiece> pieces;     // of a step alone, where caches are pushed layer by layer
 };
 struct DecodeRun {
   StepTime step;                       // at the middle context
@@ -73,6 +74,8 @@ struct DecodeRun {
 };
 PrefillRun run_prefill(const Scenario& scenario, const Workload& workload);
 DecodeRun run_decode(const Scenario& scenario, const Workload& workload);
+// As if every step took as long as the first: none takes less, as no longer context is faster. A third of the work, for who compares many.
+DecodeRun run_decode_at_least(const Scenario& scenario, const Workload& workload);
 // TTFT, TPOT, ITL and throughput of all requests. before_decode: between a request's first token and its decoding;
 // wait_for_all: decoding starts when the last prefill is done.
 void add_requests(Prediction& prediction, const PrefillRun& prefill, const DecodeRun& decode, const Workload& workload,

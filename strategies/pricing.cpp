@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "sim/executor.h"
+#include "sim/repeat.h"
 #include "sim/verifier.h"
 #include "strategies/collectives/collective_cost.h"
 #include "strategies/expert_loads.h"
 #include "strategies/launching.h"
 #include "strategies/programs/layer_sharding.h"
+#include "strategies/short_model.h"
 #include "workloads/kernels.h"
 #include "workloads/operators/routing.h"
 
@@ -18,11 +21,27 @@ namespace {
 
 struct Priced {
   Program program;
-  std::vector<Duration> ticks;
-  std::vector<Bound> bounds;                             // of local operators
-  std::vector<std::uint32_t> collectives;                // of collectives: where ProgramPricer::collective() has them
-  Flops matrix{};
+  // Of the operators that were built: fewer than the program has, where equal layers were built once (`origin`).
+  std::vector<Duration> ticks{};
+  std::vector<Work> works{};                               // of local operators, as are the bounds
+  std::vector<Bound> bounds{};
+  std::vector<std::uint32_t> collectives{};              // of collectives: where ProgramPricer::collective() has them
+  std::vector<std::uint32_t> origin{};                   // of the program's operators; empty = all were built
   double slowness = 1;                                   // of the rank's computation against the mean
+  [[nodiscard]] std::size_t built(std::size_t op) const { return origin.empty() ? op : origin[op]; }
+  template <class T>
+  [[nodiscard]] std::vector<T> of_each(std::vector<T> of_built) const {
+    if (origin.empty() || of_built.empty()) return of_built;
+    std::vector<T> out;
+    out.reserve(origin.size());
+    for (const std::uint32_t i : origin) out.push_back(of_built[i]);
+    return out;
+  }
+  [[nodiscard]] Flops matrix() const {
+    Flops sum{};
+    for (std::size_t i = 0; i < program.operators.size(); ++i) sum += works[built(i)].matrix;
+    return sum;
+  }
   [[nodiscard]] std::int64_t slowed(Duration t) const {
     return slowness == 1 ? t.count() : std::llround(static_cast<double>(t.count()) * slowness);
   }
@@ -36,17 +55,17 @@ class ProgramPricer {
       : deployment_(deployment), cluster_(cluster), degraded_(degraded), kernels_(kernels), kernel_gap_(kernel_gap), groups_(groups), folding_(folding) {}
 
   Priced operator()(Program program, std::size_t rank_class, double slowness) {
-    Priced priced{std::move(program), {}, {}, {}, {}, slowness};
-    const std::size_t n = priced.program.operators.size();
+    const std::size_t n = program.operators.size();
+    Priced priced{.program = std::move(program), .slowness = slowness};
     priced.ticks.resize(n);
+    priced.works.resize(n);
     priced.bounds.resize(n);
     priced.collectives.resize(n);
     for (std::size_t i = 0; i < n; ++i) {
       const OperatorView v = priced.program.view(i);
       if (v.op().type->primitive == Primitive::kNone) {
-        const Work work = v.op().type->work(v);
+        const Work& work = priced.works[i] = v.op().type->work(v);
         const KernelTime t = kernels_.price(work);
-        priced.matrix += work.matrix;
         priced.ticks[i] = Duration(t.total.count() > 0 ? priced.slowed(t.total + kernel_gap_) : 0);
         priced.bounds[i] = t.bound;
       } else {
@@ -57,7 +76,7 @@ class ProgramPricer {
     return priced;
   }
   [[nodiscard]] std::vector<SlowedCollective> take_slowed() { return std::move(slowed_); }
-  [[nodiscard]] const CollectiveTime& collective(const Priced& priced, std::size_t op) const { return memo_[priced.collectives[op]].time; }
+  [[nodiscard]] const CollectiveTime& collective(const Priced& priced, std::size_t op) const { return memo_[priced.collectives[priced.built(op)]].time; }
 
  private:
   struct Memo {
@@ -115,16 +134,15 @@ class ProgramPricer {
 
 // Two lanes: how long compute takes while the other one computes too; never faster than alone. Kernels of prefill fill the die
 // and take turns; those of decode run side by side on split cores.
-std::int64_t shared_ticks(const OperatorView& v, const Priced& priced, std::int64_t alone, Phase phase, const SharedKernels& kernels, Duration kernel_gap) {
+std::int64_t shared_ticks(const Operator& op, const Work& work, const Priced& priced, std::int64_t alone, Phase phase, const SharedKernels& kernels, Duration kernel_gap) {
   if (phase == Phase::kPrefill) return 2 * alone;
-  const bool experts = v.op().category == static_cast<std::uint8_t>(Category::kMoe);
-  const KernelTime t = (experts ? kernels.experts : kernels.attention).price(v.op().type->work(v));
+  const bool experts = op.category == static_cast<std::uint8_t>(Category::kMoe);
+  const KernelTime t = (experts ? kernels.experts : kernels.attention).price(work);
   return std::max(alone, priced.slowed(t.total + kernel_gap));
 }
 
 // The part of a kernel that vector cores limit: how much longer it takes with half of them.
-std::uint32_t vector_part(const OperatorView& v, const Priced& priced, std::int64_t alone, const KernelCost& half_vector, Duration kernel_gap) {
-  const Work work = v.op().type->work(v);
+std::uint32_t vector_part(const Work& work, const Priced& priced, std::int64_t alone, const KernelCost& half_vector, Duration kernel_gap) {
   if (work.groups > 0 && work.vector == Flops{}) return 0;   // matrix work alone
   const std::int64_t longer = priced.slowed(half_vector.price(work).total + kernel_gap) - alone;
   const double part = static_cast<double>(longer) / static_cast<double>(alone);
@@ -144,13 +162,13 @@ Contention contention_of(const Priced& priced, const ProgramPricer& pricer, bool
   if (two_lanes) c.ports.resize(n);
   if (cores_taken) c.part.resize(n);
   for (std::size_t i = 0; i < n; ++i) {
-    const OperatorView v = priced.program.view(i);
+    const Operator& op = priced.program.operators[i];
     const std::int64_t alone = priced.ticks[i].count();
     c.shared[i] = alone;
     if (alone == 0) continue;
-    if (v.op().type->primitive == Primitive::kNone) {
-      if (two_lanes) c.shared[i] = shared_ticks(v, priced, alone, phase, kernels, kernel_gap);
-      if (cores_taken) c.part[i] = vector_part(v, priced, alone, kernels.half_vector, kernel_gap);
+    if (op.type->primitive == Primitive::kNone) {
+      if (two_lanes) c.shared[i] = shared_ticks(op, priced.works[i], priced, alone, phase, kernels, kernel_gap);
+      if (cores_taken) c.part[i] = vector_part(priced.works[i], priced, alone, kernels.half_vector, kernel_gap);
       continue;
     }
     const CollectiveTime& t = pricer.collective(priced, i);
@@ -207,6 +225,21 @@ void add_flops(MatrixFlops& sum, const Work& w) {
   }
 }
 
+// When each layer's attention is done on all ranks.
+std::vector<Duration> attention_ends(std::span<const Priced> priced, const Timeline& timeline) {
+  std::map<int, std::int64_t> ends;
+  for (std::size_t c = 0; c < priced.size(); ++c)
+    for (std::size_t i = 0; i < timeline[c].size(); ++i) {
+      const Operator& op = priced[c].program.operators[i];
+      if (op.category != static_cast<std::uint8_t>(Category::kAttention) || op.type->primitive != Primitive::kNone) continue;
+      std::int64_t& end = ends[op.layer];
+      end = std::max(end, timeline[c][i].end);
+    }
+  std::vector<Duration> out;
+  for (const auto& [layer, end] : ends) out.emplace_back(end);
+  return out;
+}
+
 void describe(StepTime& step, const Priced& priced, const ProgramPricer& pricer, std::span<const GroupKind> groups, const KernelCost& kernels) {
   RowTable table;
   Bytes memory{};
@@ -215,15 +248,16 @@ void describe(StepTime& step, const Priced& priced, const ProgramPricer& pricer,
   for (std::size_t i = 0; i < program.operators.size(); ++i) {
     const OperatorView v = program.view(i);
     OperatorRow& row = table.row(v.op());
-    row.time += priced.ticks[i];
+    const std::size_t built = priced.built(i);
+    row.time += priced.ticks[built];
     if (v.op().type->primitive == Primitive::kNone) {
-      const Work w = v.op().type->work(v);
+      const Work& w = priced.works[built];
       if (w.launches == 0) continue;
       row.flops += w.matrix;
       row.bytes += w.read + w.written;
       step.kernels.set(w.family);
       if (row.count++ == 0) {
-        row.limit = to_text(priced.bounds[i]);
+        row.limit = to_text(priced.bounds[built]);
         row.source = "kernels: " + std::string(kKernelNames[w.family]);
       }
       add_flops(step.flops, w);
@@ -250,7 +284,7 @@ void describe(StepTime& step, const Priced& priced, const ProgramPricer& pricer,
     }
     ++known->count;
     known->sent += sent;
-    known->time += priced.ticks[i];
+    known->time += priced.ticks[built];
   }
   step.operator_rows = table.take();
   step.speed_of_light = std::max(matrix, kernels.memory_at_peak(memory));
@@ -274,7 +308,7 @@ StepPricer::StepPricer(const Deployment& deployment, const KernelFacts& facts, c
   degraded_ = std::make_unique<ClusterNetwork>(cluster, nominal);
 }
 
-StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
+StepTime StepPricer::price(const Step& step, bool fold_ranks, bool repeat_layers) const {
   const auto ranks = static_cast<std::size_t>(deployment_.layout.world());
   std::vector<std::uint64_t> roles(ranks);
   for (std::size_t r = 0; r < ranks; ++r) roles[r] = role_of(deployment_, step, static_cast<std::int64_t>(r));
@@ -283,33 +317,46 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
   std::vector<double> slowness;
   if (deployment_.compute_skew > 0) slowness = compute_slowness(deployment_.layout.world(), deployment_.compute_skew, deployment_.experts.seed);
   ProgramPricer pricer(deployment_, healthy_ ? *healthy_ : cluster_, degraded_.get(), kernels_, facts_.kernel_gap, groups_, folding);
+  // A layer that only follows others, the one that then occurs again and again, and the last.
+  constexpr std::int64_t kBuilt = 4;
+  // Weights that are broadcast ahead come from one layer after another: no layer stands for others.
+  const bool fetches = step.phase == Phase::kPrefill && (shards_o_proj(deployment_) || shards_q_b(deployment_));
+  const ShortModel model(deployment_, repeat_layers && !fetches ? kBuilt : deployment_.model.layers);
   std::vector<Priced> priced;
   std::vector<const Program*> programs;
-  std::vector<std::vector<Node>> nodes;
   for (const int rank : folding.representative)
-    priced.push_back(pricer(build_program(deployment_, step, facts_, rank), priced.size(), slowness.empty() ? 1 : slowness[static_cast<std::size_t>(rank)]));
+    priced.push_back(pricer(build_program(model.deployment, step, facts_, rank), priced.size(), slowness.empty() ? 1 : slowness[static_cast<std::size_t>(rank)]));
+  for (const Priced& p : priced) programs.push_back(&p.program);
+  verify(programs, folding);
+
+  // ... and travel beside other collectives, as those of a second lane do.
+  const bool two_lanes = fetches || splits_into_micro_batches(deployment_, step);
+  const bool cores_taken = std::ranges::any_of(priced, [&](const Priced& p) { return takes_vector_cores(p, pricer); });
+  std::vector<Contention> contention;
+  if (two_lanes || cores_taken)
+    for (const Priced& p : priced) contention.push_back(contention_of(p, pricer, two_lanes, cores_taken, step.phase, shared_, facts_.kernel_gap));
+  if (model.dropped > 0) {
+    std::vector<std::optional<Stretch>> stretches;
+    for (const Priced& p : priced) stretches.push_back(stretch_of(p.program, static_cast<int>(model.first + kBuilt - 2), 1 + model.dropped));
+    if (std::ranges::any_of(stretches, [](const auto& s) { return !s; })) return price(step, fold_ranks, false);
+    for (std::size_t c = 0; c < priced.size(); ++c) priced[c].origin = repeat(priced[c].program, *stretches[c]);
+    for (std::size_t c = 0; c < contention.size(); ++c)
+      contention[c] = {priced[c].of_each(std::move(contention[c].shared)), priced[c].of_each(std::move(contention[c].part)),
+                       priced[c].of_each(std::move(contention[c].ports))};
+  }
+
   const Launching launched = launching(deployment_, step);
   const bool replayed = launched.how == Launching::How::kStack || launched.how == Launching::How::kGraph;
   // Prefill drafts once, over all prompt tokens.
   const std::int64_t drafts = step.phase == Phase::kDecode ? deployment_.features.speculative_tokens : deployment_.features.speculative_tokens > 0;
   const HostModel host{host_.before_step + host_.before_draft * drafts, replayed ? host_.issue : host_.eager_issue};
-  for (const Priced& p : priced) {
-    programs.push_back(&p.program);
-    nodes.push_back(lower(p.program, p.ticks, launched.how == Launching::How::kPieces ? Issued::kOutsideGraphs : Issued::kEveryKernel));
-  }
-  verify(programs, folding);
-  // Weights that are broadcast ahead travel beside other collectives, as those of a second lane do.
-  const bool two_lanes = splits_into_micro_batches(deployment_, step) || (step.phase == Phase::kPrefill && (shards_o_proj(deployment_) || shards_q_b(deployment_)));
-  const bool cores_taken = std::ranges::any_of(priced, [&](const Priced& p) { return takes_vector_cores(p, pricer); });
-  SweepResult swept;
-  if (two_lanes || cores_taken) {
-    std::vector<Contention> contention;
-    for (const Priced& p : priced)
-      contention.push_back(contention_of(p, pricer, two_lanes, cores_taken, step.phase, shared_, facts_.kernel_gap));
-    swept = execute(programs, nodes, folding, host, contention);
-  } else {
-    swept = sweep(programs, nodes, folding, host);
-  }
+  std::vector<std::vector<Node>> nodes;
+  for (const Priced& p : priced)
+    nodes.push_back(lower(p.program, p.of_each(p.ticks), launched.how == Launching::How::kPieces ? Issued::kOutsideGraphs : Issued::kEveryKernel));
+  const bool pushed = deployment_.kv_transfer.layer_wise && step.phase == Phase::kPrefill;
+  ExecutionTrace trace;
+  const SweepResult swept = contention.empty() ? sweep(programs, nodes, folding, host, pushed ? &trace.timeline : nullptr)
+                                               : execute(programs, nodes, folding, host, contention, pushed ? &trace : nullptr);
 
   // The rank that computes longest is the one to explain: the others wait for it.
   const auto busy = [&](std::size_t c) { return swept.classes[c].finish - swept.classes[c].waiting; };
@@ -338,11 +385,13 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks) const {
                .communication = t.by_category[kCommunicationCategory],
                .exposed_communication = t.exposed_communication,
                .waiting = t.waiting,
-               .host = t.host};
-  for (std::size_t c = 0; c < priced.size(); ++c) out.performed += priced[c].matrix * folding.ranks_in_class[c];
+               .host = t.host,
+               .longest_wait = std::ranges::max_element(swept.classes, {}, &ClassTime::waiting)->waiting};
+  for (std::size_t c = 0; c < priced.size(); ++c) out.performed += priced[c].matrix() * folding.ranks_in_class[c];
   out.computing = t.computing;
   out.idle = std::max(Duration{}, out.total - t.computing - out.exposed_communication - out.host);
   out.slowed = pricer.take_slowed();
+  if (pushed) out.attention_ends = attention_ends(priced, trace.timeline);
   describe(out, priced[slowest], pricer, groups_, kernels_);
   return out;
 }

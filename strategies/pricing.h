@@ -56,6 +56,7 @@ struct StepTime {
   // Of the slowest rank: total = computing + exposed communication + host + idle. attention .. vector sum to `computing`:
   // busy times, scaled down alike where two lanes compute at once.
   Duration computing{}, attention{}, linear{}, moe{}, vector{}, communication{}, exposed_communication{}, waiting{}, host{}, idle{};
+  Duration longest_wait{};              // of the rank that waits most, for those that compute longer; `waiting` is the slowest rank's own
   Duration speed_of_light{};
   MatrixFlops flops{};                 // of the slowest rank
   std::bitset<kKernelNames.size()> kernels{};   // families whose figures priced it
@@ -63,6 +64,7 @@ struct StepTime {
   std::vector<OperatorRow> operator_rows{};     // largest time first
   std::vector<CollectiveRow> collective_rows{};  // in program order
   std::vector<SlowedCollective> slowed{};        // of all ranks; the most slowed group of each
+  std::vector<Duration> attention_ends{};        // of every layer, on the last rank; of prefills whose cache is pushed by layers
 };
 
 // Kernels while something else has a part of the die.
@@ -83,8 +85,9 @@ class StepPricer {
  public:
   StepPricer(const Deployment& deployment, const KernelFacts& facts, const Cluster& cluster, const KernelCost& kernels,
              SharedKernels shared, HostFigures host);
-  // fold = false builds every rank's program.
-  [[nodiscard]] StepTime price(const Step& step, bool fold = true) const;
+  // fold = false builds every rank's program; repeat_layers = false every layer, instead of one for all that are alike (sim/repeat.h).
+  // The result is the same to the tick.
+  [[nodiscard]] StepTime price(const Step& step, bool fold = true, bool repeat_layers = true) const;
 
  private:
   const Deployment& deployment_;

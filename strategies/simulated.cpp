@@ -12,7 +12,6 @@ std::optional<Deployment> simulated(const Deployment& asked, [[maybe_unused]] Se
   Deployment d = asked;
   Layout& l = d.layout;
   const auto at = [&](std::string_view path) { return asked.origin(path).where; };
-  const auto left_out = [&](std::string_view path, std::string message) { diagnostics.note("A0136", at(path), std::move(message)); };
   if (d.model.sparse() && l.cp > 1 && l.cp_exchange == LatentExchange::kRing) {
     diagnostics.error("E0444", at("layout.cp_exchange"), "sparse attention cannot go round a ring of cp ranks",
                       "a query picks among the keys of all ranks: npu_lightning_indexer returns neither scores nor lse to merge parts by, so latents and index keys are gathered (vllm-project/vllm-ascend#6588; SGLang nsa_indexer.py)",
@@ -21,7 +20,6 @@ std::optional<Deployment> simulated(const Deployment& asked, [[maybe_unused]] Se
   }
   if (l.cp > 1 && l.cp_exchange == LatentExchange::kRing)
     diagnostics.note("A0142", at("layout.cp_exchange"), fmt::format("a what-if: {} gathers the latent of a prompt, it has no ring", d.engine));
-  if (asked.kv_transfer.layer_wise) left_out("kv_transfer.mode", "the layer-wise push is not modelled: caches are pulled after prefill");
   return d;
 }
 

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace ascendsim {
 
@@ -24,6 +26,23 @@ constexpr NamedFigure kFigures[] = {
     {"draft_gap", NamedFigure::kDuration}, {"mtp_acceptance", NamedFigure::kRatio}, {"kernel_gap", NamedFigure::kDuration},
     {"eager_kernel_issue", NamedFigure::kDuration, true},   // engines that replay graphs, where they do not
     {"lane_share_attention", NamedFigure::kRatio}, {"lane_share_moe", NamedFigure::kRatio}};
+
+constexpr std::pair<std::string_view, bool FusedKernels::*> kFusedKernels[] = {
+    {"add_rms_norm", &FusedKernels::add_rms_norm}, {"add_rms_norm_cast", &FusedKernels::add_rms_norm_cast}};
+
+// - {kernel: add_rms_norm, source: "file of the engine"}
+void read_fused(ConfigNode list, FusedKernels& out, Diagnostics& diagnostics) {
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    Section entry(list.at(i), diagnostics);
+    const std::string kernel = entry.required<std::string>("kernel");
+    static_cast<void>(entry.required<std::string>("source"));
+    entry.finish();
+    const auto* const known = std::ranges::find(kFusedKernels, std::string_view(kernel), &std::pair<std::string_view, bool FusedKernels::*>::first);
+    if (known != std::ranges::end(kFusedKernels)) out.*known->second = true;
+    else if (!kernel.empty())
+      diagnostics.error("E0211", list.at(i).where(), fmt::format("unknown fused kernel '{}'", kernel), "add_rms_norm, add_rms_norm_cast");
+  }
+}
 
 }  // namespace
 
@@ -65,6 +84,7 @@ Stack StackLibrary::load(std::string_view engine, std::string_view version, Diag
   stack.source = root.required<std::string>("source");
   stack.kernels = root.required<std::string>("kernels");
   stack.communication_stream = root.required<bool>("communication_stream");
+  if (const ConfigNode fused = root.node("fused_kernels")) read_fused(fused, stack.fused, diagnostics);
   Section figures = root.section("figures");
   for (const NamedFigure& f : kFigures) {
     switch (f.type) {
@@ -96,6 +116,8 @@ KernelFacts kernel_facts(const Stack& stack, const KernelTable& kernels) {
           .top_k_ops_per_key = kernels.shared.ratio("top_k_ops_per_key").count() * kernels.shared.ratio("sort_lane_ops").count(),
           .top_k_ops_per_choice = kernels.shared.ratio("top_k_ops_per_choice").count() * kernels.shared.ratio("sort_lane_ops").count(),
           .prolog_max_tokens = std::lround(stack.figures.ratio("prolog_max_tokens").count()),
+          .adds_residual_in_norm = stack.fused.add_rms_norm,
+          .casts_for_router_in_norm = stack.fused.add_rms_norm_cast,
           .kernel_gap = stack.figures.duration("kernel_gap"),
           .communication_stream = stack.communication_stream};
 }

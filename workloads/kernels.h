@@ -13,6 +13,7 @@ enum class Kernel : std::uint8_t {
   kGemmInt8,
   kGemmFp32,
   kGroupedGemmInt8,
+  kGroupedGemmInt4,
   kGroupedGemm16,
   kAttentionPrefill,
   kMlaDecode,
@@ -30,8 +31,9 @@ enum class Kernel : std::uint8_t {
   kLightningIndexer,
   kSparseAttention,
 };
-constexpr std::array<std::string_view, 20> kKernelNames = {
-    "gemm_16",    "gemm_int8",  "gemm_fp32",  "grouped_gemm_int8", "grouped_gemm_16", "attention_prefill",
+constexpr std::array<std::string_view, 21> kKernelNames = {
+    "gemm_16",    "gemm_int8",  "gemm_fp32",  "grouped_gemm_int8", "grouped_gemm_int4",
+    "grouped_gemm_16",          "attention_prefill",
     "mla_decode", "mla_prolog", "vector",     "finalize_routing",  "activation",      "norm",
     "quantise",   "rope",       "kv_norm_rope_cache",              "top_k",           "data_movement",
     "merge",      "lightning_indexer",        "sparse_attention"};

@@ -220,15 +220,17 @@ class Reader {
     if (!why.empty())
       diagnostics_.error("E0390", {}, why, "HCCL and the algorithms that `ascendsim list collectives` names", "leave --algorithm and --expansion out for what HCCL selects");
     if (q.as_flows() && !fits_flows(q))
-      wrong(fmt::format("{} concurrent collectives of {} ranks are too many messages", q.concurrent, q.call.span.ranks),
+      wrong(fmt::format("{} concurrent collective{} of {} ranks are {} pairs of ranks, more than the {} that are simulated message by message", q.concurrent,
+                        q.concurrent == 1 ? "" : "s", q.call.span.ranks, with_commas(pairs(q)), with_commas(kMostPairs)),
             "fewer ranks, or without --concurrent and --faults");
   }
 
  public:
-  static bool fits_flows(const Asked& q) {
+  static std::int64_t pairs(const Asked& q) {
     const std::int64_t p = q.call.span.ranks;
-    return p * p * q.concurrent * (is_moe(q.call.primitive) ? q.call.copies : 1) <= kMostPairs;
+    return p * p * q.concurrent * (is_moe(q.call.primitive) ? q.call.copies : 1);
   }
+  static bool fits_flows(const Asked& q) { return pairs(q) <= kMostPairs; }
 
  private:
   const Options& options_;

@@ -16,7 +16,7 @@ Reply answer_convert(const Options& options, Diagnostics& diagnostics) {
   if (const auto pair = options.pair() ? asked_pair(options, libraries, diagnostics) : asked_pair(choices, options)) {
     const LoadedQuestion prefill = load_question(pair->prefill, libraries, options, diagnostics), decode = load_question(pair->decode, libraries, options, diagnostics);
     if (refused(diagnostics, options.strict)) throw ConfigError(diagnostics);
-    // One file reads one deployment: the two are to be cut at the lines that begin with ---.
+    // `run` reads both from one file.
     return {fmt::format("--- # prefill: {}\n{}--- # decode: {}\n{}", pair->prefill.file, to_yaml(prefill.question, comments), pair->decode.file, to_yaml(decode.question, comments)),
             warnings_text(diagnostics), kDone};
   }

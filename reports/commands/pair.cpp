@@ -40,9 +40,13 @@ Table results(const Pair& s, const DisaggregatedPrediction& p) {
   Table t = facts("", "results");
   t.rows = {{"TTFT", with_spread(r.ttft) + mark},
             {"  queue", fmt::format("{} mean wait for earlier prefill steps", to_text(p.queue))},
-            {"  prefill", fmt::format("{} for {} prompt{}; the first token comes from the prefill side",
-                                      to_text(p.prefill.prefill.total), p.prefill.prefill_sequences,
-                                      p.prefill.prefill_sequences == 1 ? "" : "s")}};
+            {"  prefill", fmt::format("{} for {} prompt{}{}", to_text(p.prefill.prefill.total), p.prefill.prefill_sequences,
+                                      p.prefill.prefill_sequences == 1 ? "" : "s",
+                                      p.decode_answers ? "" : "; the first token comes from the prefill side")}};
+  if (p.decode_answers) {
+    t.rows.push_back({"  KV transfer", fmt::format("{} after the prefill", to_text(p.transfer.exposed))});
+    t.rows.push_back({"  first decode step", fmt::format("{}; it recomputes the last prompt token and yields the first one", to_text(p.first_step))});
+  }
   if (s.decode.workload.output_tokens > 1) {
     t.rows.push_back({"TPOT", with_spread(r.tpot) + mark});
     t.rows.push_back({"ITL", with_spread(r.itl) + mark});
@@ -62,8 +66,11 @@ Table results(const Pair& s, const DisaggregatedPrediction& p) {
   return t;
 }
 
-Table transfer_table(const KvTransfer& k) {
-  Table t = facts("KV transfer of one request, between its first and second token", "kv_transfer");
+Table transfer_table(const DisaggregatedPrediction& p) {
+  const KvTransfer& k = p.transfer;
+  Table t = facts(fmt::format("KV transfer of one request, {} its first {}", p.decode_answers ? "before" : "between",
+                              p.decode_answers ? "token" : "and second token"),
+                  "kv_transfer");
   t.rows = {{"bytes per decode rank", bytes_cell(k.per_decode_rank)},
             {"bytes per prefill rank", bytes_cell(k.per_prefill_rank)},
             {"bytes in all", bytes_cell(k.total)},
@@ -71,14 +78,17 @@ Table transfer_table(const KvTransfer& k) {
             {"prefill ranks a decode rank pulls from", count_cell(k.sources)},
             {"which ones", k.mapping},
             {"plane", fmt::format("{}, {:.4g} GB/s a rank", k.plane, k.rate.count() / 1e9)},
-            {"time", to_text(k.time)}};
+            {"mode", k.layer_wise ? "pushed layer by layer while prefill runs" : "pulled after prefill"},
+            {"pieces per decode rank", fmt::format("{} (layer, run of blocks)", with_commas(k.pieces))},
+            {"time", to_text(k.time)},
+            {"exposed", fmt::format("{} after the prefill", to_text(k.exposed))}};
   return t;
 }
 
 std::vector<Table> tables_of(const Pair& s, const DisaggregatedPrediction& p, Shortage prefill_shortage,
                              Shortage decode_shortage, const Options& options, const Diagnostics& diagnostics) {
   const std::vector<PhaseStep> phases{{"prefill", &p.prefill.prefill}, {"decode", &p.decode.decode}};
-  std::vector<Table> tables{heading(s.prefill, s.decode), results(s, p), transfer_table(p.transfer)};
+  std::vector<Table> tables{heading(s.prefill, s.decode), results(s, p), transfer_table(p)};
   for (Shortage* shortage : {&prefill_shortage, &decode_shortage}) {
     tables.push_back(std::move(shortage->need));
     tables.push_back(std::move(shortage->remedy_table));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <deque>
 #include <memory>
 
 #include "reports/cli.h"
@@ -14,6 +15,7 @@
 #include "reports/scenario.h"
 #include "reports/steps.h"
 #include "sim/parallel.h"
+#include "strategies/layout_words.h"
 #include "strategies/planning.h"
 
 namespace ascendsim {
@@ -25,7 +27,10 @@ constexpr std::int64_t kUsualOutput = 1024, kUsualMostServers = 8;
 
 struct Site {
   PlanSite site;
-  std::unique_ptr<Planner> planner;
+  std::unique_ptr<Planner> planner{};
+  bool beside = false;   // prefill instances, offered beside instances that do both
+
+  [[nodiscard]] Role role() const { return site.question.deployment.role; }
 };
 
 struct Asked {
@@ -53,8 +58,8 @@ class Progress {
   std::atomic<std::size_t> done_{0};
 };
 
-std::vector<Site> load_sites(const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
-  std::vector<Site> sites;
+std::deque<Site> load_sites(const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
+  std::deque<Site> sites;
   const std::string engine = options.lists.engine.empty() ? std::string(kUsualEngine) : options.lists.engine;
   if (options.lists.engine.empty())
     diagnostics.note("A0125", {}, fmt::format("--engine is not set: {} assumed", kUsualEngine));
@@ -72,21 +77,17 @@ std::vector<Site> load_sites(const Libraries& libraries, const Options& options,
     for (const Diagnostic& d : found.all())
       if (!known(d)) diagnostics.add(d);
     if (site.server.max_servers > 0) site.most_servers = std::min<std::int64_t>(site.most_servers, site.server.max_servers);
-    sites.push_back({std::move(site), nullptr});
+    sites.push_back({.site = std::move(site)});
   }
   return sites;
 }
 
-std::int64_t cards(const Asked& c) {
-  return c.plan.choice ? std::int64_t{c.plan.choice->servers} * c.site->site.server.cards : 0;
-}
+std::int64_t cards(const Asked& c, const PlanChoice& choice) { return std::int64_t{choice.servers} * c.site->site.server.cards; }
 
-std::string degrees(const Layout& l) {
-  std::vector<std::string> out;
-  const std::pair<const char*, std::int64_t> all[] = {{"dp", l.dp}, {"cp", l.cp}, {"sp", l.sp}, {"tp", l.tp}, {"moe_ep", l.moe_ep}, {"moe_tp", l.moe_tp}};
-  for (const auto& [name, degree] : all)
-    if (degree > 1) out.push_back(fmt::format("{} {}", name, degree));
-  return fmt::format("{}", fmt::join(out, " "));
+// "dp 4 dcp 4 tp 4 moe_ep 16, FlashComm1".
+std::string layout_cell(const Question& q) {
+  const std::string degrees = layout_words(q.deployment.layout, degree_words(q.deployment.engine), Degrees::kAboveOne, " ");
+  return q.deployment.features.flashcomm1 ? degrees + ", FlashComm1" : degrees;
 }
 
 Bytes headroom(const PlanChoice& c) { return c.prediction.memory.allowed - c.prediction.memory.peak(); }
@@ -102,14 +103,33 @@ std::string first_bottleneck(const PlanChoice& c) {
                      100 * seconds(first.time) / std::max(1e-12, seconds(step.total)));
 }
 
-// Reasons have columns only where there are any, or for machines.
+std::vector<Cell> choice_row(const Asked& c, const PlanChoice& choice, const char* best_for) {
+  const Prediction& p = choice.prediction;
+  const Deployment& d = choice.question.deployment;
+  return {best_for,
+          count_cell(choice.servers),
+          count_cell(cards(c, choice)),
+          layout_cell(choice.question),
+          d.layout.moe_ep > 1 ? choice.question.exchange : "-",
+          d.role != Role::kDecode ? milliseconds_cell(p.ttft.mean) : Cell("-"),
+          d.role != Role::kPrefill && c.plan.workload.output_tokens > 1 ? milliseconds_cell(p.tpot.mean) : Cell("-"),
+          number_cell(p.output_tokens_per_second / static_cast<double>(cards(c, choice)), 2),
+          bytes_cell(headroom(choice)),
+          first_bottleneck(choice),
+          "",
+          ""};
+}
+
+// Columns that are alike in all rows are for machines, reasons for cells that have some.
 Table cell_table(const std::vector<Asked>& cells, Format format) {
   Table t{"Capacity",
           "cells",
           Table::Shape::kGrid,
           {{"hardware", "hardware"},
+           {"instance", "role"},
            {"context", "context_tokens", true},
            {"requests", "concurrency", true},
+           {"best for", "best_for"},
            {"servers", "servers", true},
            {"cards", "cards", true},
            {"layout", "layout"},
@@ -122,42 +142,38 @@ Table cell_table(const std::vector<Asked>& cells, Format format) {
            {"why not", "why"},
            {"what would do", "remedy"}},
           {}};
+  const auto add = [&](const Asked& c, std::vector<Cell> rest) {
+    auto& row = t.rows.emplace_back(std::vector<Cell>{c.site->site.server.name, std::string(to_text(c.site->role())), count_cell(c.plan.workload.input_tokens), count_cell(c.plan.workload.batch)});
+    std::ranges::move(rest, std::back_inserter(row));
+  };
   for (const Asked& c : cells) {
-    std::vector<Cell> row{c.site->site.server.name, count_cell(c.plan.workload.input_tokens), count_cell(c.plan.workload.batch)};
     if (c.plan.choice) {
-      const PlanChoice& choice = *c.plan.choice;
-      const Prediction& p = choice.prediction;
-      const Deployment& d = choice.question.deployment;
-      row.push_back(count_cell(choice.servers));
-      row.push_back(count_cell(cards(c)));
-      row.emplace_back(degrees(d.layout));
-      row.emplace_back(d.layout.moe_ep > 1 ? choice.question.exchange : "-");
-      row.push_back(d.role != Role::kDecode ? milliseconds_cell(p.ttft.mean) : Cell("-"));
-      row.push_back(d.role != Role::kPrefill && c.plan.workload.output_tokens > 1 ? milliseconds_cell(p.tpot.mean)
-                                                                                 : Cell("-"));
-      row.push_back(number_cell(p.output_tokens_per_second / static_cast<double>(cards(c)), 2));
-      row.push_back(bytes_cell(headroom(choice)));
-      row.emplace_back(first_bottleneck(choice));
-      row.emplace_back("");
-      row.emplace_back("");
+      add(c, choice_row(c, *c.plan.choice, "request"));
+      if (c.plan.soonest) add(c, choice_row(c, *c.plan.soonest, "first token"));
     } else {
-      for (int i = 0; i < 9; ++i) row.emplace_back("-");
-      row.emplace_back(c.plan.why);
-      row.emplace_back(c.plan.remedy);
+      std::vector<Cell> nothing(10, Cell("-"));
+      nothing.emplace_back(c.plan.why);
+      nothing.emplace_back(c.plan.remedy);
+      add(c, std::move(nothing));
     }
-    t.rows.push_back(std::move(row));
   }
-  const bool all_served = std::ranges::all_of(cells, [](const Asked& c) { return c.plan.choice.has_value(); });
-  if (format == Format::kCsv || !all_served) return t;
-  for (auto& row : t.rows) row.erase(row.end() - 2, row.end());
-  t.columns.erase(t.columns.end() - 2, t.columns.end());
+  if (format == Format::kCsv) return t;
+  const auto drop = [&](std::ptrdiff_t first, std::ptrdiff_t count) {
+    for (auto& row : t.rows) row.erase(row.begin() + first, row.begin() + first + count);
+    t.columns.erase(t.columns.begin() + first, t.columns.begin() + first + count);
+  };
+  constexpr std::ptrdiff_t kRole = 1, kBestFor = 4, kWhy = 14;
+  if (std::ranges::all_of(cells, [](const Asked& c) { return c.plan.choice.has_value(); })) drop(kWhy, 2);
+  if (std::ranges::none_of(cells, [](const Asked& c) { return c.plan.soonest.has_value(); })) drop(kBestFor, 1);
+  if (std::ranges::none_of(cells, [](const Asked& c) { return c.site->beside; })) drop(kRole, 1);
   return t;
 }
 
 // "atlas-800i-a3: 1 to 2 servers serve 12 of 12 cells."
-std::vector<std::string> summary(const std::vector<Site>& sites, const std::vector<Asked>& cells) {
+std::vector<std::string> summary(const std::deque<Site>& sites, const std::vector<Asked>& cells) {
   std::vector<std::string> out;
   for (const Site& s : sites) {
+    if (s.beside) continue;
     int served = 0, all = 0, least = 0, most = 0;
     for (const Asked& c : cells) {
       if (c.site != &s) continue;
@@ -176,53 +192,62 @@ std::vector<std::string> summary(const std::vector<Site>& sites, const std::vect
   return out;
 }
 
+void put_choice(Json& out, const Asked& c, const PlanChoice& choice) {
+  const Deployment& d = choice.question.deployment;
+  const Prediction& p = choice.prediction;
+  const bool prefills = d.role != Role::kDecode, decodes = d.role != Role::kPrefill;
+  out["servers"] = choice.servers;
+  out["cards"] = cards(c, choice);
+  out["dies"] = d.layout.world();
+  out["layout"] = layout_json(d.layout);
+  out["exchange"] = choice.question.exchange;
+  out["flashcomm1"] = d.features.flashcomm1;
+  out["ttft_ms"] = percentiles(p.ttft, prefills);
+  out["tpot_ms"] = percentiles(p.tpot, decodes && c.plan.workload.output_tokens > 1);
+  out["output_throughput_per_card_tok_s"] = number_or_null(p.output_tokens_per_second / static_cast<double>(cards(c, choice)), decodes);
+  out["memory_per_rank_bytes"] = memory_json(p.memory);
+  out["headroom_bytes"] = headroom(choice).count();
+  Json bottlenecks = Json::object();
+  for (const auto& [name, step] : phases_of(d.role, p)) bottlenecks[name] = bottleneck(*step);
+  out["bottleneck"] = bottlenecks;
+}
+
 Json cell_json(const Asked& c) {
   const PlanCell& p = c.plan;
   Json out = {{"hardware", c.site->site.server.name},
+              {"role", to_text(c.site->role())},
               {"context_tokens", p.workload.input_tokens},
               {"output_tokens", p.workload.output_tokens},
               {"concurrency", p.workload.batch},
               {"served", p.choice.has_value()}};
-  const Json counts = {{"in_memory", p.counts.in_memory}, {"estimated", p.counts.estimated}, {"priced", p.counts.priced}};
   if (p.choice) {
-    const PlanChoice& choice = *p.choice;
-    const Deployment& d = choice.question.deployment;
-    const bool prefills = d.role != Role::kDecode, decodes = d.role != Role::kPrefill;
-    out["servers"] = choice.servers;
-    out["cards"] = cards(c);
-    out["dies"] = d.layout.world();
-    out["layout"] = layout_json(d.layout);
-    out["exchange"] = choice.question.exchange;
-    out["ttft_ms"] = percentiles(choice.prediction.ttft, prefills);
-    out["tpot_ms"] = percentiles(choice.prediction.tpot, decodes && p.workload.output_tokens > 1);
-    out["output_throughput_per_card_tok_s"] =
-        number_or_null(choice.prediction.output_tokens_per_second / static_cast<double>(cards(c)), decodes);
-    out["memory_per_rank_bytes"] = memory_json(choice.prediction.memory);
-    out["headroom_bytes"] = headroom(choice).count();
-    Json bottlenecks = Json::object();
-    for (const auto& [name, step] : phases_of(d.role, choice.prediction)) bottlenecks[name] = bottleneck(*step);
-    out["bottleneck"] = bottlenecks;
+    put_choice(out, c, *p.choice);
   } else {
     out["why"] = p.why;
     out["remedy"] = p.remedy;
   }
-  out["layouts"] = counts;
+  if (p.soonest) put_choice(out["soonest_first_token"], c, *p.soonest);
+  out["layouts"] = {{"in_memory", p.counts.in_memory}, {"priced", p.counts.priced}};
   return out;
 }
 
-std::vector<std::string> rests_on(const std::vector<Site>& sites, const Options& options, std::int64_t output) {
+std::vector<std::string> rests_on(const std::deque<Site>& sites, const std::vector<Asked>& cells, const Options& options, std::int64_t output) {
   std::vector<std::string> out{
       "no queues: all requests of a cell arrive at once; nothing arrives later",
       fmt::format("{} output tokens a request; experts are hit uniformly; collectives contend only for the ports of their own ranks", with_commas(output)),
       "the fewest servers on which a legal layout fits and meets the targets; of their layouts the one that is done first (mean end-to-end latency)"};
   if (!options.lists.ttft && !options.lists.tpot) out.emplace_back("no target is set (--ttft, --tpot): memory alone decides how many servers");
-  const Deployment& d = sites.front().site.question.deployment;
-  if (d.engine == "vllm-ascend" && !d.features.flashcomm1)
-    out.emplace_back(d.model.sparse() ? "FlashComm1 is off, and with it the split of tokens over the TP group in attention: --set features.flashcomm1=true"
-                                      : "FlashComm1 is off: --set features.flashcomm1=true");
-  if (d.engine == "sglang" && d.role != Role::kPrefill) out.emplace_back("SGLang has context parallelism on prefill instances alone: --role prefill");
+  const Question& asked = sites.front().site.question;
+  if (std::ranges::any_of(cells, [](const Asked& c) { return c.plan.soonest.has_value(); }))
+    out.emplace_back("rows 'first token': of the same servers the layout with the smallest TTFT, where it is at most half that of the row above");
+  if (offers_flashcomm(sites.front().site))
+    out.push_back(fmt::format("each layout is priced without and with FlashComm1{}; --set features.flashcomm1=false leaves it off",
+                              asked.deployment.model.sparse() ? " (with sparse attention: DSA-CP, which splits tokens over the TP group)" : ""));
+  if (std::ranges::any_of(sites, &Site::beside))
+    out.push_back(fmt::format("{} has context parallelism on prefill instances of a pair alone: rows 'prefill' are such an instance, where it cuts prompts; its decode instance comes "
+                              "beside it (--role decode)", asked.deployment.engine));
   for (const Site& s : sites)
-    out.push_back(fmt::format("{}: {} layouts of 1 to {} servers, {} of them legal for {} {}", s.site.server.name, with_commas(s.planner->layouts().enumerated),
+    out.push_back(fmt::format("{}{}: {} layouts of 1 to {} servers, {} of them legal for {} {}", s.site.server.name, s.beside ? ", prefill instances" : "", with_commas(s.planner->layouts().enumerated),
                               s.site.most_servers, with_commas(s.planner->layouts().legal), s.site.stack.engine, s.site.stack.version));
   return out;
 }
@@ -232,11 +257,20 @@ std::vector<std::string> rests_on(const std::vector<Site>& sites, const Options&
 Reply answer_plan(const Options& options, Diagnostics& diagnostics) {
   const Libraries libraries;
   const ListOptions& lists = options.lists;
-  std::vector<Site> sites = load_sites(libraries, options, diagnostics);
+  std::deque<Site> sites = load_sites(libraries, options, diagnostics);
   const std::int64_t output = options.output.value_or(kUsualOutput);
   if (!options.output) diagnostics.note("A0125", {}, fmt::format("--output is not set: {} assumed", kUsualOutput));
   if (refused(diagnostics, options.strict)) throw ConfigError(diagnostics);
-  for (Site& s : sites) s.planner = std::make_unique<Planner>(s.site, Targets{lists.ttft, lists.tpot});
+  const Targets targets{lists.ttft, lists.tpot};
+  std::deque<Site> beside;
+  for (Site& s : sites) {
+    s.planner = std::make_unique<Planner>(s.site, targets);
+    if (options.role) continue;
+    if (auto prefill = prefill_instances(s.site, *s.planner)) beside.push_back({.site = *std::move(prefill), .beside = true});
+  }
+  std::ranges::move(beside, std::back_inserter(sites));
+  for (Site& s : sites)
+    if (s.beside) s.planner = std::make_unique<Planner>(s.site, targets);
 
   std::vector<Asked> cells;
   for (const Site& s : sites)
@@ -258,14 +292,17 @@ Reply answer_plan(const Options& options, Diagnostics& diagnostics) {
     });
   }
 
+  // Without a cut prompt an instance that does both has the same to offer.
+  std::erase_if(cells, [](const Asked& c) { return c.site->beside && !(c.plan.choice && c.plan.choice->question.deployment.layout.cp > 1); });
+
   Reply reply;
   reply.exit_code = std::ranges::any_of(cells, [](const Asked& c) { return c.plan.choice.has_value(); }) ? kDone : kAnswerIsNo;
-  const std::vector<std::string> basis = rests_on(sites, options, output);
+  const std::vector<std::string> basis = rests_on(sites, cells, options, output);
   if (options.format == Format::kJson) {
     Json out = {{"schema_version", 1}, {"summary", summary(sites, cells)}, {"cells", Json::array()}, {"layouts", Json::array()}};
     for (const Asked& c : cells) out["cells"].push_back(cell_json(c));
     for (const Site& s : sites)
-      out["layouts"].push_back({{"hardware", s.site.server.name}, {"enumerated", s.planner->layouts().enumerated}, {"legal", s.planner->layouts().legal}});
+      out["layouts"].push_back({{"hardware", s.site.server.name}, {"role", to_text(s.role())}, {"enumerated", s.planner->layouts().enumerated}, {"legal", s.planner->layouts().legal}});
     out["assumptions"] = basis;
     for (const std::string& note : notes(diagnostics)) out["assumptions"].push_back(note);
     out["diagnostics"] = findings(diagnostics);

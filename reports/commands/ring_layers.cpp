@@ -139,6 +139,7 @@ Table ledger_table(const std::vector<LayerRun>& runs) {
     };
     row("FLOPs", r.flops_performed, r.flops_charged);
     row("bytes", r.bytes_moved, r.bytes_charged);
+    if (r.handed_on_charged > 0) row("bytes between stages (charged: half, as vLLM sends two addends)", r.handed_on_moved, r.handed_on_charged);
     row("routed FLOPs", r.routed_flops_performed, r.routed_flops_charged);
     row("routed rows in buffers, bytes (charged: the fullest rank's on every rank)", r.routed_buffers_filled, r.routed_buffers_charged);
     row("routed bytes sent (charged: even spread of those buffers)", r.routed_bytes_moved, r.routed_bytes_charged);
@@ -188,7 +189,7 @@ std::string json_of(const std::vector<LayerRun>& runs, const std::vector<std::st
                              {"max_cache_error", r.error.cache}, {"max_relative_error", r.error.relative}, {"tolerance", r.tolerance},
                              {"rows_compared", r.rows_compared}, {"flops_performed", r.flops_performed},
                              {"flops_charged", r.flops_charged}, {"flops_masked", r.flops_masked}, {"bytes_moved", r.bytes_moved},
-                             {"bytes_charged", r.bytes_charged}, {"routed_flops_performed", r.routed_flops_performed},
+                             {"bytes_charged", r.bytes_charged}, {"handed_on_moved", r.handed_on_moved}, {"handed_on_charged", r.handed_on_charged}, {"routed_flops_performed", r.routed_flops_performed},
                              {"routed_flops_charged", r.routed_flops_charged}, {"routed_buffers_filled", r.routed_buffers_filled},
                              {"routed_buffers_charged", r.routed_buffers_charged}, {"routed_bytes_moved", r.routed_bytes_moved},
                              {"routed_bytes_charged", r.routed_bytes_charged}, {"ok", r.ok()}};

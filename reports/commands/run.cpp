@@ -99,7 +99,8 @@ Reply answer_run(const Options& options, Diagnostics& diagnostics) {
   const std::vector<FileChoice> choices = options.pair() ? std::vector<FileChoice>{} : read_inputs(options.words, libraries, options, diagnostics);
   if (const auto pair = options.pair() ? asked_pair(options, libraries, diagnostics) : asked_pair(choices, options)) {
     if (!options.faults_file.empty()) {
-      diagnostics.error("E0004", {}, "--faults is for one instance, not for a prefill and a decode side", {}, "run each side alone");
+      diagnostics.error("E0004", {}, "--faults is for one instance, not for a prefill and a decode side", {},
+                        "run each side alone: run PREFILL --role prefill --faults FILE, run DECODE --role decode --faults FILE");
       diagnostics.throw_if_errors();
     }
     return answer_pair(*pair, options, diagnostics);

@@ -39,7 +39,7 @@ bool asked_for(const ValidationCase& c, const std::string& wanted) {
 Table reasons(const ValidationCase& c, const Outcome& outcome) {
   const Bar& bar = bar_of(c.metric->group);
   const double error = outcome.predicted / c.published - 1;
-  const bool missed = std::abs(error) > bar.within;
+  const bool missed = bar.within > 0 && std::abs(error) > bar.within;
   std::vector<Term> largest = outcome.terms;
   std::ranges::stable_sort(largest, std::greater{}, &Term::time);
   constexpr std::size_t kShown = 3;
@@ -47,10 +47,25 @@ Table reasons(const ValidationCase& c, const Outcome& outcome) {
   std::vector<std::string> words;
   for (const Term& t : largest) words.push_back(fmt::format("{} {}", t.what, to_text(t.time)));
   Table t = facts("Why", "why");
-  t.rows.push_back({"error", fmt::format("{:+.1f} %, {} {:.0f} %", 100 * error, missed ? "MISSED: outside of" : "within", 100 * bar.within)});
+  t.rows.push_back({"error", bar.within == 0 ? fmt::format("{:+.1f} %, no bar was set", 100 * error)
+                                             : fmt::format("{:+.1f} %, {} {:.0f} %", 100 * error, missed ? "MISSED: outside of" : "within", 100 * bar.within)});
   if (!words.empty()) t.rows.push_back({"largest terms", fmt::format("{}", fmt::join(words, "; "))});
   if (missed) t.rows.push_back({"suspected cause", c.note.empty() ? "none written: give the case a note" : c.note});
   return t;
+}
+
+// A library knows no file of cases.
+Diagnostic in_case(Diagnostic d, const ValidationCase& c) {
+  if (d.where.line == 0 && d.severity == Severity::kError) d.where = c.subject.where();
+  return d;
+}
+
+std::optional<Outcome> predicted(const ValidationCase& c, const Libraries& libraries, Diagnostics& diagnostics) {
+  Diagnostics found;
+  auto outcome = evaluate(c, libraries, found);
+  for (const Diagnostic& d : found.all())  // what a deployment leaves to defaults is no news here
+    if (d.severity != Severity::kNote) diagnostics.add(in_case(d, c));
+  return outcome;
 }
 
 Result result_of(const ValidationCase& c, const Libraries& libraries, std::vector<Table>* breakdown,
@@ -58,10 +73,7 @@ Result result_of(const ValidationCase& c, const Libraries& libraries, std::vecto
   Result r;
   r.of = c;
   if (!c.needs.empty() || c.what.empty()) return r;
-  Diagnostics found;
-  const auto outcome = evaluate(c, libraries, found);
-  for (const Diagnostic& d : found.all())  // what a deployment leaves to defaults is no news here
-    if (d.severity != Severity::kNote) diagnostics.add(d);
+  const auto outcome = predicted(c, libraries, diagnostics);
   if (!outcome) return r;
   r.predicted = outcome->predicted;
   r.family = outcome->family;
@@ -96,13 +108,17 @@ std::string value_text(const Metric& metric, double value) {
       return scaled_text(value, "FLOP/s");
     case Unit::kByteRate:
       return to_text(BytesPerSecond(value));
+    case Unit::kTokenRate:
+      return fmt::format("{:.4g} tok/s", value);
+    case Unit::kRequestRate:
+      return fmt::format("{:.4g} req/s", value);
     case Unit::kText:
       return "";
   }
   return "";
 }
 
-// Base units of JSON and CSV: ms, bytes, FLOP/s, B/s.
+// Base units of JSON and CSV: ms, bytes, FLOP/s, B/s, tok/s, req/s.
 double base_value(const Metric& metric, double value) { return metric.unit == Unit::kTime ? value * 1e3 : value; }
 
 Cell value_cell(const ValidationCase& c, double value) {
@@ -112,6 +128,8 @@ Cell value_cell(const ValidationCase& c, double value) {
 
 Cell percent_cell(double share) { return {fmt::format("{:+.1f} %", 100 * share), fmt::to_string(share)}; }
 Cell share_text(double share) { return {fmt::format("{:.1f} %", 100 * share), fmt::to_string(share)}; }
+
+Cell bar_text(double bar) { return bar == 0 ? Cell("") : share_text(bar); }
 
 Table case_table(std::string title, std::string key) {
   return {std::move(title),
@@ -188,8 +206,8 @@ Table summary_table(const std::vector<Result>& results, SummaryBy by) {
           {}};
   for (const SummaryRow& r : summarise(results, by))
     t.rows.push_back({r.name, r.stack, to_text(r.split), count_cell(r.values), count_cell(r.tables),
-                      share_text(r.median), share_text(r.bar->median), share_text(r.bar->within),
-                      share_text(r.share_within), verdict_text(r.verdict)});
+                      share_text(r.median), bar_text(r.bar->median), bar_text(r.bar->within),
+                      r.bar->within == 0 ? Cell("") : share_text(r.share_within), verdict_text(r.verdict)});
   return t;
 }
 
@@ -221,9 +239,10 @@ Table about() {
        "fit: a figure of the catalogue or of a stack cites the value. weak: ambiguous sources, not scored."});
 }
 
-std::vector<Table> tables_of(const Suite& suite) {
+std::vector<Table> tables_of(const Suite& suite, bool whole) {
   std::vector<std::string> findings;
-  for (const CaseFile& f : suite.files) findings.insert(findings.end(), f.findings.begin(), f.findings.end());
+  if (whole)
+    for (const CaseFile& f : suite.files) findings.insert(findings.end(), f.findings.begin(), f.findings.end());
   return {about(),
           summary_table(suite.results, SummaryBy::kMetric),
           summary_table(suite.results, SummaryBy::kStack),
@@ -251,6 +270,9 @@ Suite run_suite(const Options& options, std::vector<Table>* breakdown, Diagnosti
   for (const CaseFile& f : suite.files)  // cases that could not be read are not among them
     for (const ValidationCase& c : f.cases)
       if (asked_for(c, options.only_case)) suite.results.push_back(result_of(c, libraries, breakdown, diagnostics));
+  for (const CaseFile& f : suite.files)
+    for (const ValidationCase& c : f.misread)
+      if (c.needs.empty()) predicted(c, libraries, diagnostics);
   if (suite.results.empty() && !options.only_case.empty() && !diagnostics.has_errors())
     unknown_case(options.only_case, suite.files, diagnostics);
   if (diagnostics.has_errors()) throw ConfigError(diagnostics);
@@ -263,7 +285,7 @@ Reply answer_validate(const Options& options, Diagnostics& diagnostics) {
   std::vector<Table> breakdown;
   const Suite suite = run_suite(options, options.explain ? &breakdown : nullptr, diagnostics);
   const bool machine = options.format == Format::kJson || options.format == Format::kCsv;
-  std::vector<Table> tables = machine ? machine_tables(suite) : tables_of(suite);
+  std::vector<Table> tables = machine ? machine_tables(suite) : tables_of(suite, options.only_case.empty());
   tables.insert(tables.end(), std::make_move_iterator(breakdown.begin()), std::make_move_iterator(breakdown.end()));
   const auto bars = summarise(suite.results, SummaryBy::kMetric);
   const bool missed = std::ranges::any_of(bars, [](const SummaryRow& r) { return r.verdict == Verdict::kMissed; });

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cmath>
 
 namespace ascendsim {
 
@@ -13,7 +15,7 @@ namespace {
 constexpr std::array<std::string_view, 3> kSplits = {"test", "fit", "weak"};
 constexpr std::array<std::string_view, 4> kSubjects = {"kernel", "collective", "copy", "deployment"};
 
-constexpr std::array<Metric, 16> kMetrics = {{
+constexpr std::array<Metric, 17> kMetrics = {{
     {"kernel_time", MetricGroup::kKernel, Unit::kTime},
     {"kernel_rate", MetricGroup::kKernel, Unit::kFlopRate},
     {"kernel_bandwidth", MetricGroup::kKernel, Unit::kByteRate},
@@ -28,7 +30,8 @@ constexpr std::array<Metric, 16> kMetrics = {{
     {"tpot", MetricGroup::kDecode, Unit::kTime},
     {"prefill_step", MetricGroup::kPrefill, Unit::kTime},
     {"ttft", MetricGroup::kPrefill, Unit::kTime},
-    {"throughput", MetricGroup::kOther, Unit::kText},
+    {"output_throughput", MetricGroup::kThroughput, Unit::kTokenRate},
+    {"request_throughput", MetricGroup::kThroughput, Unit::kRequestRate},
     {"other", MetricGroup::kOther, Unit::kText},
 }};
 
@@ -38,7 +41,8 @@ std::string_view subject_of(const Metric& m) {
     case MetricGroup::kCollective: return m.name.starts_with("copy") ? "copy" : "collective";
     case MetricGroup::kMemory:
     case MetricGroup::kDecode:
-    case MetricGroup::kPrefill: return "deployment";
+    case MetricGroup::kPrefill:
+    case MetricGroup::kThroughput: return "deployment";
     case MetricGroup::kOther: return "";
   }
   return "";
@@ -54,8 +58,42 @@ std::optional<double> base_units(const std::string& text) {
     return static_cast<double>(q->count());
 }
 
+std::string_view expected(Unit unit) {
+  switch (unit) {
+    case Unit::kTime:
+      return expected_unit<Duration>();
+    case Unit::kBytes:
+      return expected_unit<Bytes>();
+    case Unit::kFlopRate:
+      return expected_unit<FlopsPerSecond>();
+    case Unit::kByteRate:
+      return expected_unit<BytesPerSecond>();
+    case Unit::kTokenRate:
+      return "tok/s";
+    case Unit::kRequestRate:
+      return "req/s";
+    case Unit::kText:
+      return "";
+  }
+  return "";
+}
+
+// "192.05 tok/s"
+std::optional<double> parse_rate(std::string_view text, std::string_view unit) {
+  if (!text.ends_with(unit)) return std::nullopt;
+  text.remove_suffix(unit.size());
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  double value = 0;
+  const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (wrong != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
+  return value;
+}
+
 std::optional<double> parse_value(Unit unit, const std::string& text) {
   switch (unit) {
+    case Unit::kTokenRate:
+    case Unit::kRequestRate:
+      return parse_rate(text, expected(unit));
     case Unit::kTime:
       return base_units<Duration>(text);
     case Unit::kBytes:
@@ -70,26 +108,10 @@ std::optional<double> parse_value(Unit unit, const std::string& text) {
   return std::nullopt;
 }
 
-std::string_view expected(Unit unit) {
-  switch (unit) {
-    case Unit::kTime:
-      return expected_unit<Duration>();
-    case Unit::kBytes:
-      return expected_unit<Bytes>();
-    case Unit::kFlopRate:
-      return expected_unit<FlopsPerSecond>();
-    case Unit::kByteRate:
-      return expected_unit<BytesPerSecond>();
-    case Unit::kText:
-      return "";
-  }
-  return "";
-}
-
 class CaseReader {
  public:
-  CaseReader(const StackLibrary& stacks, Diagnostics& diagnostics, std::vector<ValidationCase>& out)
-      : stacks_(stacks.names()), diagnostics_(diagnostics), out_(out) {}
+  CaseReader(const StackLibrary& stacks, Diagnostics& diagnostics, CaseFile& file)
+      : stacks_(stacks.names()), diagnostics_(diagnostics), out_(file.cases), misread_(file.misread) {}
 
   void read(ConfigNode node) {
     const auto before = count_errors();
@@ -126,7 +148,12 @@ class CaseReader {
     else
       add_table(c, table);
     // What a misread case would predict says nothing.
-    if (count_errors() > before) out_.resize(first);
+    if (count_errors() == before) return;
+    out_.resize(first);
+    const bool known_stack = c.stack == "none" || std::ranges::find(stacks_, c.stack) != stacks_.end();
+    if (c.metric == nullptr || !c.subject.is_map() || c.what != subject_of(*c.metric) || table || (c.what == "deployment" && !known_stack)) return;
+    if (!known_stack) c.stack = "none";
+    misread_.push_back(std::move(c));
   }
 
  private:
@@ -241,7 +268,7 @@ class CaseReader {
 
   std::vector<std::string> stacks_, ids_;
   Diagnostics& diagnostics_;
-  std::vector<ValidationCase>& out_;
+  std::vector<ValidationCase>&out_, &misread_;
 };
 
 }  // namespace
@@ -260,7 +287,7 @@ CaseFile load_cases(const std::string& path, const StackLibrary& stacks, Diagnos
                       "docs/validation-cases.md shows one");
   else if (cases.size() == 0)
     diagnostics.error("E0383", cases.where(), "the list `cases` is empty", {}, "docs/validation-cases.md shows a case");
-  CaseReader reader(stacks, diagnostics, file.cases);
+  CaseReader reader(stacks, diagnostics, file);
   for (std::size_t i = 0; i < cases.size(); ++i) reader.read(cases.at(i));
   for (std::size_t i = 0; i < findings.size(); ++i) file.findings.emplace_back(findings.at(i).text());
   return file;

@@ -20,8 +20,8 @@ enum class Split : std::uint8_t { kTest, kFit, kWeak };
 std::string_view to_text(Split split);
 
 // What is judged together, by a bar of its own.
-enum class MetricGroup : std::uint8_t { kKernel, kCollective, kMemory, kDecode, kPrefill, kOther };
-enum class Unit : std::uint8_t { kTime, kBytes, kFlopRate, kByteRate, kText };
+enum class MetricGroup : std::uint8_t { kKernel, kCollective, kMemory, kDecode, kPrefill, kThroughput, kOther };
+enum class Unit : std::uint8_t { kTime, kBytes, kFlopRate, kByteRate, kTokenRate, kRequestRate, kText };
 
 struct Metric {
   std::string_view name;  // "decode_step"
@@ -38,7 +38,7 @@ struct ValidationCase {
   std::vector<std::string> cited_by{};  // figures that rest on it, "servers/atlas-800i-a3 aiv_floor_16", or what it steered
   Split split = Split::kTest;
   const Metric* metric = nullptr;
-  double published = 0;  // s, B, FLOP/s or B/s; 0 for text
+  double published = 0;  // s, B, FLOP/s or B/s; tok/s, req/s; 0 for text
   std::string value_text;
   std::int64_t table_rows = 1;  // a table counts once: each of its rows by 1 / rows
   std::string what;             // "kernel", "collective", "copy", "deployment"; empty where nothing is predicted
@@ -51,6 +51,7 @@ struct ValidationCase {
 struct CaseFile {
   std::shared_ptr<const Document> document;
   std::vector<ValidationCase> cases;
+  std::vector<ValidationCase> misread;  // of which something outside of `what` was wrong: only what is in there is worth checking
   std::vector<std::string> findings;  // what we think is missing, in words
 };
 CaseFile load_cases(const std::string& path, const StackLibrary& stacks, Diagnostics& diagnostics);

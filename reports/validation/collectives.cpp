@@ -30,9 +30,15 @@ Primitive primitive_of(Parameters& in, bool& moe_rows) {
 // One of two words; the second one is what `true` stands for.
 bool second_of(Parameters& in, std::string_view key, std::string_view first, std::string_view second) {
   const std::string word = in.word(key);
-  if (word != first && word != second)
+  if (!word.empty() && word != first && word != second)
     in.error(fmt::format("{} must be {} or {}, got '{}'", key, first, second, word), "see docs/validation-cases.md");
   return word == second;
+}
+
+Server server_of(Parameters& in, const Libraries& libraries, Diagnostics& found) {
+  const std::string name = in.word("server");
+  Diagnostics said;   // that it is missing
+  return libraries.catalogue.server(name, "", name.empty() ? said : found);
 }
 
 Cluster::Span span_of(const Server& server, std::int64_t ranks) {
@@ -49,7 +55,7 @@ std::optional<Outcome> evaluate_collective(const ValidationCase& c, const Librar
                                            Diagnostics& diagnostics) {
   Diagnostics found;
   Parameters in(c, found);
-  const Server server = libraries.catalogue.server(in.word("server"), "", found);
+  const Server server = server_of(in, libraries, found);
   CollectiveCall call;
   call.primitive = primitive_of(in, call.moe_rows);
   call.bytes = in.bytes("bytes");
@@ -85,7 +91,7 @@ std::optional<Outcome> evaluate_collective(const ValidationCase& c, const Librar
 std::optional<Outcome> evaluate_copy(const ValidationCase& c, const Libraries& libraries, Diagnostics& diagnostics) {
   Diagnostics found;
   Parameters in(c, found);
-  const Server server = libraries.catalogue.server(in.word("server"), "", found);
+  const Server server = server_of(in, libraries, found);
   CopyCall call;
   const std::string route = in.word("route");
   if (route == "package") call.route = CopyRoute::kPackage;

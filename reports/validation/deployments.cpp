@@ -26,7 +26,9 @@ double memory_of(const ValidationCase& c, const MemoryPerRank& memory) {
       (c.metric->name == "kv_cache_per_token" ? memory.kv_bytes_per_token : memory.weights).count());
 }
 
-double time_of(const ValidationCase& c, const Prediction& p) {
+double value_of(const ValidationCase& c, const Prediction& p) {
+  if (c.metric->name == "output_throughput") return p.output_tokens_per_second;
+  if (c.metric->name == "request_throughput") return p.requests_per_second;
   if (c.metric->name == "prefill_step") return seconds(p.prefill.total);
   if (c.metric->name == "ttft") return seconds(p.ttft.mean);
   if (c.metric->name == "tpot") return seconds(p.tpot.mean);
@@ -45,7 +47,7 @@ std::optional<Outcome> evaluate_deployment(const ValidationCase& c, const Librar
     found.error("E0386", c.where, fmt::format("case {} does not say what the saving is against", c.id), {},
                 "instead_of: {layout.o_proj_tp: -1}");
   const bool memory_metric = c.metric->group == MetricGroup::kMemory;
-  if (!memory_metric && c.metric->group != MetricGroup::kDecode && c.metric->group != MetricGroup::kPrefill)
+  if (c.metric->group == MetricGroup::kOther)
     found.error("E0386", c.where, fmt::format("{} is not predicted from a deployment", c.metric->name));
   diagnostics.append(found);
   if (found.has_errors()) return std::nullopt;
@@ -58,11 +60,12 @@ std::optional<Outcome> evaluate_deployment(const ValidationCase& c, const Librar
     return outcome;
   }
   const Prediction p = predict(*subject.scenario, subject.workload);
-  outcome.predicted = time_of(c, p);
+  outcome.predicted = value_of(c, p);
   // The other phase of a deployment that does both has no part in the value.
   auto phases = phases_of(subject.deployment().role, p);
   const StepTime* const own = c.metric->group == MetricGroup::kDecode ? &p.decode : &p.prefill;
-  std::erase_if(phases, [&](const PhaseStep& phase) { return phase.step != own; });
+  if (c.metric->group != MetricGroup::kThroughput)
+    std::erase_if(phases, [&](const PhaseStep& phase) { return phase.step != own; });
   outcome.breakdown.push_back(breakdown_table(phases));
   constexpr std::int64_t kAllOperators = 1000;
   for (const PhaseStep& phase : phases) {

@@ -237,7 +237,8 @@ std::optional<Outcome> evaluate_kernel(const ValidationCase& c, const Libraries&
   Diagnostics found;
   Parameters in(c, found);
   const std::string kind = in.word("operator"), die_name = in.word("die");
-  const Die die = libraries.catalogue.die(die_name, found);
+  Diagnostics said;   // that it is missing
+  const Die die = libraries.catalogue.die(die_name, die_name.empty() ? said : found);
   // Kernel efficiencies are those of the cores; every stack so far has the same table.
   const std::string stack_name = c.stack == "none" ? libraries.stacks.names().front() : c.stack;
   const Stack stack = libraries.stacks.load(stack_name, "", found);

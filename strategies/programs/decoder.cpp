@@ -42,8 +42,11 @@ Value embedding(RankStep& s) {
 Value normed_for_ffn(RankStep& s, Value attention_out, Value residual, bool moe) {
   s.category(Category::kVector);
   const Module next = moe ? Module::kGate : Module::kDenseMlp;
-  return add_rms_norm(s.p, "post_attention_norm", attention_out, residual, s.norm_weight("post_attention_norm", s.m.hidden),
-                      s.norm_output(next));
+  const Value w = s.norm_weight("post_attention_norm", s.m.hidden);
+  s.widened.reset();
+  if (moe && s.facts.casts_for_router_in_norm && s.d.quantisation.of(Module::kGate).weight == Dtype::kFp32)
+    return s.widened.emplace(add_rms_norm_cast(s.p, "post_attention_norm", attention_out, residual, w, s.d.dtype)).first;
+  return add_rms_norm(s.p, "post_attention_norm", attention_out, residual, w, s.norm_output(next));
 }
 
 // One layer; takes and returns the residual stream [padded_rows, hidden] (the last layer of a scattered deployment
@@ -90,7 +93,9 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
     x = s.p.reduce_scatter("ffn_reduce_scatter", x, s.group(place.ffn_within_tp ? Group::kAttnTp : Group::kWorld));
   s.category(Category::kVector);
   if (own_shared) add(s.p, "shared_add", x, shared);
-  add(s.p, "residual_add", residual, x);
+  // Where the stream is gathered first it must be whole; the last layer's norm takes only some rows.
+  if (s.facts.adds_residual_in_norm && !place.ffn_all_gather && layer + 1 < s.d.end_layer()) s.not_yet_added = x;
+  else add(s.p, "residual_add", residual, x);
   if (place.ffn_all_gather && last && !s.l.local_head() && s.l.cp > 1 && s.l.dp == 1 && s.context.head_gathers_by_group) {
     if (residual.rows < s.padded_rows) residual = s.p.all_gather("head_all_gather", residual, s.group(Group::kAttnTp));
     residual = s.p.all_gather("head_cp_all_gather", residual, s.group(Group::kAttnCp));
@@ -189,7 +194,7 @@ Value draft_pass(RankStep& s, Value hidden) {
 }
 
 // hidden: of the rank's attention stream, as the head saw it. Prefill fills the draft layer's cache with every prompt token. Decode drafts k tokens one after another: the first pass
-// covers all rows that the main model has just verified, the others one row a sequence.
+// covers all rows that the main model has just verified, the others one row a sequence or all again (drafts_all_rows).
 void draft(RankStep& s, Value hidden) {
   const std::vector<GroupLoad> verified = s.loads;
   s.set_pass(1);
@@ -199,8 +204,8 @@ void draft(RankStep& s, Value hidden) {
     s.pass = i + 1;
     s.p.set_layer(-1);
     const std::int64_t before = s.load.new_tokens;
-    s.set_loads(draft_loads(verified, s.phase, i));
-    if (i == 1) {
+    s.set_loads(draft_loads(s.d, verified, s.phase, i));
+    if (i == 1 && !drafts_all_rows(s.d)) {
       s.category(Category::kVector);
       const RowMove last{.from = static_cast<std::int32_t>(before - 1), .rows = 1,
                          .repeats = static_cast<std::int32_t>(s.load.sequences),
@@ -253,7 +258,7 @@ std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64
   if (deployment.model.sparse() && scatters_rows(deployment, step.phase)) differs_by(at.tp);
   const std::int64_t passes = step.phase == Phase::kDecode ? std::max<std::int64_t>(1, deployment.features.speculative_tokens) : 1;
   for (std::int64_t pass = 0; pass < passes; ++pass) {
-    const std::vector<GroupLoad> loads = draft_loads(step.load, step.phase, pass);
+    const std::vector<GroupLoad> loads = draft_loads(deployment, step.load, step.phase, pass);
     if (l.ep_level == 2 && l.tp > 1) differs_by(stream_rows(deployment, step.phase, loads, at.dp).real_in_share(at.tp));
     const GroupLoad& now = loads[static_cast<std::size_t>(at.dp)];
     if (load.sequences == 0 || l.kv_shards() == 1) continue;

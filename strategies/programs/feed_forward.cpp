@@ -36,10 +36,11 @@ Value shared_expert(RankStep& s, Value x, std::int64_t parts, std::int64_t part)
                    s.m.expert_width * s.m.shared_experts, parts, part);
 }
 
-// MindIE multiplies the router in fp32, casting the rows up first.
+// MindIE multiplies the router in fp32, casting the rows up first; elsewhere the norm has done that.
 Routing route(RankStep& s, Value x) {
   const Precision& gate = s.d.quantisation.of(Module::kGate);
-  const Value in = gate.weight == Dtype::kFp32 ? cast(s.p, "gate_cast", x, Dtype::kFp32) : x;
+  const bool widened = s.widened && s.widened->first.buffer == x.buffer;
+  const Value in = gate.weight != Dtype::kFp32 ? x : widened ? s.widened->second.row_slice(x.row, x.rows) : cast(s.p, "gate_cast", x, Dtype::kFp32);
   // The correction bias is one more row of the weight: it is used only for selecting.
   const Value w = s.weight(Module::kGate, "gate", s.m.hidden + 1, s.m.experts);
   const Value scores = linear(s.p, "gate", in, w.row_slice(0, s.m.hidden), gate.weight);
@@ -65,9 +66,12 @@ Value gate_up_weight(RankStep& s) {
                          {.column_parts = s.l.moe_tp, .column_part = s.at.moe_tp, .gate_and_up = true});
 }
 Value experts(RankStep& s, Value copies, Value w, const RoutedRows& rows, std::int64_t capacity) {
+  const bool splits = w.dtype == Dtype::kInt4;
+  if (splits) split_rows(s.p, "experts_split", copies);
   const Value gate_up = grouped_linear(s.p, "experts_gate_up", copies, w, rows, capacity, s.d.dtype);
   const bool quantised = s.routed_precision().activation != ActivationQuant::kNone;
   const Value act = swiglu(s.p, "experts_swiglu", gate_up, quantised ? Dtype::kInt8 : s.d.dtype, capacity);
+  if (splits) split_rows(s.p, "experts_split", act);
   return grouped_linear(s.p, "experts_down", act,
                         s.expert_weight("experts_down", s.m.expert_width, s.m.hidden,
                                         {.row_parts = s.l.moe_tp, .row_part = s.at.moe_tp}),
@@ -229,7 +233,8 @@ Value moe_all_to_all(RankStep& s, Value x) {
   const Value returned = fused                            ? exchange_fused(s, e)
                          : s.d.experts.exact_all_to_all ? exchange_exact(s, e)
                                                         : exchange_padded(s, e);
-  const Value out = sum_up(s.p, "finalize_routing", returned, e.routing, own, x.rows, s.d.dtype);
+  const Value out = sum_up(s.p, "finalize_routing", returned, e.routing, own, x.rows, s.d.dtype,
+                           fused ? SummedBy::kCombine : SummedBy::kKernel);
   if (beside) add(s.p, "shared_add", out.row_slice(0, own), shared);
   return out;
 }

@@ -36,6 +36,14 @@ Value q_b_weight(RankStep& s) {
 Value w_uk_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uk", s.m.kv_rank, s.m.heads * s.m.nope, by_heads(s)); }
 Value w_uv_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uv", s.m.kv_rank, s.m.heads * s.m.value, by_heads(s)); }
 
+Value input_norm(RankStep& s, Value residual, Value x, Dtype out) {
+  const Value w = s.norm_weight("input_norm", s.m.hidden);
+  if (!s.not_yet_added) return rms_norm(s.p, "input_norm", x, w, out);
+  const Value h = add_rms_norm(s.p, "input_norm", *s.not_yet_added, residual, w, out);
+  s.not_yet_added.reset();
+  return h.row_slice(0, x.rows);
+}
+
 namespace {
 
 struct Compressed {
@@ -51,9 +59,9 @@ Value whole_rows(RankStep& s, const char* label, Value x) {
 // The separate operators of the projections; every TP rank computes q_a and kv_a whole, or of its own rows (FlashComm1, which
 // gathers in 16 bit what it quantises, norms and rotates afterwards: vllm_ascend/attention/mla_v1.py _mla_preprocess). Rows go
 // to the cache at once where the rank has all that its shard needs.
-Compressed compress(RankStep& s, Value x, Value positions, const Value* cache) {
+Compressed compress(RankStep& s, Value residual, Value x, Value positions, const Value* cache) {
   s.category(Category::kVector);
-  Value h = rms_norm(s.p, "input_norm", x, s.norm_weight("input_norm", s.m.hidden), s.norm_output(Module::kAttentionA));
+  Value h = input_norm(s, residual, x, s.norm_output(Module::kAttentionA));
   h = s.prepared(Module::kAttentionA, "input_quant", h);
   s.category(Category::kLinear);
   const Value a = linear(s.p, "qkv_a", h, qkv_a_weight(s), s.d.dtype);
@@ -151,7 +159,7 @@ Value mla_prefill(RankStep& s, Value residual) {
   const Value x = s.flashcomm() ? residual : residual.row_slice(0, s.rows);
   const Value cache = kv_cache(s);
   const bool cut = s.l.cp > 1;
-  const Compressed c = compress(s, x, s.positions.row_slice(0, s.rows), cut ? nullptr : &cache);
+  const Compressed c = compress(s, residual, x, s.positions.row_slice(0, s.rows), cut ? nullptr : &cache);
   const Value q = queries_of_heads(s, c.q_c);
   const Value out = s.p.activation(s.d.dtype, s.rows, s.heads * s.m.value);
   const Value lse = s.p.activation(Dtype::kFp32, s.rows, s.heads);
@@ -168,7 +176,7 @@ Value mla_prefill(RankStep& s, Value residual) {
 // TP group, attention outputs exchanged back. o_proj is whole on every rank.
 Value mla_prefill_token_split(RankStep& s, Value residual) {
   const Value cache = kv_cache(s);
-  Compressed c = compress(s, residual, s.positions.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows), nullptr);
+  Compressed c = compress(s, residual, residual, s.positions.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows), nullptr);
   c.q_c = s.p.all_gather("q_c_gather", c.q_c, s.group(Group::kAttnTp)).row_slice(0, s.rows);
   c.latent = s.p.all_gather("latent_gather", c.latent, s.group(Group::kAttnTp)).row_slice(0, s.rows);
   const Value q = queries_of_heads(s, c.q_c);   // while the latent is on its way
@@ -188,20 +196,25 @@ Value mla_prefill_token_split(RankStep& s, Value residual) {
 
 Value mla_decode(RankStep& s, Value residual) {
   const bool fused = s.rows <= s.facts.prolog_max_tokens;
-  // The fused prolog wants hidden rows, so these are gathered where rows are scattered (mla_v1.py, enable_mlapo).
-  const Value x = !s.flashcomm() ? residual.row_slice(0, s.rows) : fused ? whole_rows(s, "hidden_gather", residual) : residual;
   const Value cache = kv_cache(s);
   const Value positions = s.positions.row_slice(0, s.rows);
 
   Value q;
   if (fused) {
+    const bool normed = s.facts.adds_residual_in_norm;
+    Value x = s.flashcomm() ? residual : residual.row_slice(0, s.rows);
+    s.category(Category::kVector);
+    if (normed) x = input_norm(s, residual, x, s.d.dtype);
+    // The prolog wants the rows of the whole stream, so these are gathered where they are scattered (mla_v1.py, enable_mlapo).
+    if (s.flashcomm()) x = whole_rows(s, "hidden_gather", x);
     s.category(Category::kLinear);
-    const MlaPrologWeights w{s.norm_weight("input_norm", s.m.hidden), qkv_a_weight(s), s.norm_weight("q_a_norm", s.m.q_rank),
+    const MlaPrologWeights w{normed ? std::optional<Value>{} : s.norm_weight("input_norm", s.m.hidden), qkv_a_weight(s), s.norm_weight("q_a_norm", s.m.q_rank),
                              s.norm_weight("kv_a_norm", s.m.kv_rank), q_b_weight(s), w_uk_weight(s)};
     q = mla_prolog(s.p, "mla_prolog", x, w, positions, cache, s.own_cache_writes, static_cast<int>(s.heads), s.m.kv_rank,
                    s.m.rope, s.d.dtype);
   } else {
-    q = absorbed_queries(s, queries_of_heads(s, compress(s, x, positions, &cache).q_c));
+    const Value x = s.flashcomm() ? residual : residual.row_slice(0, s.rows);
+    q = absorbed_queries(s, queries_of_heads(s, compress(s, residual, x, positions, &cache).q_c));
   }
 
   // A cut cache: the shards hold different tokens, so every rank of attn_sp takes the heads of all and later gives their partial

@@ -19,6 +19,10 @@ Value w_uv_weight(RankStep& s);
 Value queries_of_heads(RankStep& s, Value q_c, Value positions);
 Value absorbed_queries(RankStep& s, Value q);
 
+// The norm before attention of the first rows of the residual stream, x; where norms add, all of the stream gets what the layer before
+// has computed.
+Value input_norm(RankStep& s, Value residual, Value x, Dtype out);
+
 // Rows that several ranks computed go to the cache when they have been gathered: the rank's shard needs some of all.
 void write_gathered(RankStep& s, Value latent, Value cache, Moves moves);
 

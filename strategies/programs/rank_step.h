@@ -1,6 +1,9 @@
 // What the parts of a program share: the rank's place, its rows, its groups, and how weights are cut. Internal to programs/.
 #pragma once
 
+#include <optional>
+#include <utility>
+
 #include "strategies/partitions.h"
 #include "strategies/programs/context.h"
 #include "strategies/programs/layer_sharding.h"
@@ -24,8 +27,11 @@ struct StreamRows {
 // Rows of one attention stream: with context parallelism a rank's padded share of every prompt.
 std::int64_t attention_rows(const Layout& l, Phase phase, const GroupLoad& load);
 StreamRows stream_rows(const Deployment& d, Phase phase, std::span<const GroupLoad> loads, std::int64_t dp);
-// Loads of draft pass `pass`, 0 being the one over all rows that were verified: from then on one row a sequence, one later.
-std::vector<GroupLoad> draft_loads(std::span<const GroupLoad> loads, Phase phase, std::int64_t pass);
+// Whether every draft pass computes as many rows of a sequence as were verified, each time shifted by one; else the first one does and the
+// others one row.
+bool drafts_all_rows(const Deployment& d);
+// Loads of draft pass `pass`, 0 being the one over all rows that were verified.
+std::vector<GroupLoad> draft_loads(const Deployment& d, std::span<const GroupLoad> loads, Phase phase, std::int64_t pass);
 // Cached tokens of one sequence in a rank's shard of the KV cache, once the step is done.
 std::vector<PlacedTokens> cached_tokens(const Deployment& d, Phase phase, const GroupLoad& load, std::int64_t shard);
 // Position of the first token that the step computes.
@@ -64,6 +70,8 @@ struct RankStep {
   std::int64_t first_sequence = 0;               // number of the DP group's first
   int pass = 0;
   bool drafting = false;                         // inside the MTP layer
+  std::optional<Value> not_yet_added;            // of the layer before, which the next input norm adds to the residual stream
+  std::optional<std::pair<Value, Value>> widened;   // rows that a norm has put out, and the same in FP32
   std::vector<StepOutput>* noted = nullptr;      // outputs, when asked for
   std::int64_t output_layer = -1;
 

@@ -71,9 +71,9 @@ Compressed latent_queries(RankStep& s, Value h, Value positions, const Value* ca
   return {q, q_c, latent};
 }
 
-Projected project(RankStep& s, Value x, Value positions, const Rows* cache) {
+Projected project(RankStep& s, Value residual, Value x, Value positions, const Rows* cache) {
   s.category(Category::kVector);
-  const Value h = rms_norm(s.p, "input_norm", x, s.norm_weight("input_norm", s.m.hidden), s.d.dtype);
+  const Value h = input_norm(s, residual, x, s.d.dtype);
   const Compressed c = latent_queries(s, h, positions, cache == nullptr ? nullptr : &cache->latents);
 
   const auto rope_width = static_cast<int>(s.m.rope);
@@ -245,7 +245,7 @@ Value sparse_mla(RankStep& s, Value residual) {
   const Value positions = s.own_share(s.positions).row_slice(0, x.rows);
   const Rows cache{kv_cache(s), index_cache(s)};
   const bool gathers = s.scattered() || (s.phase == Phase::kPrefill && s.l.cp > 1);
-  const Projected own = project(s, x, positions, gathers ? nullptr : &cache);
+  const Projected own = project(s, residual, x, positions, gathers ? nullptr : &cache);
   Visible v = visible_keys(s, own.fresh, cache);
   v.sequences.top_k = static_cast<std::int32_t>(s.m.index_top_k);
 

@@ -50,6 +50,8 @@ struct KernelFacts {
   std::int64_t indexer_key_tile = 1;             // of sparse attention: keys scored at once
   double top_k_ops_per_key = 0, top_k_ops_per_choice = 0;
   std::int64_t prolog_max_tokens = 0;            // fused MLA prolog up to here; 0 = the engine has none
+  bool adds_residual_in_norm = false;            // stack.h, FusedKernels
+  bool casts_for_router_in_norm = false;
   Duration kernel_gap{};                         // after every kernel: replayed graphs
   bool communication_stream = true;              // collectives on a stream of their own, beside compute
 };

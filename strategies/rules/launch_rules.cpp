@@ -215,7 +215,7 @@ void VllmRules::layer_sharding() {
     error("E0445", kKey, "layer sharding is for the prefill node of a pair only",
           "vllm_ascend/platform.py: additional_config.layer_sharding can only be enabled in PD-disaggregated's P node", "kv_role kv_producer, or leave layer_sharding out");
   else if (d.role != Role::kPrefill || !d.model.sparse() || !d.features.flashcomm1)
-    warn("W0415", kKey, "layer sharding has no effect here: without DSA-CP on a prefill node q_b and o_proj are cut over the TP group",
+    warn("W0417", kKey, "layer sharding has no effect here: without DSA-CP on a prefill node q_b and o_proj are cut over the TP group",
          "vllm_ascend/utils.py, enable_dsa_cp_with_layer_shard: an indexer, FlashComm1 and kv_role kv_producer", "leave layer_sharding out");
 }
 
@@ -233,7 +233,7 @@ class SglangRules : LaunchRules {
             "--disaggregation-mode prefill");
     lacks("cp_with_sparse_attention", d.model.sparse() && l.cp > 1, "cp", "context parallelism with sparse attention");
     if (d.model.sparse() && l.cp > 1 && l.cp_partition == PromptPartition::kRoundRobin)
-      warn("W0416", "layout.cp_partition", "SGLang's indexer on Ascend takes the two chunks of a zigzag: round-robin prompts are simulated, not supported",
+      warn("W0418", "layout.cp_partition", "SGLang's indexer on Ascend takes the two chunks of a zigzag: round-robin prompts are simulated, not supported",
            "sglang/srt/layers/attention/nsa/nsa_indexer.py: do_npu_cp_balance_indexer splits queries into head and tail", "--cp-strategy zigzag");
     degrees("SGLang: tp-size = dp x cp x attention TP");
     if (l.sp > 1)

@@ -37,10 +37,31 @@ void plan_cell(benchmark::State& state, std::int64_t batch) {
     counts = cell.counts;
     layouts += planner.layouts().legal;
   }
-  state.counters["estimated"] = static_cast<double>(counts.estimated);
+  state.counters["in_memory"] = static_cast<double>(counts.in_memory);   // of these, prefill and a decode step are priced
   state.counters["priced"] = static_cast<double>(counts.priced);
   state.counters["legal_layouts_per_s"] = benchmark::Counter(static_cast<double>(layouts), benchmark::Counter::kIsRate);
 }
+// What `compare` prices of a sweep, without its tables: 2 layouts x 20 lengths x 10 batches.
+void sweep_of_400_points(benchmark::State& state) {
+  const PlanSite& s = site();
+  const Planner planner(s, {});
+  Question layouts[2] = {s.question, s.question};
+  layouts[0].deployment.layout = {.sp = 16, .tp = 16, .moe_ep = 16};
+  layouts[1].deployment.layout = {.cp = 2, .sp = 8, .tp = 8, .moe_ep = 16};
+  const Cluster cluster(s.server, 1);
+  std::int64_t points = 0;
+  for (auto _ : state)
+    for (const Question& layout : layouts)
+      for (std::int64_t length = 2048; length <= 20 * 2048; length += 2048)
+        for (const std::int64_t batch : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32}) {
+          const Question q = *planner.with_load(layout, {.input_tokens = length, .output_tokens = 1024, .batch = batch});
+          benchmark::DoNotOptimize(predict(Scenario(q.deployment, s.stack, s.kernels, cluster), q.workload).ttft.mean);
+          ++points;
+        }
+  state.counters["points_per_s"] = benchmark::Counter(static_cast<double>(points), benchmark::Counter::kIsRate);
+}
+BENCHMARK(sweep_of_400_points)->Unit(benchmark::kMillisecond);
+
 BENCHMARK_CAPTURE(plan_cell, one_request, 1)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(plan_cell, many_requests, 32)->Unit(benchmark::kMillisecond);
 

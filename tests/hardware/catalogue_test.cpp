@@ -111,6 +111,7 @@ TEST(Catalogue, AnAliasIsTheOtherServerUnderItsOwnName) {
   const Server alias = shipped_server("atlas-800t-a3");
   EXPECT_EQ(alias.name, "atlas-800t-a3");
   EXPECT_EQ(alias.alias_of, "atlas-800i-a3");
+  EXPECT_EQ(alias.product, "Atlas 800T A3");
   EXPECT_EQ(alias.dies(), 16);
   EXPECT_EQ(alias.die.name, "a3-376t");
 }

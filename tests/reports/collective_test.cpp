@@ -92,7 +92,7 @@ TEST_F(Collective, SweepNamesBothSizes) {
 }
 
 TEST_F(Collective, ComparesWithAnOutputOfHcclTest) {
-  write("hccl.txt", "mpirun says something\ndata_size(Bytes): | aveg_time(us): | alg_bandwidth(GB/s): | check_result:\n67108864 | 400.00 | 167.77216 | success\n"
+  write("hccl.txt", "mpirun says something\n[1,0]<stdout>:data_size(Bytes): | aveg_time(us): | alg_bandwidth(GB/s): | check_result:\n[1,0]<stdout>:67108864 | 400.00 | 167.77216 | success\n"
                     "134217728 | 700.00 | 191.73961 | failed\n");
   ASSERT_EQ(ask({"--compare", "hccl.txt", "--json"}), kDone) << err;
   const Json sizes = Json::parse(out)["sizes"];

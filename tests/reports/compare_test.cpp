@@ -253,6 +253,35 @@ TEST_F(Compare, SaysEverythingThatIsWrongAtOnce) {
   EXPECT_TRUE(contains(err, "--hardware must be names with commas between")) << err;
 }
 
+// Eight requests on eight ranks of their own; ranks that compute up to a fifth longer keep the others waiting.
+class UnequalRanks : public ApplicationTest {
+ protected:
+  int ask(const std::string& more) {
+    write("decode.yaml", "ascendsim: 1\nstack: cann-recipes\nmodel: deepseek-r1\ndtype: bfloat16\nrole: decode\nlayout: {dp: 16, moe_ep: 16}\nexperts: {exchange: all-to-all" + more +
+                             "\nhardware: {server: atlas-800i-a3}\nworkload: {input_tokens: 4K, output_tokens: 64, batch: 16}\n");
+    return run({"run", "decode.yaml"});
+  }
+};
+
+TEST_F(UnequalRanks, WaitsOfTheOthersAreShown) {
+  ASSERT_LT(ask("}"), kWrongInput) << err;
+  EXPECT_FALSE(contains(out, "longest wait of a rank")) << out;
+  ASSERT_LT(ask("}\ncompute_skew: 0.2"), kWrongInput) << err;
+  EXPECT_TRUE(contains(out, "longest wait of a rank for others")) << out;
+}
+
+TEST_F(UnequalRanks, ASeedThatDrawsNothingIsSaid) {
+  ASSERT_LT(ask(", seed: 3}"), kWrongInput) << err;
+  EXPECT_TRUE(contains(err, "warning[W0415]: experts.seed has no effect")) << err;
+  ASSERT_LT(ask(", seed: 3, imbalance: 1.5}"), kWrongInput) << err;
+  EXPECT_FALSE(contains(err, "W0415")) << err;
+}
+
+TEST_F(UnequalRanks, OneRequestARankStaysWhole) {
+  ASSERT_LT(ask("}\nmicro_batches: 2"), kWrongInput) << err;
+  EXPECT_TRUE(contains(out, "micro_batches 2: a decode step has 16 requests on 16 DP groups, and stays whole")) << out;
+}
+
 class Plan : public ApplicationTest {
  protected:
   int plan(std::vector<std::string> more) {
@@ -293,6 +322,51 @@ TEST_F(Plan, SaysWhyNotAndWhatWouldDo) {
 TEST_F(Plan, NamedDegreesStayAsNamed) {
   ASSERT_EQ(plan({"--context", "4K", "--concurrency", "1", "--set", "layout.tp=8", "--json"}), kDone) << err;
   EXPECT_EQ(Json::parse(out).at("cells").at(0).at("layout").at("tp"), 8);
+}
+
+// DeepSeek-V3.2 at 64K in vLLM-Ascend: DSA-CP, which FlashComm1 brings, computes the prompt in a fraction of the time and decodes more slowly. Both are
+// shown, and nobody need ask.
+TEST_F(Plan, ShowsWhatFlashCommIsGoodFor) {
+  const std::vector<std::string> asked{"plan", "--model", "deepseek-v3.2", "--hardware", "atlas-800i-a3", "--engine", "vllm", "--context", "64K", "--concurrency", "1"};
+  const auto cell = [&](std::vector<std::string> more) {
+    std::vector<std::string> args = asked;
+    args.insert(args.end(), more.begin(), more.end());
+    args.emplace_back("--json");
+    EXPECT_EQ(run(args), kDone) << err;
+    return Json::parse(out).at("cells").at(0);
+  };
+  const Json both = cell({}), off = cell({"--set", "features.flashcomm1=false"}), soon = cell({"--ttft", "10s"});
+  EXPECT_EQ(both.at("flashcomm1"), false);
+  EXPECT_EQ(both.at("ttft_ms"), off.at("ttft_ms"));
+  const Json& soonest = both.at("soonest_first_token");
+  EXPECT_EQ(soonest.at("flashcomm1"), true);
+  EXPECT_EQ(soonest.at("servers"), both.at("servers"));
+  EXPECT_LT(4 * soonest.at("ttft_ms").at("mean").get<double>(), both.at("ttft_ms").at("mean").get<double>());
+  EXPECT_GT(soonest.at("tpot_ms").at("mean"), both.at("tpot_ms").at("mean"));
+  // With a target it is the answer.
+  EXPECT_EQ(soon.at("flashcomm1"), true);
+  EXPECT_FALSE(soon.contains("soonest_first_token"));
+  ASSERT_EQ(run(asked), kDone);
+  EXPECT_TRUE(contains(out, "  first token  ") && contains(out, ", FlashComm1 ") && contains(out, "dcp ") && contains(out, "DSA-CP")) << out;
+}
+
+// SGLang cuts prompts on prefill instances of a pair alone: such an instance is offered beside, where it does.
+TEST_F(Plan, OffersPrefillInstancesThatCutPrompts) {
+  const std::vector<std::string> asked{"plan", "--model", "deepseek-v3.2", "--hardware", "atlas-800i-a3", "--engine", "sglang", "--context", "64K", "--concurrency", "1", "--servers", "2", "--json"};
+  ASSERT_EQ(run(asked), kDone) << err;
+  const Json cells = Json::parse(out).at("cells");
+  ASSERT_EQ(cells.size(), 2u) << out;
+  EXPECT_EQ(cells.at(0).at("role"), "hybrid");
+  EXPECT_EQ(cells.at(0).at("layout").at("cp"), 1);
+  EXPECT_EQ(cells.at(1).at("role"), "prefill");
+  EXPECT_GT(cells.at(1).at("layout").at("cp"), 1);
+  // The same as when that role is asked for; and no other row then.
+  std::vector<std::string> prefill = asked;
+  prefill.insert(prefill.end(), {"--role", "prefill"});
+  ASSERT_EQ(run(prefill), kDone) << err;
+  const Json alone = Json::parse(out).at("cells");
+  ASSERT_EQ(alone.size(), 1u);
+  EXPECT_EQ(alone.at(0).at("ttft_ms"), cells.at(1).at("ttft_ms"));
 }
 
 TEST_F(Plan, BadInput) {

@@ -266,7 +266,7 @@ TEST_F(DeploymentFile, ExplainKnowsCodesKeysAndMetrics) {
 
 TEST_F(DeploymentFile, ExplainKnowsTheWordsThatRunPrints) {
   for (const char* word : {"throughput", "hidden communication", "exposed communication", "mc2", "mesh (AI CPU)", "AIV",
-                           "one-shot", "KV capacity", "memory per rank", "decode bottleneck", "limit", "idle"})
+                           "one-shot", "bus bandwidth", "bus_bandwidth", "straggler", "KV capacity", "memory per rank", "decode bottleneck", "limit", "idle"})
     EXPECT_EQ(run({"explain", word}), kDone) << word << err;
 }
 

@@ -51,6 +51,42 @@ TEST_F(Pairs, ConvertWritesBothSides) {
   EXPECT_EQ(run({"check", "decode.yaml", "--hardware", "atlas-800t-a3"}), kDone) << out << err;
 }
 
+// Our own file of a pair says what its scripts say: the same numbers, from one file with two documents or from two files.
+TEST_F(Pairs, WhatConvertWritesRunsAsTheOriginalDoes) {
+  const std::vector<std::string> load{"--input", "8K", "--output", "64", "--json"};
+  for (const auto& pair : {kMindie, kVllm}) {
+    ASSERT_EQ(run(with(with({"run"}, pair), load)), kDone) << err;
+    const Json original = Json::parse(out);
+    ASSERT_EQ(run(with({"convert"}, pair)), kDone) << err;
+    write("both.yaml", out);
+    const std::size_t second = out.find("--- # decode: ");
+    write("p.yaml", out.substr(0, second));
+    write("d.yaml", out.substr(second));
+    for (const std::vector<std::string>& files : {std::vector<std::string>{"both.yaml"}, {"d.yaml", "p.yaml"}, {"--prefill", "p.yaml", "--decode", "d.yaml"}}) {
+      std::vector<std::string> command{"run"};
+      command.insert(command.end(), files.begin(), files.end());
+      ASSERT_EQ(run(with(command, load)), kDone) << files.front() << "\n" << err;
+      const Json converted = Json::parse(out);
+      for (const char* key : {"ttft_ms", "tpot_ms", "itl_ms", "e2el_ms", "breakdown", "memory_per_rank_bytes", "kv_capacity_tokens", "workload"})
+        EXPECT_EQ(converted.at(key), original.at(key)) << key << " of " << files.front();
+    }
+  }
+}
+
+// One side knows faults; a pair says how.
+TEST_F(Pairs, FaultsAreForOneSide) {
+  write("faults.yaml", "faults: []\n");
+  EXPECT_EQ(run(with({"run", "--input", "1K", "--output", "8", "--faults", "faults.yaml"}, kMindie)), kWrongInput);
+  EXPECT_NE(err.find("run PREFILL --role prefill --faults FILE"), std::string::npos) << err;
+}
+
+// Places of mistakes are those of the file, whichever document they stand in.
+TEST_F(Pairs, MistakesOfASecondDocumentHaveTheirLines) {
+  write("both.yaml", "ascendsim: 1\nstack: mindie\nmodel: deepseek-r1\nrole: prefill\n---\nascendsim: 1\nstack: mindie\nmodel: deepseek-r1\nrole: decode\nlayoutt: 1\n");
+  EXPECT_EQ(run({"run", "both.yaml", "--hardware", "atlas-800i-a3", "--input", "1K", "--output", "8"}), kWrongInput);
+  EXPECT_NE(err.find("both.yaml:10:1"), std::string::npos) << err;
+}
+
 TEST_F(Pairs, CompareTakesTheSideThatIsNamed) {
   ASSERT_EQ(
       run(with({"compare", "--vary", "decode.max_num_seqs=4,8", "--input", "16K", "--output", "64", "--json"}, kVllm)),
@@ -83,7 +119,15 @@ TEST_F(Pairs, AnOptionCutsTheCacheOfOneSide) {
   const auto kv = [](const Json& a) { return a.at("memory_per_rank_bytes").at("decode").at("kv_cache").get<std::int64_t>(); };
   EXPECT_EQ(kv(whole), 8 * kv(cut));
   EXPECT_GT(cut.at("breakdown").at("decode").at("communication_ms").get<double>(), whole.at("breakdown").at("decode").at("communication_ms").get<double>());
-  EXPECT_EQ(cut.at("ttft_ms").at("mean"), whole.at("ttft_ms").at("mean"));
+  EXPECT_EQ(cut.at("ttft_parts_ms").at("prefill"), whole.at("ttft_parts_ms").at("prefill"));
+  // An eighth of the cache to pull, in front of the first token.
+  EXPECT_EQ(8 * cut.at("kv_transfer").at("bytes_per_decode_rank").get<std::int64_t>(), whole.at("kv_transfer").at("bytes_per_decode_rank"));
+  EXPECT_LT(cut.at("ttft_parts_ms").at("kv_transfer").get<double>(), whole.at("ttft_parts_ms").at("kv_transfer").get<double>());
+  for (const Json& a : {whole, cut}) {
+    double sum = 0;
+    for (const char* part : {"queue", "prefill", "kv_transfer", "first_decode_step"}) sum += a.at("ttft_parts_ms").at(part).get<double>();
+    EXPECT_NEAR(sum, a.at("ttft_ms").at("mean").get<double>(), 1e-6);
+  }
   EXPECT_NE(cut.at("diagnostics").dump().find("A0143"), std::string::npos);
 }
 

@@ -113,6 +113,47 @@ TEST_F(ValidationTest, UnknownKeyOfAKernel) {
   EXPECT_NE(err.find("unknown key 'rows' of a kernel"), std::string::npos) << err;
 }
 
+TEST_F(ValidationTest, WhatAMisreadCaseSaysIsCheckedToo) {
+  write("own.yaml", with(with(kCase, "    stack: none\n", ""), "m: 1", "rows: 1"));
+  EXPECT_EQ(run({"validate", "own.yaml"}), kWrongInput);
+  for (const char* said : {"missing key 'stack'", "kernel of case add needs 'm'"}) EXPECT_NE(err.find(said), std::string::npos) << said << "\n" << err;
+}
+
+TEST_F(ValidationTest, AMissingWordIsOneErrorAndEveryErrorHasItsLine) {
+  write("own.yaml", with(with(kCase, "metric: kernel_time", "metric: collective_time"), "kernel: {operator: vector, name: add, m: 1, die: a3-376t}",
+                         "collective: {primitive: all-reduce, ranks: 8, bytes: 1 MB}"));
+  EXPECT_EQ(run({"validate", "own.yaml"}), kWrongInput);
+  for (const char* said : {"needs 'server'", "needs 'per'", "needs 'setting'", "3 errors"}) EXPECT_NE(err.find(said), std::string::npos) << said << "\n" << err;
+  write("own.yaml", with(kCase, "a3-376t", "a3-377t"));
+  EXPECT_EQ(run({"validate", "own.yaml"}), kWrongInput);
+  EXPECT_NE(err.find("error[E0202]"), std::string::npos) << err;
+  EXPECT_NE(err.find("own.yaml:8:13"), std::string::npos) << err;
+}
+
+// 4 requests of 5 tokens: their rate is 4 over the time until the last token, that of tokens 5 times as much.
+TEST_F(ValidationTest, ThroughputOfAClosedLoopIsThatOfRun) {
+  const auto file = [](const char* metric, const char* value) {
+    return fmt::format("cases:\n  - id: ours\n    source: notebook\n    split: test\n    stack: vllm-ascend-0.15\n    metric: {}\n    definition: a loop\n"
+                       "    deployment: {{model: DeepSeek-R1, layout: {{dp: 16, moe_ep: 16}}, hardware: {{server: atlas-800i-a3}}, workload: {{input_tokens: 4096, output_tokens: 5, "
+                       "batch: 4}}}}\n    value: {}\n", metric, value);
+  };
+  const auto predicted = [&](const char* metric, const char* value) {
+    write("own.yaml", file(metric, value));
+    EXPECT_EQ(run({"validate", "own.yaml", "--format", "csv"}), kDone) << err;
+    const std::size_t at = out.find("ours,vllm-ascend-0.15,test,");
+    std::vector<std::string> cells;
+    std::istringstream row(out.substr(at, out.find('\n', at) - at));
+    for (std::string cell; std::getline(row, cell, ',');) cells.push_back(cell);
+    return std::stod(cells.at(5));
+  };
+  const double requests = predicted("request_throughput", "3.5 req/s");
+  EXPECT_GT(requests, 0);
+  EXPECT_NEAR(predicted("output_throughput", "17.5 tok/s"), 5 * requests, 1e-6 * requests);
+  write("own.yaml", file("output_throughput", "17.5 req/s"));
+  EXPECT_EQ(run({"validate", "own.yaml"}), kWrongInput);
+  EXPECT_NE(err.find("a positive number with a unit: tok/s"), std::string::npos) << err;
+}
+
 TEST_F(ValidationTest, OneCaseIsExplained) {
   write("own.yaml", kCase);
   ASSERT_EQ(run({"validate", "own.yaml", "--case", "add", "--explain"}), kDone) << err;
@@ -270,6 +311,7 @@ TEST_F(ValidationTest, ShippedMissesHaveNotesAndCountsAreRight) {
                           : metric.starts_with("collective") ? 0.15
                           : metric == "decode_step" || metric == "tpot" ? 0.15
                           : metric == "ttft" || metric == "prefill_step" ? 0.20
+                          : metric.ends_with("throughput")               ? 0
                                                                          : 0.08;
     EXPECT_FALSE(row[kSplit] == "test" && error > within && row[kNote].empty())
         << row[0] << " is a miss without a note";
@@ -316,6 +358,9 @@ TEST(Summary, FourValuesAreNotJudged) {
   EXPECT_EQ(summarise(results, SummaryBy::kMetric)[0].verdict, Verdict::kNotJudged);
   results.push_back(result(metric, "e", 0.02));
   EXPECT_EQ(summarise(results, SummaryBy::kMetric)[0].verdict, Verdict::kMet);
+  const Metric without_bar{"output_throughput", MetricGroup::kThroughput, Unit::kTokenRate};
+  for (Result& r : results) r.of.metric = &without_bar;
+  EXPECT_EQ(summarise(results, SummaryBy::kMetric)[0].verdict, Verdict::kNotJudged);
 }
 
 TEST(Summary, Median) {

@@ -1,5 +1,7 @@
 // Whole layers: the programs that are timed compute what one dense rank computes, the ledger is what the clock charges, and a
 // program with a mistake is caught.
+#include <algorithm>
+
 #include "tests/strategies/layers_under_test.h"
 
 namespace ascendsim {
@@ -147,6 +149,77 @@ TEST(Layers, Drafts) {
   Deployment d = tiny({.cp = 2, .sp = 2, .tp = 2});
   d.features.speculative_tokens = 1;
   expect_exact("drafts, cp2", d);
+}
+
+// cann-recipes: every draft pass takes all rows that were verified, the others the last row of a sequence.
+TEST(Layers, DraftsOfAllRows) {
+  Deployment d = tiny({.dp = 2, .tp = 2});
+  d.features.speculative_tokens = 3;
+  const auto draft_rows = [](const Deployment& of) {
+    const Program p = build_program(of, tiny_step(of, Phase::kDecode, 0, 0), facts(), 0);
+    std::vector<std::int64_t> rows;
+    for (const Operator& op : p.operators)
+      if (op.label == std::string_view("mtp_hnorm")) rows.push_back(p.view(static_cast<std::size_t>(&op - p.operators.data())).in(0).rows);
+    return rows;
+  };
+  const std::vector<std::int64_t> last = draft_rows(d);
+  d.engine = "cann-recipes";
+  const std::vector<std::int64_t> all = draft_rows(d);
+  ASSERT_EQ(last.size(), 3U);
+  EXPECT_EQ(last, (std::vector{all[0], round_up(all[0] / 4, 2), round_up(all[0] / 4, 2)}));   // of tp 2
+  EXPECT_EQ(all, (std::vector{all[0], all[0], all[0]}));
+  for (const std::int64_t drafts : {1, 2, 3}) {
+    d.features.speculative_tokens = drafts;
+    expect_exact("drafts", d);
+    expect_exact("drafts, all-to-all", level_2(d), without_prolog());
+  }
+}
+
+KernelFacts fused(bool prolog) {
+  KernelFacts f = prolog ? facts() : without_prolog();
+  f.adds_residual_in_norm = f.casts_for_router_in_norm = true;
+  return f;
+}
+
+TEST(Layers, NormsThatAddAndCast) {
+  for (const bool prolog : {true, false}) {
+    expect_exact("tp4", tiny({.tp = 4}), fused(prolog));
+    expect_exact("sp2 cp2", tiny({.cp = 2, .sp = 2, .tp = 2}), fused(prolog));
+    expect_exact("experts exchanged", level_2(tiny({.dp = 3, .tp = 2})), fused(prolog));
+    Deployment scattered = flashcomm(level_2(tiny({.dp = 2, .tp = 2})));
+    scattered.experts.exact_all_to_all = true;
+    scattered.features.speculative_tokens = 2;
+    expect_exact("scattered, drafts", scattered, fused(prolog));
+    Deployment split = level_2(tiny({.dp = 2, .tp = 4}));
+    split.token_split_prefill = split.experts.exact_all_to_all = true;
+    expect_exact("token split", split, fused(prolog));
+    split.micro_batches = 2;
+    expect_exact("two micro-batches", split, fused(prolog));
+  }
+}
+
+// A layer has one norm and sum fewer, and one cast fewer where the router is of FP32.
+TEST(Layers, FusedNormsAreFewerKernels) {
+  Deployment d = level_2(tiny({.dp = 4}));
+  const auto count = [&](const KernelFacts& f, std::string_view label) {
+    const Program p = build_program(d, tiny_step(d, Phase::kDecode, 0, 0), f, 0);
+    return std::ranges::count_if(p.operators, [&](const Operator& op) { return op.label == label; });
+  };
+  EXPECT_EQ(count(without_prolog(), "residual_add"), d.model.layers);
+  EXPECT_EQ(count(fused(false), "residual_add"), 1);   // of the last layer, whose norm is the head's
+  EXPECT_GT(count(without_prolog(), "gate_cast"), 0);
+  EXPECT_EQ(count(fused(false), "gate_cast"), 0);
+  EXPECT_EQ(count(facts(), "input_norm"), 0);
+  EXPECT_EQ(count(fused(true), "input_norm"), d.model.layers);   // none is left in the prolog
+}
+
+// int4 experts are the numbers that their steps stand for; their rows are split before both products.
+TEST(Layers, Int4Experts) {
+  const Deployment d = level_2(tiny({.dp = 2, .tp = 2, .model = "DeepSeek-R1_w4a8"}));
+  const Program p = build_program(d, tiny_step(d, Phase::kDecode, 0, 0), facts(), 0);
+  EXPECT_EQ(std::ranges::count_if(p.operators, [](const Operator& op) { return op.label == std::string_view("experts_split"); }),
+            2 * (d.model.moe_layers()));
+  expect_exact("w4a8", d);
 }
 
 TEST(Layers, CachedHistory) {

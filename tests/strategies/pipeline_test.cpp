@@ -171,6 +171,25 @@ TEST(Pipeline, ComputesWhatOneRankComputes) {
     }
 }
 
+// What lies between the stages is in the ledger: 2 stages of 2 ranks; a prompt of 13 tokens (and one of as many: two sequences), 64
+// columns of 2 bytes. Whole rows: half of them to each rank, the other half gathered. Scattered: 26 rows on 2 ranks are 13 each.
+TEST(Pipeline, TheLedgerHasWhatIsHandedOn) {
+  std::vector<std::string> rules;
+  Deployment d = tiny_deployment(staged({.tp = 2}, 2), rules);
+  const KernelFacts facts = kernel_facts(mindie_stack(), shipped_kernels());
+  const Step step = prefill_step(d.layout, 2, 13);
+  const LayerReport whole = check_layers(d, step, facts, LayerType::kFp64);
+  EXPECT_EQ(whole.handed_on_moved, 2 * 26 * 64 * 2);
+  EXPECT_TRUE(whole.ok());
+  d.layout.ep_level = 2;
+  d.experts.exact_all_to_all = true;
+  d.features.flashcomm1 = true;
+  const LayerReport scattered = check_layers(d, step, facts, LayerType::kFp64);
+  EXPECT_EQ(scattered.handed_on_moved, 2 * 13 * 64 * 2);
+  EXPECT_TRUE(scattered.ok());
+  EXPECT_EQ(hand_over(stages_of(d)[0], step).sent, Bytes(13 * 64 * 2));
+}
+
 // Rows that are handed to the wrong rank, or not at all.
 TEST(Pipeline, MistakesAreCaught) {
   std::vector<std::string> rules;

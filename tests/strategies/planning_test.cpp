@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/strategies/mindie_under_test.h"
+#include "tests/strategies/sites_under_test.h"
 
 namespace ascendsim {
 namespace {
@@ -34,7 +34,7 @@ struct Best {
 std::optional<Best> by_brute_force(const PlanSite& s, const Planner& planner, const Workload& load, Targets targets) {
   for (int servers = 1; servers <= s.most_servers; ++servers) {
     std::optional<Best> best;
-    for (const Question& layout : enumerate_layouts(s.question, servers * s.server.dies())) {
+    for (const Question& layout : enumerate_layouts(s, servers * s.server.dies())) {
       if (!is_legal(layout, s, servers)) continue;
       const auto q = planner.with_load(layout, load);
       if (!q) continue;
@@ -70,6 +70,40 @@ TEST(Plan, NoLayoutIsBetterByBruteForce) {
       expect_the_best(s, {.input_tokens = input, .output_tokens = 128, .batch = batch}, {});
 }
 
+// Other engines, sparse attention, and what only they offer. Layouts with four-way expert parallelism or more, or everything would be priced twice here.
+TEST(Plan, NoLayoutIsBetterByBruteForceInOtherEngines) {
+  PlanSite vllm = site_of("vllm-ascend", "deepseek-v3.2", "hybrid", {"experts.exchange=all-to-all", "layout.moe_tp=1"});
+  PlanSite sglang = site_of("sglang", "deepseek-v3.2", "prefill");
+  for (PlanSite* const s : {&vllm, &sglang}) {
+    s->most_servers = 1;
+    expect_the_best(*s, {.input_tokens = 8192, .output_tokens = 64, .batch = 4}, {});
+  }
+  EXPECT_TRUE(offers_flashcomm(vllm));
+  EXPECT_FALSE(offers_flashcomm(sglang));
+}
+
+// The layout with the smallest TTFT of all that fit, where it halves it; else none.
+TEST(Plan, TheSoonestFirstTokenIsThatOfBruteForce) {
+  PlanSite s = site_of("vllm-ascend", "deepseek-v3.2", "hybrid", {"experts.exchange=all-to-all", "layout.moe_tp=1"});
+  s.most_servers = 1;
+  const Planner planner(s, {});
+  const Workload load{.input_tokens = 32'768, .output_tokens = 1024, .batch = 1};
+  const PlanCell cell = planner.plan(load);
+  ASSERT_TRUE(cell.choice && cell.soonest);
+  std::optional<Duration> soonest;
+  for (const Question& layout : enumerate_layouts(s, 16)) {
+    if (!is_legal(layout, s, 1)) continue;
+    const auto q = planner.with_load(layout, load);
+    if (!q) continue;
+    const Scenario scenario(q->deployment, s.stack, s.kernels, Cluster(s.server, 1));
+    if (!scenario.memory(q->workload).fits()) continue;
+    const Duration first = run_prefill(scenario, q->workload).end;
+    if (!soonest || first < *soonest) soonest = first;
+  }
+  EXPECT_EQ(cell.soonest->prediction.ttft.p99, *soonest);
+  EXPECT_LE(2 * *soonest, cell.choice->prediction.ttft.p99);
+}
+
 TEST(Plan, TargetsAreMetByExactTimes) {
   const PlanSite s = site("atlas-800i-a3", 2);
   const Workload load{.input_tokens = 8192, .output_tokens = 128, .batch = 8};
@@ -91,8 +125,7 @@ TEST(Plan, LooksAtAsManyLayoutsAsThereAre) {
   EXPECT_EQ(planner.layouts().enumerated, 35 * 13);
   EXPECT_EQ(planner.layouts().legal, 10 * 6);
   const PlanCell cell = planner.plan({.input_tokens = 8192, .output_tokens = 1024, .batch = 8});
-  EXPECT_EQ(cell.counts.in_memory, cell.counts.estimated);
-  EXPECT_EQ(cell.counts.estimated, 42);
+  EXPECT_EQ(cell.counts.in_memory, 42);
   EXPECT_EQ(cell.counts.priced, 1);
 }
 
@@ -102,12 +135,12 @@ TEST(Plan, PricesNothingThatCannotBe) {
   const Workload load{.input_tokens = 8192, .output_tokens = 1024, .batch = 1};
   const PlanCell cell = Planner(small, {}).plan(load);
   EXPECT_FALSE(cell.choice);
-  EXPECT_EQ(cell.counts.estimated + cell.counts.priced, 0);
+  EXPECT_EQ(cell.counts.in_memory + cell.counts.priced, 0);
   EXPECT_NE(cell.why.find("does not fit: "), std::string::npos) << cell.why;
   EXPECT_NE(cell.remedy.find("a memory fraction of 0."), std::string::npos) << cell.remedy;
   const PlanSite enough = site("atlas-800i-a3", 1);
   const PlanCell hurried = Planner(enough, {Duration(1'000'000), {}}).plan(load);
-  EXPECT_EQ(hurried.counts.in_memory + hurried.counts.estimated + hurried.counts.priced, 0);
+  EXPECT_EQ(hurried.counts.in_memory + hurried.counts.priced, 0);
 }
 
 // Memory reads a model of two MoE layers and counts one of them for the rest: no byte off.
@@ -116,7 +149,7 @@ TEST(MemoryOfAShortModel, IsThatOfTheWholeOne) {
   const Planner planner(s, {});
   const KernelFacts facts = kernel_facts(s.stack, s.kernels);
   int looked_at = 0;
-  for (const Question& layout : enumerate_layouts(s.question, 32)) {
+  for (const Question& layout : enumerate_layouts(s, 32)) {
     if (!is_legal(layout, s, 2)) continue;
     Question q = *planner.with_load(layout, {.input_tokens = 3000, .output_tokens = 8, .batch = 3});
     q.deployment.role = Role::kPrefill;   // one program: the warm-up prefill

@@ -155,6 +155,19 @@ TEST(SparseLayers, Drafts) {
   expect_exact("drafts, cp2", tiny({.cp = 2, .tp = 1}, 1));
 }
 
+TEST(SparseLayers, NormsThatAddAndCast) {
+  for (KernelFacts f : {facts(), without_prolog()}) {
+    f.adds_residual_in_norm = f.casts_for_router_in_norm = true;
+    for (const bool recipes : {false, true}) {
+      Deployment d = tiny({.dp = 2, .tp = 2, .ep_level = 2}, 2);
+      if (recipes) d.engine = "cann-recipes";
+      expect_exact("drafts", d, f);
+    }
+    expect_exact("cp2", tiny({.cp = 2, .tp = 2}), f);
+    expect_exact("token split", token_split(tiny({.tp = 4})), f);
+  }
+}
+
 TEST(SparseLayers, CachedHistory) {
   for (const Example& e : {Example{.tp = 2}, Example{.cp = 2}, Example{.cp = 2, .sp = 2, .tp = 2}, Example{.sp = 2, .tp = 2}}) {
     const Deployment d = tiny(e);

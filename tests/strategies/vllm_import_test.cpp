@@ -276,7 +276,7 @@ TEST(VllmRules, LayerSharding) {
   EXPECT_TRUE(has(node("kv_producer", R"("kv_b_proj")").said, "error[E0426]: unknown layer_sharding 'kv_b_proj'"));
   EXPECT_TRUE(has(node("kv_producer", R"("o_proj")", "0.24").said, "warning[W0425]: additional_config layer_sharding has no effect in vLLM-Ascend 0.24: it exists from 0.13 to 0.23"));
   EXPECT_TRUE(has(ruled(node("", R"("o_proj")", "0.18"), "atlas-800t-a3", "0.18"), "error[E0445]: layer sharding is for the prefill node of a pair only"));
-  EXPECT_TRUE(has(ruled(node("", R"("o_proj")", "0.15"), "atlas-800t-a3", "0.15"), "warning[W0415]: layer sharding has no effect here"));
+  EXPECT_TRUE(has(ruled(node("", R"("o_proj")", "0.15"), "atlas-800t-a3", "0.15"), "warning[W0417]: layer sharding has no effect here"));
   EXPECT_FALSE(has(ruled(both, "atlas-800t-a3", "0.18"), "04"));
 }
 

@@ -240,7 +240,7 @@ TEST(PrologMath, IsTheOperatorsThatItReplaces) {
   const Moves writes = p.add_moves({&all, 1});
   const Value fused = mla_prolog(p, "prolog", x, w, at, fused_cache, writes, kHeads, kLatent, kRope, Dtype::kFp32);
 
-  const Value a = linear(p, "a", rms_norm(p, "n", x, w.input_norm, Dtype::kFp32), w.qkv_a, Dtype::kFp32);
+  const Value a = linear(p, "a", rms_norm(p, "n", x, *w.input_norm, Dtype::kFp32), w.qkv_a, Dtype::kFp32);
   const Value q_c = rms_norm(p, "qn", a.column_slice(0, kRank), w.q_norm, Dtype::kFp32);
   kv_norm_rope_cache(p, "kv", a.column_slice(kRank, kLatent + kRope), w.kv_norm, at, cache, writes);
   const Value q = linear(p, "b", q_c, w.q_b, Dtype::kFp32);

@@ -142,10 +142,24 @@ TEST(GroupedLinear, OfALongPrefillStreamsAllExperts) {
   EXPECT_EQ(shape(w), (Shape{4096, 7168, 4096, 16}));
 }
 
-TEST(GroupedLinear, Int4HalvesTheWeightsAndMultipliesInInt8) {
+// Half the bytes; twice the rows at twice the rate, which is the int8 FLOPs of the rows that there are.
+TEST(GroupedLinear, Int4HalvesTheWeightsAndMultipliesTwoHalvesOfEveryRow) {
   const Work w = grouped(131'072, Dtype::kInt4);
+  expect_family(w, Kernel::kGroupedGemmInt4);
   EXPECT_EQ(w.matrix_type, MatrixType::kInt8);
+  EXPECT_EQ(w.matrix.count(), 2LL * 65'536 * 7168 * 4096);
   EXPECT_EQ(w.read.count(), 65'536LL * 7168 + 16LL * (14'680'064 + 32'768));
+  EXPECT_EQ(shape(w), (Shape{2 * 4096, 7168, 4096, 16}));
+}
+
+TEST(SplitRows, ReadsAndWritesAsManyBytes) {
+  const auto split = [](std::int64_t rows) { return work_of([=](ProgramBuilder& p) { split_rows(p, "split", p.input(Dtype::kInt8, rows, 64)); }); };
+  EXPECT_EQ(split(3).read.count(), 3 * 64);
+  EXPECT_EQ(split(3).written.count(), 3 * 64);   // two rows of half a byte an element
+  EXPECT_EQ(split(3).vector.count(), 8 * 3 * 64);
+  EXPECT_EQ(split(0).launches, 0);
+  ProgramBuilder p;
+  EXPECT_THROW(split_rows(p, "split", p.input(Dtype::kBf16, 3, 64)), InternalError);
 }
 
 TEST(GroupedLinear, SixteenBits) {
@@ -256,6 +270,19 @@ TEST(AbsorbedAttention, ByHand) {
   EXPECT_EQ(w.written.count(), 3 * 16 * 512 * 2 + 3 * 16 * 4);
 }
 
+// The 512 latent columns of an int8 cache are multiplied in int8 on both sides, the 64 rope columns in 16 bit: at the int8 rate they
+// count twice.
+TEST(AbsorbedAttention, OfAnInt8LatentRunsAtTheInt8Rate) {
+  const Work w = work_of([](ProgramBuilder& p) {
+    attend_absorbed(p, "mla_decode", {.heads = 16, .key_width = 576, .latent_width = 512, .context = 3000, .cache_rows = 3000},
+                    p.input(Dtype::kFp16, 3, 16 * 576), p.state(Dtype::kInt8, 3000, 640, {}), Dtype::kFp32);
+  });
+  EXPECT_EQ(w.matrix_type, MatrixType::kInt8);
+  EXPECT_EQ(w.matrix.count(), 2LL * 16 * 1088 * 3000);
+  EXPECT_EQ(w.matrix_rounding.count(), 2LL * 16 * 64 * 3000);
+  EXPECT_EQ(w.read.count(), 3000 * 640 + 3 * 16 * 576 * 2);
+}
+
 // At 131,072 tokens, one query of TP8's 16 heads: 4,563,402,752 FLOP over 150,994,944 B of cache.
 TEST(AbsorbedAttention, AtALongContext) {
   const Work w = work_of([](ProgramBuilder& p) {
@@ -301,9 +328,11 @@ TEST(PackPartial, MovesOutputAndLogSumExp) {
 // b = 2 rows, hidden 64, q rank 16, latent 8 + rope 4, 2 heads of nope 8:
 //   qkv_a [64, 28], q_b [16, 2 * (8 + 4)], w_uk [8, 2 * 8]
 TEST(MlaProlog, ByHand) {
-  const auto prolog = [](Dtype weight) {
+  const auto prolog = [](Dtype weight, bool norms = true) {
     return work_of([=](ProgramBuilder& p) {
-      const MlaPrologWeights w{p.weight(Dtype::kFp16, 1, 64, {}), p.weight(weight, 64, 28, {}),
+      std::optional<Value> norm;
+      if (norms) norm = p.weight(Dtype::kFp16, 1, 64, {});
+      const MlaPrologWeights w{norm, p.weight(weight, 64, 28, {}),
                                p.weight(Dtype::kFp16, 1, 16, {}), p.weight(Dtype::kFp16, 1, 8, {}),
                                p.weight(weight, 16, 24, {}),      p.weight(Dtype::kFp16, 8, 16, {})};
       const RowMove write{.rows = 2};
@@ -323,6 +352,7 @@ TEST(MlaProlog, ByHand) {
   EXPECT_EQ(half.matrix_type, MatrixType::k16Bit);
   EXPECT_EQ(half.matrix, int8.matrix);
   EXPECT_EQ(half.matrix_rounding.count(), 0);
+  EXPECT_EQ(prolog(Dtype::kInt8, false).read, int8.read - Bytes(2 * 64));   // of rows that a norm before has put out
 }
 
 // ---- routing and vector operators -----------------------------------------------------------------------------------
@@ -333,6 +363,7 @@ TEST(Routing, TopKDealOutAndSumUp) {
   const Routing r = grouped_top_k(p, "top_k", scores, p.input(Dtype::kFp32, 1, 256), {});
   const Value dealt = deal_out_all(p, "deal", x, r, 256, 24, 40, Dtype::kInt8);
   sum_up(p, "sum", p.input(Dtype::kFp16, 24, 64), r, 3, 5, Dtype::kFp16);
+  sum_up(p, "sum", p.input(Dtype::kFp16, 24, 64), r, 3, 5, Dtype::kFp16, SummedBy::kCombine);
   const Program program = p.take();
   const auto work = [&](std::size_t i) { return program.view(i).op().type->work(program.view(i)); };
 
@@ -345,6 +376,7 @@ TEST(Routing, TopKDealOutAndSumUp) {
   EXPECT_EQ(work(2).vector.count(), 2 * 24 * 64);
   EXPECT_EQ(work(2).read.count(), 24 * 64 * 2 + 3 * 8 * 4);
   EXPECT_EQ(work(2).written.count(), 5 * 64 * 2);  // zeros in the padding rows
+  EXPECT_EQ(work(3).launches, 0);                  // part of the kernel before
 }
 
 TEST(VectorOperators, ReadAndWriteTheirOperandsOnce) {
@@ -357,6 +389,11 @@ TEST(VectorOperators, ReadAndWriteTheirOperandsOnce) {
   EXPECT_EQ(norm.read.count(), 2 * (3 * 64 + 3 * 64 + 64));
   EXPECT_EQ(norm.written.count(), 3 * 64 + 2 * 3 * 64);  // int8 rows and the residual
   EXPECT_EQ(norm.vector.count(), 5 * 3 * 64);
+  const Work wide = work_of([](ProgramBuilder& p) {
+    add_rms_norm_cast(p, "norm", p.input(Dtype::kFp16, 3, 64), p.input(Dtype::kFp16, 3, 64), p.weight(Dtype::kFp16, 1, 64, {}), Dtype::kFp16);
+  });
+  EXPECT_EQ(wide.launches, 1);
+  EXPECT_EQ(wide.written.count(), (2 + 2 + 4) * 3 * 64);  // rows, the residual, rows in FP32
   const Work gated =
       work_of([](ProgramBuilder& p) { swiglu(p, "swiglu", p.input(Dtype::kFp16, 3, 64), Dtype::kInt8); });
   EXPECT_EQ(gated.read.count(), 2 * 3 * 64);

@@ -199,9 +199,13 @@ Work decode_work(const OperatorView& v) {
   const auto& core = v.params<DecodeCore>();
   const Value &q = v.in(0), &cache = v.in(1);
   if (q.rows == 0 || core.context == 0) return {.launches = 0};
+  const bool int8 = cache.dtype == Dtype::kInt8;
+  const std::int64_t rope_flops = 2 * core.heads * (core.key_width - core.latent_width) * core.context;
   return {.family = family(Kernel::kMlaDecode),
-          .matrix_type = MatrixType::k16Bit,
+          .matrix_type = int8 ? MatrixType::kInt8 : MatrixType::k16Bit,
           .matrix = Flops(2 * std::int64_t{core.heads} * (core.key_width + core.latent_width) * core.context),
+          // Queries are quantised for an int8 latent; the rope key stays in 16 bit: at the int8 rate each of its FLOPs takes twice the time.
+          .matrix_rounding = Flops(int8 ? rope_flops : 0),
           .read = Bytes(core.cache_rows * cache.columns * bits(cache.dtype) / 8) + q.bytes(),
           .written = v.out(0).bytes() + v.out(1).bytes()};
 }

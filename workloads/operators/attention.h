@@ -51,8 +51,9 @@ struct DecodeCore {
 };
 static_assert(sizeof(DecodeCore) == 5 * sizeof(std::int64_t) + 4 * sizeof(std::int32_t) + sizeof(double));
 // q [b, heads * 576] against cache [rows, 576] (or int8 latent and 16-bit rope key side by side: 640 byte columns)
-// -> out [b, heads * 512], lse [b, heads]. blocks: which cached rows each query sees, `context` pairs in all; costs do not
-// need them.
+// -> out [b, heads * 512], lse [b, heads]. An int8 latent is multiplied in int8 by queries quantised per row and head (FA3 of MindIE;
+// npu_fused_infer_attention_score_v2 with query_quant_mode 3 in cann-recipes' deepseek_r1 and in Omni-infer). blocks: which cached rows
+// each query sees, `context` pairs in all; costs do not need them.
 struct Partial {
   Value out, lse;
 };

@@ -155,6 +155,7 @@ void add_rms_norm_math(const OperatorView& op, Tensors<Scalar>& t) {
   t[op.in(1)] += t[op.in(0)];
   auto y = t[op.out()];
   norm_rows<Scalar>(t[op.in(1)], t[op.in(2)], y);
+  if (op.op().outputs > 2) t[op.out(2)] = y;
   if (op.out().dtype == Dtype::kInt8) quantise_static(t, op, 0, y);
 }
 
@@ -310,6 +311,12 @@ Value add_rms_norm(ProgramBuilder& p, const char* label, Value x, Value residual
   const Value y = p.activation(out, x.rows, x.columns);
   p.apply(kAddRmsNorm, label, kAddNormOps, {x, residual, w}, {y, residual});
   return y;
+}
+
+std::pair<Value, Value> add_rms_norm_cast(ProgramBuilder& p, const char* label, Value x, Value residual, Value w, Dtype out) {
+  const Value y = p.activation(out, x.rows, x.columns), wide = p.activation(Dtype::kFp32, x.rows, x.columns);
+  p.apply(kAddRmsNorm, label, kAddNormOps, {x, residual, w}, {y, residual, wide});
+  return {y, wide};
 }
 
 void rope(ProgramBuilder& p, const char* label, Value x, Value positions, int heads, int width) {

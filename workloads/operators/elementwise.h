@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <utility>
 
 #include "sim/program.h"
 
@@ -12,6 +13,8 @@ namespace ascendsim {
 // An int8 result is quantised with a static scale.
 Value rms_norm(ProgramBuilder& p, const char* label, Value x, Value w, Dtype out);
 Value add_rms_norm(ProgramBuilder& p, const char* label, Value x, Value residual, Value w, Dtype out);
+// The same, with the normed rows in FP32 besides (AddRmsNormCast).
+std::pair<Value, Value> add_rms_norm_cast(ProgramBuilder& p, const char* label, Value x, Value residual, Value w, Dtype out);
 // The rotary embedding of DeepSeek (interleaved pairs): columns 2i and 2i+1 of the last `width` columns of each head turn by
 // position * 10000^(-2i / width), in place. positions: int32 [rows, 1]. YaRN changes the angles, not the operator: left out.
 void rope(ProgramBuilder& p, const char* label, Value x, Value positions, int heads, int width);

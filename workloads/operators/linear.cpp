@@ -20,7 +20,7 @@ struct PerHead {
 MatrixType matrix_type(Dtype weight) {
   switch (weight) {
     case Dtype::kInt8:
-    case Dtype::kInt4: return MatrixType::kInt8;   // int4 weights are widened on load; the cube multiplies int8
+    case Dtype::kInt4: return MatrixType::kInt8;   // twice the rows (split_rows) at twice the rate
     case Dtype::kFp32: return MatrixType::kFp32;
     default: return MatrixType::k16Bit;
   }
@@ -28,6 +28,10 @@ MatrixType matrix_type(Dtype weight) {
 
 Kernel dense_family(MatrixType t) {
   return t == MatrixType::kInt8 ? Kernel::kGemmInt8 : t == MatrixType::kFp32 ? Kernel::kGemmFp32 : Kernel::kGemm16;
+}
+
+Kernel grouped_family(Dtype weight) {
+  return weight == Dtype::kInt4 ? Kernel::kGroupedGemmInt4 : weight == Dtype::kInt8 ? Kernel::kGroupedGemmInt8 : Kernel::kGroupedGemm16;
 }
 
 std::uint8_t element_bytes(Dtype d) { return static_cast<std::uint8_t>(std::max(1, bits(d) / 8)); }
@@ -78,18 +82,30 @@ Work grouped_work(const OperatorView& v) {
     return Bytes(std::llround(static_cast<double>(whole.count()) * hit / static_cast<double>(rows.local_experts)));
   };
   const auto groups = std::max<std::int64_t>(1, std::llround(hit));
-  return {.family = family(type == MatrixType::kInt8 ? Kernel::kGroupedGemmInt8 : Kernel::kGroupedGemm16),
+  const bool halves = w.dtype == Dtype::kInt4;
+  return {.family = family(grouped_family(w.dtype)),
           .matrix_type = type,
           .matrix = Flops(2 * k * n * rows.copies_times_experts() / rows.experts),
           .read = x.bytes() + share(w.bytes() + v.slice(w).extra),
           .written = v.out().bytes(),
-          .m = ceil_div(x.rows, groups),
+          .m = ceil_div(x.rows, groups) * (halves ? 2 : 1),
           .n = n,
           .k = k,
           .groups = groups,
           .bytes_a = element_bytes(x.dtype),
           .bytes_b = element_bytes(w.dtype)};
 }
+
+// Row by row: load, two conversions by masks and shifts, store; eight lane operations an element (grouped_matmul_antiquant_a8w4_msd_pre.h).
+Work split_work(const OperatorView& v) {
+  const Value& x = v.in(0);
+  if (x.rows == 0) return {.launches = 0};
+  return {.family = family(Kernel::kQuantise), .vector = Flops(8 * x.elements()), .read = x.bytes(), .written = x.bytes(), .rows = x.rows};
+}
+
+// Two int4 halves say what the int8 row said.
+template <class Scalar>
+void keep(const OperatorView&, Tensors<Scalar>&) {}
 
 // Quantised operands hold the numbers that their integers and scales stand for: dequantising is done already.
 template <class Scalar>
@@ -146,6 +162,9 @@ constexpr Compute kGroupedMath{multiply_grouped<double>, multiply_grouped<float>
 constexpr Compute kLinearMath{multiply<double>, multiply<float>};
 constexpr Compute kPerHeadMath{multiply_per_head<double>, multiply_per_head<float>};
 
+constexpr Compute kSplitMath{keep<double>, keep<float>};
+
+constexpr OperatorType kSplitRows{"split_rows", split_work, Primitive::kNone, kSplitMath};
 constexpr OperatorType kLinear{"linear", linear_work, Primitive::kNone, kLinearMath};
 constexpr OperatorType kPerHeadLinear{"per_head_linear", per_head_work, Primitive::kNone, kPerHeadMath};
 constexpr OperatorType kGroupedLinear{"grouped_linear", grouped_work, Primitive::kNone, kGroupedMath};
@@ -187,6 +206,11 @@ Value per_head_linear(ProgramBuilder& p, const char* label, Value x, Value w, in
   const Value y = p.activation(x.dtype, x.rows, w.columns);
   p.apply(kPerHeadLinear, label, PerHead{heads, stored}, {x, w}, {y});
   return y;
+}
+
+void split_rows(ProgramBuilder& p, const char* label, Value x) {
+  check(x.dtype == Dtype::kInt8, "rows of int8 are split into int4 ones");
+  p.apply(kSplitRows, label, NoParams{}, {x}, {x});
 }
 
 Value grouped_linear(ProgramBuilder& p, const char* label, Value x, Value w, const RoutedRows& rows, std::int64_t capacity,

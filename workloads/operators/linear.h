@@ -31,6 +31,9 @@ struct RoutedRows {
   // Expected number of local experts that receive at least one copy: El (1 - (1 - load k/E)^n).
   [[nodiscard]] double experts_hit() const;
 };
+// int8 rows into two int4 ones each, in place, before int4 weights multiply them: the part of the kernel that runs on the vector cores
+// alone while the others wait (CANN GroupedMatmul A8W4, grouped_matmul_antiquant_a8w4_msd_pre.h).
+void split_rows(ProgramBuilder& p, const char* label, Value x);
 // w: [experts * k, n] from ProgramBuilder::weight with slice.experts = local experts; only the experts hit are streamed.
 Value grouped_linear(ProgramBuilder& p, const char* label, Value x, Value w, const RoutedRows& rows, std::int64_t capacity,
                      Dtype out = Dtype::kFp16);

@@ -71,8 +71,11 @@ constexpr OperatorType kMlaProlog{"mla_prolog", prolog_work, Primitive::kNone, k
 Value mla_prolog(ProgramBuilder& p, const char* label, Value x, const MlaPrologWeights& w, Value positions, Value cache,
                  Moves writes, int heads, std::int64_t latent_width, std::int64_t rope_width, Dtype out) {
   const Value q = p.activation(out, x.rows, heads * (latent_width + rope_width));
-  p.apply(kMlaProlog, label, PrologParams{heads, writes.rows},
-          {x, w.qkv_a, w.q_norm, w.kv_norm, w.q_b, w.w_uk, positions, w.input_norm}, {q, cache});
+  const PrologParams params{heads, writes.rows};
+  if (w.input_norm)
+    p.apply(kMlaProlog, label, params, {x, w.qkv_a, w.q_norm, w.kv_norm, w.q_b, w.w_uk, positions, *w.input_norm}, {q, cache});
+  else
+    p.apply(kMlaProlog, label, params, {x, w.qkv_a, w.q_norm, w.kv_norm, w.q_b, w.w_uk, positions}, {q, cache});
   p.moving(writes);
   return q;
 }

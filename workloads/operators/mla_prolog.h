@@ -2,12 +2,15 @@
 // norms, q_b, rope, q W_UK and the cache write in one kernel; weights streamed once. At most 1024 tokens.
 #pragma once
 
+#include <optional>
+
 #include "workloads/operators/elementwise.h"
 
 namespace ascendsim {
 
 struct MlaPrologWeights {
-  Value input_norm, qkv_a, q_norm, kv_norm, q_b, w_uk;
+  std::optional<Value> input_norm;               // none: x is normed already
+  Value qkv_a, q_norm, kv_norm, q_b, w_uk;
 };
 // x [b, hidden] -> absorbed queries [b, heads * (latent + rope)] of type `out`; rows of the latent go to the cache. int8 inputs
 // of qkv_a and q_b are quantised with static scales.

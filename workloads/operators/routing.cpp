@@ -11,14 +11,16 @@ namespace ascendsim {
 
 namespace {
 
-struct TopK {
-  std::int32_t top_k;
+struct Summing {
+  SummedBy by;
 };
 
 struct Dealing {
   std::int32_t top_k;
   std::int32_t held;                   // by each rank, when all experts are dealt to
 };
+
+struct NoParams {};
 
 struct Shares {
   std::int64_t members;
@@ -46,7 +48,7 @@ Work deal_out_work(const OperatorView& v) {
 
 Work sum_up_work(const OperatorView& v) {
   const Value &copies = v.in(0), &weights = v.in(1);
-  if (weights.rows == 0) return {.launches = 0};
+  if (weights.rows == 0 || v.params<Summing>().by == SummedBy::kCombine) return {.launches = 0};
   // A fixed-size buffer has more rows than copies.
   const std::int64_t elements = std::min<std::int64_t>(copies.rows, weights.elements()) * copies.columns;
   return {.family = family(Kernel::kFinalizeRouting),
@@ -268,10 +270,10 @@ Value deal_out(ProgramBuilder& p, const char* label, Value x, const Routing& rou
 }
 
 Value sum_up(ProgramBuilder& p, const char* label, Value copies, const Routing& routing, std::int64_t rows,
-             std::int64_t padded_rows, Dtype out) {
+             std::int64_t padded_rows, Dtype out, SummedBy by) {
   check(routing.weights.rows == rows && rows <= padded_rows, "copies are summed up for the tokens that were routed");
   const Value y = p.activation(out, padded_rows, copies.columns);
-  p.apply(kSumUp, label, TopK{routing.experts.columns}, {copies, routing.weights}, {y});
+  p.apply(kSumUp, label, Summing{by}, {copies, routing.weights}, {y});
   return y;
 }
 
@@ -284,13 +286,13 @@ Value pad_shares(ProgramBuilder& p, const char* label, Value copies, std::int64_
 
 Value collect_copies(ProgramBuilder& p, const char* label, Value buffer, std::int64_t expected, std::int64_t capacity) {
   const Value y = p.activation(buffer.dtype, expected, buffer.columns, capacity);
-  p.apply(kCollect, label, TopK{0}, {buffer}, {y});
+  p.apply(kCollect, label, NoParams{}, {buffer}, {y});
   return y;
 }
 
 Value return_copies(ProgramBuilder& p, const char* label, Value results, Value buffer) {
   const Value y = p.activation(results.dtype, buffer.rows, results.columns);
-  p.apply(kReturn, label, TopK{0}, {results, buffer}, {y});
+  p.apply(kReturn, label, NoParams{}, {results, buffer}, {y});
   return y;
 }
 

@@ -29,9 +29,11 @@ Value deal_out_all(ProgramBuilder& p, const char* label, Value x, const Routing&
 Value deal_out(ProgramBuilder& p, const char* label, Value x, const Routing& routing, Value w, std::int64_t expected,
                std::int64_t capacity, Dtype out);
 // The inverse: the weighted sum of the copies of every token [m, hidden] in rows [0, m) of [padded_rows, hidden]; padding is
-// zero.
+// zero. kCombine: the fused kernel that brought them back has done it, and its time has it in (MoeDistributeCombine takes the
+// weights; CloudMatrix384 paper, arXiv 2506.12708 v2, 4.2.1).
+enum class SummedBy : std::int32_t { kKernel, kCombine };
 Value sum_up(ProgramBuilder& p, const char* label, Value copies, const Routing& routing, std::int64_t rows,
-             std::int64_t padded_rows, Dtype out);
+             std::int64_t padded_rows, Dtype out, SummedBy by = SummedBy::kKernel);
 
 // Fixed-size buffers: dealt copies into an equal share of `rows` for each of `members` ranks, the rest zero. What a share has
 // no room for is lost, as in the engine.
