@@ -232,6 +232,7 @@ constexpr CodeText kCodes[] = {
     {"W0415", "a seed without effect", "neither unequal experts nor stragglers are asked for, so nothing is drawn", "compute_skew, or experts.imbalance"},
     {"W0416", "a link that is nearly dead", "its traffic stays on it: ways around a link are taken where it is down", "remaining: 0"},
     {"W0414", "the KV pool is smaller than the longest request", "vLLM checks this when it starts", "lower max-model-len"},
+    {"W0415", "fused MC2 is not taken", "its kernels serve some quantisations and group sizes only", "read which in the message, or do not ask for it"},
     {"W0420", "an abbreviated option", "argparse accepts an unambiguous beginning", "write the whole name"},
     {"W0421", "assigned but not exported", "the engine does not see the variable", "export it"},
     {"W0425", "a setting without effect in that version", "strategies/versions says since when", "see the message"},

@@ -153,4 +153,14 @@ Table concurrency_table(const std::vector<Concurrency>& rows, const Deployment& 
   return t;
 }
 
+void check_pool(const Subject& subject, const MemoryPerRank& memory, Diagnostics& diagnostics) {
+  const Deployment& d = subject.question.deployment;
+  if (d.engine != "vllm-ascend" || memory.kv_capacity_tokens >= d.limits.max_seq_len) return;
+  diagnostics.warning("W0414", d.origin("maxSeqLen").where,
+                      fmt::format("the KV pool holds {} tokens, fewer than the longest request of {}: vLLM would not start",
+                                  with_commas(memory.kv_capacity_tokens), with_commas(d.limits.max_seq_len)),
+                      "vllm/v1/core/kv_cache_utils.py: max_model_len must fit into the KV cache",
+                      "a lower --max-model-len, or a higher --gpu-memory-utilization");
+}
+
 }  // namespace ascendsim

@@ -32,4 +32,7 @@ struct Concurrency {
 std::vector<Concurrency> concurrency_of(const MemoryPerRank& memory, const Deployment& deployment);
 Table concurrency_table(const std::vector<Concurrency>& rows, const Deployment& deployment);
 
+// vLLM does not start when its pool cannot hold one longest request.
+void check_pool(const Subject& subject, const MemoryPerRank& memory, Diagnostics& diagnostics);
+
 }  // namespace ascendsim

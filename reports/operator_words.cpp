@@ -112,6 +112,8 @@ constexpr WordText kWords[] = {
     {"shared_down", "operator: down projection of the shared expert", "matrix product"},
     {"shared_quant", "operator: quantises the input of the shared expert", "dynamic, by row"},
     {"shared_add", "operator: adds the shared expert's rows to the routed ones", "vector cores"},
+    {"fused_dispatch", "collective: rows to the ranks of their experts, inside the kernel that multiplies them", "fused MC2; what the products do not hide"},
+    {"fused_combine", "collective: results back, inside the kernel that multiplied them", "fused MC2; what the products do not hide"},
     {"moe_dispatch", "collective: rows of tokens to the ranks of their experts", "fused kernel (MC2) or all-to-all"},
     {"moe_combine", "collective: rows of experts back to the ranks of their tokens", "fused kernel (MC2) or all-to-all"},
     {"all_to_all_pad", "operator: rows for each rank padded to the buffer of the exchange", "MindIE ep_level 2"},

@@ -44,7 +44,16 @@ double tick_of(double most) {
   return tick;
 }
 
-std::string time_label(double ms) { return ms >= 10'000 ? fmt::format("{:.4g} s", ms / 1000) : fmt::format("{:.4g} ms", ms); }
+// One unit for all times of a panel, so that they can be compared at a glance; three digits, and never 3.1e+04.
+struct TimeUnit {
+  explicit TimeUnit(double most_ms) : in_seconds(most_ms >= 10'000) {}
+  bool in_seconds;
+  [[nodiscard]] std::string number(double ms) const {
+    const double v = in_seconds ? ms / 1000 : ms;
+    return fmt::format("{:.{}f}", v, v >= 99.95 || v == 0 ? 0 : v >= 9.995 ? 1 : 2);
+  }
+  [[nodiscard]] std::string operator()(double ms) const { return fmt::format("{} {}", number(ms), in_seconds ? "s" : "ms"); }
+};
 
 // ---- stacked bars ---------------------------------------------------------------------------------------------------
 
@@ -67,11 +76,12 @@ void draw_panel(Svg& svg, const Panel& panel, double left, double top) {
   double most = 0;
   for (const Bar& b : panel.bars) most = std::max(most, milliseconds(b.step->total));
   const double scale = kBarsWide / most, tick = tick_of(most);
+  const TimeUnit unit(most);
   svg.text(kMargin, top + 16, panel.title, {.size = 13, .bold = true});
   const double first = top + kPanelHead, last = first + static_cast<double>(panel.bars.size()) * (kBarHeight + kBarGap);
   for (double at = 0; at <= most * 1.0001; at += tick) {
     svg.line(left + at * scale, first - 4, left + at * scale, last, kGrid);
-    svg.text(left + at * scale, last + 14, time_label(at), {.colour = kFaint, .size = 10, .anchor = Svg::Anchor::kMiddle});
+    svg.text(left + at * scale, last + 14, fmt::format("{:.4g} {}", unit.in_seconds ? at / 1000 : at, unit.in_seconds ? "s" : "ms"), {.colour = kFaint, .size = 10, .anchor = Svg::Anchor::kMiddle});
   }
   double y = first;
   for (const Bar& b : panel.bars) {
@@ -81,14 +91,14 @@ void draw_panel(Svg& svg, const Panel& panel, double left, double top) {
     for (std::size_t i = 0; i < parts.size(); ++i) {
       const double ms = milliseconds(parts[i].time), width = ms * scale;
       if (width <= 0) continue;
-      const std::string value = fmt::format("{:.4g}", ms);
-      svg.rectangle(x, y, width, kBarHeight, kPartColours[i], "#ffffff", fmt::format("{} {} ms", parts[i].name, value));
+      const std::string value = unit.number(ms);
+      svg.rectangle(x, y, width, kBarHeight, kPartColours[i], "#ffffff", fmt::format("{} {}", parts[i].name, unit(ms)));
       if (text_width(value, 10) + 6 < width)
         svg.text(x + width / 2, y + kBarHeight - 7, value,
                  {.colour = i == 1 || i == 3 || i == 6 ? kInk : std::string_view("#ffffff"), .size = 10, .anchor = Svg::Anchor::kMiddle});
       x += width;
     }
-    svg.text(x + 8, y + kBarHeight - 7, time_label(milliseconds(b.step->total)), {.bold = true});
+    svg.text(x + 8, y + kBarHeight - 7, unit(milliseconds(b.step->total)), {.bold = true});
     y += kBarHeight + kBarGap;
   }
 }
@@ -144,7 +154,8 @@ void strip(Svg& svg, double x, double y, std::int64_t cells, const std::vector<s
   for (const std::int64_t h : held) {
     svg.rectangle(x + static_cast<double>(h) * width, y + 2, width, kRow - 4, colour, "#ffffff", title);
     const std::string name = fmt::to_string(h);
-    if (text_width(name, 9) + 4 < width && cells > 1)
+    // All cells have their numbers, or none has.
+    if (text_width(fmt::to_string(cells - 1), 9) + 2 < width && cells > 1)
       svg.text(x + (static_cast<double>(h) + 0.5) * width, y + kRow - 5.5, name,
                {.colour = "#ffffff", .size = 9, .anchor = Svg::Anchor::kMiddle});
   }
@@ -200,7 +211,7 @@ struct Strategy {
   void collectives(Svg& svg, double top, double width, const StepTime& step, const char* phase) const {
     svg.text(kMargin, top, fmt::format("Collectives of a {} step: {} in all, {} of them exposed", phase, to_text(step.communication), to_text(step.exposed_communication)),
              {.size = 13, .bold = true});
-    constexpr double kBox = 156, kHigh = 64, kBetween = 20;
+    constexpr double kBox = 156, kHigh = 67, kBetween = 20;
     double x = kMargin, y = top + 14;
     for (const CollectiveSum& s : collectives_of(step)) {
       if (x + kBox > width - kMargin) {
@@ -219,7 +230,7 @@ struct Strategy {
 
   [[nodiscard]] static double collectives_height(const StepTime& step, double width) {
     const double per_row = std::floor((width - 2 * kMargin + 20) / 176);
-    return 40 + 78 * std::ceil(static_cast<double>(collectives_of(step).size()) / per_row);
+    return 40 + 81 * std::ceil(static_cast<double>(collectives_of(step).size()) / per_row);
   }
 
   [[nodiscard]] std::string draw() const {

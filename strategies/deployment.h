@@ -49,8 +49,9 @@ struct Layout {
   [[nodiscard]] std::int64_t mlp_parts() const { return mlp_local_tp > 0 ? mlp_local_tp : 1; }
 };
 
-// Who picks how rows reach experts in a step. kAuto: the engine, by phase, size and hardware.
-enum class ExpertCommunication : std::uint8_t { kAuto, kAllGather, kAllToAll, kMc2, kFusedMc2 };
+// Who picks how rows reach experts in a step. kAuto: the engine, by phase, size and hardware. vLLM-Ascend's fused MC2 is one kernel for
+// steps of any size (dispatch_ffn_combine), or one for few rows alone (dispatch_gmm_combine_decode).
+enum class ExpertCommunication : std::uint8_t { kAuto, kAllGather, kAllToAll, kMc2, kFusedMc2, kFusedMc2Decode };
 
 // How experts are placed and reached, beyond what the layout says. The defaults are MindIE's.
 struct ExpertOptions {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "strategies/expert_loads.h"
 #include "strategies/groups.h"
 #include "strategies/pipeline.h"
 #include "strategies/programs/context.h"
@@ -78,6 +79,12 @@ void add_programs(MemoryPerRank& memory, const ShortModel& model, const Step& st
   const Deployment& d = model.deployment;
   if (d.experts.shared_ranks > 0) add_program(memory, build_program(d, step, facts, d.layout.world() - 1), model);
   add_program(memory, build_program(d, step, facts, 0), model);
+  // Rows of the busiest experts fill the largest buffers.
+  if (d.experts.rank_loads.empty()) return;
+  std::int64_t busiest = 0;
+  for (std::int64_t r = 1; r < d.layout.world(); ++r)
+    if (routed_load(d, r) > routed_load(d, busiest)) busiest = r;
+  if (busiest > 0) add_program(memory, build_program(d, step, facts, busiest), model);
 }
 
 // A communicator exists for every kind of group with more than one member; moe_ep and moe_tp have sizes of their own.

@@ -8,7 +8,9 @@
 #include <cmath>
 
 #include "strategies/expert_loads.h"
+#include "strategies/expert_carriers.h"
 #include "strategies/launching.h"
+#include "strategies/programs/rank_step.h"
 #include "strategies/rules/rules.h"
 #include "workloads/kernels.h"
 #include "workloads/operators/linear.h"
@@ -110,17 +112,38 @@ DecodeCurve price_decode(const Scenario& s, const Workload& w, StepTime& middle)
 struct IssuedSteps {
   bool replayed = false, by_kernel = false;      // graphs, or as the stack's figures say; kernels, or pieces between graphs
 };
+// The first step of each phase that the deployment runs.
+std::vector<Step> first_steps(const Deployment& d, const Workload& w) {
+  std::vector<Step> out;
+  if (d.role != Role::kDecode) out.push_back(prefill_steps(d, std::min(prefill_capacity(d, w), w.batch), w.input_tokens, w.prefix_hit).front());
+  if (d.role != Role::kPrefill)
+    out.push_back(decode_step(d.layout, w.batch, w.input_tokens, w.input_tokens + 1, 1 + d.features.speculative_tokens));
+  return out;
+}
 IssuedSteps issued_steps(const Deployment& d, const Workload& w) {
   using enum Launching::How;
   IssuedSteps out;
-  const auto add = [&](const Step& step) {
+  for (const Step& step : first_steps(d, w)) {
     const Launching::How how = launching(d, step).how;
     (how == kStack || how == kGraph ? out.replayed : out.by_kernel) = true;
-  };
-  if (d.role != Role::kDecode) add(prefill_steps(d, std::min(prefill_capacity(d, w), w.batch), w.input_tokens, w.prefix_hit).front());
-  if (d.role != Role::kPrefill)
-    add(decode_step(d.layout, w.batch, w.input_tokens, w.input_tokens + 1, 1 + d.features.speculative_tokens));
+  }
   return out;
+}
+
+// Where fused MC2 was asked for: what each phase takes, and why.
+void add_expert_carriers(const Scenario& s, const Workload& w, std::vector<std::string>& out) {
+  const Deployment& d = s.deployment;
+  const std::string refusal = fused_mc2_refusal(d);
+  for (const Step& step : first_steps(d, w)) {
+    const ExpertCarrier carrier = expert_carrier(d, step.phase, stream_rows(d, step.phase, step.load, 0).routed, false);
+    const char* const phase = step.phase == Phase::kPrefill ? "prefill" : "decode";
+    if (carrier == ExpertCarrier::kFusedMc2)
+      out.push_back(fmt::format("{}: experts run in fused MC2; of exchange and products the shorter one hides {:.0f} % of itself behind the other (stack fused_moe_overlap)",
+                                phase, 100 * s.facts.fused_moe_overlap));
+    else
+      out.push_back(fmt::format("{}: fused MC2 was asked for, rows travel by {}: {}", phase, to_text(carrier),
+                                refusal.empty() ? "the step has more rows than it takes" : refusal));
+  }
 }
 
 // Whether a figure of the stack takes part in a prediction for this deployment.
@@ -132,6 +155,7 @@ bool plays_a_part(std::string_view figure, const Deployment& d, const IssuedStep
   if (figure == "async_step_gap") return d.features.async_scheduling;
   if (figure == "kernel_issue") return issued.replayed;
   if (figure == "eager_kernel_issue") return issued.by_kernel;
+  if (figure == "fused_moe_overlap") return asks_for_fused_mc2(d) && fused_mc2_refusal(d).empty();
   if (figure == "mtp_acceptance") return decodes && d.features.speculative_tokens > 0;
   if (figure == "prolog_max_tokens") return decodes;
   if (figure.starts_with("lane_share")) return decodes && d.micro_batches > 1;
@@ -201,6 +225,7 @@ std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
   if (!w.acceptance.empty())
     out.push_back(fmt::format("MTP acceptance by draft position {:.2f}: {:.3f} tokens a step", fmt::join(w.acceptance, ", "), w.tokens_per_step()));
   if (w.prefix_hit > 0) out.push_back(fmt::format("{} tokens of every prompt lie in the prefix cache", with_commas(w.prefix_hit)));
+  if (asks_for_fused_mc2(s.deployment)) add_expert_carriers(s, w, out);
   const IssuedSteps issued = issued_steps(s.deployment, w);
   if (issued.by_kernel && s.deployment.engine == "vllm-ascend")
     out.push_back(fmt::format("a kernel that the host issues takes it {} (stack eager_kernel_issue) whatever TASK_QUEUE_ENABLE says: its level in that "

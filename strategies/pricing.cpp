@@ -50,9 +50,9 @@ struct Priced {
 class ProgramPricer {
  public:
   // degraded: the links of a cluster with faults, or none; cluster: without its faults.
-  ProgramPricer(const Deployment& deployment, const Cluster& cluster, ClusterNetwork* degraded, const KernelCost& kernels, Duration kernel_gap,
+  ProgramPricer(const Deployment& deployment, const Cluster& cluster, ClusterNetwork* degraded, const KernelCost& kernels, const KernelFacts& facts,
                 std::span<const GroupKind> groups, const Folding& folding)
-      : deployment_(deployment), cluster_(cluster), degraded_(degraded), kernels_(kernels), kernel_gap_(kernel_gap), groups_(groups), folding_(folding) {}
+      : deployment_(deployment), cluster_(cluster), degraded_(degraded), kernels_(kernels), kernel_gap_(facts.kernel_gap), fused_overlap_(facts.fused_moe_overlap), groups_(groups), folding_(folding) {}
 
   Priced operator()(Program program, std::size_t rank_class, double slowness) {
     const std::size_t n = program.operators.size();
@@ -73,6 +73,7 @@ class ProgramPricer {
         priced.ticks[i] = memo_[priced.collectives[i]].time.time;
       }
     }
+    overlap_fused(priced);
     return priced;
   }
   [[nodiscard]] std::vector<SlowedCollective> take_slowed() { return std::move(slowed_); }
@@ -85,6 +86,28 @@ class ProgramPricer {
     Bytes bytes;
     CollectiveTime time;
   };
+
+  // Dispatch, products and combine of one kernel work on the rows of one expert after another: of exchange and products the shorter hides a
+  // share of itself. The products keep their time, the exchange what shows of it.
+  void overlap_fused(Priced& priced) const {
+    std::size_t dispatch = 0;
+    std::int64_t products = 0;
+    for (std::size_t i = 0; i < priced.ticks.size(); ++i) {
+      const Operator& op = priced.program.operators[i];
+      if (op.type == &kFusedDispatch) {
+        dispatch = i;
+        products = 0;
+      } else if (op.type == &kFusedCombine) {
+        const std::int64_t exchange = (priced.ticks[dispatch] + priced.ticks[i]).count();
+        if (exchange == 0) continue;
+        const double hidden = fused_overlap_ * static_cast<double>(std::min(exchange, products));
+        for (const std::size_t part : {dispatch, i})
+          priced.ticks[part] -= Duration(std::llround(static_cast<double>(priced.ticks[part].count()) * hidden / static_cast<double>(exchange)));
+      } else if (op.type->primitive == Primitive::kNone) {
+        products += priced.ticks[i].count();
+      }
+    }
+  }
 
   void note_slowed(const OperatorView& v, const CollectiveCall& call, const std::string& group, Duration time, Duration added) {
     const auto known = std::ranges::find_if(slowed_, [&](const SlowedCollective& s) { return s.label == v.op().label && s.bytes == call.bytes; });
@@ -126,6 +149,7 @@ class ProgramPricer {
   ClusterNetwork* degraded_;
   const KernelCost& kernels_;
   Duration kernel_gap_;
+  double fused_overlap_;
   std::span<const GroupKind> groups_;
   const Folding& folding_;
   std::vector<Memo> memo_;
@@ -173,7 +197,7 @@ Contention contention_of(const Priced& priced, const ProgramPricer& pricer, bool
     }
     const CollectiveTime& t = pricer.collective(priced, i);
     if (t.vector_cores > Ratio{}) c.shared[i] = std::llround(static_cast<double>(alone) / (1 - t.vector_cores.count()));
-    if (two_lanes) c.ports[i] = {t.transfer.count(), static_cast<std::uint8_t>(t.port), port_load(t.load)};
+    if (two_lanes) c.ports[i] = {std::min(t.transfer.count(), alone), static_cast<std::uint8_t>(t.port), port_load(t.load)};
   }
   return c;
 }
@@ -316,12 +340,13 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks, bool repeat_layers
 
   std::vector<double> slowness;
   if (deployment_.compute_skew > 0) slowness = compute_slowness(deployment_.layout.world(), deployment_.compute_skew, deployment_.experts.seed);
-  ProgramPricer pricer(deployment_, healthy_ ? *healthy_ : cluster_, degraded_.get(), kernels_, facts_.kernel_gap, groups_, folding);
+  ProgramPricer pricer(deployment_, healthy_ ? *healthy_ : cluster_, degraded_.get(), kernels_, facts_, groups_, folding);
   // A layer that only follows others, the one that then occurs again and again, and the last.
   constexpr std::int64_t kBuilt = 4;
   // Weights that are broadcast ahead come from one layer after another: no layer stands for others.
   const bool fetches = step.phase == Phase::kPrefill && (shards_o_proj(deployment_) || shards_q_b(deployment_));
-  const ShortModel model(deployment_, repeat_layers && !fetches ? kBuilt : deployment_.model.layers);
+  const bool pushed = deployment_.kv_transfer.layer_wise && step.phase == Phase::kPrefill;   // each layer's cache has its own time
+  const ShortModel model(deployment_, repeat_layers && !pushed && !fetches ? kBuilt : deployment_.model.layers);
   std::vector<Priced> priced;
   std::vector<const Program*> programs;
   for (const int rank : folding.representative)
@@ -353,7 +378,6 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks, bool repeat_layers
   std::vector<std::vector<Node>> nodes;
   for (const Priced& p : priced)
     nodes.push_back(lower(p.program, p.of_each(p.ticks), launched.how == Launching::How::kPieces ? Issued::kOutsideGraphs : Issued::kEveryKernel));
-  const bool pushed = deployment_.kv_transfer.layer_wise && step.phase == Phase::kPrefill;
   ExecutionTrace trace;
   const SweepResult swept = contention.empty() ? sweep(programs, nodes, folding, host, pushed ? &trace.timeline : nullptr)
                                                : execute(programs, nodes, folding, host, contention, pushed ? &trace : nullptr);

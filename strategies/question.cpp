@@ -21,7 +21,7 @@ constexpr std::string_view kEpLevels[] = {"1", "2", "2"};
 constexpr std::string_view kKvDtypes[] = {"16bit", "int8"};
 constexpr std::string_view kPrefillAttention[] = {"tensor-parallel", "token-split"};
 constexpr std::string_view kGraphModes[] = {"stack", "eager", "piecewise", "full-decode"};
-constexpr std::string_view kCommunications[] = {"auto", "all-gather", "all-to-all", "mc2", "fused-mc2"};
+constexpr std::string_view kCommunications[] = {"auto", "all-gather", "all-to-all", "mc2", "fused-mc2", "fused-mc2-decode"};
 constexpr std::string_view kTransferModes[] = {"pull", "layer-wise"};
 constexpr std::string_view kLayerShardings[] = {"none", "o_proj", "q_b_proj", "all"};
 constexpr std::string_view kCpPartitions[] = {"zigzag", "round-robin"};
@@ -113,7 +113,7 @@ constexpr Field kFields[] = {
     {"experts.exchange", "ep_level",
      "how rows reach experts: all-gather (MindIE ep_level 1), all-to-all-padded (ep_level 2), all-to-all (real counts)",
      in_question<&Question::exchange>, 0, 0, kExchanges, kEpLevels},
-    {"experts.communication", "", "vLLM-Ascend: what carries rows to experts; auto = chosen by phase, size and hardware",
+    {"experts.communication", "", "vLLM-Ascend: what carries rows to experts; auto = chosen by phase, size and hardware; fused-mc2-decode: fused for few rows only",
      in_question<&Question::expert_communication>, 0, 0, kCommunications},
     {"experts.redundant", "", "replicas of experts over all moe_ep ranks together",
      in_experts<&ExpertOptions::redundant>, 0, kMaxRanks},
@@ -510,6 +510,25 @@ void read_question(ConfigNode root, Question& question, Diagnostics& diagnostics
   read_map(root, "", question, diagnostics);
 }
 
+namespace {
+
+// "prefil.dcp": a side of a pair that is misspelt. "layout.dcp": an option of the engine in a section of ours. Else the nearest name.
+std::string suggested_key(std::string_view name, std::string_view stack) {
+  static constexpr std::string_view kSides[] = {"prefill", "decode"};
+  const std::size_t dot = name.find('.');
+  if (dot != std::string_view::npos) {
+    const std::string_view head = name.substr(0, dot), tail = name.substr(dot + 1), side = nearest(head, kSides);
+    if (!side.empty() && find_field(tail, stack) != nullptr) return fmt::format("{}.{}", side, tail);
+    const std::string_view last = name.substr(name.rfind('.') + 1);
+    if (find_field(last, stack) != nullptr)
+      return !side.empty() && tail != last ? fmt::format("{}.{}", side, last) : std::string(last);
+  }
+  const auto known = known_names();
+  return std::string(nearest(name, known));
+}
+
+}  // namespace
+
 void set_field(std::string_view assignment, Question& question, Diagnostics& diagnostics) {
   const std::size_t equals = assignment.find('=');
   SourceLocation where;
@@ -521,11 +540,9 @@ void set_field(std::string_view assignment, Question& question, Diagnostics& dia
   const std::string_view name = assignment.substr(0, equals);
   const Field* field = find_field(name, question.stack);
   if (field == nullptr) {
-    const auto known = known_names();
-    const std::string_view near = nearest(name, known);
-    diagnostics.error(
-        "E0363", where, fmt::format("unknown key '{}'", name), {},
-        near.empty() ? "`ascendsim explain file` lists all keys" : fmt::format("did you mean '{}'?", near));
+    const std::string near = suggested_key(name, question.stack);
+    diagnostics.error("E0363", where, fmt::format("unknown key '{}'", name), {},
+                      near.empty() ? "`ascendsim explain file` lists all keys" : fmt::format("did you mean '{}'?", near));
     return;
   }
   // What is wrong with the value is said about the option, not about a line of a text that nobody wrote.

@@ -25,6 +25,7 @@ constexpr NamedFigure kFigures[] = {
     {"kernel_issue", NamedFigure::kDuration}, {"async_step_gap", NamedFigure::kDuration},
     {"draft_gap", NamedFigure::kDuration}, {"mtp_acceptance", NamedFigure::kRatio}, {"kernel_gap", NamedFigure::kDuration},
     {"eager_kernel_issue", NamedFigure::kDuration, true},   // engines that replay graphs, where they do not
+    {"fused_moe_overlap", NamedFigure::kRatio, true},       // engines that have fused MC2
     {"lane_share_attention", NamedFigure::kRatio}, {"lane_share_moe", NamedFigure::kRatio}};
 
 constexpr std::pair<std::string_view, bool FusedKernels::*> kFusedKernels[] = {
@@ -93,6 +94,10 @@ Stack StackLibrary::load(std::string_view engine, std::string_view version, Diag
         else if (auto figure = figures.optional_figure<Duration>(f.name)) stack.figures.add(f.name, std::move(*figure));
         break;
       case NamedFigure::kRatio: {
+        if (f.optional) {
+          if (auto figure = figures.optional_figure<Ratio>(f.name)) stack.figures.add(f.name, std::move(*figure));
+          break;
+        }
         Figure<Ratio> figure = figures.figure<Ratio>(f.name);
         if (figure.range && std::string_view(f.name) == "memory_fraction")
           stack.highest_memory_fraction = figure.range->second.count();
@@ -119,6 +124,7 @@ KernelFacts kernel_facts(const Stack& stack, const KernelTable& kernels) {
           .adds_residual_in_norm = stack.fused.add_rms_norm,
           .casts_for_router_in_norm = stack.fused.add_rms_norm_cast,
           .kernel_gap = stack.figures.duration("kernel_gap"),
+          .fused_moe_overlap = stack.figures.has_ratio("fused_moe_overlap") ? stack.figures.ratio("fused_moe_overlap").count() : 0,
           .communication_stream = stack.communication_stream};
 }
 

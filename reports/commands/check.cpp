@@ -40,14 +40,7 @@ CheckedFile check_file(const FileChoice& choice, const Libraries& libraries, con
   const Workload& w = checked.subject.workload;
   if (checked.subject.scenario && w.input_tokens >= 1 && w.output_tokens >= 1)
     checked.memory = checked.subject.scenario->memory(w);
-  const Deployment& d = checked.subject.question.deployment;
-  // vLLM does not start when its pool cannot hold one longest request.
-  if (checked.memory && d.engine == "vllm-ascend" && checked.memory->kv_capacity_tokens < d.limits.max_seq_len)
-    found.warning("W0414", d.origin("maxSeqLen").where,
-                  fmt::format("the KV pool holds {} tokens, fewer than the longest request of {}: vLLM would not start",
-                              with_commas(checked.memory->kv_capacity_tokens), with_commas(d.limits.max_seq_len)),
-                  "vllm/v1/core/kv_cache_utils.py: max_model_len must fit into the KV cache",
-                  "a lower --max-model-len, or a higher --gpu-memory-utilization");
+  if (checked.memory) check_pool(checked.subject, *checked.memory, found);
   return checked;
 }
 

@@ -10,6 +10,7 @@
 #include "reports/commands/commands.h"
 #include "reports/findings.h"
 #include "reports/json_parts.h"
+#include "reports/memory_tables.h"
 #include "reports/pairs.h"
 #include "sim/source_text.h"
 #include "strategies/exporters/exporter.h"
@@ -97,6 +98,8 @@ std::vector<Subject> read_back(const Export& written, const Source& source, cons
         of_side.set.push_back(fmt::format("{}={}", name, name.starts_with("MINDIE_ASYNC") ? "true" : value));
     out.push_back(load_subject(c, Load::kLimitsIfAny, libraries, of_side, found));
   }
+  for (const Subject& s : out)
+    if (s.scenario && s.workload.input_tokens >= 1 && s.workload.output_tokens >= 1) check_pool(s, s.scenario->memory(s.workload), found);
   if (out.size() == 2) check_pair(choices[0], out[0], choices[1], out[1], found);
   return out;
 }

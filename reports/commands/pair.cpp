@@ -163,7 +163,12 @@ std::optional<PairOfChoices> asked_pair(const std::vector<FileChoice>& choices, 
 
 PairOfSubjects load_pair(const PairOfChoices& choices, Load load, const Libraries& libraries, const Options& o, Diagnostics& diagnostics) {
   const auto side = [&](const FileChoice& choice) {
-    Subject s = load_subject(choice, load, libraries, o, diagnostics);
+    Diagnostics of_side;
+    Subject s = load_subject(choice, load, libraries, o, of_side);
+    for (Diagnostic d : of_side.all()) {
+      if (d.where.file.empty() && d.severity != Severity::kNote) d.where.file = fmt::format("{} side", to_text(choice.role.value_or(Role::kHybrid)));
+      diagnostics.add(std::move(d));
+    }
     if (s.question.hardware.server.empty())
       say_missing(!o.prefill_hardware.empty() || !o.decode_hardware.empty() ? choice.role == Role::kPrefill ? "--prefill-hardware" : "--decode-hardware" : "--hardware", diagnostics);
     return s;

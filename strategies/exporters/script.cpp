@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "strategies/exporters/json_text.h"
 #include "strategies/importers/launch.h"
@@ -225,6 +226,48 @@ std::string patched(const BaseFile& base, const LaunchScript& script, const Opti
     set_environment(text, std::min(program, text.size()), v);
   }
   return text;
+}
+
+namespace {
+
+std::string file_name(const ExportSide& side, std::int64_t node) {
+  const Role role = side.question.deployment.role;
+  const char* const name = role == Role::kPrefill ? "prefill" : role == Role::kDecode ? "decode" : "serve";
+  return side.servers > 1 ? fmt::format("{}{}.sh", name, node) : fmt::format("{}.sh", name);
+}
+
+}  // namespace
+
+Export ScriptWriter::write() {
+  for (std::size_t i = 0; i < request_.sides.size(); ++i) {
+    const ExportSide& side = request_.sides[i];
+    if (request_.base != nullptr) {
+      out_.files.push_back({std::filesystem::path(request_.base->name).filename().string(),
+                            patched(*request_.base, script(side, 0), table_, diagnostics_), i});
+      break;
+    }
+    for (std::int64_t node = 0; node < side.servers; ++node)
+      out_.files.push_back({file_name(side, node), to_text(script(side, node)), i});
+    first_host_ += static_cast<std::size_t>(side.servers);
+  }
+  add_others();
+  return std::move(out_);
+}
+
+LaunchScript ScriptWriter::begun(const ExportSide& side, std::int64_t node, std::string_view engine) const {
+  const Question& q = side.question;
+  LaunchScript s;
+  s.comments = {fmt::format("{} {}: {} {}, server {} of {}. Addresses, network card and model path are yours to set.",
+                            engine, request_.version, q.deployment.model.name, q.role, node + 1, side.servers)};
+  s.variables.push_back({"MODEL_PATH", fmt::format("${{MODEL_PATH:-{}}}", weight_folder(q))});
+  add_addresses(s, first_host_ + static_cast<std::size_t>(node));
+  if (side.servers > 1) s.variables.push_back({"master_ip", address(first_host_)});
+  for (const EnvironmentValue& v : collective_environment(q.deployment)) s.environment.push_back(v);
+  return s;
+}
+
+std::string ScriptWriter::host_of(std::size_t side) const {
+  return address(side == 0 ? 0 : static_cast<std::size_t>(request_.sides[0].servers));
 }
 
 }  // namespace ascendsim

@@ -42,4 +42,30 @@ std::string address(std::size_t host);  // of documentation (RFC 5737): 192.0.2.
 // HCCL_BUFFSIZE, HCCL_OP_EXPANSION_MODE.
 std::vector<EnvironmentValue> collective_environment(const Deployment& deployment);
 
+// What writers of start scripts share: a script for each server of each side, or the user's own one with other options in it.
+class ScriptWriter {
+ public:
+  ScriptWriter(const ExportRequest& request, const OptionTable& table, Diagnostics& diagnostics)
+      : request_(request), diagnostics_(diagnostics), table_(table) {}
+  virtual ~ScriptWriter() = default;
+  Export write();
+
+ protected:
+  virtual LaunchScript script(const ExportSide& side, std::int64_t node) const = 0;
+  virtual void add_others() = 0;  // in front of a pair; the benchmark
+  [[nodiscard]] bool pair() const { return request_.sides.size() == 2; }
+  // Head of a script: model path, addresses, HCCL's variables.
+  [[nodiscard]] LaunchScript begun(const ExportSide& side, std::int64_t node, std::string_view engine) const;
+  // Of a pair: the first server of that side.
+  [[nodiscard]] std::string host_of(std::size_t side) const;
+
+  const ExportRequest& request_;
+  Diagnostics& diagnostics_;
+  Export out_;
+  std::size_t first_host_ = 0;  // of the side that is being written
+
+ private:
+  const OptionTable& table_;
+};
+
 }  // namespace ascendsim

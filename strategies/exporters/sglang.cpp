@@ -6,7 +6,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "strategies/exporters/script.h"
 
@@ -14,48 +13,24 @@ namespace ascendsim {
 
 namespace {
 
+// A user changes them like the addresses.
 constexpr std::int64_t kPort = 30000, kRouterPort = 8000, kInitPort = 5000;
 
-class SglangScripts {
+class SglangScripts final : public ScriptWriter {
  public:
   SglangScripts(const ExportRequest& request, Diagnostics& diagnostics)
-      : request_(request), diagnostics_(diagnostics) {}
-
-  Export write() {
-    for (std::size_t i = 0; i < request_.sides.size(); ++i) {
-      const ExportSide& side = request_.sides[i];
-      if (request_.base != nullptr) {
-        out_.files.push_back({std::filesystem::path(request_.base->name).filename().string(),
-                              patched(*request_.base, script(side, 0), sglang_options(), diagnostics_), i});
-        break;
-      }
-      for (std::int64_t node = 0; node < side.servers; ++node)
-        out_.files.push_back({file_name(side, node), to_text(script(side, node)), i});
-      first_host_ += static_cast<std::size_t>(side.servers);
-    }
-    if (request_.sides.size() == 2) router();
-    benchmark();
-    return std::move(out_);
-  }
+      : ScriptWriter(request, sglang_options(), diagnostics) {}
 
  private:
-  [[nodiscard]] static std::string file_name(const ExportSide& side, std::int64_t node) {
-    const Role role = side.question.deployment.role;
-    const char* const name = role == Role::kPrefill ? "prefill" : role == Role::kDecode ? "decode" : "serve";
-    return side.servers > 1 ? fmt::format("{}{}.sh", name, node) : fmt::format("{}.sh", name);
+  void add_others() override {
+    if (pair()) router();
+    benchmark();
   }
 
-  LaunchScript script(const ExportSide& side, std::int64_t node) const {
+  LaunchScript script(const ExportSide& side, std::int64_t node) const override {
     const Question& q = side.question;
     const Deployment& d = q.deployment;
-    LaunchScript s;
-    s.comments = {
-        fmt::format("SGLang {}: {} {}, server {} of {}. Addresses, network card and model path are yours to set.",
-                    request_.version, d.model.name, q.role, node + 1, side.servers)};
-    s.variables.push_back({"MODEL_PATH", fmt::format("${{MODEL_PATH:-{}}}", weight_folder(q))});
-    add_addresses(s, first_host_ + static_cast<std::size_t>(node));
-    if (side.servers > 1) s.variables.push_back({"master_ip", address(first_host_)});
-    for (const EnvironmentValue& v : collective_environment(d)) s.environment.push_back(v);
+    LaunchScript s = begun(side, node, "SGLang");
     for (const auto& [name, value] :
          {std::pair{"PYTORCH_NPU_ALLOC_CONF", "expandable_segments:True"}, {"STREAMS_PER_DEVICE", "32"}})
       s.environment.push_back({name, value});
@@ -132,13 +107,12 @@ class SglangScripts {
   }
 
   void router() {
-    const std::string prefill = address(0), decode = address(static_cast<std::size_t>(request_.sides[0].servers));
     out_.files.push_back(
         {"router.sh",
          fmt::format("#!/bin/sh\n# In front of both sides.\npython3 -m sglang_router.launch_router --pd-disaggregation "
                      "\\\n  --prefill http://{}:{} \\\n  --decode http://{}:{} \\\n"
                      "  --policy cache_aware --host 0.0.0.0 --port {}\n",
-                     prefill, kPort, decode, kPort, kRouterPort),
+                     host_of(0), kPort, host_of(1), kPort, kRouterPort),
          0});
   }
 
@@ -151,15 +125,10 @@ class SglangScripts {
                      "--model \"$MODEL_PATH\" \\\n  --host {} --port {} \\\n"
                      "  --dataset-name random --random-input-len {} --random-output-len {} --random-range-ratio 1 \\\n "
                      " --num-prompts {} --max-concurrency {}\n",
-                     weight_folder(last.question), address(0), request_.sides.size() == 2 ? kRouterPort : kPort,
+                     weight_folder(last.question), address(0), pair() ? kRouterPort : kPort,
                      w.input_tokens, w.output_tokens, 4 * w.batch, w.batch),
          0, false});
   }
-
-  const ExportRequest& request_;
-  Diagnostics& diagnostics_;
-  Export out_;
-  std::size_t first_host_ = 0;
 };
 
 Export write_sglang(const ExportRequest& request, Diagnostics& diagnostics) {

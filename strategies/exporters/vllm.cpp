@@ -6,7 +6,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "strategies/exporters/json_text.h"
 #include "strategies/exporters/script.h"
@@ -15,25 +14,17 @@ namespace ascendsim {
 
 namespace {
 
+// Ports and engine ids as in the tutorial "Long-Sequence Context Parallel (Deepseek)"; a user changes them like the addresses.
 constexpr std::int64_t kPort = 8004, kProxyPort = 8000, kMasterPort = 7001, kRpcPort = 5980, kTransferPort = 30000;
 
-class VllmScripts {
+class VllmScripts final : public ScriptWriter {
  public:
-  VllmScripts(const ExportRequest& request, Diagnostics& diagnostics) : request_(request), diagnostics_(diagnostics) {}
+  VllmScripts(const ExportRequest& request, Diagnostics& diagnostics)
+      : ScriptWriter(request, vllm_options(), diagnostics) {}
 
-  Export write() {
-    for (std::size_t i = 0; i < request_.sides.size(); ++i) {
-      const ExportSide& side = request_.sides[i];
-      if (request_.base != nullptr) {
-        out_.files.push_back({std::filesystem::path(request_.base->name).filename().string(),
-                              patched(*request_.base, script(side, 0), vllm_options(), diagnostics_), i});
-        break;
-      }
-      for (std::int64_t node = 0; node < side.servers; ++node)
-        out_.files.push_back({file_name(side, node), to_text(script(side, node)), i});
-      first_host_ += static_cast<std::size_t>(side.servers);
-    }
-    if (request_.sides.size() == 2)
+ private:
+  void add_others() override {
+    if (pair())
       proxy();
     else if (const Question& q = request_.sides[0].question; q.role != "hybrid")
       diagnostics_.note("A0151", {},
@@ -41,30 +32,19 @@ class VllmScripts {
                                     "of the {} side for both",
                                     q.role));
     benchmark();
-    return std::move(out_);
   }
-
- private:
-  [[nodiscard]] static std::string file_name(const ExportSide& side, std::int64_t node) {
-    const Role role = side.question.deployment.role;
-    const char* const name = role == Role::kPrefill ? "prefill" : role == Role::kDecode ? "decode" : "serve";
-    return side.servers > 1 ? fmt::format("{}{}.sh", name, node) : fmt::format("{}.sh", name);
+  [[nodiscard]] static int fused_mc2(const Deployment& d) {
+    return d.experts.communication == ExpertCommunication::kFusedMc2         ? 1
+           : d.experts.communication == ExpertCommunication::kFusedMc2Decode ? 2
+                                                                             : 0;
   }
   [[nodiscard]] bool has(const char* feature) const { return request_.versions.has(feature, request_.version); }
 
-  LaunchScript script(const ExportSide& side, std::int64_t node) const {
+  LaunchScript script(const ExportSide& side, std::int64_t node) const override {
     const Question& q = side.question;
     const Deployment& d = q.deployment;
     const Layout& l = d.layout;
-    LaunchScript s;
-    s.comments = {
-        fmt::format("vLLM-Ascend {}: {} {}, server {} of {}. Addresses, network card and model path are yours to set.",
-                    request_.version, d.model.name, q.role, node + 1, side.servers)};
-    s.variables.push_back({"MODEL_PATH", fmt::format("${{MODEL_PATH:-{}}}", weight_folder(q))});
-    add_addresses(s, first_host_ + static_cast<std::size_t>(node));
-    const bool shared = side.servers > 1;
-    if (shared) s.variables.push_back({"master_ip", address(first_host_)});
-    for (const EnvironmentValue& v : collective_environment(d)) s.environment.push_back(v);
+    LaunchScript s = begun(side, node, "vLLM-Ascend");
     for (const auto& [name, value] : {std::pair{"OMP_NUM_THREADS", "1"},
                                       {"OMP_PROC_BIND", "false"},
                                       {"PYTORCH_NPU_ALLOC_CONF", "expandable_segments:True"},
@@ -72,6 +52,8 @@ class VllmScripts {
       s.environment.push_back({name, value});
     if (d.features.flashcomm1 && !has("flashcomm1_option"))
       s.environment.push_back({"VLLM_ASCEND_ENABLE_FLASHCOMM1", "1"});
+    if (const int level = fused_mc2(d); level > 0 && !has("fused_mc2_option"))
+      s.environment.push_back({"VLLM_ASCEND_ENABLE_FUSED_MC2", fmt::to_string(level)});
     if (d.role != Role::kHybrid && l.kv_shards() > 1 && has("context_parallel_environment"))
       s.environment.push_back({"VLLM_ASCEND_ENABLE_CONTEXT_PARALLEL", "1"});
     s.program = "vllm serve \"$MODEL_PATH\"";
@@ -155,7 +137,7 @@ class VllmScripts {
     if (d.layer_sharding.any())
       more.push_back(fmt::format(R"("layer_sharding": [{}])", d.layer_sharding.o_proj && d.layer_sharding.q_b ? R"("q_b_proj", "o_proj")" : d.layer_sharding.o_proj ? R"("o_proj")" : R"("q_b_proj")"));
     if (d.features.kv_nz) more.emplace_back(R"("enable_kv_nz": true)");
-    if (d.experts.communication == ExpertCommunication::kFusedMc2) more.emplace_back(R"("enable_fused_mc2": true)");
+    if (const int level = fused_mc2(d); level > 0 && has("fused_mc2_option")) more.push_back(fmt::format(R"("enable_fused_mc2": {})", level));
     for (const auto& [key, size] : {std::pair{"oproj", d.layout.o_proj_local_tp}, {"lmhead", d.layout.lm_head_local_tp},
                                     {"embedding", d.layout.embedding_local_tp}, {"mlp", d.layout.mlp_local_tp}})
       if (size > 0) fine.push_back(fmt::format(R"("{}_tensor_parallel_size": {})", key, size));
@@ -183,9 +165,6 @@ class VllmScripts {
   }
 
   void proxy() {
-    const auto hosts = [&](std::size_t side) {
-      return address(side == 0 ? 0 : static_cast<std::size_t>(request_.sides[0].servers));
-    };
     out_.files.push_back(
         {"proxy.sh",
          fmt::format(
@@ -193,14 +172,13 @@ class VllmScripts {
              "python load_balance_proxy_server_example.py \\\n  --host 0.0.0.0 --port {} \\\n  --prefiller-hosts {} "
              "--prefiller-ports {} \\\n"
              "  --decoder-hosts {} --decoder-ports {}\n",
-             kProxyPort, hosts(0), kPort, hosts(1), kPort),
+             kProxyPort, host_of(0), kPort, host_of(1), kPort),
          0});
   }
 
   void benchmark() {
     const ExportSide& last = request_.sides.back();
     const Workload w = benchmark_load(last.question);
-    const bool pair = request_.sides.size() == 2;
     out_.files.push_back(
         {"benchmark.sh",
          fmt::format("#!/bin/sh\nMODEL_PATH=${{MODEL_PATH:-{}}}\nvllm bench serve --model \"$MODEL_PATH\" "
@@ -208,14 +186,9 @@ class VllmScripts {
                      "  --dataset-name random --random-input-len {} --random-output-len {} \\\n  --num-prompts {} "
                      "--max-concurrency {} --request-rate inf --ignore-eos\n",
                      weight_folder(last.question), shell_quoted(last.question.deployment.model.name), address(0),
-                     pair ? kProxyPort : kPort, w.input_tokens, w.output_tokens, 4 * w.batch, w.batch),
+                     pair() ? kProxyPort : kPort, w.input_tokens, w.output_tokens, 4 * w.batch, w.batch),
          0, false});
   }
-
-  const ExportRequest& request_;
-  Diagnostics& diagnostics_;
-  Export out_;
-  std::size_t first_host_ = 0;
 };
 
 Export write_vllm(const ExportRequest& request, Diagnostics& diagnostics) {

@@ -346,6 +346,11 @@ void complete_launch(Question& q, Fabric fabric, Diagnostics& diagnostics) {
   const Layout& l = d.layout;
   const bool ep = l.moe_ep > 1;
   const std::int64_t ranks = l.world() / l.pp;
+  if (q.expert_communication.starts_with("fused") && d.engine == "vllm-ascend" && fabric != Fabric::kUnifiedBus) {
+    diagnostics.note("A0135", file, "fused MC2 is for A3: rows reach experts as if nobody had asked for it");
+    q.expert_communication = "auto";
+    d.experts.communication = ExpertCommunication::kAuto;
+  }
   std::string exchange = "all-gather", why = "without expert parallelism the experts are cut by columns";
   if (ep && q.expert_communication != "auto") {
     exchange = q.expert_communication == "all-gather" ? "all-gather" : "all-to-all";

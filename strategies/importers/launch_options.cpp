@@ -288,6 +288,10 @@ void OptionSet::add_json(Option& option, const ShellWord& value) {
     option.usable = false;
     return;
   }
+  // Python's json.loads is stricter than our reader.
+  for (const Document::Leniency& l : document->beyond_strict_json())
+    diagnostics_.error("E0422", value.where, fmt::format("--{} is no JSON: {} in line {}, column {} of the value", option.spec->name, l.what, l.where.line, l.where.column),
+                       std::string(table_.engine), "remove it");
   std::vector<std::pair<std::string, std::string>> leaves;
   flatten(document->root(), "", leaves);
   for (auto& [key, text] : leaves) add_leaf(*option.spec, key, {text, value.where, {}});

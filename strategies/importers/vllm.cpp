@@ -214,8 +214,12 @@ class VllmReader : LaunchReader {
       if (counts) set("features.flashcomm1", true, where);
     }
     if (yes("enable_kv_nz")) set("features.kv_nz", true, where);
-    if (yes("enable_fused_mc2")) set<std::string>("experts.communication", "fused-mc2", where);
-    if (on("VLLM_ASCEND_ENABLE_FUSED_MC2")) set<std::string>("experts.communication", "fused-mc2", options_.environment_where("VLLM_ASCEND_ENABLE_FUSED_MC2"));
+    constexpr const char* kFused = "VLLM_ASCEND_ENABLE_FUSED_MC2";
+    if (const auto level = options_.environment(kFused)) read_fused_mc2(*level, kFused, options_.environment_where(kFused));
+    if (const auto level = json("enable_fused_mc2")) {
+      read_fused_mc2(*level, "enable_fused_mc2", where);
+      lacks("fused_mc2_option", where, "additional_config enable_fused_mc2");
+    }
     bool fine_grained = false;
     const auto degree = [&](const char* path, std::initializer_list<const char*> keys) {
       for (const char* key : keys)
@@ -242,6 +246,13 @@ class VllmReader : LaunchReader {
     const auto has = [&](const char* name) { return std::ranges::find(names, name) != names.end(); };
     set<std::string>("weights.layer_sharding", has("o_proj") && has("q_b_proj") ? "all" : has("o_proj") ? "o_proj" : "q_b_proj", where);
     lacks("layer_sharding", where, "additional_config layer_sharding");
+  }
+  // 1: dispatch_ffn_combine, 2: dispatch_gmm_combine_decode.
+  void read_fused_mc2(std::string_view level, const char* name, const SourceLocation& where) {
+    if (level == "1" || level == "true") set<std::string>("experts.communication", "fused-mc2", where);
+    else if (level == "2") set<std::string>("experts.communication", "fused-mc2-decode", where);
+    else if (level != "0" && level != "false" && !level.empty())
+      diagnostics_.error("E0422", where, fmt::format("{} must be 0, 1 or 2, got '{}'", name, level), "vllm_ascend/envs.py: int(...)");
   }
   void lacks(const char* feature, const SourceLocation& where, std::string_view what) {
     if (context_.versions.has(feature, context_.engine_version)) return;

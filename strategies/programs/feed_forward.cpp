@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "strategies/launching.h"
+#include "strategies/expert_carriers.h"
 #include "strategies/programs/rank_step.h"
 #include "workloads/operators/elementwise.h"
 #include "workloads/operators/linear.h"
@@ -174,14 +174,14 @@ Value computed(RankStep& s, Value received, const Exchange& e) {
   return s.holds_shared_expert() ? shared_expert(s, received, 1, 0) : experts(s, received, gate_up_weight(s), e.expected, 0);
 }
 
-// MC2: fused kernels deal rows out and quantise them on the way; 16-bit rows come back.
-Value exchange_fused(RankStep& s, const Exchange& e) {
+// MC2: kernels deal rows out and quantise them on the way; 16-bit rows come back. Fused: the products are parts of the same kernel.
+Value exchange_mc2(RankStep& s, const Exchange& e, bool fused) {
   const Value received = s.p.activation(routed_input(s), e.received, s.m.hidden);
-  s.p.exchange(kMoeDispatch, "moe_dispatch", {e.rows, e.routing.experts}, received, e.group, travelling(s, received.dtype),
-               held_experts(s));
+  s.p.exchange(fused ? kFusedDispatch : kMoeDispatch, fused ? "fused_dispatch" : "moe_dispatch", {e.rows, e.routing.experts}, received, e.group,
+               travelling(s, received.dtype), held_experts(s));
   const Value results = computed(s, received, e);
   const Value returned = s.p.activation(s.d.dtype, e.copies, s.m.hidden);
-  s.p.exchange(kMoeCombine, "moe_combine", {results}, returned, e.group, travelling(s, s.d.dtype));
+  s.p.exchange(fused ? kFusedCombine : kMoeCombine, fused ? "fused_combine" : "moe_combine", {results}, returned, e.group, travelling(s, s.d.dtype));
   return returned;
 }
 
@@ -228,13 +228,13 @@ Value moe_all_to_all(RankStep& s, Value x) {
   }
   const bool beside = s.d.experts.shared_ranks == 0 && !shares_rows_for_experts(s.d);
   const Value shared = beside ? shared_expert(s, e.rows, s.l.moe_tp, s.at.moe_tp) : Value{};
-  // vLLM-Ascend chooses by rows whatever the phase, MindIE and others by phase.
-  const bool fused = s.d.engine == "vllm-ascend" ? s.routed_world_rows / (s.l.dp * s.l.cp) <= mc2_capacity(s.d) : s.phase == Phase::kDecode;
-  const Value returned = fused                            ? exchange_fused(s, e)
-                         : s.d.experts.exact_all_to_all ? exchange_exact(s, e)
-                                                        : exchange_padded(s, e);
+  const ExpertCarrier carrier = expert_carrier(s.d, s.phase, s.routed_world_rows / (s.l.dp * s.l.cp), s.drafting);
+  const bool fused = carrier == ExpertCarrier::kFusedMc2;
+  const Value returned = fused || carrier == ExpertCarrier::kMc2 ? exchange_mc2(s, e, fused)
+                         : carrier == ExpertCarrier::kAllToAllV ? exchange_exact(s, e)
+                                                                : exchange_padded(s, e);
   const Value out = sum_up(s.p, "finalize_routing", returned, e.routing, own, x.rows, s.d.dtype,
-                           fused ? SummedBy::kCombine : SummedBy::kKernel);
+                           fused || carrier == ExpertCarrier::kMc2 ? SummedBy::kCombine : SummedBy::kKernel);
   if (beside) add(s.p, "shared_add", out.row_slice(0, own), shared);
   return out;
 }

@@ -53,6 +53,7 @@ struct KernelFacts {
   bool adds_residual_in_norm = false;            // stack.h, FusedKernels
   bool casts_for_router_in_norm = false;
   Duration kernel_gap{};                         // after every kernel: replayed graphs
+  double fused_moe_overlap = 0;                  // of exchange and products in fused MC2, what the shorter one hides of itself
   bool communication_stream = true;              // collectives on a stream of their own, beside compute
 };
 

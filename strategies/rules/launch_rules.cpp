@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "strategies/expert_carriers.h"
 #include "strategies/rules/rules.h"
 
 namespace ascendsim {
@@ -71,6 +72,8 @@ class VllmRules : LaunchRules {
  private:
   [[nodiscard]] std::string tp() const { return name("tp"); }
 
+  // For a model of grouped-query attention vLLM asks for dcp <= tp / KV heads. Models here have latent attention, one KV head, so
+  // that is dcp <= tp; others are refused when their config.json is read.
   void context_parallelism() {
     if (l.sp > l.tp || l.tp % l.sp != 0)
       error("E0410", "sp", fmt::format("{} must divide {}: {} and {}", name("sp"), tp(), l.sp, l.tp),
@@ -179,6 +182,9 @@ class VllmRules : LaunchRules {
             "VLLM_ASCEND_ENABLE_FLASHCOMM1=0");
     layer_sharding();
     fine_grained();
+    if (const std::string why = fused_mc2_refusal(d); !why.empty())
+      warn("W0415", "experts.communication", fmt::format("fused MC2 is asked for and not taken: {}", why),
+           "vllm_ascend/ascend_forward_context.py: select_moe_comm_method", "");
     extensions();
   }
 

@@ -281,8 +281,10 @@ void check_workload(const Deployment& d, const Workload& asked, bool own_file, D
         fmt::format("a prompt of {} tokens is longer than this deployment takes: {}", w.input_tokens, longest),
         fmt::format("{}: the effective input limit is min({}, {} - 1)", kServicePage, name("maxInputTokenLen"),
                     name("maxSeqLen")),
-        fmt::format("set {} (and {}, {} to match), or --input {}", set("maxInputTokenLen", w.input_tokens),
-                    name("maxSeqLen"), name("maxPrefillTokens"), longest));
+        // An engine's one limit of both together says the others too.
+        launched ? fmt::format("set {}, or --input {}", set("maxSeqLen", w.input_tokens + w.output_tokens), longest)
+                 : fmt::format("set {} (and {}, {} to match), or --input {}", set("maxInputTokenLen", w.input_tokens),
+                               name("maxSeqLen"), name("maxPrefillTokens"), longest));
   else if (w.input_tokens + w.output_tokens > m.max_seq_len)
     diagnostics.error("E0341", d.origin("maxSeqLen").where,
                       fmt::format("{} tokens in and {} out are more than {} {}", w.input_tokens, w.output_tokens,

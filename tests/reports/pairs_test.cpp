@@ -131,6 +131,13 @@ TEST_F(Pairs, AnOptionCutsTheCacheOfOneSide) {
   EXPECT_NE(cut.at("diagnostics").dump().find("A0143"), std::string::npos);
 }
 
+TEST_F(Pairs, MisspeltKeysGetASuggestion) {
+  for (const auto& [key, better] : {std::pair{"prefil.dcp", "prefill.dcp"}, {"decode.layout.dcp", "dcp"}, {"decode.layout.spp", "layout.sp"}}) {
+    EXPECT_EQ(run(with({"run", "--hardware", "atlas-800t-a3", "--input", "1K", "--output", "8", "--set", std::string(key) + "=8"}, kVllm)), kWrongInput);
+    EXPECT_NE(err.find(std::string("did you mean '") + better + "'?"), std::string::npos) << err;
+  }
+}
+
 TEST_F(Pairs, OptionsOfTheEngineAreKeys) {
   const std::string line = "vllm serve /w/DeepSeek-R1_w8a8 --quantization ascend -tp 16 --max-model-len 8K";
   for (const char* name : {"tensor_parallel_size=8", "--tensor-parallel-size=8", "tp=8"}) {

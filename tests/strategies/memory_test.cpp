@@ -200,5 +200,25 @@ TEST(Remedies, AllMakeItFitAndTheNearestComesFirst) {
   for (const Remedy& r : found) EXPECT_LE(r.peak, r.allowed) << r.change;
 }
 
+// vLLM reserves for a step of max-num-batched-tokens; the busiest rank's experts fill the largest buffers. Both leave less for the KV pool.
+TEST(Activations, GrowWithBatchedTokensAndWithTheBusiestRank) {
+  const auto of = [](std::int64_t tokens, double imbalance) {
+    Deployment d = deployment({.dp = 2, .tp = 8, .ep_level = 2, .input = 4096});
+    d.engine = "vllm-ascend";
+    d.experts.exact_all_to_all = true;
+    d.experts.imbalance = imbalance;
+    d.limits.max_batched_tokens = tokens;
+    return scenario(d)->memory({.input_tokens = 4096, .output_tokens = 16, .batch = 2});
+  };
+  const MemoryPerRank small = of(4096, 1), large = of(16'384, 1), uneven = of(16'384, 3), more_uneven = of(16'384, 6);
+  EXPECT_NEAR(static_cast<double>(large.activations.count()), 4 * static_cast<double>(small.activations.count()),
+              0.05 * static_cast<double>(large.activations.count())) << "rows, and little else";
+  EXPECT_LT(large.kv_capacity_tokens, small.kv_capacity_tokens);
+  EXPECT_GT(uneven.activations, large.activations);
+  EXPECT_GT(more_uneven.activations, uneven.activations);
+  EXPECT_LT(more_uneven.kv_capacity_tokens, large.kv_capacity_tokens);
+  EXPECT_EQ(more_uneven.weights, large.weights);
+}
+
 }  // namespace
 }  // namespace ascendsim

@@ -79,6 +79,8 @@ TEST(VllmOptions, WrongInput) {
   EXPECT_EQ(serve("--enforce-eager=true").said, "s.sh:1:54: error[E0422]: --enforce-eager takes no value\n");
   EXPECT_EQ(serve("stray").said, "s.sh:1:54: error[E0421]: 'stray' belongs to no option\n");
   EXPECT_TRUE(has(serve("--speculative-config '{bad'").said, "error[E0422]: --speculative-config must be a JSON object"));
+  EXPECT_EQ(serve("--speculative-config '{\"num_speculative_tokens\": 1, \"method\": \"mtp\",}'").said,
+            "s.sh:1:75: error[E0422]: --speculative-config is no JSON: a comma before a closing bracket in line 1, column 46 of the value\n");
   EXPECT_TRUE(has(serve("--speculative-config '{\"num_speculativ_tokens\": 1}'").said, "error[E0426]: unknown key \"num_speculativ_tokens\""));
   EXPECT_TRUE(has(serve("--kv-transfer-config '{\"kv_role\": \"producer\"}'").said, "error[E0426]: \"kv_role\" of --kv-transfer-config has no 'producer'"));
   EXPECT_TRUE(has(launch("vllm serve --tensor-parallel-size 8\n").said, "error[E0245]: the command names no model"));
@@ -155,6 +157,22 @@ TEST(VllmFineGrainedTp, Rules) {
   EXPECT_TRUE(has(ruled(with("-dp 4 -tp 4", embedding + "8")), "error[E0329]: embedding_tensor_parallel_size must divide the 4 DP groups, got 8\n"));
   EXPECT_TRUE(has(with("-dp 16", mlp).said + serve("-dp 16 --additional-config '{\"finegrained_tp_config\":{" + mlp + "}}'", {.version = "0.12"}).said,
                   "warning[W0425]: finegrained_tp_config has no effect in vLLM-Ascend 0.12: it exists from 0.13 on\n"));
+}
+
+// 1: dispatch_ffn_combine, 2: dispatch_gmm_combine_decode; an option of additional_config in later versions.
+TEST(VllmFusedMc2, IsAskedForByLevel) {
+  const auto asked = [](const std::string& script) { return launch(script).question().expert_communication; };
+  const std::string line = std::string(kServe) + "-tp 16 --enable-expert-parallel";
+  EXPECT_EQ(asked(line + "\n"), "auto");
+  EXPECT_EQ(asked("export VLLM_ASCEND_ENABLE_FUSED_MC2=0\n" + line + "\n"), "auto");
+  EXPECT_EQ(asked("export VLLM_ASCEND_ENABLE_FUSED_MC2=1\n" + line + "\n"), "fused-mc2");
+  EXPECT_EQ(asked("export VLLM_ASCEND_ENABLE_FUSED_MC2=2\n" + line + "\n"), "fused-mc2-decode");
+  EXPECT_TRUE(has(launch("export VLLM_ASCEND_ENABLE_FUSED_MC2=3\n" + line + "\n").said, "error[E0422]: VLLM_ASCEND_ENABLE_FUSED_MC2 must be 0, 1 or 2, got '3'"));
+  const auto option = serve("-tp 16 --enable-expert-parallel --additional-config '{\"enable_fused_mc2\": 2}'");
+  EXPECT_EQ(option.question().expert_communication, "fused-mc2-decode");
+  EXPECT_TRUE(has(option.said, "warning[W0425]: additional_config enable_fused_mc2 has no effect in vLLM-Ascend 0.15: it exists from 0.16 on"));
+  EXPECT_TRUE(has(ruled(launch("export VLLM_ASCEND_ENABLE_FUSED_MC2=1\n" + std::string(kServe) + "-tp 16 -dp 4 --enable-expert-parallel\n")),
+                  "warning[W0415]: fused MC2 is asked for and not taken: dispatch_ffn_combine serves at most 32 ranks of expert parallelism, here are 64\n"));
 }
 
 TEST(VllmOptions, TablesAreSound) {

@@ -243,6 +243,8 @@ constexpr OperatorType kReturn{"return_copies", copy_work, Primitive::kNone, kRe
 
 constexpr OperatorType kMoeDispatch{"moe_dispatch", nullptr, Primitive::kDispatch, kDispatchMath};
 constexpr OperatorType kMoeCombine{"moe_combine", nullptr, Primitive::kCombine, kSendMath};
+constexpr OperatorType kFusedDispatch{"fused_dispatch", nullptr, Primitive::kDispatch, kDispatchMath};
+constexpr OperatorType kFusedCombine{"fused_combine", nullptr, Primitive::kCombine, kSendMath};
 constexpr OperatorType kAllToAllRows{"all_to_all_rows", nullptr, Primitive::kAllToAll, kSendMath};
 
 Routing grouped_top_k(ProgramBuilder& p, const char* label, Value scores, Value bias, const Router& router) {

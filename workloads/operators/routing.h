@@ -45,6 +45,8 @@ Value return_copies(ProgramBuilder& p, const char* label, Value results, Value b
 // Fused dispatch / combine kernels between ranks (MindIE and vLLM-Ascend MC2: MoeDistributeDispatch / Combine). A dispatch
 // takes the tokens and their experts, detail = experts held by each rank, and quantises per token where int8 goes out.
 extern const OperatorType kMoeDispatch, kMoeCombine;
+// The same as the first and the last part of one kernel with the grouped products between them (dispatch_ffn_combine): they overlap.
+extern const OperatorType kFusedDispatch, kFusedCombine;
 // Unequal shares, as the router dealt them (all-to-all-v).
 extern const OperatorType kAllToAllRows;
 
