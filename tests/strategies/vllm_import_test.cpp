@@ -172,7 +172,7 @@ TEST(VllmFusedMc2, IsAskedForByLevel) {
   EXPECT_EQ(option.question().expert_communication, "fused-mc2-decode");
   EXPECT_TRUE(has(option.said, "warning[W0425]: additional_config enable_fused_mc2 has no effect in vLLM-Ascend 0.15: it exists from 0.16 on"));
   EXPECT_TRUE(has(ruled(launch("export VLLM_ASCEND_ENABLE_FUSED_MC2=1\n" + std::string(kServe) + "-tp 16 -dp 4 --enable-expert-parallel\n")),
-                  "warning[W0417]: fused MC2 is asked for and not taken: dispatch_ffn_combine serves at most 32 ranks of expert parallelism, here are 64\n"));
+                  "warning[W0415]: fused MC2 is asked for and not taken: dispatch_ffn_combine serves at most 32 ranks of expert parallelism, here are 64\n"));
 }
 
 TEST(VllmOptions, TablesAreSound) {
@@ -277,6 +277,36 @@ TEST(VllmRules, Degrees) {
   EXPECT_TRUE(has(ruled(serve("-tp 8 --max-num-seqs 512 --max-num-batched-tokens 256")), "error[E0414]"));
   EXPECT_TRUE(has(ruled(serve("-tp 8 --no-enable-chunked-prefill --max-model-len 8K --max-num-batched-tokens 4K")), "error[E0415]"));
   EXPECT_TRUE(has(ruled(serve("--additional-config '{\"enable_flashcomm1\": true}'")), "error[E0417]"));
+}
+
+TEST(VllmRules, LayerSharding) {
+  const auto node = [](std::string_view role, std::string_view layers, std::string_view version = {}) {
+    const std::string transfer = role.empty() ? "" : fmt::format("--kv-transfer-config '{{\"kv_connector\": \"MooncakeConnectorV1\", \"kv_role\": \"{}\"}}' ", role);
+    return serve(transfer + fmt::format("-tp 8 --additional-config '{{\"enable_flashcomm1\": true, \"layer_sharding\": [{}]}}'", layers),
+                 {.defines = {}, .model = "deepseek-v3.2", .version = std::string(version)});
+  };
+  const auto both = node("kv_producer", R"("q_b_proj", "o_proj")", "0.18");
+  EXPECT_EQ(both.question().layer_sharding, "all");
+  EXPECT_EQ(both.use("--additional-config.layer_sharding[0]"), "used");
+  EXPECT_EQ(both.said, "");
+  EXPECT_EQ(node("kv_producer", R"("o_proj")").question().layer_sharding, "o_proj");
+  EXPECT_EQ(node("kv_producer", R"("q_b_proj")").question().layer_sharding, "q_b_proj");
+  EXPECT_TRUE(has(node("kv_producer", R"("kv_b_proj")").said, "error[E0426]: unknown layer_sharding 'kv_b_proj'"));
+  EXPECT_TRUE(has(node("kv_producer", R"("o_proj")", "0.24").said, "warning[W0425]: additional_config layer_sharding has no effect in vLLM-Ascend 0.24: it exists from 0.13 to 0.23"));
+  EXPECT_TRUE(has(ruled(node("", R"("o_proj")", "0.18"), "atlas-800t-a3", "0.18"), "error[E0445]: layer sharding is for the prefill node of a pair only"));
+  EXPECT_TRUE(has(ruled(node("", R"("o_proj")", "0.15"), "atlas-800t-a3", "0.15"), "warning[W0417]: layer sharding has no effect here"));
+  EXPECT_FALSE(has(ruled(both, "atlas-800t-a3", "0.18"), "04"));
+}
+
+TEST(VllmRules, ContextParallelismWithSparseAttention) {
+  const auto v32 = [](const char* options) { return serve(options, {.defines = {}, .model = "deepseek-v3.2", .version = {}}); };
+  EXPECT_TRUE(has(ruled(v32("-tp 8 -pcp 2"), "atlas-800t-a3", "0.23"),
+                  "error[E0425]: vLLM-Ascend 0.23 has no prefill context parallelism with sparse attention (--prefill-context-parallel-size): it exists from 0.24 on"));
+  EXPECT_TRUE(has(ruled(v32("-tp 8 -pcp 2"), "atlas-800t-a3", "0.24"), "error[E0425]: vLLM-Ascend 0.24 has no prefill context parallelism (--prefill-context-parallel-size)"));
+  EXPECT_TRUE(has(ruled(v32("-tp 8 -dcp 8"), "atlas-800t-a3", "0.18"),
+                  "error[E0425]: vLLM-Ascend 0.18 has no decode context parallelism with sparse attention (--decode-context-parallel-size): it exists from 0.23 on"));
+  EXPECT_FALSE(has(ruled(v32("-tp 8 -dcp 8"), "atlas-800t-a3", "0.23"), "E0425"));
+  EXPECT_FALSE(has(ruled(serve("-tp 8 -pcp 2 -dcp 8"), "atlas-800t-a3", "0.18"), "E0425"));
 }
 
 TEST(VllmRules, VersionsAndHardware) {
