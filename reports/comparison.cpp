@@ -168,7 +168,7 @@ void find_crossovers(Comparison& c, const Pricers& pricers) {
 bool same_names(const Question& a, const Question& b) {
   const auto names = [](const Question& q) {
     return std::tie(q.model, q.quantisation, q.dtype, q.role, q.exchange, q.kv_dtype, q.prefill_attention, q.cp_partition, q.cp_exchange,
-                    q.cp_cache);
+                    q.cp_cache, q.layer_sharding);
   };
   return names(a) == names(b);
 }

@@ -10,6 +10,7 @@
 #include "reports/headings.h"
 #include "reports/json_parts.h"
 #include "reports/steps.h"
+#include "strategies/groups.h"
 
 namespace ascendsim {
 
@@ -69,22 +70,49 @@ std::string undivided(const StepTime& faster, const StepTime& slower, Duration w
   return out.empty() ? "" : fmt::format("; work of a rank that only the faster layout divides: {}", fmt::join(out, ", "));
 }
 
+// The links behind a difference in communication: those between A2 servers where most of it is in collectives that cross them, whose ranks
+// have nothing but RoCE there.
+std::string_view link_behind(const Point& winner, const Point& second) {
+  struct Collectives {
+    Duration all{}, between_servers{};
+  };
+  const auto collectives = [](const Point& p) {
+    Collectives out;
+    const Scenario& s = *p.subject.scenario;
+    const std::vector<GroupKind> groups = mindie_groups(s.deployment.layout, s.cluster);
+    for (const CollectiveRow& row : main_step(p).collective_rows) {
+      const auto kind = std::ranges::find(groups, row.group, &GroupKind::name);
+      out.all += row.time;
+      if (kind != groups.end() && s.cluster.span_of(kind->groups.front()).servers > 1) out.between_servers += row.time;
+    }
+    return out;
+  };
+  const Fabric fabric = winner.subject.scenario->cluster.server().fabric;
+  if (fabric == Fabric::kUnifiedBus) return "UB";
+  const Collectives w = collectives(winner), s = collectives(second);
+  const double all = milliseconds(s.all - w.all), between = milliseconds(s.between_servers - w.between_servers);
+  return all != 0 && between / all >= 0.5 ? "RoCE between servers" : "HCCS inside a server";
+}
+
 // The parts of a step whose difference makes the winner win, and those that cost it something.
 std::string because(const Point& winner, const Point& second) {
   constexpr double kWorthNaming = 0.1;  // of the whole difference
   const StepTime &w = main_step(winner), &s = main_step(second);
   const auto mine = parts_of(w), others = parts_of(s);
-  std::vector<std::pair<Duration, const char*>> gains, costs;
+  std::vector<std::pair<Duration, const Part*>> gains, costs;
   const Duration whole = std::max(s.total, w.total) - std::min(s.total, w.total);
   for (std::size_t i = 0; i < mine.size(); ++i) {
     const Duration less = others[i].time - mine[i].time;
     if (std::abs(milliseconds(less)) < kWorthNaming * milliseconds(whole) || less.count() == 0) continue;
-    (less.count() > 0 ? gains : costs).emplace_back(less.count() > 0 ? less : -less, mine[i].name);
+    (less.count() > 0 ? gains : costs).emplace_back(less.count() > 0 ? less : -less, &mine[i]);
   }
-  const auto in_words = [](std::vector<std::pair<Duration, const char*>>& parts) {
+  const auto in_words = [&](std::vector<std::pair<Duration, const Part*>>& parts) {
     std::ranges::stable_sort(parts, [](const auto& a, const auto& b) { return a.first > b.first; });
     std::vector<std::string> out;
-    for (const auto& [time, name] : parts) out.push_back(fmt::format("{} {}", name, to_text(time)));
+    for (const auto& [time, part] : parts) {
+      out.push_back(fmt::format("{} {}", part->name, to_text(time)));
+      if (part->category == kCommunicationCategory) out.back() += fmt::format(" ({})", link_behind(winner, second));
+    }
     return fmt::format("{}", fmt::join(out, ", "));
   };
   const char* const phase = winner.role() == Role::kDecode ? "decode" : "prefill";

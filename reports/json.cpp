@@ -249,6 +249,7 @@ Json transfer_json(const KvTransfer& t) {
           {"bytes_total", t.total.count()},
           {"blocks", t.blocks},
           {"sources", t.sources},
+          {"mapping", t.mapping},
           {"plane", t.plane},
           {"rate_gb_s", t.rate.count() / 1e9},
           {"mode", t.layer_wise ? "layer-wise" : "pull"},

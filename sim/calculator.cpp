@@ -74,10 +74,10 @@ void Calculator<Scalar>::exchange(const Folding::Meeting& meeting, std::span<con
       case Primitive::kAllReduce: all_reduce(group); break;
       case Primitive::kAllToAll: all_to_all(group); break;
       case Primitive::kShift: shift(group); break;
+      case Primitive::kBroadcast: broadcast(group); break;
       case Primitive::kNone:
       case Primitive::kDispatch:
       case Primitive::kCombine:
-      case Primitive::kBroadcast:
         check(false, fmt::format("the calculator cannot execute '{}' yet ('{}')", type.name, group[0].op.op().label));
     }
   }
@@ -200,6 +200,12 @@ void Calculator<Scalar>::shift(std::span<const Member> group) {
     const Member& to = group[(f + 1) % group.size()];
     copy(group[f], to, tensors_[to.rank][to.op.out()], group[f].sent);
   }
+}
+
+template <class Scalar>
+void Calculator<Scalar>::broadcast(std::span<const Member> group) {
+  const Member& root = group[static_cast<std::size_t>(group[0].op.template params<CollectiveParams>().detail)];
+  for (const Member& to : group) copy(root, to, tensors_[to.rank][to.op.out()], root.sent);
 }
 
 template <class Scalar>

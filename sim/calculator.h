@@ -64,6 +64,7 @@ class Calculator {
   void all_reduce(std::span<const Member> group);
   void all_to_all(std::span<const Member> group);
   void shift(std::span<const Member> group);
+  void broadcast(std::span<const Member> group);
   void deliver(std::span<const Member> group);
 
   std::span<const Program* const> programs_;

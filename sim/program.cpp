@@ -14,6 +14,7 @@ constexpr OperatorType kReduceScatter{"reduce_scatter", nullptr, Primitive::kRed
 constexpr OperatorType kAllReduce{"all_reduce", nullptr, Primitive::kAllReduce};
 constexpr OperatorType kAllToAll{"all_to_all", nullptr, Primitive::kAllToAll};
 constexpr OperatorType kShift{"shift", nullptr, Primitive::kShift};
+constexpr OperatorType kBroadcast{"broadcast", nullptr, Primitive::kBroadcast};
 
 bool same_operator(const Operator& a, const Operator& b) {
   return a.type == b.type && std::string_view(a.label) == b.label && a.params == b.params && a.operands == b.operands &&
@@ -290,6 +291,14 @@ Value ProgramBuilder::all_to_all(const char* label, Value in, Group group, std::
 void ProgramBuilder::shift(const char* label, Value in, Value out, Group group) {
   check(group.ranks > 1 && in.columns == out.columns && in.dtype == out.dtype, "a shift needs peers and equal widths");
   collective(kShift, label, in, out, group, in.bytes(), Axis::kRows);
+}
+
+void ProgramBuilder::broadcast(const char* label, Value in, Value out, Group group, int root, Value after) {
+  check(group.ranks > root && root >= 0 && in.columns == out.columns && in.rows == out.rows && in.dtype == out.dtype, "a broadcast needs its root, and room for what it sends");
+  constexpr StreamId kBeside = kMaxStreams - 2 + kCommunicationStream;
+  streams_ = kMaxStreams;
+  const CollectiveParams params{in.bytes(), group.ranks, Axis::kRows, root};
+  push(kBroadcast, label, store(params), std::array{in, after}, {&out, 1}, kBeside, kCommunicationCategory, group.kind);
 }
 
 void ProgramBuilder::exchange(const OperatorType& type, const char* label, std::initializer_list<Value> in, Value out,

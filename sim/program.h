@@ -274,6 +274,9 @@ class ProgramBuilder {
   // A ring step: every member sends `in` to the next one of its group, the last to the first, and receives `out`, whose
   // rows may be others than it sends. The kind's groups are ordered (fold.h). REQUIRES: at least two ranks.
   void shift(const char* label, Value in, Value out, Group group);
+  // The member numbered `root` of the group sends `in`, of the others whatever they name, into every `out`, once `after` has been computed:
+  // beside all else, on the communication stream of the other lane.
+  void broadcast(const char* label, Value in, Value out, Group group, int root, Value after);
   // A collective of an operator's own making (fused dispatch and combine): `bytes` = the local buffer that travels, made
   // from the first input with the help of the others. REQUIRES: at least two ranks.
   void exchange(const OperatorType& type, const char* label, std::initializer_list<Value> in, Value out, Group group,

@@ -68,10 +68,12 @@ class Verifier {
         break;
       case Primitive::kAllReduce: expect(v.in(0).rows == first.in(0).rows, a, "other rows than its peers"); break;
       case Primitive::kShift: expect(gathered_rows == received_rows, a, "room for other rows than its peers send"); break;
+      case Primitive::kBroadcast:
+        expect(v.in(0).rows == first.in(0).rows && params.detail == first.params<CollectiveParams>().detail, a, "another root or other rows than its peers");
+        break;
       case Primitive::kAllToAll:
       case Primitive::kDispatch:
       case Primitive::kCombine:
-      case Primitive::kBroadcast:
       case Primitive::kNone: break;
     }
   }

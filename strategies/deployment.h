@@ -112,6 +112,12 @@ struct Origin {
   bool assumed = true;
 };
 
+// vLLM-Ascend additional_config layer_sharding: weights of which a rank holds those of a few layers, and which are broadcast ahead.
+struct LayerSharding {
+  bool o_proj = false, q_b = false;
+  [[nodiscard]] bool any() const { return o_proj || q_b; }
+};
+
 struct Deployment {
   std::string engine, engine_version, file;
   bool own_words = false;                    // the file is ours: messages name its keys as it does
@@ -130,6 +136,7 @@ struct Deployment {
   Features features;
   GraphOptions graph;
   KvTransferOptions kv_transfer;
+  LayerSharding layer_sharding;
   std::int64_t kv_b_copies = 1;              // 2: kv_b is kept once more in absorbed form (vLLM-Ascend)
   std::optional<Bytes> communication_buffer; // HCCL_BUFFSIZE of every communicator; empty = the stack's
   std::optional<Expansion> expansion;        // HCCL_OP_EXPANSION_MODE; empty = HCCL's choice by product and size

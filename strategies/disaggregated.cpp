@@ -15,6 +15,19 @@ BytesPerSecond nic_rate(const Scenario& s) {
   return nic.bandwidth.value * nic.efficiency.value;
 }
 
+// A prompt lies in one DP group of the prefill side, on all stages of its pipeline.
+std::string mapping_of(const Layout& p, const Layout& d, bool sglang) {
+  const std::string stages = p.pp > 1 ? fmt::format(" of each of {} stages", p.pp) : "";
+  if (p.kv_shards() > 1) {
+    const std::int64_t copies = p.tp / p.sp;
+    return fmt::format("all {} shards of a prompt{}{}", p.kv_shards(), stages, copies > 1 ? fmt::format("; decode ranks take its {} copies in turn", copies) : "");
+  }
+  // Decode TP rank i, of as many or fewer or more than the prefill side has.
+  const std::string rank = p.tp == d.tp ? "i" : p.tp > d.tp ? (p.tp % d.tp == 0 ? fmt::format("{} i", p.tp / d.tp) : fmt::format("i of {}", p.tp))
+                                              : p.tp == 1 ? "0" : d.tp % p.tp == 0 && sglang ? fmt::format("i div {}", d.tp / p.tp) : fmt::format("i mod {}", p.tp);
+  return fmt::format("decode TP rank i: TP rank {}{}{}", rank, p.cp > 1 ? " of CP rank 0" : "", stages);
+}
+
 }  // namespace
 
 KvTransfer kv_transfer(const Scenario& prefill, const Scenario& decode, const Workload& w) {
@@ -27,15 +40,17 @@ KvTransfer kv_transfer(const Scenario& prefill, const Scenario& decode, const Wo
   t.total = t.per_decode_rank * (d.layout.cp_whole_cache ? 1 : d.layout.cp) * d.layout.tp;
   // Shards are spread over cp and sp. The copies of a cache inside the TP group take turns, as far as there are decode ranks to
   // serve (vllm_ascend mooncake_connector.py, _get_kv_split_metadata); of whole caches on every cp rank only those of cp rank 0
-  // send (sglang/srt/disaggregation/common/conn.py, unless SGLANG_DISAGGREGATION_ALL_CP_RANKS_TRANSFER is set).
-  t.sources = p.layout.kv_shards();
+  // send, unless SGLANG_DISAGGREGATION_ALL_CP_RANKS_TRANSFER is set: decode TP rank i of D pulls all from prefill TP rank
+  // i P / D of P, layers from the stage that has them (sglang/srt/disaggregation/common/conn.py, _resolve_rank_mapping, of an MLA cache).
+  t.sources = p.layout.kv_shards() * p.layout.pp;
+  t.mapping = mapping_of(p.layout, d.layout, p.engine == "sglang");
   const std::int64_t copies = p.layout.tp / p.layout.sp;
   t.per_prefill_rank = t.total / (t.sources * std::min(copies, d.layout.tp));
   t.rate = std::min(nic_rate(prefill), nic_rate(decode));
   const FigureTable& figures = decode.cluster.server().collectives;
   t.time = figures.duration("p2p_setup") + decode.cluster.server().nic.latency.value +
            std::max(t.per_decode_rank, t.per_prefill_rank) / t.rate;
-  t.pieces = d.cached_layers() * t.sources;
+  t.pieces = d.cached_layers() * p.layout.kv_shards();   // a layer lies on one stage
   t.exposed = t.time;
   return t;
 }
@@ -50,7 +65,7 @@ void push_by_layers(KvTransfer& t, const Scenario& prefill, const Scenario& deco
                               .block_tokens = prefill.deployment.limits.block_tokens,
                               .rate = t.rate});
   t.layer_wise = true;
-  t.pieces = pushed.calls * t.sources;
+  t.pieces = pushed.calls * prefill.deployment.layout.kv_shards();
   t.exposed = std::max(Duration{}, pushed.end - run.step.total);
 }
 

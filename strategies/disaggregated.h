@@ -7,6 +7,8 @@
 // pulled after the prefill, or pushed layer by layer while it runs (kv_push.h).
 #pragma once
 
+#include <string>
+
 #include "strategies/predict.h"
 
 namespace ascendsim {
@@ -17,6 +19,7 @@ struct KvTransfer {
   Bytes total{};                       // one request, all decode ranks of its DP group
   std::int64_t blocks = 0;             // pulled by a decode rank, each of all layers
   std::int64_t sources = 0;            // prefill ranks that a decode rank pulls from
+  std::string mapping;                 // which ones
   BytesPerSecond rate{};               // of the slower NIC
   Duration time{};                     // alone
   bool layer_wise = false;             // pushed while prefill runs, not pulled after it

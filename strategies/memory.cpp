@@ -10,6 +10,7 @@
 #include "strategies/groups.h"
 #include "strategies/pipeline.h"
 #include "strategies/programs/context.h"
+#include "strategies/programs/layer_sharding.h"
 #include "strategies/programs/placement.h"
 #include "strategies/rules/rules.h"
 #include "strategies/short_model.h"
@@ -27,7 +28,14 @@ void add_program(MemoryPerRank& memory, const Program& program, const ShortModel
   if (ActivationPeak peak = activation_peak(program); peak.bytes > memory.activation_peak.bytes)
     memory.activation_peak = std::move(peak);
   if (memory.weights.count() > 0) return;
+  const auto elsewhere = [&](const TensorSlice& slice) {   // counted by add_sharded
+    const std::string_view key = slice.key;
+    if (key == kElsewhere) return true;
+    const bool sharded = (key == "o_proj" && shards_o_proj(model.deployment)) || (key == "q_b" && shards_q_b(model.deployment));
+    return sharded && slice.layer < model.deployment.end_layer();
+  };
   for (TensorBytes t : tensors(program, BufferKind::kWeight)) {
+    if (elsewhere(t.slice)) continue;
     if (t.slice.layer == model.first) {
       t.elements = t.elements * (1 + model.dropped);
       t.extra = t.extra * (1 + model.dropped);
@@ -42,6 +50,27 @@ void add_program(MemoryPerRank& memory, const Program& program, const ShortModel
     known->bytes += t.elements;
     known->scales += t.extra;
   }
+}
+
+// Of the layers that a rank holds of a sharded series; scales stay beside every layer. The windows are buffers of the program.
+void add_sharded(MemoryPerRank& memory, const Deployment& d) {
+  const auto add = [&](bool sharded, const LayerSeries& series) {
+    if (!sharded) return;
+    const Precision& precision = d.quantisation.of(series.module);
+    const Bytes elements = Bytes(ceil_div(series.inputs * series.outputs * bits(precision.weight), 8)) * held_layers(d);
+    const Bytes scales = precision.scale_per_channel * (series.outputs * (d.end_layer() - d.first_layer()));
+    memory.weights += elements + scales;
+    memory.weights_without_scales += elements;
+    auto known = std::ranges::find(memory.weight_components, std::string_view(series.key), &MemoryPerRank::Component::name);
+    if (known == memory.weight_components.end()) {
+      memory.weight_components.push_back({series.key, Bytes(0), Bytes(0)});
+      known = memory.weight_components.end() - 1;
+    }
+    known->bytes += elements;
+    known->scales += scales;
+  };
+  add(shards_q_b(d), q_b_series(d));
+  add(shards_o_proj(d), o_proj_series(d));
 }
 
 // Ranks have the same weights, but where some hold the shared expert instead of routed ones: the last rank has routed
@@ -159,6 +188,7 @@ MemoryPerRank memory_of_stage(const Deployment& d, const Workload& w, const Stac
   if (d.role != Role::kDecode || profiles_batched_tokens(d)) add_programs(memory, model, warm_up_step(d), facts);
   if (const std::int64_t chunk = chunk_tokens(d); chunk > 0 && chunk < d.limits.max_input_tokens)
     add_programs(memory, model, prefill_step(d.layout, d.layout.dp, d.limits.max_input_tokens, d.limits.max_input_tokens - chunk), facts);
+  add_sharded(memory, d);
   add_copies(memory, d, facts);
   memory.activations = memory.activation_peak.bytes;
 
@@ -306,6 +336,7 @@ class RemedySearch {
         l.dp *= factor;
       l.moe_ep *= factor;
       if (wider.model.experts % l.moe_ep != 0 || wider.model.heads % l.tp != 0) continue;
+      wider.experts.rank_loads = routed_loads(wider);
       const std::string change = mindie_ ? fmt::format("{} {} (dp {}, cp {}, sp {}, tp {}, moe_ep {}, moe_tp {})", name("worldSize"), l.world(),
                                                        l.dp, l.cp, l.sp, l.tp, l.moe_ep, l.moe_tp)
                                          : fmt::format("{} ranks ({})", l.world(), launch_degrees(wider));

@@ -10,6 +10,7 @@
 #include "strategies/collectives/collective_cost.h"
 #include "strategies/expert_loads.h"
 #include "strategies/launching.h"
+#include "strategies/programs/layer_sharding.h"
 #include "strategies/short_model.h"
 #include "workloads/kernels.h"
 #include "workloads/operators/routing.h"
@@ -342,8 +343,10 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks, bool repeat_layers
   ProgramPricer pricer(deployment_, healthy_ ? *healthy_ : cluster_, degraded_.get(), kernels_, facts_, groups_, folding);
   // A layer that only follows others, the one that then occurs again and again, and the last.
   constexpr std::int64_t kBuilt = 4;
+  // Weights that are broadcast ahead come from one layer after another: no layer stands for others.
+  const bool fetches = step.phase == Phase::kPrefill && (shards_o_proj(deployment_) || shards_q_b(deployment_));
   const bool pushed = deployment_.kv_transfer.layer_wise && step.phase == Phase::kPrefill;   // each layer's cache has its own time
-  const ShortModel model(deployment_, repeat_layers && !pushed ? kBuilt : deployment_.model.layers);
+  const ShortModel model(deployment_, repeat_layers && !pushed && !fetches ? kBuilt : deployment_.model.layers);
   std::vector<Priced> priced;
   std::vector<const Program*> programs;
   for (const int rank : folding.representative)
@@ -351,7 +354,8 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks, bool repeat_layers
   for (const Priced& p : priced) programs.push_back(&p.program);
   verify(programs, folding);
 
-  const bool two_lanes = splits_into_micro_batches(deployment_, step);
+  // ... and travel beside other collectives, as those of a second lane do.
+  const bool two_lanes = fetches || splits_into_micro_batches(deployment_, step);
   const bool cores_taken = std::ranges::any_of(priced, [&](const Priced& p) { return takes_vector_cores(p, pricer); });
   std::vector<Contention> contention;
   if (two_lanes || cores_taken)

@@ -23,6 +23,7 @@ constexpr std::string_view kPrefillAttention[] = {"tensor-parallel", "token-spli
 constexpr std::string_view kGraphModes[] = {"stack", "eager", "piecewise", "full-decode"};
 constexpr std::string_view kCommunications[] = {"auto", "all-gather", "all-to-all", "mc2", "fused-mc2", "fused-mc2-decode"};
 constexpr std::string_view kTransferModes[] = {"pull", "layer-wise"};
+constexpr std::string_view kLayerShardings[] = {"none", "o_proj", "q_b_proj", "all"};
 constexpr std::string_view kCpPartitions[] = {"zigzag", "round-robin"};
 constexpr std::string_view kCpExchanges[] = {"all-gather", "ring"};
 constexpr std::string_view kCpCaches[] = {"cut", "whole"};
@@ -177,6 +178,8 @@ constexpr Field kFields[] = {
      in_graph<&GraphOptions::capture_sizes>, 1, kMaxTokens},
     {"weights.kv_b_copies", "", "2 = kv_b is kept in absorbed form as well (vLLM-Ascend)",
      in_deployment<&Deployment::kv_b_copies>, 1, 2},
+    {"weights.layer_sharding", "", "DSA-CP on a prefill node: weights of which a rank holds those of every n-th layer, broadcast ahead; all = both (vLLM-Ascend layer_sharding)",
+     in_question<&Question::layer_sharding>, 0, 0, kLayerShardings},
     {"communication.buffer", "HCCL_BUFFSIZE", "buffer of every communicator, null = the stack's",
      in_deployment<&Deployment::communication_buffer>},
     {"communication.expansion", "HCCL_OP_EXPANSION_MODE",
@@ -815,6 +818,8 @@ void resolve(Question& q, const ModelLibrary& models, const QuantisationLibrary&
   d.layout.cp_exchange = q.cp_exchange == kCpExchanges[0] ? LatentExchange::kAllGather : LatentExchange::kRing;
   d.layout.cp_whole_cache = q.cp_cache == kCpCaches[1];
   d.kv_transfer.layer_wise = q.kv_transfer_mode == "layer-wise";
+  d.layer_sharding = {.o_proj = q.layer_sharding == kLayerShardings[1] || q.layer_sharding == kLayerShardings[3],
+                      .q_b = q.layer_sharding == kLayerShardings[2] || q.layer_sharding == kLayerShardings[3]};
   static constexpr std::optional<Expansion> kOf[] = {std::nullopt, Expansion::kAiv, Expansion::kAiCpu, Expansion::kHost};
   d.expansion = kOf[std::ranges::find(kExpansions, q.expansion) - std::begin(kExpansions)];
 }

@@ -27,7 +27,7 @@ struct Question {
   std::string stack, model, quantisation = "w8a8", dtype = "float16", role = "hybrid", exchange = "all-gather",
                             kv_dtype = "16bit", prefill_attention = "tensor-parallel", graph_mode = "stack",
                             expert_communication = "auto", kv_transfer_mode = "pull", expansion = "auto", cp_partition = "zigzag",
-                            cp_exchange = "all-gather", cp_cache = "cut";
+                            cp_exchange = "all-gather", cp_cache = "cut", layer_sharding = "none";
   HardwareChoice hardware;
   Workload workload;
   std::int64_t declared_world = 0;  // as written, or dp x cp x tp

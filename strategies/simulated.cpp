@@ -12,17 +12,14 @@ std::optional<Deployment> simulated(const Deployment& asked, [[maybe_unused]] Se
   Deployment d = asked;
   Layout& l = d.layout;
   const auto at = [&](std::string_view path) { return asked.origin(path).where; };
-  const auto left_out = [&](std::string_view path, std::string message) { diagnostics.note("A0136", at(path), std::move(message)); };
   if (d.model.sparse() && l.cp > 1 && l.cp_exchange == LatentExchange::kRing) {
     diagnostics.error("E0444", at("layout.cp_exchange"), "sparse attention cannot go round a ring of cp ranks",
-                      "a query picks among the keys of all ranks: vllm_ascend/attention/sfa_v1.py and SGLang's nsa_indexer.py score the whole context in one call, after latents and index keys were gathered",
+                      "a query picks among the keys of all ranks: npu_lightning_indexer returns neither scores nor lse to merge parts by, so latents and index keys are gathered (vllm-project/vllm-ascend#6588; SGLang nsa_indexer.py)",
                       "layout.cp_exchange: all-gather");
     return std::nullopt;
   }
   if (l.cp > 1 && l.cp_exchange == LatentExchange::kRing)
     diagnostics.note("A0142", at("layout.cp_exchange"), fmt::format("a what-if: {} gathers the latent of a prompt, it has no ring", d.engine));
-  if (asked.model.sparse() && runs_flashcomm(asked) && asked.role == Role::kPrefill)
-    left_out("features.flashcomm1", "DSA-CP keeps q_b, kv_b and o_proj whole on every rank of a prefill node; layer sharding, which broadcasts them layer by layer, is not modelled");
   return d;
 }
 

@@ -179,7 +179,7 @@ void say_forgotten(const Subject& s, const Export& written, Diagnostics& diagnos
 
 // What matters of the source here: not what programs cannot compute.
 Diagnostics about_files(const Diagnostics& all) {
-  static constexpr std::string_view kOfPredictions[] = {"W0331", "A0136", "A0101", "A0112"};
+  static constexpr std::string_view kOfPredictions[] = {"W0331", "A0101", "A0112"};
   Diagnostics out;
   for (const Diagnostic& d : all.all()) {
     const bool said =

@@ -76,6 +76,7 @@ Table transfer_table(const DisaggregatedPrediction& p) {
             {"bytes in all", bytes_cell(k.total)},
             {"blocks per decode rank", count_cell(k.blocks)},
             {"prefill ranks a decode rank pulls from", count_cell(k.sources)},
+            {"which ones", k.mapping},
             {"plane", fmt::format("{}, {:.4g} GB/s a rank", k.plane, k.rate.count() / 1e9)},
             {"mode", k.layer_wise ? "pushed layer by layer while prefill runs" : "pulled after prefill"},
             {"pieces per decode rank", fmt::format("{} (layer, run of blocks)", with_commas(k.pieces))},

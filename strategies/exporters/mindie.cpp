@@ -270,6 +270,7 @@ constexpr Limitation kLimitations[] = {
     {"experts.exchange", "MindIE: ep_level 1 gathers rows, ep_level 2 sends them in padded buffers"},
     {"features.splitfuse", "MindIE: SplitFuse goes with neither MTP nor sp or cp"},
     {"features.flashcomm1", "of vLLM-Ascend"},
+    {"weights.layer_sharding", "of vLLM-Ascend"},
     {"layout.embedding_tp", "of vLLM-Ascend: an embedding shared by DP groups"},
     {"layout.mlp_tp", "of vLLM-Ascend: a dense MLP shared by DP groups"},
     {"graph.mode", "MindIE's graphs are not a matter of its configuration"},

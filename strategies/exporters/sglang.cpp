@@ -148,6 +148,7 @@ constexpr Limitation kLimitations[] = {
     {"graph.mode", "SGLang: graphs are on, or off with --disable-cuda-graph"},
     {"graph.capture_sizes", "SGLang: --cuda-graph-bs counts requests, not tokens"},
     {"features.flashcomm1", "of vLLM-Ascend"},
+    {"weights.layer_sharding", "of vLLM-Ascend"},
     {"experts.communication", "SGLang: deepep, ascend_fuseep, or none (all-gather)"},
     {"layout.o_proj_tp", "SGLang has no local group of o_proj"},
     {"layout.lm_head_tp", "SGLang has no local group of the LM head"},

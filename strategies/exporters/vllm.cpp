@@ -134,6 +134,8 @@ class VllmScripts final : public ScriptWriter {
     if (d.graph.mode == GraphMode::kEager) s.add("enforce-eager");
     std::vector<std::string> more, fine;
     if (d.features.flashcomm1 && has("flashcomm1_option")) more.emplace_back(R"("enable_flashcomm1": true)");
+    if (d.layer_sharding.any())
+      more.push_back(fmt::format(R"("layer_sharding": [{}])", d.layer_sharding.o_proj && d.layer_sharding.q_b ? R"("q_b_proj", "o_proj")" : d.layer_sharding.o_proj ? R"("o_proj")" : R"("q_b_proj")"));
     if (d.features.kv_nz) more.emplace_back(R"("enable_kv_nz": true)");
     if (const int level = fused_mc2(d); level > 0 && has("fused_mc2_option")) more.push_back(fmt::format(R"("enable_fused_mc2": {})", level));
     for (const auto& [key, size] : {std::pair{"oproj", d.layout.o_proj_local_tp}, {"lmhead", d.layout.lm_head_local_tp},

@@ -230,10 +230,22 @@ class VllmReader : LaunchReader {
     };
     degree("layout.o_proj_tp", {"oproj_tensor_parallel_size", "finegrained_tp_config.oproj_tensor_parallel_size"});
     degree("layout.lm_head_tp", {"lmhead_tensor_parallel_size", "finegrained_tp_config.lmhead_tensor_parallel_size"});
+    read_layer_sharding(where);
     degree("layout.embedding_tp", {"finegrained_tp_config.embedding_tensor_parallel_size"});
     degree("layout.mlp_tp", {"finegrained_tp_config.mlp_tensor_parallel_size"});
     if (fine_grained) lacks("finegrained_tp", where, "finegrained_tp_config");
     degree("experts.redundant", {"num_redundant_experts", "eplb_config.num_redundant_experts"});
+  }
+  void read_layer_sharding(const SourceLocation& where) {
+    std::vector<std::string> names;
+    while (auto name = options_.json("additional-config", fmt::format("layer_sharding[{}]", names.size()))) names.push_back(std::move(*name));
+    if (names.empty()) return;
+    for (const std::string& name : names)
+      if (name != "o_proj" && name != "q_b_proj")
+        diagnostics_.error("E0426", where, fmt::format("unknown layer_sharding '{}'", name), "vllm_ascend/attention/sfa_v1.py: linear layers of attention, by their names", "o_proj, q_b_proj");
+    const auto has = [&](const char* name) { return std::ranges::find(names, name) != names.end(); };
+    set<std::string>("weights.layer_sharding", has("o_proj") && has("q_b_proj") ? "all" : has("o_proj") ? "o_proj" : "q_b_proj", where);
+    lacks("layer_sharding", where, "additional_config layer_sharding");
   }
   // 1: dispatch_ffn_combine, 2: dispatch_gmm_combine_decode.
   void read_fused_mc2(std::string_view level, const char* name, const SourceLocation& where) {

@@ -313,7 +313,7 @@ constexpr JsonKeySpec kJsonKeys[] = {
     {"additional-config", "scheduler_config.*", kEffect},
     {"additional-config", "enable_balance_scheduling", kEffect},
     {"additional-config", "recompute_scheduler_enable", kEffect, "recomputing on the decode side"},
-    {"additional-config", "layer_sharding", kEffect},
+    {"additional-config", "layer_sharding", kUsed},
     {"additional-config", "ascend_scheduler_config.*", kEffect},
     {"additional-config", "torchair_graph_config.*", kEffect},
     {"additional-config", "weight_prefetch_config.*", kEffect},

@@ -29,7 +29,10 @@ Value kv_cache(RankStep& s) {
 }
 
 Value qkv_a_weight(RankStep& s) { return s.weight(Module::kAttentionA, "qkv_a", s.m.hidden, s.m.q_rank + s.m.cache_width()); }
-Value q_b_weight(RankStep& s) { return s.weight(Module::kQB, "q_b", s.m.q_rank, s.m.heads * s.m.qk_width(), by_heads(s)); }
+Value q_b_weight(RankStep& s) {
+  if (shards_q_b(s)) return s.q_b_windows.weight(s, q_b_series(s.d));
+  return s.weight(Module::kQB, "q_b", s.m.q_rank, s.m.heads * s.m.qk_width(), by_heads(s));
+}
 Value w_uk_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uk", s.m.kv_rank, s.m.heads * s.m.nope, by_heads(s)); }
 Value w_uv_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uv", s.m.kv_rank, s.m.heads * s.m.value, by_heads(s)); }
 

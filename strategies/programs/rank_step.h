@@ -6,6 +6,7 @@
 
 #include "strategies/partitions.h"
 #include "strategies/programs/context.h"
+#include "strategies/programs/layer_sharding.h"
 #include "strategies/programs/placement.h"
 #include "strategies/programs/step.h"
 #include "workloads/kernels.h"
@@ -98,6 +99,7 @@ struct RankStep {
   bool real_rows_first = true;                   // no padding between the streams' real rows
   std::vector<std::int64_t> visible;             // cached tokens that row i of a sequence sees here (decode)
   Value draft_cache, draft_index_cache;          // one for all draft passes
+  LayerWindows o_proj_windows, q_b_windows;
   // The row of a prompt's token once all are gathered and in order, and that of a rank's own.
   [[nodiscard]] std::int64_t gathered_row(std::int64_t sequence, std::int64_t token) const;
   [[nodiscard]] std::int64_t own_row(std::int64_t sequence, std::int64_t part, std::int64_t row) const {

@@ -60,6 +60,8 @@ Compressed latent_queries(RankStep& s, Value h, Value positions, const Value* ca
   const Value x = s.prepared(Module::kAttentionA, "input_quant", h);
   s.category(Category::kLinear);
   const Value a = linear(s.p, "qkv_a", x, qkv_a_weight(s), s.d.dtype);
+  if (shards_q_b(s)) s.q_b_windows.fetch(s, q_b_series(s.d), a);
+  if (shards_o_proj(s)) s.o_proj_windows.fetch(s, o_proj_series(s.d), a);
   s.category(Category::kVector);
   const Value q_c = rms_norm(s.p, "q_a_norm", a.column_slice(0, s.m.q_rank), q_norm, s.d.dtype);
   const Value kv = a.column_slice(s.m.q_rank, s.m.cache_width());
@@ -219,6 +221,10 @@ Value project_own_rows(RankStep& s, Value values) {
     values = s.p.all_to_all("attention_exchange", values, s.group(Group::kAttnTp), s.padded_rows, width / s.l.tp);
   s.category(Category::kVector);
   const Value x = s.prepared(Module::kOProj, "o_proj_quant", values);
+  if (shards_o_proj(s)) {
+    s.category(Category::kLinear);
+    return linear(s.p, "o_proj", x, s.o_proj_windows.weight(s, o_proj_series(s.d)), s.d.dtype);
+  }
   Value w = s.weight(Module::kOProj, "o_proj", width, s.m.hidden, whole ? RankStep::Cut{} : RankStep::Cut{.row_parts = s.l.tp, .row_part = s.at.tp});
   if (!whole && s.whole_rows_after_attention()) w = s.p.all_gather("o_proj_weight_gather", w, s.group(Group::kAttnTp));
   s.category(Category::kLinear);

@@ -23,6 +23,17 @@ class LaunchRules : protected RuleBase {
   using RuleBase::RuleBase;
 
  protected:
+  [[nodiscard]] const char* product() const { return d.engine == "sglang" ? "SGLang" : "vLLM-Ascend"; }
+  // What strategies/versions says of a feature.
+  void lacks(const char* feature, bool used, const char* key, const char* what) {
+    if (!used || input.versions == nullptr || input.versions->has(feature, d.engine_version)) return;
+    const VersionedFeature& f = *input.versions->feature(feature);
+    error("E0425", key,
+          fmt::format("{} {} has no {} ({}): it exists from {}{}", product(), d.engine_version, what, name(key), f.from,
+                      f.until.empty() ? " on" : fmt::format(" to {}", f.until)),
+          f.source, f.note.empty() ? fmt::format("--engine-version {}", f.from) : f.note);
+  }
+
   void degrees(const std::string& rule) {
     // The product is the world by definition; a written world of our own file may differ.
     world(rule);
@@ -77,6 +88,8 @@ class VllmRules : LaunchRules {
             "vllm_ascend mooncake_connector.py: pcp and pp are not used together", fmt::format("set {}", set("pp", 1)));
     lacks("pcp", l.cp > 1, "cp", "prefill context parallelism");
     lacks("dcp", l.sp > 1, "sp", "decode context parallelism");
+    lacks("pcp_with_sparse_attention", d.model.sparse() && l.cp > 1, "cp", "prefill context parallelism with sparse attention");
+    lacks("dcp_with_sparse_attention", d.model.sparse() && l.sp > 1, "sp", "decode context parallelism with sparse attention");
     const bool on_a2 = input.versions == nullptr || input.versions->has("context_parallel_on_a2", d.engine_version);
     if (l.kv_shards() > 1 && server.fabric != Fabric::kUnifiedBus && !on_a2)
       error(
@@ -84,15 +97,6 @@ class VllmRules : LaunchRules {
           fmt::format("context parallelism is not supported on {} by vLLM-Ascend {}", server.product, d.engine_version),
           fmt::format("{}: only supported on Atlas A3, and will be on Atlas A2 in the future", kGuide),
           "--hardware atlas-800t-a3, or a later version");
-  }
-
-  void lacks(const char* feature, bool used, const char* key, const char* what) {
-    if (!used || input.versions == nullptr || input.versions->has(feature, d.engine_version)) return;
-    const VersionedFeature& f = *input.versions->feature(feature);
-    error("E0425", key,
-          fmt::format("vLLM-Ascend {} has no {} ({}): it exists from {}{}", d.engine_version, what, name(key), f.from,
-                      f.until.empty() ? " on" : fmt::format(" to {}", f.until)),
-          f.source, f.note.empty() ? fmt::format("--engine-version {}", f.from) : f.note);
   }
 
   void cache() {
@@ -169,11 +173,14 @@ class VllmRules : LaunchRules {
            "vllm_ascend/utils.py, update_aclgraph_sizes", fmt::format("sizes that are multiples of {}", l.tp));
   }
 
+  void layer_sharding();
+
   void options() {
     if (d.features.flashcomm1 && l.tp == 1)
       error("E0417", "features.flashcomm1", fmt::format("FlashComm1 needs {} > 1", tp()),
             fmt::format("{}: only supported for MoE in scenarios where tensor-parallel-size > 1", kGuide),
             "VLLM_ASCEND_ENABLE_FLASHCOMM1=0");
+    layer_sharding();
     fine_grained();
     if (const std::string why = fused_mc2_refusal(d); !why.empty())
       warn("W0415", "experts.communication", fmt::format("fused MC2 is asked for and not taken: {}", why),
@@ -207,6 +214,17 @@ class VllmRules : LaunchRules {
   }
 };
 
+void VllmRules::layer_sharding() {
+  if (!d.layer_sharding.any()) return;
+  constexpr const char* kKey = "weights.layer_sharding";
+  if (d.role != Role::kPrefill && (input.versions == nullptr || input.versions->has("layer_sharding_on_prefill_nodes_only", d.engine_version)))
+    error("E0445", kKey, "layer sharding is for the prefill node of a pair only",
+          "vllm_ascend/platform.py: additional_config.layer_sharding can only be enabled in PD-disaggregated's P node", "kv_role kv_producer, or leave layer_sharding out");
+  else if (d.role != Role::kPrefill || !d.model.sparse() || !d.features.flashcomm1)
+    warn("W0417", kKey, "layer sharding has no effect here: without DSA-CP on a prefill node q_b and o_proj are cut over the TP group",
+         "vllm_ascend/utils.py, enable_dsa_cp_with_layer_shard: an indexer, FlashComm1 and kv_role kv_producer", "leave layer_sharding out");
+}
+
 class SglangRules : LaunchRules {
  public:
   using LaunchRules::LaunchRules;
@@ -219,6 +237,10 @@ class SglangRules : LaunchRules {
       error("E0442", "cp", "context parallelism is for prefill instances of a pair only",
             fmt::format("{}: only for prefill instances, and only with PD disaggregation", kPull),
             "--disaggregation-mode prefill");
+    lacks("cp_with_sparse_attention", d.model.sparse() && l.cp > 1, "cp", "context parallelism with sparse attention");
+    if (d.model.sparse() && l.cp > 1 && l.cp_partition == PromptPartition::kRoundRobin)
+      warn("W0418", "layout.cp_partition", "SGLang's indexer on Ascend takes the two chunks of a zigzag: round-robin prompts are simulated, not supported",
+           "sglang/srt/layers/attention/nsa/nsa_indexer.py: do_npu_cp_balance_indexer splits queries into head and tail", "--cp-strategy zigzag");
     degrees("SGLang: tp-size = dp x cp x attention TP");
     if (l.sp > 1)
       error("E0443", "sp", "SGLang does not cut the KV cache over the TP group",

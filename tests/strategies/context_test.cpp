@@ -208,8 +208,8 @@ TEST(ContextLayers, SparseAttentionGoesRoundNoRing) {
   ASSERT_EQ(refused.all().size(), 1U);
   EXPECT_EQ(render(refused.all()[0]),
             "error[E0444]: sparse attention cannot go round a ring of cp ranks\n"
-            "  = rule: a query picks among the keys of all ranks: vllm_ascend/attention/sfa_v1.py and SGLang's nsa_indexer.py score the whole context in one call, after "
-            "latents and index keys were gathered\n"
+            "  = rule: a query picks among the keys of all ranks: npu_lightning_indexer returns neither scores nor lse to merge parts by, so latents and index keys are "
+            "gathered (vllm-project/vllm-ascend#6588; SGLang nsa_indexer.py)\n"
             "  = help: layout.cp_exchange: all-gather\n");
 }
 
@@ -419,6 +419,35 @@ TEST(ContextTransfer, OfTheLongPair) {
   d.layout.sp = 8;   // DCP on the decode side: each rank pulls its own tokens
   const KvTransfer cut = kv_transfer({p, mindie_stack(), shipped_kernels(), two}, {d, mindie_stack(), shipped_kernels(), one}, w);
   EXPECT_EQ(cut.per_decode_rank.count(), 9'361'686'528 / 8);
+  EXPECT_EQ(whole.sources, 16);
+  EXPECT_EQ(whole.mapping, "all 16 shards of a prompt; decode ranks take its 2 copies in turn");
+}
+
+// SGLang (sglang/srt/disaggregation/common/conn.py, _resolve_rank_mapping, MLA): decode TP rank i of D pulls the whole cache from prefill
+// TP rank i P / D of P of CP rank 0; with more decode ranks than prefill ranks several share one, with fewer some send nothing.
+TEST(ContextTransfer, OfSglangPairs) {
+  const auto transfer = [](Example prefill, std::int64_t decode_tp) {
+    prefill.input = 65'536;
+    Deployment p = deployment(prefill), d = deployment({.tp = decode_tp, .input = 65'536});
+    p.engine = d.engine = "sglang";
+    p.role = Role::kPrefill, d.role = Role::kDecode;
+    p.layout.cp_whole_cache = d.layout.cp_whole_cache = true;
+    const Cluster two(shipped_server("atlas-800i-a3"), 2);
+    return kv_transfer({p, mindie_stack(), shipped_kernels(), two}, {d, mindie_stack(), shipped_kernels(), two}, {.input_tokens = 65'536, .output_tokens = 1});
+  };
+  struct Case {
+    Example prefill;
+    std::int64_t decode_tp, receivers;   // decode ranks that one sending rank serves
+    const char* mapping;
+  };
+  for (const Case& c : {Case{{.cp = 32}, 16, 16, "decode TP rank i: TP rank 0 of CP rank 0"}, Case{{.cp = 4, .tp = 8}, 8, 1, "decode TP rank i: TP rank i of CP rank 0"},
+                        Case{{.tp = 16}, 4, 1, "decode TP rank i: TP rank 4 i"}, Case{{.dp = 4, .tp = 4}, 16, 4, "decode TP rank i: TP rank i div 4"}}) {
+    const KvTransfer t = transfer(c.prefill, c.decode_tp);
+    EXPECT_EQ(t.mapping, c.mapping);
+    EXPECT_EQ(t.sources, 1);
+    EXPECT_EQ(t.per_prefill_rank, t.per_decode_rank * c.receivers) << c.mapping;
+    EXPECT_EQ(t.total, t.per_decode_rank * c.decode_tp);
+  }
 }
 
 }  // namespace

@@ -62,6 +62,11 @@ TEST(EqualLayers, TakeWhatTheyTakeOneByOneInTwoLanes) {
   expect_layers_repeat(site_of("cann-recipes", "deepseek-r1", "decode", {"micro_batches=2", "layout.dp=1", "compute_skew=0.1"}), 3, 4);
 }
 
+// Norms that add what the layer before has left, int4 experts, drafts of all rows.
+TEST(EqualLayers, TakeWhatTheyTakeOneByOneWithFusedNorms) {
+  expect_layers_repeat(site_of("cann-recipes", "deepseek-r1", "decode", {"quantisation=w4a8", "features.speculative_tokens=2", "layout.cp=1"}), 5, 3);
+}
+
 TEST(EqualLayers, TakeWhatTheyTakeOneByOneInAPipeline) {
   Deployment d = deployment({.tp = 8});
   d.layout.pp = 2;

@@ -134,6 +134,7 @@ RC_GTEST_PROP(Exporters, VllmScriptsComeBackAsTheyWere, ()) {
   if (q.role != "hybrid") {
     d.kv_transfer.connector = one_of<std::string>({"MooncakeConnectorV1", "MooncakeLayerwiseConnector"});
     q.kv_transfer_mode = d.kv_transfer.connector == "MooncakeLayerwiseConnector" ? "layer-wise" : "pull";
+    if (q.role == "prefill") q.layer_sharding = one_of<std::string>({"none", "o_proj", "q_b_proj", "all"});
   }
   const Question before = settled(q, "atlas-800i-a3");
   const std::int64_t servers = ceil_div(l.world(), 16);

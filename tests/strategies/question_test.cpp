@@ -51,7 +51,7 @@ limits: {max_seq_len: 65K, max_input_tokens: 64k, max_prefill_tokens: 9000, max_
 memory_fraction: 0.85
 features: {speculative_tokens: 2, prefix_cache: true, splitfuse: true, kv_nz: true, async_scheduling: true, flashcomm1: true}
 graph: {mode: full-decode, capture_sizes: [1, 2, 4]}
-weights: {kv_b_copies: 2}
+weights: {kv_b_copies: 2, layer_sharding: q_b_proj}
 communication: {buffer: 768 MiB, expansion: aicpu}
 kv_transfer: {connector: MooncakeConnectorV1, mode: layer-wise}
 hardware: {server: "atlas-800i-a3", die: a3-280t, servers: 3}
@@ -405,6 +405,12 @@ TEST(GenericRules, TokenSplitPrefillStandsAlone) {
       "experts.exchange: all-to-all, or prefill.attention: tensor-parallel\n");
 }
 
+TEST(GenericRules, LayerShardingGoesWithOneBatch) {
+  EXPECT_EQ(broken_rules("cann-recipes", "role: prefill\nlayout: {tp: 8}\nmicro_batches: 2\nweights: {layer_sharding: all}\n"),
+            "E0446: layer sharding needs micro_batches: 1, got 2 | the windows that weights are broadcast into hold those of one layer and the next | set micro_batches: 1, or "
+            "weights.layer_sharding: none\n");
+}
+
 TEST(GenericRules, ChunkedPrefillNeedsASize) {
   EXPECT_EQ(broken_rules("cann-recipes", "layout: {tp: 8}\nfeatures: {splitfuse: true}\n"),
             "W0331: prompts are prefilled whole: nobody says how large a chunk is | docs/deployment-file.md | limits.max_batched_tokens: 8192\n");
@@ -483,6 +489,7 @@ Question any_question() {
   d.role = *rc::gen::element(Role::kHybrid, Role::kPrefill, Role::kDecode);
   d.token_split_prefill = d.role == Role::kPrefill && l.sp == 1 && coin(), d.kv_int8 = coin();
   d.micro_batches = coin() ? 1 : 2;
+  d.layer_sharding = {.o_proj = seldom(1) == 1, .q_b = seldom(1) == 1};
   d.features.speculative_tokens = *rc::gen::element<std::int64_t>(0, 1, 3);
   d.limits.block_tokens = *rc::gen::element<std::int64_t>(16, 128);
   q.workload.prefix_hit = d.limits.block_tokens * *rc::gen::inRange<std::int64_t>(0, 4);

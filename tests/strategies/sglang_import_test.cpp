@@ -39,6 +39,10 @@ TEST(Sglang, OldAndNewContextParallelism) {
   EXPECT_TRUE(has(start("--tp 16 --cp-size 3").said, "error[E0440]: tp-size 16 must be a multiple of dp 1 x cp 3"));
   EXPECT_TRUE(has(ruled(start("--tp 16 --cp-size 8"), "atlas-800i-a3", "0.5"), "error[E0442]"));
   EXPECT_EQ(start("--tp 8 --enable-prefill-cp --cp-strategy interleave --disaggregation-mode prefill").question().cp_partition, "round-robin");
+  const auto v32 = start("--tp 8 --enable-prefill-cp --cp-strategy interleave --disaggregation-mode prefill", {.defines = {}, .model = "deepseek-v3.2", .version = {}});
+  EXPECT_TRUE(has(ruled(v32, "atlas-800i-a3", "0.5"), "warning[W0418]: SGLang's indexer on Ascend takes the two chunks of a zigzag"));
+  EXPECT_TRUE(has(ruled(v32, "atlas-800i-a3", "0.4"), "error[E0425]: SGLang 0.4 has no context parallelism with sparse attention"));
+  EXPECT_FALSE(has(ruled(merged, "atlas-800i-a3", "0.5"), "W0418"));
   EXPECT_TRUE(has(start("--tp 8 --enable-prefill-cp --cp-strategy stripes").said, "error[E0422]: unknown --cp-strategy 'stripes'"));
 }
 

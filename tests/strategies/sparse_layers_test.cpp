@@ -96,6 +96,54 @@ TEST(SparseLayers, DsaCp) {
   expect_exact("dsa-cp, whole o_proj", prefill, tiny_step(prefill, Phase::kPrefill, 21, 3, true), facts());
 }
 
+// vLLM-Ascend layer_sharding: each rank has q_b and o_proj of every world-th layer, whose weights are broadcast a layer ahead.
+Deployment sharded(Deployment d, LayerSharding what = {.o_proj = true, .q_b = true}) {
+  d = dsa_cp(std::move(d));
+  d.role = Role::kPrefill;
+  d.layer_sharding = what;
+  return d;
+}
+
+TEST(SparseLayers, ShardedLayers) {
+  for (const LayerSharding what : {LayerSharding{true, false}, LayerSharding{false, true}, LayerSharding{true, true}})
+    for (const Example& e : {Example{.tp = 2}, Example{.tp = 4}, Example{.dp = 2, .tp = 2}})
+      for (const std::int64_t drafts : {0, 1}) {
+        const Deployment d = sharded(tiny(e, drafts), what);
+        expect_exact("layers over the instance", d, tiny_step(d, Phase::kPrefill, 0, 0), facts());
+        expect_exact("after a cached half", d, tiny_step(d, Phase::kPrefill, 21, 3, true), facts());
+      }
+  // Elsewhere the weights are cut over the TP group: nothing is broadcast.
+  Deployment mixed = sharded(tiny({.tp = 2}));
+  mixed.role = Role::kHybrid;
+  const Program p = build_program(mixed, tiny_step(mixed, Phase::kPrefill, 0, 0), facts(), 0);
+  EXPECT_TRUE(std::ranges::none_of(p.operators, [](const Operator& op) { return op.type->primitive == Primitive::kBroadcast; }));
+}
+
+// A stage's layers over the stage's ranks; 61 layers over 16 ranks: 4 on the first 13 of them. q_b 37,748,736 B, o_proj 117,440,512 B;
+// two windows of each are buffers of a step. The draft layer's are whole on every rank.
+TEST(SparseLayers, ShardedLayersInMemory) {
+  const auto memory = [](LayerSharding what, std::int64_t drafts) {
+    const Deployment d = sharded(v32({.tp = 16}, drafts), what);
+    return memory_per_rank(d, {.input_tokens = 4096, .output_tokens = 1}, mindie_stack(), facts(), 64_GiB);
+  };
+  const auto bytes = [](const MemoryPerRank& m, const char* name) {
+    for (const MemoryPerRank::Component& c : m.weight_components)
+      if (c.name == name) return c.bytes.count();
+    return std::int64_t{-1};
+  };
+  constexpr std::int64_t kQb = 37'748'736, kOProj = 117'440'512;
+  const MemoryPerRank whole = memory({}, 0), both = memory({true, true}, 0), drafting = memory({true, true}, 1);
+  EXPECT_EQ(bytes(whole, "q_b"), 61 * kQb);
+  EXPECT_EQ(bytes(whole, "o_proj"), 61 * kOProj);
+  EXPECT_EQ(bytes(both, "q_b"), 4 * kQb);
+  EXPECT_EQ(bytes(both, "o_proj"), 4 * kOProj);
+  EXPECT_EQ(bytes(drafting, "q_b"), 5 * kQb);
+  EXPECT_EQ((whole.weights_without_scales - both.weights_without_scales).count(), 57 * (kQb + kOProj));
+  EXPECT_EQ((whole.weights - both.weights).count(), 57 * (kQb + kOProj));   // scales stay beside every layer
+  EXPECT_EQ((both.activations - whole.activations).count(), 2 * (kQb + kOProj));
+  EXPECT_EQ(bytes(memory({true, false}, 0), "q_b"), 61 * kQb);
+}
+
 TEST(SparseLayers, CutCaches) {
   expect_exact("sp4", tiny({.sp = 4, .tp = 4}));
   expect_exact("cp2 sp2", tiny({.cp = 2, .sp = 2, .tp = 2}));
@@ -152,7 +200,7 @@ TEST(SparseLayers, RoundedTypesStayWithinTheDerivedTolerance) {
 
 // Ranks of one role do the same work, although their rows lie elsewhere.
 TEST(SparseLayers, EqualRolesAreEqualWork) {
-  for (const Deployment& d : {tiny({.cp = 2, .sp = 2, .tp = 2}, 2), tiny({.dp = 3, .tp = 2}, 2), token_split(tiny({.tp = 4})), dsa_cp(tiny({.dp = 2, .tp = 2}, 2))})
+  for (const Deployment& d : {tiny({.cp = 2, .sp = 2, .tp = 2}, 2), tiny({.dp = 3, .tp = 2}, 2), token_split(tiny({.tp = 4})), dsa_cp(tiny({.dp = 2, .tp = 2}, 2)), sharded(tiny({.dp = 2, .tp = 2}))})
     for (const Phase phase : kBoth) {
       const Step step = tiny_step(d, phase, 0, 0);
       for (std::int64_t a = 0; a < d.layout.world(); ++a)
@@ -199,6 +247,14 @@ TEST(SparseMutations, SkippedOperators) {
   const Deployment own_rows = dsa_cp(tiny({.tp = 2}));
   expect_caught("o_proj_weight_gather", own_rows, Phase::kPrefill, skip);
   expect_caught("attention_exchange", own_rows, Phase::kDecode, skip);
+  for (const char* label : {"q_b_broadcast", "o_proj_broadcast"}) {
+    const Deployment layers = sharded(tiny({.tp = 2}));
+    expect_caught(label, layers, Phase::kPrefill, skip);
+    expect_caught(label, layers, Phase::kPrefill, [](Program& p, Operator& op) {   // from a rank that does not have it
+      auto& root = reinterpret_cast<CollectiveParams*>(p.params.data() + op.params)->detail;
+      root = 1 - root;
+    });
+  }
 }
 
 // Attention to all keys is not attention to the best of them, and the best of fewer are others.

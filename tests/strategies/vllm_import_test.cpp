@@ -80,7 +80,7 @@ TEST(VllmOptions, WrongInput) {
   EXPECT_EQ(serve("stray").said, "s.sh:1:54: error[E0421]: 'stray' belongs to no option\n");
   EXPECT_TRUE(has(serve("--speculative-config '{bad'").said, "error[E0422]: --speculative-config must be a JSON object"));
   EXPECT_EQ(serve("--speculative-config '{\"num_speculative_tokens\": 1, \"method\": \"mtp\",}'").said,
-            "s.sh:1:75: error[E0422]: --speculative-config is no JSON: a comma before a closing bracket in line 1, column 47 of the value\n");
+            "s.sh:1:75: error[E0422]: --speculative-config is no JSON: a comma before a closing bracket in line 1, column 46 of the value\n");
   EXPECT_TRUE(has(serve("--speculative-config '{\"num_speculativ_tokens\": 1}'").said, "error[E0426]: unknown key \"num_speculativ_tokens\""));
   EXPECT_TRUE(has(serve("--kv-transfer-config '{\"kv_role\": \"producer\"}'").said, "error[E0426]: \"kv_role\" of --kv-transfer-config has no 'producer'"));
   EXPECT_TRUE(has(launch("vllm serve --tensor-parallel-size 8\n").said, "error[E0245]: the command names no model"));
@@ -277,6 +277,36 @@ TEST(VllmRules, Degrees) {
   EXPECT_TRUE(has(ruled(serve("-tp 8 --max-num-seqs 512 --max-num-batched-tokens 256")), "error[E0414]"));
   EXPECT_TRUE(has(ruled(serve("-tp 8 --no-enable-chunked-prefill --max-model-len 8K --max-num-batched-tokens 4K")), "error[E0415]"));
   EXPECT_TRUE(has(ruled(serve("--additional-config '{\"enable_flashcomm1\": true}'")), "error[E0417]"));
+}
+
+TEST(VllmRules, LayerSharding) {
+  const auto node = [](std::string_view role, std::string_view layers, std::string_view version = {}) {
+    const std::string transfer = role.empty() ? "" : fmt::format("--kv-transfer-config '{{\"kv_connector\": \"MooncakeConnectorV1\", \"kv_role\": \"{}\"}}' ", role);
+    return serve(transfer + fmt::format("-tp 8 --additional-config '{{\"enable_flashcomm1\": true, \"layer_sharding\": [{}]}}'", layers),
+                 {.defines = {}, .model = "deepseek-v3.2", .version = std::string(version)});
+  };
+  const auto both = node("kv_producer", R"("q_b_proj", "o_proj")", "0.18");
+  EXPECT_EQ(both.question().layer_sharding, "all");
+  EXPECT_EQ(both.use("--additional-config.layer_sharding[0]"), "used");
+  EXPECT_EQ(both.said, "");
+  EXPECT_EQ(node("kv_producer", R"("o_proj")").question().layer_sharding, "o_proj");
+  EXPECT_EQ(node("kv_producer", R"("q_b_proj")").question().layer_sharding, "q_b_proj");
+  EXPECT_TRUE(has(node("kv_producer", R"("kv_b_proj")").said, "error[E0426]: unknown layer_sharding 'kv_b_proj'"));
+  EXPECT_TRUE(has(node("kv_producer", R"("o_proj")", "0.24").said, "warning[W0425]: additional_config layer_sharding has no effect in vLLM-Ascend 0.24: it exists from 0.13 to 0.23"));
+  EXPECT_TRUE(has(ruled(node("", R"("o_proj")", "0.18"), "atlas-800t-a3", "0.18"), "error[E0445]: layer sharding is for the prefill node of a pair only"));
+  EXPECT_TRUE(has(ruled(node("", R"("o_proj")", "0.15"), "atlas-800t-a3", "0.15"), "warning[W0417]: layer sharding has no effect here"));
+  EXPECT_FALSE(has(ruled(both, "atlas-800t-a3", "0.18"), "04"));
+}
+
+TEST(VllmRules, ContextParallelismWithSparseAttention) {
+  const auto v32 = [](const char* options) { return serve(options, {.defines = {}, .model = "deepseek-v3.2", .version = {}}); };
+  EXPECT_TRUE(has(ruled(v32("-tp 8 -pcp 2"), "atlas-800t-a3", "0.23"),
+                  "error[E0425]: vLLM-Ascend 0.23 has no prefill context parallelism with sparse attention (--prefill-context-parallel-size): it exists from 0.24 on"));
+  EXPECT_TRUE(has(ruled(v32("-tp 8 -pcp 2"), "atlas-800t-a3", "0.24"), "error[E0425]: vLLM-Ascend 0.24 has no prefill context parallelism (--prefill-context-parallel-size)"));
+  EXPECT_TRUE(has(ruled(v32("-tp 8 -dcp 8"), "atlas-800t-a3", "0.18"),
+                  "error[E0425]: vLLM-Ascend 0.18 has no decode context parallelism with sparse attention (--decode-context-parallel-size): it exists from 0.23 on"));
+  EXPECT_FALSE(has(ruled(v32("-tp 8 -dcp 8"), "atlas-800t-a3", "0.23"), "E0425"));
+  EXPECT_FALSE(has(ruled(serve("-tp 8 -pcp 2 -dcp 8"), "atlas-800t-a3", "0.18"), "E0425"));
 }
 
 TEST(VllmRules, VersionsAndHardware) {
