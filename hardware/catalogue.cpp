@@ -157,7 +157,8 @@ LinkType read_link(const std::string& root, std::string_view name, const SourceL
   file.read("bandwidth", link.bandwidth);
   file.read("efficiency", link.efficiency);
   file.read("latency", link.latency);
-  if (file.has("transfers")) link.transfers = read_figure_table(file.owner("transfers").section("transfers"), diagnostics);
+  if (file.has("transfers"))
+    link.transfers = read_figure_table(file.owner("transfers").section("transfers"), diagnostics);
   if (file.has("bandwidth") && !(link.bandwidth.value.count() > 0) && !diagnostics.has_errors()) {
     diagnostics.error("E0212", file.owner("bandwidth").self().find("bandwidth").where(),
                       fmt::format("link '{}' has no bandwidth", name), {},
@@ -284,7 +285,7 @@ struct ServerFile {
   std::string name;
   SourceLocation asked;  // the place in the alias file; empty when there is none
   bool is_alias = false;
-  std::string product;   // of an alias: what it is sold as; empty = as the other one
+  std::string product;  // of an alias: what it is sold as; empty = as the other one
 };
 std::optional<ServerFile> resolve_alias(const std::string& root, std::string_view name, Diagnostics& diagnostics) {
   const auto document = open(root, kServers, name, {}, diagnostics);
@@ -292,7 +293,8 @@ std::optional<ServerFile> resolve_alias(const std::string& root, std::string_vie
   const ConfigNode alias = document->root().find("alias_of");
   if (!alias) return ServerFile{std::string(name), {}, false, {}};
   Section file(document->root(), diagnostics);
-  ServerFile target{file.required<std::string>("alias_of"), alias.where(), true, file.optional<std::string>("product", "")};
+  ServerFile target{file.required<std::string>("alias_of"), alias.where(), true,
+                    file.optional<std::string>("product", "")};
   file.finish();
   return target;
 }

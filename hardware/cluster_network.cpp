@@ -26,13 +26,20 @@ VertexKey key(const Vertex& v) { return {v.kind, v.server, v.index}; }
 
 std::string to_text(const Vertex& v) {
   switch (v.kind) {
-    case VertexKind::kDie: return fmt::format("die {}.{}", v.server, v.index);
-    case VertexKind::kHost: return fmt::format("host {}", v.server);
-    case VertexKind::kUbSwitchL1: return fmt::format("server {} UB L1", v.server);
-    case VertexKind::kUbSwitchL2: return "UB L2";
-    case VertexKind::kNic: return fmt::format("NIC {}.{}", v.server, v.index);
-    case VertexKind::kRoceLeaf: return fmt::format("leaf {}", v.index);
-    case VertexKind::kRoceSpine: return "spine";
+    case VertexKind::kDie:
+      return fmt::format("die {}.{}", v.server, v.index);
+    case VertexKind::kHost:
+      return fmt::format("host {}", v.server);
+    case VertexKind::kUbSwitchL1:
+      return fmt::format("server {} UB L1", v.server);
+    case VertexKind::kUbSwitchL2:
+      return "UB L2";
+    case VertexKind::kNic:
+      return fmt::format("NIC {}.{}", v.server, v.index);
+    case VertexKind::kRoceLeaf:
+      return fmt::format("leaf {}", v.index);
+    case VertexKind::kRoceSpine:
+      return "spine";
   }
   return "";
 }
@@ -40,7 +47,7 @@ std::string to_text(const Vertex& v) {
 // All planes of a link between two ends, one direction.
 struct Bundle {
   Vertex from, to;
-  Link link;                                               // its bandwidth is that of all of them together
+  Link link;  // its bandwidth is that of all of them together
 };
 
 // A NIC is no end of its own: its die takes its place, and die - NIC - leaf are one link as wide as the narrower.
@@ -115,8 +122,7 @@ ClusterNetwork::ClusterNetwork(const Cluster& cluster, const LinkShares& shares)
   };
   for (const auto& [from, to, link] : bundles_of(cluster.graph())) {
     links_.push_back({link.kind, from, to});
-    const LinkIndex l =
-        flows_.add_link({link.bandwidth * shares[static_cast<std::size_t>(link.kind)], link.latency});
+    const LinkIndex l = flows_.add_link({link.bandwidth * shares[static_cast<std::size_t>(link.kind)], link.latency});
     if (is_die(from) && is_die(to))
       die(from).direct.push_back({static_cast<std::uint32_t>(&die(to) - dies_.data()), l});
     else if (is_die(from))
@@ -137,14 +143,13 @@ const ClusterNetwork::Way& ClusterNetwork::way(std::uint32_t from, std::uint32_t
   std::vector<std::int64_t> distance(switches);
   std::vector<std::size_t> before(switches);
   const auto index = boost::get(boost::vertex_index, switches_);
-  boost::dijkstra_shortest_paths(
-      switches_, from,
-      boost::weight_map(boost::get(&Hop::weight, switches_))
-          .distance_map(boost::make_iterator_property_map(distance.begin(), index))
-          .predecessor_map(boost::make_iterator_property_map(before.begin(), index)));
+  boost::dijkstra_shortest_paths(switches_, from,
+                                 boost::weight_map(boost::get(&Hop::weight, switches_))
+                                     .distance_map(boost::make_iterator_property_map(distance.begin(), index))
+                                     .predecessor_map(boost::make_iterator_property_map(before.begin(), index)));
   ways.resize(switches);
   for (std::size_t end = 0; end < switches; ++end) {
-    if (end != from && before[end] == end) continue;       // not reached
+    if (end != from && before[end] == end) continue;  // not reached
     ways[end].latency = distance[end];
     for (std::size_t at = end; at != from; at = before[at])
       ways[end].links.push_back(switches_[boost::edge(before[at], at, switches_).first].link);
@@ -244,8 +249,8 @@ std::optional<FoldedNetwork> fold(const Cluster& cluster, ClusterNetwork& networ
   for (const auto& [link_class, links] : used) {
     const auto& [kind, from, to] = link_class;
     const int servers = places(ranks, server), leaves = places(ranks, leaf);
-    const std::size_t count = from == VertexKind::kDie ? ranks.size() * links.size()
-                              : to == VertexKind::kDie ? ranks.size()
+    const std::size_t count = from == VertexKind::kDie  ? ranks.size() * links.size()
+                              : to == VertexKind::kDie  ? ranks.size()
                               : kind == LinkKind::kRoce ? static_cast<std::size_t>(leaves)
                                                         : static_cast<std::size_t>(servers);
     FlowLink link = network.flows().links()[*links.begin()];

@@ -19,14 +19,14 @@
 namespace ascendsim {
 
 constexpr std::size_t kLinkKinds = 5;
-using LinkShares = std::array<Ratio, kLinkKinds>;          // of the nominal bandwidth, by LinkKind
+using LinkShares = std::array<Ratio, kLinkKinds>;  // of the nominal bandwidth, by LinkKind
 
 // What the links of the server sustain by its catalogue files.
 LinkShares sustained_shares(const Server& server);
 
 enum class Plane : std::uint8_t {
-  kFastest,                                                // the route of least latency
-  kRoce,                                                   // the RoCE network only, e.g. for the KV cache
+  kFastest,  // the route of least latency
+  kRoce,     // the RoCE network only, e.g. for the KV cache
 };
 
 // One direction of a link of the network, for reports. A switch vertex stands for those of all its planes.
@@ -34,7 +34,7 @@ struct NetworkLink {
   LinkKind kind = LinkKind::kHccs;
   Vertex from, to;
 };
-std::string to_text(const NetworkLink& link);              // "die 0.3 -> die 0.5", "server 2 UB L1 -> UB L2"
+std::string to_text(const NetworkLink& link);  // "die 0.3 -> die 0.5", "server 2 UB L1 -> UB L2"
 
 class ClusterNetwork {
  public:
@@ -52,7 +52,7 @@ class ClusterNetwork {
   bool connected(int from, int to, Plane plane = Plane::kFastest);
 
  private:
-  struct Port {                                            // of a die into a switch; kNoLink where it has none
+  struct Port {  // of a die into a switch; kNoLink where it has none
     std::uint32_t network_switch = 0;
     LinkIndex up = 0, down = 0;
   };
@@ -66,11 +66,11 @@ class ClusterNetwork {
   };
   struct Hop {
     LinkIndex link = 0;
-    std::int64_t weight = 0;                               // latency in ticks, + 1 so that fewer hops win
+    std::int64_t weight = 0;  // latency in ticks, + 1 so that fewer hops win
   };
   using SwitchGraph = boost::adjacency_list<boost::vecS, boost::vecS, boost::directedS, boost::no_property, Hop>;
-  struct Way {                                             // from one switch to another
-    std::int64_t latency = -1;                             // -1: there is none
+  struct Way {                  // from one switch to another
+    std::int64_t latency = -1;  // -1: there is none
     std::vector<LinkIndex> links;
   };
   struct Choice {
@@ -86,11 +86,11 @@ class ClusterNetwork {
   FlowNetwork flows_;
   std::vector<NetworkLink> links_;
   std::vector<Die> dies_;
-  std::vector<int> die_of_;                                // by rank
+  std::vector<int> die_of_;  // by rank
   int ranks_ = 0;
   SwitchGraph switches_;
-  std::vector<std::vector<Way>> ways_;                     // by switch from, to; a row when first asked for
-  std::array<std::vector<std::vector<RouteIndex>>, 2> routes_;   // by plane, from, to; a row when first asked for
+  std::vector<std::vector<Way>> ways_;                          // by switch from, to; a row when first asked for
+  std::array<std::vector<std::vector<RouteIndex>>, 2> routes_;  // by plane, from, to; a row when first asked for
   std::vector<LinkIndex> scratch_;
 };
 
@@ -98,7 +98,7 @@ class ClusterNetwork {
 // class. Links stand for as many as the group uses (flows.h); messages go from rank 0 to itself.
 struct FoldedPeers {
   RouteIndex route = 0;
-  std::uint32_t peers = 0;                                 // of each rank; a message to all of them has ranks * peers copies
+  std::uint32_t peers = 0;  // of each rank; a message to all of them has ranks * peers copies
 };
 struct FoldedNetwork {
   FlowNetwork flows;

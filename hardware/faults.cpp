@@ -22,7 +22,7 @@ class Reader {
     Section fault(entry, diagnostics_);
     const auto link = fault.required<std::string>("link");
     where_ = entry.find("link").where();
-    if (link.empty() || !exists(link)) return;             // its other keys say nothing then
+    if (link.empty() || !exists(link)) return;  // its other keys say nothing then
     std::vector<LinkFault> found = links(fault, link);
     fault.finish();
     if (diagnostics_.all().size() > said) return;
@@ -69,7 +69,8 @@ class Reader {
     if (fault.self().find("plane"))
       return {{LinkKind::kUbPlane, at, die, index(fault, "plane", server.die_links), remaining}};
     std::vector<LinkFault> all;
-    for (int plane = 0; plane < server.die_links; ++plane) all.push_back({LinkKind::kUbPlane, at, die, plane, remaining});
+    for (int plane = 0; plane < server.die_links; ++plane)
+      all.push_back({LinkKind::kUbPlane, at, die, plane, remaining});
     return all;
   }
 
@@ -88,7 +89,8 @@ class Reader {
     std::vector<int> found;
     for (std::size_t i = 0; i < pair.size(); ++i) {
       const auto value = pair.at(i).as_integer(diagnostics_);
-      if (value && *value >= 0 && *value < count) found.push_back(static_cast<int>(*value));
+      if (value && *value >= 0 && *value < count)
+        found.push_back(static_cast<int>(*value));
       else if (value)
         diagnostics_.error("E0213", pair.at(i).where(),
                            fmt::format("there is no die {}: they count from 0 to {}", *value, count - 1));
@@ -98,8 +100,8 @@ class Reader {
       return {found[0], found[1]};
     if (pair.size() != 2 || found.size() == 2)
       diagnostics_.error("E0213", where,
-                         of_one_package ? "'dies' must name the two dies of a package" : "'dies' must name two dies", {},
-                         "dies: [0, 1]");
+                         of_one_package ? "'dies' must name the two dies of a package" : "'dies' must name two dies",
+                         {}, "dies: [0, 1]");
     return {0, 1};
   }
 
@@ -108,8 +110,11 @@ class Reader {
     const auto value = node ? node.as_number(diagnostics_) : std::optional<double>();
     constexpr double kNearlyDead = 0.1;
     if (value && *value > 0 && *value < kNearlyDead)
-      diagnostics_.warning("W0416", node.where(), fmt::format("a link at {:g} % keeps its traffic: only a link that is down is gone around, and may cost less", 100 * *value),
-                           "HCCL picks ways by which links are up", "remaining: 0 for a link that is to be left out");
+      diagnostics_.warning(
+          "W0416", node.where(),
+          fmt::format("a link at {:g} % keeps its traffic: only a link that is down is gone around, and may cost less",
+                      100 * *value),
+          "HCCL picks ways by which links are up", "remaining: 0 for a link that is to be left out");
     if (value && *value >= 0 && *value < 1) return Ratio(*value);
     if (value || !node)
       diagnostics_.error("E0215", node ? node.where() : fault.self().where(),
@@ -120,7 +125,8 @@ class Reader {
 
   void add(const LinkFault& fault) {
     const auto same = [&](const LinkFault& f) {
-      return std::tie(f.kind, f.server, f.first, f.second) == std::tie(fault.kind, fault.server, fault.first, fault.second);
+      return std::tie(f.kind, f.server, f.first, f.second) ==
+             std::tie(fault.kind, fault.server, fault.first, fault.second);
     };
     if (std::ranges::any_of(faults_, same))
       diagnostics_.error("E0215", where_, "this link has a fault already", {}, "keep one of the two entries");
@@ -130,7 +136,7 @@ class Reader {
 
   const Cluster& cluster_;
   Diagnostics& diagnostics_;
-  SourceLocation where_;               // of the entry that is being read
+  SourceLocation where_;  // of the entry that is being read
   std::vector<LinkFault> faults_;
 };
 

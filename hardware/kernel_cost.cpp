@@ -86,11 +86,12 @@ double combine(double a, double b, double p) {
   return inverse_power(power(a, p) + power(b, p), p);
 }
 
-KernelCost::KernelCost(const Die& die, const KernelTable& table, std::span<const std::string_view> families, double share, double vector_share)
+KernelCost::KernelCost(const Die& die, const KernelTable& table, std::span<const std::string_view> families,
+                       double share, double vector_share)
     : exponent_(table.combine_exponent.value.count()),
       // The cube has no FP32 peak of its own here: the efficiency of the FP32 family carries its slower mode.
-      seconds_per_flop_{kNever, 1.0 / (share * die.matrix_16bit.value.count()), 1.0 / (share * die.matrix_int8.value.count()),
-                        1.0 / (share * die.matrix_16bit.value.count())},
+      seconds_per_flop_{kNever, 1.0 / (share * die.matrix_16bit.value.count()),
+                        1.0 / (share * die.matrix_int8.value.count()), 1.0 / (share * die.matrix_16bit.value.count())},
       seconds_per_hbm_byte_(1.0 / (share * die.hbm_bandwidth.value.count())),
       seconds_per_l2_byte_(1.0 / (share * die.l2_bandwidth.value.count())),
       l2_capacity_(static_cast<double>(die.l2_capacity.value.count())),
@@ -108,7 +109,8 @@ KernelCost::KernelCost(const Die& die, const KernelTable& table, std::span<const
          .core_start = seconds(family.core_start.value),
          .seconds_per_byte = seconds_per_hbm_byte_ / family.hbm_efficiency.value.count(),
          .inverse_matrix_efficiency = 1.0 / family.matrix_efficiency.value.count(),
-         .seconds_per_vector_flop = 1.0 / (share * vector_share * die.vector_fp32.value.count() * family.vector_efficiency.value.count()),
+         .seconds_per_vector_flop =
+             1.0 / (share * vector_share * die.vector_fp32.value.count() * family.vector_efficiency.value.count()),
          .l2_seconds_per_result = static_cast<double>(family.l2_bytes_per_result.value.count()) * seconds_per_l2_byte_,
          .row_time = seconds(family.row_time.value),
          .row_seconds_per_byte = by_rows ? seconds_per_l2_byte_ / family.l2_efficiency.value.count() : 0.0,
@@ -157,10 +159,12 @@ KernelTime KernelCost::price_rows(const Work& work, const Terms& family) const {
   check(work.matrix == Flops{} && work.matrix_rounding == Flops{}, "kernels of rows have no matrix work");
   const auto bytes = static_cast<double>((work.read + work.written).count());
   const double cores =
-      family.block == 0 ? cores_with_work(work)
-                        : std::min(vector_cores_, static_cast<double>(ceil_div((work.read + work.written).count(), family.block)));
+      family.block == 0
+          ? cores_with_work(work)
+          : std::min(vector_cores_, static_cast<double>(ceil_div((work.read + work.written).count(), family.block)));
   const double launch = family.t0 * work.launches + family.core_start * cores;
-  const double rows = family.row_time * static_cast<double>(work.rows) / vector_cores_ + bytes * family.row_seconds_per_byte;
+  const double rows =
+      family.row_time * static_cast<double>(work.rows) / vector_cores_ + bytes * family.row_seconds_per_byte;
   const double memory = bytes * bytes / (bytes + l2_capacity_) * family.seconds_per_byte;
   const double vector = static_cast<double>(work.vector.count()) * family.seconds_per_vector_flop;
   const double longest = std::max({rows, memory, vector});
@@ -177,7 +181,8 @@ KernelTime KernelCost::price(const Work& work) const {
   auto bytes = static_cast<double>((work.read + work.written).count());
   if (work.groups > 0) {
     // groups * k * n * (1 / fed - 1), fed = groups * n / (cores * columns_per_core): B as if the whole die drew it.
-    const double fed = static_cast<double>(work.groups * work.n), whole = static_cast<double>(cores_) * columns_per_core_;
+    const double fed = static_cast<double>(work.groups * work.n),
+                 whole = static_cast<double>(cores_) * columns_per_core_;
     bytes += static_cast<double>(work.k * work.bytes_b) * std::max(0.0, whole - fed);
   }
   const double memory = bytes * family.seconds_per_byte;
@@ -185,10 +190,11 @@ KernelTime KernelCost::price(const Work& work) const {
   MatrixTime matrix{0.0, Bound::kMatrix};
   const Flops flops = work.matrix + work.matrix_rounding;
   if (flops > Flops{}) {
-    matrix = matrix_time(work, static_cast<double>(flops.count()) *
-                                   seconds_per_flop_[static_cast<std::size_t>(work.matrix_type)] *
-                                   family.inverse_matrix_efficiency,
-                         family.l2_seconds_per_result);
+    matrix =
+        matrix_time(work,
+                    static_cast<double>(flops.count()) * seconds_per_flop_[static_cast<std::size_t>(work.matrix_type)] *
+                        family.inverse_matrix_efficiency,
+                    family.l2_seconds_per_result);
   }
   // combine(combine(matrix, vector), memory) with one root only.
   const double together =

@@ -33,7 +33,7 @@
 
 namespace ascendsim {
 
-enum class Bound : std::uint8_t { kLaunch, kMemory, kMatrix, kVector, kL2 };   // the largest term: "which limit"
+enum class Bound : std::uint8_t { kLaunch, kMemory, kMatrix, kVector, kL2 };  // the largest term: "which limit"
 std::string_view to_text(Bound bound);
 
 struct KernelTime {
@@ -49,7 +49,8 @@ class KernelCost {
   // families: the order in which Work::family indexes them.
   // share: of the die's cores, its HBM and its L2 bandwidth, when kernels of another lane have the rest.
   // vector_share: of those vector cores, when collectives have the rest.
-  KernelCost(const Die& die, const KernelTable& table, std::span<const std::string_view> families, double share = 1, double vector_share = 1);
+  KernelCost(const Die& die, const KernelTable& table, std::span<const std::string_view> families, double share = 1,
+             double vector_share = 1);
   [[nodiscard]] KernelTime price(const Work& work) const;
   // Nothing but the die's peaks: matrix / peak per type; bytes / HBM bandwidth. For the speed of light.
   [[nodiscard]] Duration matrix_at_peak(const Work& work) const;
@@ -58,9 +59,9 @@ class KernelCost {
  private:
   struct Terms {
     double t0, core_start, seconds_per_byte, inverse_matrix_efficiency, seconds_per_vector_flop;
-    double l2_seconds_per_result;            // of a matrix product
-    double row_time, row_seconds_per_byte;   // the second one is 0 where rows do not go one by one
-    std::int64_t block;                      // 0: cut by rows
+    double l2_seconds_per_result;           // of a matrix product
+    double row_time, row_seconds_per_byte;  // the second one is 0 where rows do not go one by one
+    std::int64_t block;                     // 0: cut by rows
   };
   struct MatrixTime {
     double seconds;

@@ -156,7 +156,8 @@ class ClusterBuilder {
 
   void degrade(VertexId a, VertexId b, const LinkFault& fault) {
     const auto [edge, found] = boost::edge(a, b, graph_);
-    check(found && graph_[edge].kind == fault.kind, "a fault names a link that is not in the cluster, or names it twice");
+    check(found && graph_[edge].kind == fault.kind,
+          "a fault names a link that is not in the cluster, or names it twice");
     if (fault.remaining.count() > 0)
       graph_[edge].bandwidth = graph_[edge].bandwidth * fault.remaining;
     else

@@ -1,7 +1,7 @@
 // Servers and clusters as graphs (Boost.Graph): vertices are dies, switches and NICs, edges are one-directional links
-// with bandwidth, efficiency and latency. A2: full HCCS mesh inside a server, a RoCE NIC per die into leaf switches, which
-// a spine joins. A3: two dies of a package joined by SIO, every die into 7 UB plane switches (L1 in the server, L2 between
-// servers), and a RoCE NIC per die on a network of its own. Faults slow links or take them away.
+// with bandwidth, efficiency and latency. A2: full HCCS mesh inside a server, a RoCE NIC per die into leaf switches,
+// which a spine joins. A3: two dies of a package joined by SIO, every die into 7 UB plane switches (L1 in the server,
+// L2 between servers), and a RoCE NIC per die on a network of its own. Faults slow links or take them away.
 #pragma once
 
 #include <boost/graph/adjacency_list.hpp>
@@ -21,11 +21,11 @@ enum class LinkKind : std::uint8_t { kHccs, kSio, kUbPlane, kRoce, kHostLink };
 struct Vertex {
   VertexKind kind = VertexKind::kDie;
   int server = 0;
-  int index = 0;                                           // of its kind inside the server (die 0..15, plane 0..6)
+  int index = 0;  // of its kind inside the server (die 0..15, plane 0..6)
 };
 struct Link {
   LinkKind kind = LinkKind::kHccs;
-  BytesPerSecond bandwidth;                                // nominal, one direction
+  BytesPerSecond bandwidth;  // nominal, one direction
   Ratio efficiency;
   Duration latency{};
 };
@@ -40,14 +40,15 @@ struct LinkFault {
   LinkKind kind = LinkKind::kHccs;
   int server = 0;
   int first = 0, second = 0;
-  Ratio remaining;                                         // of the bandwidth; 0 = down
+  Ratio remaining;  // of the bandwidth; 0 = down
 };
 
-// REQUIRES: servers >= 1, 1 <= ranks_per_server <= dies, faults of links that exist (faults.h reads such from a file). Rank r is die r mod ranks_per_server of server
-// r / ranks_per_server: engines spread their ranks evenly when there are more dies than ranks.
+// REQUIRES: servers >= 1, 1 <= ranks_per_server <= dies, faults of links that exist (faults.h reads such from a file).
+// Rank r is die r mod ranks_per_server of server r / ranks_per_server: engines spread their ranks evenly when there are
+// more dies than ranks.
 class Cluster {
  public:
-  Cluster(Server server, int servers);                     // a rank on every die
+  Cluster(Server server, int servers);  // a rank on every die
   Cluster(Server server, int servers, int ranks_per_server, std::vector<LinkFault> faults = {});
 
   [[nodiscard]] const Server& server() const { return server_; }
@@ -56,7 +57,7 @@ class Cluster {
   [[nodiscard]] int ranks_per_server() const { return ranks_per_server_; }
   [[nodiscard]] const LinkGraphStorage& graph() const { return *graph_; }
   [[nodiscard]] const std::vector<LinkFault>& faults() const { return faults_; }
-  [[nodiscard]] int leaves() const;                        // RoCE leaf switches
+  [[nodiscard]] int leaves() const;  // RoCE leaf switches
   [[nodiscard]] int leaf_of_die(int die) const { return die / dies_per_leaf(); }
   [[nodiscard]] int server_of(int rank) const { return rank / ranks_per_server_; }
   [[nodiscard]] int die_of(int rank) const { return server_of(rank) * server_.dies() + rank % ranks_per_server_; }
@@ -70,9 +71,9 @@ class Cluster {
   struct Span {
     int ranks = 0;
     int servers = 0;
-    int ranks_per_server = 0;                              // the largest share
-    int package_peers = 0;                                 // ranks of the group that share every rank's package: 0, 1
-    BytesPerSecond mesh_link, package_link, switched_port, nic;   // 0 where the fabric, or the group, has none
+    int ranks_per_server = 0;  // the largest share
+    int package_peers = 0;     // ranks of the group that share every rank's package: 0, 1
+    BytesPerSecond mesh_link, package_link, switched_port, nic;  // 0 where the fabric, or the group, has none
   };
   [[nodiscard]] Span span_of(std::span<const int> ranks) const;
 
@@ -82,7 +83,7 @@ class Cluster {
   Server server_;
   int servers_, ranks_per_server_;
   std::vector<LinkFault> faults_;
-  std::shared_ptr<const LinkGraphStorage> graph_;          // never changed: copies of a cluster share it
+  std::shared_ptr<const LinkGraphStorage> graph_;  // never changed: copies of a cluster share it
 };
 
 }  // namespace ascendsim

@@ -37,12 +37,14 @@ constexpr OptionSpec kOptions[] = {
      "server type, as `ascendsim list hardware` names it"},
     {"--input,--isl", "N", &Written::input, nullptr, kWorkloadOptions,
      "prompt tokens of a request: 65536, 64K (1024), 64k (1000)"},
-    {"--output,--osl", "N", &Written::output, nullptr, kWorkloadOptions | kPlanOptions, "tokens that a request generates"},
+    {"--output,--osl", "N", &Written::output, nullptr, kWorkloadOptions | kPlanOptions,
+     "tokens that a request generates"},
     {"--batch", "N", &Written::batch, nullptr, kWorkloadOptions,
      "requests side by side, all DP groups together [default: 1]"},
     {"--servers", "N", &Written::servers, nullptr, kDeploymentOptions | kGraphOptions | kCollectiveOptions,
      "number of servers [default: as many as the ranks need]"},
-    {"--die", "NAME", &Written::die, nullptr, kDeploymentOptions | kCollectiveOptions, "bin of the die [default: the server's own]"},
+    {"--die", "NAME", &Written::die, nullptr, kDeploymentOptions | kCollectiveOptions,
+     "bin of the die [default: the server's own]"},
     {"--model", "NAME|PATH", &Written::model, nullptr, kDeploymentOptions,
      "model, or a HuggingFace config.json [default: from modelName]"},
     {"--quantisation,--quantization", "NAME", &Written::quantisation, nullptr, kDeploymentOptions,
@@ -88,12 +90,14 @@ constexpr OptionSpec kOptions[] = {
     {"--print-config", "", nullptr, &Written::print_config, kFileOptions,
      "print the effective configuration and where each value comes from"},
     {"--top", "N", &Written::top, nullptr, kTopOption, "operators shown per phase [default: 10]"},
-    {"--layer", "", nullptr, &Written::layer, kRingOptions, "whole layers of the deployment in --config (or --prefill, --decode)"},
+    {"--layer", "", nullptr, &Written::layer, kRingOptions,
+     "whole layers of the deployment in --config (or --prefill, --decode)"},
     {"--config", "FILE", &Written::config, nullptr, kRingOptions, "of --layer: a deployment file"},
     {"--scale", "NAME", &Written::scale, nullptr, kRingOptions, "of --layer: tiny, a model small enough to compute"},
     {"--seed", "N", &Written::seed, nullptr, kRingOptions, "of --layer: draws the lengths of prompts [default: 0]"},
     {"--strategy", "NAME", &Written::strategy, nullptr, kRingOptions,
-     "ring, latent-ring, tp, mindie-cp, mindie-sp, vllm-pcp, vllm-dcp, vllm-pcp-dcp (both), sglang-cp; of DeepSeek-V3.2: sparse-tp, sparse-cp, dsa-cp"},
+     "ring, latent-ring, tp, mindie-cp, mindie-sp, vllm-pcp, vllm-dcp, vllm-pcp-dcp (both), sglang-cp; of "
+     "DeepSeek-V3.2: sparse-tp, sparse-cp, dsa-cp"},
     {"--all", "", nullptr, &Written::all, kRingOptions, "all strategies, partitions and number types"},
     {"--partition", "NAME", &Written::partition, nullptr, kRingOptions,
      "of a ring: contiguous, zigzag or round-robin [default: zigzag]"},
@@ -102,26 +106,31 @@ constexpr OptionSpec kOptions[] = {
     {"--cp", "N", &Written::cp, nullptr, kRingOptions, "MindIE: ranks that share a sequence"},
     {"--pcp", "N", &Written::pcp, nullptr, kRingOptions, "vLLM-Ascend: ranks that share a sequence"},
     {"--tp", "N", &Written::tp, nullptr, kRingOptions, "ranks that share the heads"},
-    {"--sp", "N", &Written::sp, nullptr, kRingOptions, "MindIE: of these, how many share cached tokens: all, as with --tp"},
+    {"--sp", "N", &Written::sp, nullptr, kRingOptions,
+     "MindIE: of these, how many share cached tokens: all, as with --tp"},
     {"--dcp", "N", &Written::dcp, nullptr, kRingOptions, "vLLM-Ascend: of these, how many share cached tokens"},
-    {"--tokens", "N,...", &Written::tokens, nullptr, kRingOptions, "length of each sequence [default: 512]; of --layer: of the shortest prompt"},
+    {"--tokens", "N,...", &Written::tokens, nullptr, kRingOptions,
+     "length of each sequence [default: 512]; of --layer: of the shortest prompt"},
     {"--history", "N,...", &Written::history, nullptr, kRingOptions,
      "cached tokens before those of each sequence [default: 0]"},
     {"--heads", "N", &Written::heads, nullptr, kRingOptions, "attention heads [default: 8]"},
     {"--interleave", "N", &Written::interleave, nullptr, kRingOptions, "tokens a turn of vLLM's cache [default: 128]"},
-    {"--dtype", "TYPE", &Written::dtype, nullptr, kRingOptions, "fp64, fp32, fp16 or bf16; of --layer fp64, fp16, bf16 or deployed [default: fp64]"},
+    {"--dtype", "TYPE", &Written::dtype, nullptr, kRingOptions,
+     "fp64, fp32, fp16 or bf16; of --layer fp64, fp16, bf16 or deployed [default: fp64]"},
     {"--lse-dtype", "TYPE", &Written::lse_dtype, nullptr, kRingOptions,
      "fp32, fp16 or bf16: of the log-sum-exp where it is merged [default: the engine's]"},
     {"--orders", "N", &Written::orders, nullptr, kRingOptions,
      "further runs in random legal orders of the streams [default: 2]"},
-    {"--threads", "N", &Written::threads, nullptr, kRingOptions, "cases computed at a time [default: as many as cores]"},
+    {"--threads", "N", &Written::threads, nullptr, kRingOptions,
+     "cases computed at a time [default: as many as cores]"},
     {"--what-if", "", nullptr, &Written::what_if, kRingOptions,
      "compute what the engine refuses: BF16 under MindIE's SP and CP"},
     {"--op", "NAME", &Written::op, nullptr, kCollectiveOptions,
      "all-gather, reduce-scatter, all-reduce, all-to-all, broadcast, shift, dispatch or combine"},
     {"--bytes", "SIZE", &Written::bytes, nullptr, kCollectiveOptions,
      "whole vector of an all-gather, reduce-scatter or all-reduce, local buffer of the others: 64MiB, 64M, 64 MB"},
-    {"--sweep", "FROM:TO", &Written::sweep, nullptr, kCollectiveOptions, "a table of sizes as hccl_test prints it: 8K:2G, 8K:2G:4"},
+    {"--sweep", "FROM:TO", &Written::sweep, nullptr, kCollectiveOptions,
+     "a table of sizes as hccl_test prints it: 8K:2G, 8K:2G:4"},
     {"--compare", "FILE", &Written::compare, nullptr, kCollectiveOptions, "output of hccl_test: measured beside ours"},
     {"--per", "WHAT", &Written::per, nullptr, kCollectiveOptions,
      "total or rank: what sizes of gathers and scatters mean [default: total; older hccl_test: rank]"},
@@ -129,16 +138,19 @@ constexpr OptionSpec kOptions[] = {
      "as `ascendsim list collectives` names it [default: as HCCL selects]"},
     {"--expansion", "NAME", &Written::expansion, nullptr, kCollectiveOptions,
      "aiv, aicpu, host or fused, as HCCL_OP_EXPANSION_MODE [default: aiv up to its thresholds on A3, host on A2]"},
-    {"--concurrent", "N", &Written::concurrent, nullptr, kCollectiveOptions, "equal collectives that share the links [default: 1]"},
+    {"--concurrent", "N", &Written::concurrent, nullptr, kCollectiveOptions,
+     "equal collectives that share the links [default: 1]"},
     {"--top-k", "N", &Written::top_k, nullptr, kCollectiveOptions, "MoE: experts of a token [default: 8]"},
-    {"--padding", "FACTOR", &Written::padding, nullptr, kCollectiveOptions, "MoE, padded: rows sent / rows routed [default: 1]"},
+    {"--padding", "FACTOR", &Written::padding, nullptr, kCollectiveOptions,
+     "MoE, padded: rows sent / rows routed [default: 1]"},
     {"--to", "ENGINE", &Written::to, nullptr, kExportOptions, "mindie, vllm or sglang: whose launch files are written"},
     {"--base", "FILE", &Written::base, nullptr, kExportOptions,
      "launch file of your own, changed only where it must be [default: a new one]"},
     {"--strict", "", nullptr, &Written::strict, kDeploymentOptions, "warnings count as errors"},
     {"--format", "FORMAT", &Written::format, nullptr, 0, "table, json, md or csv [default: table]"},
     {"--json", "", nullptr, &Written::json, 0, "the same as --format json"},
-    {"-o,--output-file", "FILE", &Written::output_file, nullptr, 0, "write the answer there instead of stdout; of export the folder (DIR) of the files"},
+    {"-o,--output-file", "FILE", &Written::output_file, nullptr, 0,
+     "write the answer there instead of stdout; of export the folder (DIR) of the files"},
     {"-v,--verbose", "", nullptr, &Written::verbose, 0, "say more about notes"},
     {"-h,--help", "", nullptr, &Written::help, 0, "show this text"},
 };
@@ -149,7 +161,8 @@ constexpr const char* kDefineName = "--define";
 constexpr const char* kDefineHelp = "value of a variable in a launch script, repeatable; over its own assignments";
 constexpr const char* kSetName = "--set";
 constexpr const char* kVaryName = "--vary";
-constexpr const char* kVaryHelp = "alternatives of a key, repeatable: cp=1,2; the number of ranks stays, other degrees follow";
+constexpr const char* kVaryHelp =
+    "alternatives of a key, repeatable: cp=1,2; the number of ranks stays, other degrees follow";
 constexpr const char* kSetHelp = "override a key, repeatable: layout.tp=4, or the engine's own name";
 
 std::string_view long_name(std::string_view names) {
@@ -178,7 +191,8 @@ std::vector<std::string_view> option_names(const Command* command) {
   std::vector<std::string_view> names{"--version"};
   for (const OptionSpec& o : kOptions)
     if (command == nullptr ? o.group == 0 : offers(*command, o)) names.push_back(long_name(o.names));
-  if (command != nullptr && (command->options & kDeploymentOptions)) names.insert(names.end(), {kEnvNames, kDefineName, kSetName});
+  if (command != nullptr && (command->options & kDeploymentOptions))
+    names.insert(names.end(), {kEnvNames, kDefineName, kSetName});
   if (command != nullptr && (command->options & kCompareOptions)) names.emplace_back(kVaryName);
   return names;
 }
@@ -191,10 +205,10 @@ bool takes_list(const Command& c, const OptionSpec& o) {
   return (c.options & kPlanOptions) && o.text == &Written::hardware;
 }
 const char* list_example(const OptionSpec& o) {
-  return o.text == &Written::input      ? "16384,65536 or 4K..128K"
-         : o.text == &Written::batch    ? "1,8,32"
-         : o.text == &Written::model    ? "deepseek-r1,deepseek-v3.1"
-                                        : "atlas-800i-a2,atlas-800i-a3";
+  return o.text == &Written::input   ? "16384,65536 or 4K..128K"
+         : o.text == &Written::batch ? "1,8,32"
+         : o.text == &Written::model ? "deepseek-r1,deepseek-v3.1"
+                                     : "atlas-800i-a2,atlas-800i-a3";
 }
 
 std::string usage_line(const Command& c) {
@@ -206,7 +220,8 @@ std::string usage_line(const Command& c) {
 
 std::string top_help() {
   std::string text =
-      "Predicts how a deployment of DeepSeek-R1, V3, V3.1 or V3.2 performs on Ascend hardware, and why.\n\nUsage: ascendsim "
+      "Predicts how a deployment of DeepSeek-R1, V3, V3.1 or V3.2 performs on Ascend hardware, and why.\n\nUsage: "
+      "ascendsim "
       "COMMAND [options]\n\nCommands:\n";
   for (const Command& c : builtin_commands()) text += fmt::format("  {:10} {}\n", c.name, c.summary);
   return text +
@@ -227,7 +242,7 @@ std::string command_help(const Command& c) {
   for (const OptionSpec& o : kOptions) {
     if (!offers(c, o)) continue;
     const bool more_formats = std::string_view(o.names) == "--format" && (c.options & kDiagnosticFormats);
-    const std::string help = more_formats ? "table, json, md, csv, short or github [default: table]"
+    const std::string help = more_formats       ? "table, json, md, csv, short or github [default: table]"
                              : takes_list(c, o) ? fmt::format("{}; or a list: {}", o.help, list_example(o))
                                                 : std::string(o.help);
     add(o.names, o.value, help);
@@ -321,7 +336,8 @@ class Reader : ValueReader {
     for (const std::string& setting : written_.define) {
       const std::size_t equals = setting.find('=');
       if (equals == std::string::npos || equals == 0)
-        wrong(fmt::format("--define needs NAME=VALUE, got '{}'", setting), "--define MODEL_PATH=/data/DeepSeek-R1_w8a8");
+        wrong(fmt::format("--define needs NAME=VALUE, got '{}'", setting),
+              "--define MODEL_PATH=/data/DeepSeek-R1_w8a8");
       else
         o.defines.insert_or_assign(setting.substr(0, equals), setting.substr(equals + 1));
     }
@@ -401,16 +417,19 @@ class Reader : ValueReader {
     if (written_.schema) return;
     // A file may carry its hardware and load: whether they are missing shows when it is read.
     for (const OptionSpec& o : kOptions)
-      if (words == 0 && o.text != nullptr && offers(command_, o) && is_required(command_, long_name(o.names)) && (written_.*o.text).empty())
+      if (words == 0 && o.text != nullptr && offers(command_, o) && is_required(command_, long_name(o.names)) &&
+          (written_.*o.text).empty())
         say_missing(long_name(o.names), diagnostics_);
     const std::string_view all = command_.words, one = all.substr(0, all.find("..."));
-    if (words < command_.least_words) diagnostics_.error("E0003", {}, fmt::format("{} is missing", one), {}, command_.words_help);
+    if (words < command_.least_words)
+      diagnostics_.error("E0003", {}, fmt::format("{} is missing", one), {}, command_.words_help);
     if (words > command_.most_words)
-      diagnostics_.error("E0003", {},
-                         command_.most_words == 0
-                             ? fmt::format("{} takes options only, got: {}", command_.name, fmt::join(written_.words, " "))
-                             : fmt::format("{} takes {} {}, got {}: {}", command_.name, command_.most_words, command_.words, words,
-                                           fmt::join(written_.words, " ")));
+      diagnostics_.error(
+          "E0003", {},
+          command_.most_words == 0
+              ? fmt::format("{} takes options only, got: {}", command_.name, fmt::join(written_.words, " "))
+              : fmt::format("{} takes {} {}, got {}: {}", command_.name, command_.most_words, command_.words, words,
+                            fmt::join(written_.words, " ")));
   }
 
   void check_pair() {

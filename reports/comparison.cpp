@@ -39,8 +39,10 @@ std::vector<Varied> read_vary(const std::vector<std::string>& written, const Que
     }
     Varied v{text.substr(0, equals), split_list(std::string_view(text).substr(equals + 1))};
     const Field* const field = find_field(v.key, base.stack);
-    if (std::ranges::any_of(out, [&](const Varied& o) { return field != nullptr && find_field(o.key, base.stack) == field; })) {
-      diagnostics.error("E0398", where, fmt::format("{} is varied twice", v.key), {}, "write all its values in one list");
+    if (std::ranges::any_of(
+            out, [&](const Varied& o) { return field != nullptr && find_field(o.key, base.stack) == field; })) {
+      diagnostics.error("E0398", where, fmt::format("{} is varied twice", v.key), {},
+                        "write all its values in one list");
       continue;
     }
     // Each value is tried alone, so that everything wrong with any of them is said at once.
@@ -97,17 +99,20 @@ void assume_load(Question& q, Diagnostics& diagnostics) {
   }
   if (w.output_tokens == 0) {
     w.output_tokens = q.deployment.role == Role::kPrefill ? 1 : kUsualOutput;
-    if (w.input_tokens == 0 && q.imported) w.output_tokens = std::min(w.output_tokens, std::max<std::int64_t>(1, m.max_seq_len - 1));
+    if (w.input_tokens == 0 && q.imported)
+      w.output_tokens = std::min(w.output_tokens, std::max<std::int64_t>(1, m.max_seq_len - 1));
     diagnostics.note("A0125", {}, fmt::format("--output is not set: {} assumed", w.output_tokens));
   }
   if (w.input_tokens == 0) {
     const std::int64_t longest = std::min(m.max_seq_len, q.deployment.model.max_positions) - w.output_tokens;
     w.input_tokens = std::max<std::int64_t>(1, std::min(m.max_input_tokens, longest));
-    diagnostics.note("A0125", {}, fmt::format("--input is not set: {} assumed, the longest prompt of the file", w.input_tokens));
+    diagnostics.note("A0125", {},
+                     fmt::format("--input is not set: {} assumed, the longest prompt of the file", w.input_tokens));
   }
 }
 
-void check_lists(const ListOptions& lists, const std::vector<Varied>& varied, const std::string& stack, Diagnostics& diagnostics) {
+void check_lists(const ListOptions& lists, const std::vector<Varied>& varied, const std::string& stack,
+                 Diagnostics& diagnostics) {
   const auto both = [&](bool listed, const char* path, const char* option) {
     const bool keyed = std::ranges::any_of(varied, [&](const Varied& v) {
       const Field* const f = find_field(v.key, stack);
@@ -167,8 +172,8 @@ void find_crossovers(Comparison& c, const Pricers& pricers) {
 // Texts that resolve() turns into parts of the deployment.
 bool same_names(const Question& a, const Question& b) {
   const auto names = [](const Question& q) {
-    return std::tie(q.model, q.quantisation, q.dtype, q.role, q.exchange, q.kv_dtype, q.prefill_attention, q.cp_partition, q.cp_exchange,
-                    q.cp_cache, q.layer_sharding);
+    return std::tie(q.model, q.quantisation, q.dtype, q.role, q.exchange, q.kv_dtype, q.prefill_attention,
+                    q.cp_partition, q.cp_exchange, q.cp_cache, q.layer_sharding);
   };
   return names(a) == names(b);
 }
@@ -182,9 +187,11 @@ void add_warnings(const Comparison& c, Diagnostics& diagnostics) {
   std::vector<Said> all;
   for (const Point& p : c.points)
     for (const Diagnostic& d : p.warned.all()) {
-      auto same = std::ranges::find_if(all, [&](const Said& s) { return s.what.code == d.code && s.what.message == d.message; });
+      auto same = std::ranges::find_if(
+          all, [&](const Said& s) { return s.what.code == d.code && s.what.message == d.message; });
       if (same == all.end()) same = all.insert(all.end(), {d, {}});
-      if (std::ranges::find(same->alternatives, p.alternative) == same->alternatives.end()) same->alternatives.push_back(p.alternative);
+      if (std::ranges::find(same->alternatives, p.alternative) == same->alternatives.end())
+        same->alternatives.push_back(p.alternative);
     }
   for (Said& s : all) {
     if (s.alternatives.size() < c.alternatives.size()) {
@@ -225,16 +232,20 @@ bool has_no_effect(const Comparison& c, std::size_t key) {
 
 std::string_view to_text(Standing standing) {
   switch (standing) {
-    case Standing::kLegal: return "legal";
-    case Standing::kWhatIf: return "what-if";
-    default: return "cannot run";
+    case Standing::kLegal:
+      return "legal";
+    case Standing::kWhatIf:
+      return "what-if";
+    default:
+      return "cannot run";
   }
 }
 
 bool Alternative::operator==(const Alternative& other) const {
   return model == other.model && hardware == other.hardware &&
-         std::ranges::equal(vary, other.vary,
-                            [](const Assignment& a, const Assignment& b) { return a.key == b.key && a.value == b.value; });
+         std::ranges::equal(vary, other.vary, [](const Assignment& a, const Assignment& b) {
+           return a.key == b.key && a.value == b.value;
+         });
 }
 
 Duration Point::score() const {
@@ -305,8 +316,10 @@ AlternativePricer::Verdict AlternativePricer::judge(const Question& q, const Wor
   };
   const auto keep = [&](const Diagnostics& found) {
     for (const Diagnostic& d : found.all())
-      if (d.severity == Severity::kError) out.broken.add(d);
-      else if (d.severity == Severity::kWarning) out.warned.add(d);
+      if (d.severity == Severity::kError)
+        out.broken.add(d);
+      else if (d.severity == Severity::kWarning)
+        out.warned.add(d);
   };
   const Diagnostics engine = rules(check_deployment);
   keep(engine);
@@ -348,8 +361,10 @@ Point AlternativePricer::point(const Condition& condition) const {
   Diagnostics differences;
   std::optional<Deployment> programs_run = simulated(q.deployment, Severity::kError, differences);
   for (const Diagnostic& d : differences.all())
-    if (d.severity != Severity::kError) out.warned.add(d);
-    else out.broken.add(d);
+    if (d.severity != Severity::kError)
+      out.warned.add(d);
+    else
+      out.broken.add(d);
   if (!programs_run) {
     out.standing = Standing::kCannotRun;
     return out;
@@ -361,13 +376,13 @@ Point AlternativePricer::point(const Condition& condition) const {
   out.prediction = predict(s, w);
   const Prediction& p = out.prediction;
   if (q.deployment.role != Role::kDecode)
-    out.prefill_once = work_once(
-        s.deployment, prefill_step(l, p.prefill_sequences, w.input_tokens, w.prefix_hit), s.facts);
+    out.prefill_once =
+        work_once(s.deployment, prefill_step(l, p.prefill_sequences, w.input_tokens, w.prefix_hit), s.facts);
   if (q.deployment.role != Role::kPrefill)
-    out.decode_once = work_once(s.deployment,
-                                decode_step(l, w.batch, w.input_tokens, p.decode_context,
-                                            1 + s.deployment.features.speculative_tokens),
-                                s.facts);
+    out.decode_once = work_once(
+        s.deployment,
+        decode_step(l, w.batch, w.input_tokens, p.decode_context, 1 + s.deployment.features.speculative_tokens),
+        s.facts);
   return out;
 }
 
@@ -409,10 +424,14 @@ FileChoice compared_side(const PairOfChoices& pair, std::vector<std::string>& va
     bare = bare || !named;
   }
   if (bare || of[0] == of[1])
-    diagnostics.error("E0398", {}, "of a pair one side is compared at a time", "the sides meet in the transfer of the cache only",
+    diagnostics.error("E0398", {}, "of a pair one side is compared at a time",
+                      "the sides meet in the transfer of the cache only",
                       "name it in every --vary: --vary decode.dcp=1,8 or --vary prefill.tp=8,16");
   const FileChoice& side = of[1] ? pair.decode : pair.prefill;
-  diagnostics.note("A0126", {}, fmt::format("the {} side is compared alone: {}; what it waits for (the other side, the transfer of the cache) is in `run` of the pair", of[1] ? "decode" : "prefill", side.file));
+  diagnostics.note("A0126", {},
+                   fmt::format("the {} side is compared alone: {}; what it waits for (the other side, the transfer of "
+                               "the cache) is in `run` of the pair",
+                               of[1] ? "decode" : "prefill", side.file));
   return side;
 }
 
@@ -421,9 +440,11 @@ FileChoice compared_side(const PairOfChoices& pair, std::vector<std::string>& va
 Comparison compare(const Libraries& libraries, const Options& asked, Diagnostics& diagnostics) {
   Comparison c;
   Options options = asked;
-  const std::vector<FileChoice> inputs = options.pair() ? std::vector<FileChoice>{} : read_inputs(options.words, libraries, options, diagnostics);
+  const std::vector<FileChoice> inputs =
+      options.pair() ? std::vector<FileChoice>{} : read_inputs(options.words, libraries, options, diagnostics);
   const auto pair = options.pair() ? asked_pair(options, libraries, diagnostics) : asked_pair(inputs, options);
-  const FileChoice choice = pair ? compared_side(*pair, options.lists.vary, diagnostics) : only_choice(inputs, diagnostics);
+  const FileChoice choice =
+      pair ? compared_side(*pair, options.lists.vary, diagnostics) : only_choice(inputs, diagnostics);
   c.base = load_question(choice, libraries, options, diagnostics);
   // Keys are checked even where the file is not readable: everything at once.
   const std::vector<Varied> varied = read_vary(options.lists.vary, c.base.question, diagnostics);

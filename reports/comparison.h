@@ -44,7 +44,7 @@ struct Point {
 
 // Between two neighbouring lengths the winner changes: from `tokens` on `later` is faster than `earlier`.
 struct Crossover {
-  std::size_t earlier = 0, later = 0;  // alternatives
+  std::size_t earlier = 0, later = 0;             // alternatives
   std::int64_t batch = 0, tokens = 0, below = 0;  // at `below` tokens `earlier` is still faster
 };
 
@@ -66,7 +66,8 @@ struct Comparison {
   [[nodiscard]] std::optional<std::size_t> winner(std::size_t condition, const std::vector<std::size_t>& contest) const;
 };
 
-// Throws ConfigError when the file, an option or a --vary is wrong. Rules that alternatives break are part of the answer.
+// Throws ConfigError when the file, an option or a --vary is wrong. Rules that alternatives break are part of the
+// answer.
 Comparison compare(const Libraries& libraries, const Options& options, Diagnostics& diagnostics);
 
 // Data files that several alternatives need are read once.
@@ -86,8 +87,8 @@ class SharedParts {
 // A point by its own question: everything is loaded once for an alternative, then asked for any load.
 class AlternativePricer {
  public:
-  AlternativePricer(const LoadedQuestion& base, const Alternative& alternative, std::size_t index,
-                    SharedParts& parts, Diagnostics& diagnostics);
+  AlternativePricer(const LoadedQuestion& base, const Alternative& alternative, std::size_t index, SharedParts& parts,
+                    Diagnostics& diagnostics);
   [[nodiscard]] Point point(const Condition& condition) const;  // reads no file; safe from several threads
 
  private:

@@ -24,7 +24,8 @@ double ratio(Amount a, Amount b) {
 // "65,536 tokens", with the batch where it varies.
 std::string load_in_words(const Comparison& c, std::size_t condition) {
   const Workload& w = c.at(condition, 0).subject.workload;
-  const bool batches = std::ranges::any_of(c.conditions, [&](const Condition& o) { return o.batch != c.conditions[0].batch; });
+  const bool batches =
+      std::ranges::any_of(c.conditions, [&](const Condition& o) { return o.batch != c.conditions[0].batch; });
   std::string text = fmt::format("{} tokens", with_commas(w.input_tokens));
   if (batches) text += fmt::format(" and {} request{}", with_commas(w.batch), w.batch == 1 ? "" : "s");
   return text;
@@ -44,18 +45,20 @@ std::vector<std::string> followed(const Point& p) {
   return out;
 }
 
-const StepTime& main_step(const Point& p) { return p.role() == Role::kDecode ? p.prediction.decode : p.prediction.prefill; }
+const StepTime& main_step(const Point& p) {
+  return p.role() == Role::kDecode ? p.prediction.decode : p.prediction.prefill;
+}
 
 const char* metric_of(const Point& p) {
   if (p.role() != Role::kDecode) return "TTFT";
   return p.subject.workload.output_tokens > 1 ? "TPOT" : "decode step";
 }
 
-// Operators that take a rank of the slower one longer because it has more of that work to do: what the other layout divides and this one
-// does not.
+// Operators that take a rank of the slower one longer because it has more of that work to do: what the other layout
+// divides and this one does not.
 std::string undivided(const StepTime& faster, const StepTime& slower, Duration whole) {
-  constexpr double kWorthNaming = 0.1;                // of the whole difference
-  constexpr double kMore = 2;                         // times the FLOP or the bytes
+  constexpr double kWorthNaming = 0.1;  // of the whole difference
+  constexpr double kMore = 2;           // times the FLOP or the bytes
   std::vector<std::string> out;
   for (const OperatorRow& s : slower.operator_rows) {
     const auto f = std::ranges::find(faster.operator_rows, s.label, &OperatorRow::label);
@@ -65,13 +68,15 @@ std::string undivided(const StepTime& faster, const StepTime& slower, Duration w
     const double flops = ratio(s.flops, f->flops);
     const double bytes = ratio(s.bytes, f->bytes);
     if (std::max(flops, bytes) < kMore) continue;
-    out.push_back(fmt::format("{} {} ({:.3g} times the {})", s.label, to_text(more), std::max(flops, bytes), flops >= bytes ? "FLOP" : "bytes"));
+    out.push_back(fmt::format("{} {} ({:.3g} times the {})", s.label, to_text(more), std::max(flops, bytes),
+                              flops >= bytes ? "FLOP" : "bytes"));
   }
-  return out.empty() ? "" : fmt::format("; work of a rank that only the faster layout divides: {}", fmt::join(out, ", "));
+  return out.empty() ? ""
+                     : fmt::format("; work of a rank that only the faster layout divides: {}", fmt::join(out, ", "));
 }
 
-// The links behind a difference in communication: those between A2 servers where most of it is in collectives that cross them, whose ranks
-// have nothing but RoCE there.
+// The links behind a difference in communication: those between A2 servers where most of it is in collectives that
+// cross them, whose ranks have nothing but RoCE there.
 std::string_view link_behind(const Point& winner, const Point& second) {
   struct Collectives {
     Duration all{}, between_servers{};
@@ -116,7 +121,8 @@ std::string because(const Point& winner, const Point& second) {
     return fmt::format("{}", fmt::join(out, ", "));
   };
   const char* const phase = winner.role() == Role::kDecode ? "decode" : "prefill";
-  std::string text = fmt::format("a {} step is {} {}: ", phase, to_text(whole), s.total >= w.total ? "shorter" : "longer");
+  std::string text =
+      fmt::format("a {} step is {} {}: ", phase, to_text(whole), s.total >= w.total ? "shorter" : "longer");
   text += gains.empty() ? std::string("no part is shorter by a tenth of that") : "less " + in_words(gains);
   if (!costs.empty()) text += "; more " + in_words(costs);
   return text + (s.total >= w.total ? undivided(w, s, whole) : "");
@@ -136,7 +142,8 @@ std::optional<std::size_t> runner_up(const Comparison& c, std::size_t condition,
 bool can_be_started(const Point& p) { return p.runs() && p.standing == Standing::kLegal && p.prediction.memory.fits(); }
 
 // The fastest one that the engine takes and that fits, where that is not the fastest of all.
-std::string fastest_to_start(const Comparison& c, std::size_t condition, std::vector<std::size_t> contest, std::size_t winner) {
+std::string fastest_to_start(const Comparison& c, std::size_t condition, std::vector<std::size_t> contest,
+                             std::size_t winner) {
   if (can_be_started(c.at(condition, winner))) return {};
   std::erase_if(contest, [&](std::size_t a) { return !can_be_started(c.at(condition, a)); });
   const auto best = c.winner(condition, contest);
@@ -155,8 +162,9 @@ std::string reason(const Comparison& c, std::size_t condition, const std::vector
   if (!second) return text;
   const Point& s = c.at(condition, *second);
   if (s.score() == w.score()) return fmt::format("{}, and so has {}{}", text, full_label(c, s), memory_remark(s));
-  return fmt::format("{}, {:.2f} times as fast as {} with {}{}; {}{}", text, ratio(s.score(), w.score()), full_label(c, s),
-                     to_text(s.score()), memory_remark(s), because(w, s), fastest_to_start(c, condition, contest, *first));
+  return fmt::format("{}, {:.2f} times as fast as {} with {}{}; {}{}", text, ratio(s.score(), w.score()),
+                     full_label(c, s), to_text(s.score()), memory_remark(s), because(w, s),
+                     fastest_to_start(c, condition, contest, *first));
 }
 
 // The slowest that runs, where that is neither the winner nor the runner-up.
@@ -171,8 +179,9 @@ std::string first_against_last(const Comparison& c, std::size_t condition, const
   if (!first || !last) return {};
   const Point &w = c.at(condition, *first), &l = c.at(condition, *last);
   if (l.score() <= w.score()) return {};
-  return fmt::format("{}, first against last: {:.2f} times as fast as {} with {}{}; {}", load_in_words(c, condition), ratio(l.score(), w.score()),
-                     full_label(c, l), to_text(l.score()), memory_remark(l), because(w, l));
+  return fmt::format("{}, first against last: {:.2f} times as fast as {} with {}{}; {}", load_in_words(c, condition),
+                     ratio(l.score(), w.score()), full_label(c, l), to_text(l.score()), memory_remark(l),
+                     because(w, l));
 }
 
 std::string headline(const Comparison& c, const std::vector<std::size_t>& contest) {
@@ -182,13 +191,16 @@ std::string headline(const Comparison& c, const std::vector<std::size_t>& contes
     const auto w = c.winner(i, contest);
     if (!w) continue;
     if (std::ranges::find(winners, *w) == winners.end()) winners.push_back(*w);
-    if (const auto second = runner_up(c, i, contest, *w)) leads.push_back(ratio(c.at(i, *second).score(), c.at(i, *w).score()));
+    if (const auto second = runner_up(c, i, contest, *w))
+      leads.push_back(ratio(c.at(i, *second).score(), c.at(i, *w).score()));
   }
   if (winners.empty()) {
     std::vector<std::string> servers;
     for (std::size_t i = 0; i < c.conditions.size(); ++i)
       for (const std::size_t a : contest)
-        if (const std::string& name = c.at(i, a).subject.question.hardware.server; std::ranges::find(servers, name) == servers.end()) servers.push_back(name);
+        if (const std::string& name = c.at(i, a).subject.question.hardware.server;
+            std::ranges::find(servers, name) == servers.end())
+          servers.push_back(name);
     return fmt::format("None of the alternatives can run on {}.", fmt::join(servers, " or "));
   }
   if (leads.empty()) return {};
@@ -197,15 +209,17 @@ std::string headline(const Comparison& c, const std::vector<std::size_t>& contes
   const std::string lead = c.conditions.size() == 1 || most - least < 0.005
                                ? fmt::format("{:.2f} times as fast as the next one", most)
                                : fmt::format("{:.2f} to {:.2f} times as fast as the next one", least, most);
-  const auto named = [&](std::size_t w) { return label(c, w) + (c.at(0, w).standing == Standing::kWhatIf ? " [what-if]" : ""); };
+  const auto named = [&](std::size_t w) {
+    return label(c, w) + (c.at(0, w).standing == Standing::kWhatIf ? " [what-if]" : "");
+  };
   if (winners.size() > 1) {
     std::vector<std::string> names;
     for (const std::size_t w : winners) names.push_back(named(w));
     return fmt::format("Which is faster depends on the load: {} win in turn, {}.", fmt::join(names, " and "), lead);
   }
-  return c.conditions.size() == 1 ? fmt::format("{} wins, {}.", named(winners[0]), lead)
-                                  : fmt::format("{} wins under all {} loads, {}.", named(winners[0]),
-                                                c.conditions.size(), lead);
+  return c.conditions.size() == 1
+             ? fmt::format("{} wins, {}.", named(winners[0]), lead)
+             : fmt::format("{} wins under all {} loads, {}.", named(winners[0]), c.conditions.size(), lead);
 }
 
 bool has_lengths(const Comparison& c) {
@@ -220,8 +234,9 @@ void add_crossovers(const Comparison& c, std::vector<std::string>& out) {
                               x.batch > 0 ? fmt::format(" with {} requests", x.batch) : ""));
   if (!has_lengths(c) || c.alternatives.size() < 2 || !c.crossovers.empty()) return;
   const auto [least, most] = std::ranges::minmax_element(c.conditions, {}, &Condition::input_tokens);
-  out.push_back(fmt::format("No crossover between {} and {} tokens: the same alternative is the fastest at each length.",
-                            with_commas(least->input_tokens), with_commas(most->input_tokens)));
+  out.push_back(
+      fmt::format("No crossover between {} and {} tokens: the same alternative is the fastest at each length.",
+                  with_commas(least->input_tokens), with_commas(most->input_tokens)));
 }
 
 // Columns that say which point a row is about.
@@ -342,8 +357,9 @@ bool shown(const Comparison& c, const Point& p, Format format) {
 
 Table collective_sums(const Comparison& c, Format format) {
   const bool all = format == Format::kCsv || !has_lengths(c);
-  const std::string at = all ? "" : fmt::format(" at {} tokens (--format csv or json has all)",
-                                                with_commas(c.points.back().subject.workload.input_tokens));
+  const std::string at = all ? ""
+                             : fmt::format(" at {} tokens (--format csv or json has all)",
+                                           with_commas(c.points.back().subject.workload.input_tokens));
   Table t = point_table("Collectives, per rank" + at, "communication",
                         {{"phase", "phase"},
                          {"primitive", "primitive"},
@@ -399,11 +415,12 @@ Table memory_columns(const Comparison& c) {
 
 // Each rule once, with the alternatives that break it, however many loads they were asked under.
 Table refusals(const Comparison& c) {
-  Table t{"What the engine refuses",
-          "refused",
-          Table::Shape::kGrid,
-          {{"alternative", "alternative"}, {"engine", "standing"}, {"code", "code"}, {"what", "message"}, {"rule", "rule"}},
-          {}};
+  Table t{
+      "What the engine refuses",
+      "refused",
+      Table::Shape::kGrid,
+      {{"alternative", "alternative"}, {"engine", "standing"}, {"code", "code"}, {"what", "message"}, {"rule", "rule"}},
+      {}};
   struct Refusal {
     const Diagnostic* what;
     Standing standing;
@@ -412,14 +429,18 @@ Table refusals(const Comparison& c) {
   std::vector<Refusal> all;
   for (const Point& p : c.points)
     for (const Diagnostic& d : p.broken.all()) {
-      auto same = std::ranges::find_if(all, [&](const Refusal& r) { return r.standing == p.standing && r.what->code == d.code && r.what->message == d.message; });
+      auto same = std::ranges::find_if(all, [&](const Refusal& r) {
+        return r.standing == p.standing && r.what->code == d.code && r.what->message == d.message;
+      });
       if (same == all.end()) same = all.insert(all.end(), {&d, p.standing, {}});
-      if (std::ranges::find(same->alternatives, p.alternative) == same->alternatives.end()) same->alternatives.push_back(p.alternative);
+      if (std::ranges::find(same->alternatives, p.alternative) == same->alternatives.end())
+        same->alternatives.push_back(p.alternative);
     }
   for (const Refusal& r : all) {
     std::vector<std::string> labels;
     for (const std::size_t i : r.alternatives) labels.push_back(label(c, i));
-    t.rows.push_back({fmt::format("{}", fmt::join(labels, "; ")), to_text(r.standing), r.what->code, r.what->message, r.what->rule});
+    t.rows.push_back(
+        {fmt::format("{}", fmt::join(labels, "; ")), to_text(r.standing), r.what->code, r.what->message, r.what->rule});
   }
   return t;
 }
@@ -429,15 +450,18 @@ Table subject_of(const Comparison& c) {
   const Question& q = c.base.question;
   const Deployment& d = q.deployment;
   t.rows.push_back({"file", fmt::format("{} ({} {})", d.file, d.engine, d.engine_version)});
-  t.rows.push_back({"ranks", fmt::format("{} in every alternative, unless world_size is varied (file: {})", d.layout.world(), layout_words(d.layout, degree_words(q)))});
+  t.rows.push_back({"ranks", fmt::format("{} in every alternative, unless world_size is varied (file: {})",
+                                         d.layout.world(), layout_words(d.layout, degree_words(q)))});
   t.rows.push_back({"output", fmt::format("{} tokens", with_commas(q.workload.output_tokens))});
   for (const Point& p : c.points) {
     if (!p.runs()) continue;
     const Server& server = p.subject.scenario->cluster.server();
     const std::string hardware = fmt::format("{} ({}, die {})", server.product, server.name, server.die.name);
-    const std::string model = fmt::format("{}, {}", p.subject.deployment().model.name, p.subject.deployment().quantisation.name);
+    const std::string model =
+        fmt::format("{}, {}", p.subject.deployment().model.name, p.subject.deployment().quantisation.name);
     for (const auto& [fact, value] : {std::pair{"model", &model}, {"hardware", &hardware}})
-      if (std::ranges::none_of(t.rows, [&](const auto& row) { return row[1].text == *value; })) t.rows.push_back({fact, *value});
+      if (std::ranges::none_of(t.rows, [&](const auto& row) { return row[1].text == *value; }))
+        t.rows.push_back({fact, *value});
   }
   return t;
 }
@@ -499,7 +523,9 @@ Json point_json(const Comparison& c, const Point& p) {
     if (!phase.has(p)) continue;
     const StepTime& step = r.*phase.step;
     breakdown[phase.name] = breakdown_json(step);
-    flops[phase.name] = {{"performed", step.performed.count()}, {"once", (p.*phase.once).count()}, {"redundant", redundant(p, phase).count()}};
+    flops[phase.name] = {{"performed", step.performed.count()},
+                         {"once", (p.*phase.once).count()},
+                         {"redundant", redundant(p, phase).count()}};
     light[std::string(phase.name) + "_ms"] = milliseconds(step.speed_of_light);
   }
   out["breakdown"] = breakdown;

@@ -121,30 +121,37 @@ constexpr WordText kWords[] = {
     {"exposed communication", "time in collectives while nothing computes", "one part of a step's breakdown"},
     {"hidden communication", "time in collectives while a kernel computes: no part of the step's time",
      "communication = exposed + hidden"},
-    {"host", "gap before a step, and issuing kernels where graphs are not replayed", "step_gap, kernel_issue of the stack"},
+    {"host", "gap before a step, and issuing kernels where graphs are not replayed",
+     "step_gap, kernel_issue of the stack"},
     {"idle", "nothing runs on the slowest rank: it waits for others", "one part of a step's breakdown"},
     {"step", "one forward pass of all ranks", "the sum of the parts above"},
-    {"prefill step", "time of one prefill step, with the prompts that it takes", "limits.max_prefill_tokens, limits.max_prefill_batch"},
+    {"prefill step", "time of one prefill step, with the prompts that it takes",
+     "limits.max_prefill_tokens, limits.max_prefill_batch"},
     {"decode step", "time of one decode step; TPOT = decode step / tokens a step", "rows: 1 and the drafts of MTP"},
     {"prefill bottleneck", "the largest part of a prefill step, and its largest operator", "a step's breakdown"},
     {"decode bottleneck", "the largest part of a decode step, and its largest operator", "a step's breakdown"},
     {"prefill speed of light", "see speed of light", "of the prefill step"},
     {"decode speed of light", "see speed of light", "of the decode step"},
-    {"speed of light", "this placement's work at the catalogue's cube peaks and HBM bandwidth, no communication, no host",
+    {"speed of light",
+     "this placement's work at the catalogue's cube peaks and HBM bandwidth, no communication, no host",
      "max(FLOP / peak, bytes / bandwidth)"},
     {"memory per rank", "weights, KV cache, activations, buffers and runtime of one die", "see peak, capacity"},
     {"kv capacity", "see kv_capacity_tokens", "per DP group"},
-    {"limit", "the largest term of an operator's time: launch, memory, matrix, vector, L2; of a collective its algorithm",
+    {"limit",
+     "the largest term of an operator's time: launch, memory, matrix, vector, L2; of a collective its algorithm",
      "hardware/kernel_cost.h"},
     {"matrix", "limit: the cube cores", "hardware/kernel_cost.h"},
     {"memory", "limit: HBM bandwidth", "hardware/kernel_cost.h"},
     {"launch", "limit: starting the kernel and its cores", "t0 and core_start of the kernel family"},
     {"L2", "limit: what tiles pull through the L2 cache again", "hardware/kernel_cost.h"},
     {"mtp", "multi-token prediction: drafts that the next step verifies", "features.speculative_tokens"},
-    {"bus bandwidth", "of a collective: bytes that a rank receives in a second, to compare with the bandwidth of its port",
-     "(p - 1) / p of the algorithm bandwidth for all-gather, reduce-scatter and all-to-all, 2 (p - 1) / p for all-reduce"},
+    {"bus bandwidth",
+     "of a collective: bytes that a rank receives in a second, to compare with the bandwidth of its port",
+     "(p - 1) / p of the algorithm bandwidth for all-gather, reduce-scatter and all-to-all, 2 (p - 1) / p for "
+     "all-reduce"},
     {"algorithm bandwidth", "of a collective: its size in bytes by its time", "see bus bandwidth"},
-    {"straggler", "a rank that reaches a collective later than others: they wait for it", "see compute_skew, experts.loads"},
+    {"straggler", "a rank that reaches a collective later than others: they wait for it",
+     "see compute_skew, experts.loads"},
     {"rank", "one die: a 910B chip, or half of a 910C package", "an A3 card has two"},
 };
 
@@ -156,7 +163,8 @@ Table explain_word(const WordText& w) {
 
 Table explain_expansion(const ExpansionText& e) {
   Table t = facts(fmt::format("{}: who carries a collective out", to_text(e.expansion)), "expansion");
-  t.rows = {{"cores that it takes", e.cores}, {"option", fmt::format("--expansion {}, HCCL_OP_EXPANSION_MODE", e.name)}};
+  t.rows = {{"cores that it takes", e.cores},
+            {"option", fmt::format("--expansion {}, HCCL_OP_EXPANSION_MODE", e.name)}};
   return t;
 }
 
@@ -229,7 +237,8 @@ std::vector<Table> explain(std::string_view word, Diagnostics& diagnostics) {
   for (const CollectiveAlgorithm& a : builtin_collectives())
     if (same(a.name, word) || word.starts_with(std::string(a.name) + " (")) out.push_back(explain_algorithm(a));
   for (const ExpansionText& e : expansions())
-    if (same(e.name, word) || same(to_text(e.expansion), word) || word.ends_with(fmt::format(" ({})", to_text(e.expansion))))
+    if (same(e.name, word) || same(to_text(e.expansion), word) ||
+        word.ends_with(fmt::format(" ({})", to_text(e.expansion))))
       out.push_back(explain_expansion(e));
   if (const Field* f = field_of(word)) out.push_back(explain_field(*f));
   const std::string_view last = word.substr(word.rfind('.') + 1);

@@ -13,8 +13,8 @@ namespace ascendsim {
 
 namespace {
 
-constexpr int kMostDrawn = 4;          // servers for themselves; the others stand for their likes
-constexpr int kMostDrawnHealthy = 2;   // where nothing is broken
+constexpr int kMostDrawn = 4;         // servers for themselves; the others stand for their likes
+constexpr int kMostDrawnHealthy = 2;  // where nothing is broken
 
 struct Look {
   const char* name;
@@ -22,11 +22,16 @@ struct Look {
 };
 Look look(LinkKind kind) {
   switch (kind) {
-    case LinkKind::kHccs: return {"HCCS", "#c2410c"};
-    case LinkKind::kSio: return {"SIO", "#7e22ce"};
-    case LinkKind::kUbPlane: return {"UB plane", "#1d4ed8"};
-    case LinkKind::kRoce: return {"RoCE", "#15803d"};
-    case LinkKind::kHostLink: return {"host link", "#64748b"};
+    case LinkKind::kHccs:
+      return {"HCCS", "#c2410c"};
+    case LinkKind::kSio:
+      return {"SIO", "#7e22ce"};
+    case LinkKind::kUbPlane:
+      return {"UB plane", "#1d4ed8"};
+    case LinkKind::kRoce:
+      return {"RoCE", "#15803d"};
+    case LinkKind::kHostLink:
+      return {"host link", "#64748b"};
   }
   return {"", ""};
 }
@@ -34,7 +39,7 @@ constexpr const char* kBroken = "#dc2626";
 
 struct Shown {
   int server = 0;
-  int alike = 1;                       // servers that look the same, this one included
+  int alike = 1;  // servers that look the same, this one included
 };
 
 std::vector<Shown> shown_servers(const Cluster& cluster) {
@@ -43,7 +48,7 @@ std::vector<Shown> shown_servers(const Cluster& cluster) {
     if (f.kind != LinkKind::kRoce || f.first >= 0) faulty.insert(f.server);
   const bool all = cluster.servers() <= (faulty.empty() ? kMostDrawnHealthy : kMostDrawn);
   std::vector<Shown> shown;
-  int healthy = -1;                    // the one that stands for all of them
+  int healthy = -1;  // the one that stands for all of them
   for (int s = 0; s < cluster.servers(); ++s) {
     const bool own = all || (faulty.contains(s) && static_cast<int>(shown.size()) < kMostDrawn);
     if (own) {
@@ -88,44 +93,62 @@ std::string title(const Cluster& cluster) {
 }
 
 std::string server_label(const Shown& s) {
-  return s.alike == 1 ? fmt::format("server {}", s.server) : fmt::format("server {}, one of {} alike", s.server, s.alike);
+  return s.alike == 1 ? fmt::format("server {}", s.server)
+                      : fmt::format("server {}, one of {} alike", s.server, s.alike);
 }
 
 std::string node_name(const Vertex& v) {
   switch (v.kind) {
-    case VertexKind::kDie: return fmt::format("die_{}_{}", v.server, v.index);
-    case VertexKind::kHost: return fmt::format("host_{}", v.server);
-    case VertexKind::kUbSwitchL1: return fmt::format("l1_{}_{}", v.server, v.index);
-    case VertexKind::kUbSwitchL2: return fmt::format("l2_{}", v.index);
-    case VertexKind::kNic: return fmt::format("nic_{}_{}", v.server, v.index);
-    case VertexKind::kRoceLeaf: return fmt::format("leaf_{}", v.index);
-    case VertexKind::kRoceSpine: return "spine";
+    case VertexKind::kDie:
+      return fmt::format("die_{}_{}", v.server, v.index);
+    case VertexKind::kHost:
+      return fmt::format("host_{}", v.server);
+    case VertexKind::kUbSwitchL1:
+      return fmt::format("l1_{}_{}", v.server, v.index);
+    case VertexKind::kUbSwitchL2:
+      return fmt::format("l2_{}", v.index);
+    case VertexKind::kNic:
+      return fmt::format("nic_{}_{}", v.server, v.index);
+    case VertexKind::kRoceLeaf:
+      return fmt::format("leaf_{}", v.index);
+    case VertexKind::kRoceSpine:
+      return "spine";
   }
   return "";
 }
 
 std::string node_label(const Vertex& v) {
   switch (v.kind) {
-    case VertexKind::kDie: return fmt::format("die {}", v.index);
-    case VertexKind::kHost: return "host";
-    case VertexKind::kUbSwitchL1: return fmt::format("L1 {}", v.index);
-    case VertexKind::kUbSwitchL2: return fmt::format("L2 plane {}", v.index);
-    case VertexKind::kNic: return fmt::format("NIC {}", v.index);
-    case VertexKind::kRoceLeaf: return fmt::format("leaf {}", v.index);
-    case VertexKind::kRoceSpine: return "spine";
+    case VertexKind::kDie:
+      return fmt::format("die {}", v.index);
+    case VertexKind::kHost:
+      return "host";
+    case VertexKind::kUbSwitchL1:
+      return fmt::format("L1 {}", v.index);
+    case VertexKind::kUbSwitchL2:
+      return fmt::format("L2 plane {}", v.index);
+    case VertexKind::kNic:
+      return fmt::format("NIC {}", v.index);
+    case VertexKind::kRoceLeaf:
+      return fmt::format("leaf {}", v.index);
+    case VertexKind::kRoceSpine:
+      return "spine";
   }
   return "";
 }
 
 bool belongs_to_server(VertexKind kind) {
-  return kind == VertexKind::kDie || kind == VertexKind::kHost || kind == VertexKind::kUbSwitchL1 || kind == VertexKind::kNic;
+  return kind == VertexKind::kDie || kind == VertexKind::kHost || kind == VertexKind::kUbSwitchL1 ||
+         kind == VertexKind::kNic;
 }
 
-// Leaf switches that the drawn servers use, the first of each drawn server's, and how many dies of all servers they serve.
+// Leaf switches that the drawn servers use, the first of each drawn server's, and how many dies of all servers they
+// serve.
 std::vector<int> shown_leaves(const Cluster& cluster, const std::vector<Shown>& servers) {
   std::set<int> leaves;
   for (const Shown& s : servers)
-    for (int d = 0; d < cluster.server().dies(); ++d) leaves.insert(cluster.leaf_of_die(s.server * cluster.server().dies() + d));
+    for (int d = 0; d < cluster.server().dies(); ++d)
+      leaves.insert(cluster.leaf_of_die(s.server * cluster.server().dies() + d));
   return {leaves.begin(), leaves.end()};
 }
 
@@ -134,14 +157,15 @@ std::vector<int> shown_leaves(const Cluster& cluster, const std::vector<Shown>& 
 class Svg {
  public:
   void rect(double x, double y, double w, double h, std::string_view style, double radius = 5) {
-    body_ += fmt::format("<rect x='{:.1f}' y='{:.1f}' width='{:.1f}' height='{:.1f}' rx='{}' {}/>\n", x, y, w, h, radius, style);
+    body_ += fmt::format("<rect x='{:.1f}' y='{:.1f}' width='{:.1f}' height='{:.1f}' rx='{}' {}/>\n", x, y, w, h,
+                         radius, style);
   }
   void line(double x1, double y1, double x2, double y2, std::string_view style) {
     body_ += fmt::format("<line x1='{:.1f}' y1='{:.1f}' x2='{:.1f}' y2='{:.1f}' {}/>\n", x1, y1, x2, y2, style);
   }
   void arc(double x1, double x2, double y, double height, std::string_view style) {
-    body_ += fmt::format("<path d='M{:.1f},{:.1f} C{:.1f},{:.1f} {:.1f},{:.1f} {:.1f},{:.1f}' fill='none' {}/>\n", x1, y, x1,
-                         y - height, x2, y - height, x2, y, style);
+    body_ += fmt::format("<path d='M{:.1f},{:.1f} C{:.1f},{:.1f} {:.1f},{:.1f} {:.1f},{:.1f}' fill='none' {}/>\n", x1,
+                         y, x1, y - height, x2, y - height, x2, y, style);
   }
   void text(double x, double y, std::string_view words, std::string_view style = "font-size='11' fill='#334155'",
             std::string_view anchor = "middle") {
@@ -173,13 +197,14 @@ class Drawing {
     const int dies = fabric_.server().dies_per_card;
     return dies * kDie + (dies - 1) * kSio + 2 * kPad;
   }
-  [[nodiscard]] double panel_width() const { return fabric_.server().cards * (package_width() + kGap) - kGap + 2 * kPanelPad; }
-  [[nodiscard]] double panel_x(std::size_t i) const {
-    return kMargin + static_cast<double>(i) * (panel_width() + 34);
+  [[nodiscard]] double panel_width() const {
+    return fabric_.server().cards * (package_width() + kGap) - kGap + 2 * kPanelPad;
   }
-  [[nodiscard]] double die_x(std::size_t panel, int die) const {   // its middle
+  [[nodiscard]] double panel_x(std::size_t i) const { return kMargin + static_cast<double>(i) * (panel_width() + 34); }
+  [[nodiscard]] double die_x(std::size_t panel, int die) const {  // its middle
     const int per_card = fabric_.server().dies_per_card, card = die / per_card;
-    return panel_x(panel) + kPanelPad + card * (package_width() + kGap) + kPad + (die % per_card) * (kDie + kSio) + kDie / 2;
+    return panel_x(panel) + kPanelPad + card * (package_width() + kGap) + kPad + (die % per_card) * (kDie + kSio) +
+           kDie / 2;
   }
   [[nodiscard]] double plane_x(std::size_t panel, int plane) const {
     const double width = panel_width() - 2 * kPanelPad, step = width / fabric_.server().die_links;
@@ -188,8 +213,8 @@ class Drawing {
   [[nodiscard]] bool has_l2() const { return fabric_.planes() && fabric_.cluster().servers() > 1; }
 
   // A link in its colour; slow or down: dashed, red, and with a note.
-  void connect(double x1, double y1, double x2, double y2, const Vertex& a, const Vertex& b, LinkKind kind, double width,
-               double opacity, BytesPerSecond nominal);
+  void connect(double x1, double y1, double x2, double y2, const Vertex& a, const Vertex& b, LinkKind kind,
+               double width, double opacity, BytesPerSecond nominal);
   void note(double x, double y, const std::optional<Link>& link, BytesPerSecond nominal);
   void mesh(std::size_t panel, int server);
   void planes(std::size_t panel, int server);
@@ -207,7 +232,7 @@ class Drawing {
     double x, y;
     std::string words;
   };
-  std::vector<Note> notes_;            // on faults, above everything else
+  std::vector<Note> notes_;  // on faults, above everything else
   double top_ = 0, l2_y_ = 0, l1_y_ = 0, die_y_ = 0, nic_y_ = 0, bottom_ = 0, leaf_y_ = 0, spine_y_ = 0, legend_y_ = 0;
 };
 
@@ -216,9 +241,12 @@ void Drawing::connect(double x1, double y1, double x2, double y2, const Vertex& 
   const auto link = fabric_.link(a, b);
   const bool slow = link && link->bandwidth < nominal * Ratio(0.999);
   if (link && !slow)
-    return svg_.line(x1, y1, x2, y2, fmt::format("stroke='{}' stroke-width='{}' stroke-opacity='{}'", look(kind).colour, width, opacity));
-  svg_.line(x1, y1, x2, y2, fmt::format("stroke='{}' stroke-width='{}' stroke-dasharray='{}'", kBroken, std::max(width, 1.6),
-                                        slow ? "7 3" : "2 4"));
+    return svg_.line(
+        x1, y1, x2, y2,
+        fmt::format("stroke='{}' stroke-width='{}' stroke-opacity='{}'", look(kind).colour, width, opacity));
+  svg_.line(x1, y1, x2, y2,
+            fmt::format("stroke='{}' stroke-width='{}' stroke-dasharray='{}'", kBroken, std::max(width, 1.6),
+                        slow ? "7 3" : "2 4"));
   note((x1 + x2) / 2, (y1 + y2) / 2 - (kind == LinkKind::kSio ? kDieHeight / 2 + 10 : 0), link, nominal);
 }
 
@@ -235,11 +263,12 @@ void Drawing::mesh(std::size_t panel, int server) {
       const double height = 1.28 * (kMesh - 26) * (b - a) / (dies - 1);
       const auto link = fabric_.link({VertexKind::kDie, server, a}, {VertexKind::kDie, server, b});
       const bool whole = link && link->bandwidth >= nominal * Ratio(0.999);
-      svg_.arc(x1, x2, die_y_, height,
-               whole ? fmt::format("stroke='{}' stroke-width='1.6' stroke-opacity='0.75'", look(LinkKind::kHccs).colour)
-                     : fmt::format("stroke='{}' stroke-width='2.4' stroke-dasharray='{}'", kBroken, link ? "7 3" : "2 4"));
+      svg_.arc(
+          x1, x2, die_y_, height,
+          whole ? fmt::format("stroke='{}' stroke-width='1.6' stroke-opacity='0.75'", look(LinkKind::kHccs).colour)
+                : fmt::format("stroke='{}' stroke-width='2.4' stroke-dasharray='{}'", kBroken, link ? "7 3" : "2 4"));
       if (whole) continue;
-      note((x1 + x2) / 2, die_y_ - 0.75 * height, link, nominal);   // where the curve is highest
+      note((x1 + x2) / 2, die_y_ - 0.75 * height, link, nominal);  // where the curve is highest
     }
   }
 }
@@ -256,8 +285,8 @@ void Drawing::planes(std::size_t panel, int server) {
     if (has_l2()) {
       const double middle = (panel_x(0) + panel_x(servers_.size() - 1) + panel_width()) / 2;
       const double x = servers_.size() == 1 ? plane_x(0, p) : middle + (p - (s.die_links - 1) / 2.0) * (kSwitch + 40);
-      connect(x, l2_y_ + kSwitchHeight, plane_x(panel, p), l1_y_, {VertexKind::kUbSwitchL2, 0, p}, l1, LinkKind::kUbPlane, 4,
-              0.8, up);
+      connect(x, l2_y_ + kSwitchHeight, plane_x(panel, p), l1_y_, {VertexKind::kUbSwitchL2, 0, p}, l1,
+              LinkKind::kUbPlane, 4, 0.8, up);
     }
   }
   for (int p = 0; p < s.die_links; ++p) {
@@ -272,12 +301,13 @@ void Drawing::dies(std::size_t panel, int server) {
     const double x = die_x(panel, c * s.dies_per_card) - kDie / 2 - kPad;
     if (s.dies_per_card > 1) {
       svg_.rect(x, die_y_ - kPad, package_width(), kDieHeight + 2 * kPad + 12, "fill='#f8fafc' stroke='#94a3b8'", 6);
-      svg_.text(x + package_width() / 2, die_y_ + kDieHeight + 13, fmt::format("card {}", c), "font-size='9' fill='#64748b'");
+      svg_.text(x + package_width() / 2, die_y_ + kDieHeight + 13, fmt::format("card {}", c),
+                "font-size='9' fill='#64748b'");
     }
     for (int d = c * s.dies_per_card; d + 1 < (c + 1) * s.dies_per_card; ++d)
-      connect(die_x(panel, d) + kDie / 2, die_y_ + kDieHeight / 2, die_x(panel, d + 1) - kDie / 2, die_y_ + kDieHeight / 2,
-              {VertexKind::kDie, server, d}, {VertexKind::kDie, server, d + 1}, LinkKind::kSio, 7, 0.85,
-              s.package_link->bandwidth.value);
+      connect(die_x(panel, d) + kDie / 2, die_y_ + kDieHeight / 2, die_x(panel, d + 1) - kDie / 2,
+              die_y_ + kDieHeight / 2, {VertexKind::kDie, server, d}, {VertexKind::kDie, server, d + 1}, LinkKind::kSio,
+              7, 0.85, s.package_link->bandwidth.value);
   }
   for (int d = 0; d < s.dies(); ++d) {
     connect(die_x(panel, d), die_y_ + kDieHeight, die_x(panel, d), nic_y_, {VertexKind::kDie, server, d},
@@ -298,11 +328,14 @@ void Drawing::frame(std::size_t i) {
 
 void Drawing::panel(std::size_t i) {
   const double x = panel_x(i);
-  if (fabric_.planes()) planes(i, servers_[i].server);
-  else mesh(i, servers_[i].server);
+  if (fabric_.planes())
+    planes(i, servers_[i].server);
+  else
+    mesh(i, servers_[i].server);
   dies(i, servers_[i].server);
-  svg_.text(x + 10, top_ + 18, server_label(servers_[i]),   // links pass behind it
-            "font-size='13' font-weight='bold' fill='#0f172a' stroke='white' stroke-width='6' paint-order='stroke'", "start");
+  svg_.text(x + 10, top_ + 18, server_label(servers_[i]),  // links pass behind it
+            "font-size='13' font-weight='bold' fill='#0f172a' stroke='white' stroke-width='6' paint-order='stroke'",
+            "start");
   if (servers_[i].alike == 1) return;
   svg_.rect(x + panel_width() - 66, top_ + 6, 56, 22, "fill='#0f172a'", 11);
   svg_.text(x + panel_width() - 38, top_ + 21.5, fmt::format("x {}", servers_[i].alike),
@@ -314,8 +347,8 @@ void Drawing::roce() {
   const Server& s = cluster.server();
   const std::vector<int> leaves = shown_leaves(cluster, servers_);
   const double left = panel_x(0), right = panel_x(servers_.size() - 1) + panel_width();
-  const double step = (right - left + 12) / static_cast<double>(leaves.size());   // 12 between two leaves
-  const auto leaf_x = [&](int leaf) {   // its left edge
+  const double step = (right - left + 12) / static_cast<double>(leaves.size());  // 12 between two leaves
+  const auto leaf_x = [&](int leaf) {                                            // its left edge
     return left + step * static_cast<double>(std::ranges::find(leaves, leaf) - leaves.begin());
   };
   for (std::size_t i = 0; i < servers_.size(); ++i)
@@ -326,7 +359,8 @@ void Drawing::roce() {
                 fmt::format("stroke='{}' stroke-width='1.6' stroke-opacity='0.8'", look(LinkKind::kRoce).colour));
     }
   const auto per_leaf = s.roce.dies_per_leaf.value.count();
-  const BytesPerSecond up = s.nic.bandwidth.value * static_cast<double>(per_leaf) / s.roce.oversubscription.value.count();
+  const BytesPerSecond up =
+      s.nic.bandwidth.value * static_cast<double>(per_leaf) / s.roce.oversubscription.value.count();
   for (const int leaf : leaves) {
     const double x = leaf_x(leaf), width = step - 12;
     const auto served = std::min<std::int64_t>(per_leaf, cluster.servers() * s.dies() - leaf * per_leaf);
@@ -334,21 +368,24 @@ void Drawing::roce() {
       connect(x + width / 2, leaf_y_ + kSwitchHeight, x + width / 2, spine_y_, {VertexKind::kRoceLeaf, 0, leaf},
               {VertexKind::kRoceSpine, 0, 0}, LinkKind::kRoce, 6, 0.8, up);
     svg_.rect(x, leaf_y_, width, kSwitchHeight, "fill='#dcfce7' stroke='#15803d'");
-    svg_.text(x + width / 2, leaf_y_ + 17,
-              fmt::format("RoCE leaf {}: {} x {}{}", leaf, served, to_text(s.nic.bandwidth.value),
-                          cluster.leaves() > static_cast<int>(leaves.size()) ? fmt::format(" ({} leaves)", cluster.leaves()) : ""),
-              "font-size='12' fill='#14532d'");
+    svg_.text(
+        x + width / 2, leaf_y_ + 17,
+        fmt::format(
+            "RoCE leaf {}: {} x {}{}", leaf, served, to_text(s.nic.bandwidth.value),
+            cluster.leaves() > static_cast<int>(leaves.size()) ? fmt::format(" ({} leaves)", cluster.leaves()) : ""),
+        "font-size='12' fill='#14532d'");
   }
   if (cluster.leaves() == 1) return;
   svg_.rect(left, spine_y_, right - left, kSwitchHeight, "fill='#bbf7d0' stroke='#15803d'");
   svg_.text((left + right) / 2, spine_y_ + 17,
-            fmt::format("RoCE spine: {} from each of {} leaves, oversubscription {:g} : 1 ({})", to_text(up), cluster.leaves(),
-                        s.roce.oversubscription.value.count(), to_text(s.roce.oversubscription.kind)),
+            fmt::format("RoCE spine: {} from each of {} leaves, oversubscription {:g} : 1 ({})", to_text(up),
+                        cluster.leaves(), s.roce.oversubscription.value.count(), to_text(s.roce.oversubscription.kind)),
             "font-size='12' fill='#14532d'");
 }
 
 void Drawing::legend_row(LinkKind kind, const LinkType& type, BytesPerSecond bandwidth, std::string_view what) {
-  svg_.line(kMargin, legend_y_ - 4, kMargin + 34, legend_y_ - 4, fmt::format("stroke='{}' stroke-width='4'", look(kind).colour));
+  svg_.line(kMargin, legend_y_ - 4, kMargin + 34, legend_y_ - 4,
+            fmt::format("stroke='{}' stroke-width='4'", look(kind).colour));
   svg_.text(kMargin + 44, legend_y_, look(kind).name, "font-size='12' font-weight='bold' fill='#0f172a'", "start");
   svg_.text(kMargin + 118, legend_y_,
             fmt::format("{}: {} each way, of which transfers reach {:.0f} %, {}", what, to_text(bandwidth),
@@ -363,9 +400,9 @@ void Drawing::legend() {
     legend_row(LinkKind::kHccs, s.die_link, s.die_link.bandwidth.value, "between every two dies of a server");
   } else {
     const BytesPerSecond plane = s.die_link.bandwidth.value / s.die_links;
-    if (s.package_link) legend_row(LinkKind::kSio, *s.package_link, s.package_link->bandwidth.value, "between the dies of a card");
-    legend_row(LinkKind::kUbPlane, s.die_link, plane,
-               fmt::format("every die to each of {} switches", s.die_links));
+    if (s.package_link)
+      legend_row(LinkKind::kSio, *s.package_link, s.package_link->bandwidth.value, "between the dies of a card");
+    legend_row(LinkKind::kUbPlane, s.die_link, plane, fmt::format("every die to each of {} switches", s.die_links));
     if (has_l2())
       svg_.text(kMargin + 118, legend_y_,
                 fmt::format("L1 to L2: {} each way and plane (the switches of a plane are drawn as one)",
@@ -376,8 +413,10 @@ void Drawing::legend() {
   legend_row(LinkKind::kRoce, s.nic, s.nic.bandwidth.value, "a NIC for each die");
   legend_row(LinkKind::kHostLink, s.host_link, s.host_link.bandwidth.value, "each die to its host, not drawn");
   if (!fabric_.cluster().faults().empty()) {
-    svg_.line(kMargin, legend_y_ - 4, kMargin + 34, legend_y_ - 4, "stroke='#dc2626' stroke-width='2.4' stroke-dasharray='2 4'");
-    svg_.text(kMargin + 44, legend_y_, "fault: down, or the share of bandwidth that is left", "font-size='12' fill='#dc2626'", "start");
+    svg_.line(kMargin, legend_y_ - 4, kMargin + 34, legend_y_ - 4,
+              "stroke='#dc2626' stroke-width='2.4' stroke-dasharray='2 4'");
+    svg_.text(kMargin + 44, legend_y_, "fault: down, or the share of bandwidth that is left",
+              "font-size='12' fill='#dc2626'", "start");
     legend_y_ += 19;
   }
 }
@@ -427,7 +466,8 @@ std::string fabric_dot(const Cluster& cluster) {
     if (v.kind == VertexKind::kRoceLeaf) return std::ranges::find(leaves, v.index) != leaves.end();
     return !belongs_to_server(v.kind) || std::ranges::find(servers, v.server, &Shown::server) != servers.end();
   };
-  std::string text = fmt::format("graph fabric {{\n  label=\"{}\";\n  node [shape=box, style=rounded];\n", title(cluster));
+  std::string text =
+      fmt::format("graph fabric {{\n  label=\"{}\";\n  node [shape=box, style=rounded];\n", title(cluster));
   for (const Shown& s : servers) {
     text += fmt::format("  subgraph cluster_{} {{\n    label=\"{}\";\n", s.server, server_label(s));
     for (std::size_t v = 0; v < boost::num_vertices(graph); ++v)
@@ -441,9 +481,10 @@ std::string fabric_dot(const Cluster& cluster) {
   const auto [first, last] = boost::edges(graph);
   for (auto edge = first; edge != last; ++edge) {
     const std::size_t a = boost::source(*edge, graph), b = boost::target(*edge, graph);
-    if (a > b || !is_shown(graph[a]) || !is_shown(graph[b])) continue;   // both directions are one line
-    text += fmt::format("  {} -- {} [label=\"{}\", color=\"{}\", tooltip=\"{}\"];\n", node_name(graph[a]), node_name(graph[b]),
-                        to_text(graph[*edge].bandwidth), look(graph[*edge].kind).colour, look(graph[*edge].kind).name);
+    if (a > b || !is_shown(graph[a]) || !is_shown(graph[b])) continue;  // both directions are one line
+    text += fmt::format("  {} -- {} [label=\"{}\", color=\"{}\", tooltip=\"{}\"];\n", node_name(graph[a]),
+                        node_name(graph[b]), to_text(graph[*edge].bandwidth), look(graph[*edge].kind).colour,
+                        look(graph[*edge].kind).name);
   }
   return text + "}\n";
 }

@@ -38,7 +38,9 @@ std::vector<Field> fields_of(std::string_view line, std::size_t offset) {
 // mpirun tags lines with who printed them: "[1,0]<stdout>:" (Open MPI --tag-output), "[0] " (MPICH -prepend-rank).
 std::size_t tag_of(std::string_view line) {
   const std::size_t close = line.find(']');
-  if (!line.starts_with('[') || close == std::string_view::npos || close == 1 || line.find_first_not_of("0123456789,", 1) != close) return 0;
+  if (!line.starts_with('[') || close == std::string_view::npos || close == 1 ||
+      line.find_first_not_of("0123456789,", 1) != close)
+    return 0;
   constexpr std::string_view kStream = "<stdout>:";
   return close + 1 + (line.substr(close + 1).starts_with(kStream) ? kStream.size() : 0);
 }
@@ -75,13 +77,16 @@ class Parser {
       const std::size_t tag = tag_of(line);
       const auto fields = fields_of(line.substr(tag), begin + tag);
       if (!fields.empty()) {
-        if (is_header(fields)) in_table = true;      // hccl_test may have run several times
-        else if (in_table) row(fields);
+        if (is_header(fields))
+          in_table = true;  // hccl_test may have run several times
+        else if (in_table)
+          row(fields);
       }
       begin = end + 1;
     }
     if (!in_table)
-      diagnostics_.error(kCode, source_.whole(), "no table of hccl_test in this file", "hccl_test, result description (CANN)",
+      diagnostics_.error(kCode, source_.whole(), "no table of hccl_test in this file",
+                         "hccl_test, result description (CANN)",
                          "its header is: data_size(Bytes): | aveg_time(us): | alg_bandwidth(GB/s): | check_result:");
     else if (rows_.empty() && !diagnostics_.has_errors())
       diagnostics_.error(kCode, source_.whole(), "the table of hccl_test has no rows", {}, kExample);
@@ -89,7 +94,9 @@ class Parser {
   }
 
  private:
-  void wrong(const Field& f, std::string message) { diagnostics_.error(kCode, source_.locate(f.offset), std::move(message), {}, kExample); }
+  void wrong(const Field& f, std::string message) {
+    diagnostics_.error(kCode, source_.locate(f.offset), std::move(message), {}, kExample);
+  }
 
   void row(const std::vector<Field>& fields) {
     if (fields.size() != std::size(kColumns))
@@ -98,15 +105,18 @@ class Parser {
     const auto time = positive<double>(fields[1].text), rate = positive<double>(fields[2].text);
     const std::string_view verdict = fields[3].text;
     if (!size) wrong(fields[0], fmt::format("data_size must be a whole number of bytes, got '{}'", fields[0].text));
-    if (!time || *time > 1e12) wrong(fields[1], fmt::format("aveg_time must be a time in us, got '{}'", fields[1].text));
+    if (!time || *time > 1e12)
+      wrong(fields[1], fmt::format("aveg_time must be a time in us, got '{}'", fields[1].text));
     if (!rate) wrong(fields[2], fmt::format("alg_bandwidth must be a rate in GB/s, got '{}'", fields[2].text));
     if (verdict != "success" && verdict != "failed" && verdict != "NULL")
       wrong(fields[3], fmt::format("check_result must be success, failed or NULL, got '{}'", verdict));
     if (!size || !time || *time > 1e12 || !rate) return;
-    const double bytes = static_cast<double>(*size) / 1e3;   // GB/s x us = kB
-    const double most = bytes / std::max(1e-9, *time - kTimeRounding) + kRateRounding, least = bytes / (*time + kTimeRounding) - kRateRounding;
+    const double bytes = static_cast<double>(*size) / 1e3;  // GB/s x us = kB
+    const double most = bytes / std::max(1e-9, *time - kTimeRounding) + kRateRounding,
+                 least = bytes / (*time + kTimeRounding) - kRateRounding;
     if (*rate > most * 1.001 || *rate < least * 0.999)
-      wrong(fields[2], fmt::format("{} GB/s is not {} B / {} us = {:.5f} GB/s", fields[2].text, *size, fields[1].text, bytes / *time));
+      wrong(fields[2], fmt::format("{} GB/s is not {} B / {} us = {:.5f} GB/s", fields[2].text, *size, fields[1].text,
+                                   bytes / *time));
     rows_.push_back({Bytes(*size), duration_from_seconds(*time * 1e-6), verdict == "failed"});
   }
 

@@ -54,7 +54,9 @@ std::string load(const Workload& w) {
 
 }  // namespace
 
-DegreeWords degree_words(const Question& q) { return q.launched ? degree_words(q.deployment.engine) : DegreeWords::kOurs; }
+DegreeWords degree_words(const Question& q) {
+  return q.launched ? degree_words(q.deployment.engine) : DegreeWords::kOurs;
+}
 
 Table heading(const Subject& s) {
   Table t = facts("", "deployment");

@@ -180,8 +180,13 @@ void add_steps(Json& out, const std::vector<PhaseStep>& phases) {
     operators[name] = operators_json(*step);
     collectives[name] = collectives_json(*step);
     for (const SlowedCollective& c : step->slowed)
-      out["slowed_by_faults"][name].push_back({{"collective", c.label}, {"primitive", c.primitive}, {"group", c.group}, {"ranks", c.ranks}, {"bytes", c.bytes.count()},
-                                               {"time_us", microseconds(c.time)}, {"time_without_faults_us", microseconds(c.without_faults)}});
+      out["slowed_by_faults"][name].push_back({{"collective", c.label},
+                                               {"primitive", c.primitive},
+                                               {"group", c.group},
+                                               {"ranks", c.ranks},
+                                               {"bytes", c.bytes.count()},
+                                               {"time_us", microseconds(c.time)},
+                                               {"time_without_faults_us", microseconds(c.without_faults)}});
     classes[name] = step->classes;
     bottlenecks[name] = bottleneck(*step);
   }

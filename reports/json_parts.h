@@ -17,7 +17,7 @@ Json number_or_null(double value, bool known);
 Json percentiles(const Percentiles& p, bool known);  // milliseconds
 Json findings(const Diagnostics& diagnostics);
 Json layout_json(const Layout& l);
-Json memory_json(const MemoryPerRank& m);  // bytes
+Json memory_json(const MemoryPerRank& m);   // bytes
 Json breakdown_json(const StepTime& step);  // milliseconds
 
 }  // namespace ascendsim

@@ -20,10 +20,11 @@ std::string starting_fraction(const MemoryPerRank& m) {
 }  // namespace
 
 std::string fit_in_words(const MemoryPerRank& m, const Deployment& d) {
-  const std::string have = d.pool_tokens > 0 ? fmt::format("a pool of {} tokens beside the rest", with_commas(d.pool_tokens))
-                           : d.kv_memory     ? fmt::format("{} beside the rest", key_name(d, "npuMemSize"))
-                                       : fmt::format("{:.4g} of {}{}", d.memory_fraction, precise_gib(m.capacity),
-                                                     d.engine == "sglang" ? " for weights and KV, and what a step needs" : "");
+  const std::string have =
+      d.pool_tokens > 0 ? fmt::format("a pool of {} tokens beside the rest", with_commas(d.pool_tokens))
+      : d.kv_memory     ? fmt::format("{} beside the rest", key_name(d, "npuMemSize"))
+                        : fmt::format("{:.4g} of {}{}", d.memory_fraction, precise_gib(m.capacity),
+                                  d.engine == "sglang" ? " for weights and KV, and what a step needs" : "");
   return fmt::format("{} of {} ({}): {}", precise_gib(m.peak()), precise_gib(m.allowed), have,
                      m.fits() ? fmt::format("fits, {} free", precise_gib(m.allowed - m.peak()))
                               : fmt::format("DOES NOT FIT, {} too much", precise_gib(m.peak() - m.allowed)));
@@ -37,11 +38,13 @@ Shortage shortage_of(const Subject& subject, const MemoryPerRank& m, const Libra
                {}};
   const MemoryPerRank::Part largest = m.largest();
   std::string contributor = fmt::format("{}, {}", largest.name, precise_gib(largest.bytes));
-  if (largest.bytes > m.capacity) contributor += fmt::format(": alone more than the {} of a die", precise_gib(m.capacity));
+  if (largest.bytes > m.capacity)
+    contributor += fmt::format(": alone more than the {} of a die", precise_gib(m.capacity));
   out.need.rows = {{"need", precise_gib(m.peak())}, {"have", precise_gib(m.allowed)}, {"largest", contributor}};
   const Deployment& d = s.deployment;
   if (const std::int64_t pool = pool_needed(d, subject.workload); d.pool_tokens > 0 && d.pool_tokens < pool)
-    out.need.rows.push_back({"KV pool", fmt::format("{} holds {} tokens of a DP group, the load needs {}", key_setting(d, "kv_cache.pool_tokens", d.pool_tokens),
+    out.need.rows.push_back({"KV pool", fmt::format("{} holds {} tokens of a DP group, the load needs {}",
+                                                    key_setting(d, "kv_cache.pool_tokens", d.pool_tokens),
                                                     with_commas(d.pool_tokens), with_commas(pool))});
   out.remedy_table = {"What would fit",
                       "remedies",
@@ -140,14 +143,14 @@ std::vector<Concurrency> concurrency_of(const MemoryPerRank& m, const Deployment
 }
 
 Table concurrency_table(const std::vector<Concurrency>& rows, const Deployment& d) {
-  Table t{
-      fmt::format("Sequences that fit side by side (the scheduler takes up to {} {})", key_name(d, "maxBatchSize"), d.limits.max_batch),
-      "concurrency",
-      Table::Shape::kGrid,
-      {{"context", "context_tokens", true},
-       {"per DP group", "sequences_per_dp_group", true},
-       {"instance", "sequences", true}},
-      {}};
+  Table t{fmt::format("Sequences that fit side by side (the scheduler takes up to {} {})", key_name(d, "maxBatchSize"),
+                      d.limits.max_batch),
+          "concurrency",
+          Table::Shape::kGrid,
+          {{"context", "context_tokens", true},
+           {"per DP group", "sequences_per_dp_group", true},
+           {"instance", "sequences", true}},
+          {}};
   for (const Concurrency& r : rows)
     t.rows.push_back({count_cell(r.context), count_cell(r.per_dp_group), count_cell(r.instance)});
   return t;
@@ -156,11 +159,12 @@ Table concurrency_table(const std::vector<Concurrency>& rows, const Deployment& 
 void check_pool(const Subject& subject, const MemoryPerRank& memory, Diagnostics& diagnostics) {
   const Deployment& d = subject.question.deployment;
   if (d.engine != "vllm-ascend" || memory.kv_capacity_tokens >= d.limits.max_seq_len) return;
-  diagnostics.warning("W0414", d.origin("maxSeqLen").where,
-                      fmt::format("the KV pool holds {} tokens, fewer than the longest request of {}: vLLM would not start",
-                                  with_commas(memory.kv_capacity_tokens), with_commas(d.limits.max_seq_len)),
-                      "vllm/v1/core/kv_cache_utils.py: max_model_len must fit into the KV cache",
-                      "a lower --max-model-len, or a higher --gpu-memory-utilization");
+  diagnostics.warning(
+      "W0414", d.origin("maxSeqLen").where,
+      fmt::format("the KV pool holds {} tokens, fewer than the longest request of {}: vLLM would not start",
+                  with_commas(memory.kv_capacity_tokens), with_commas(d.limits.max_seq_len)),
+      "vllm/v1/core/kv_cache_utils.py: max_model_len must fit into the KV cache",
+      "a lower --max-model-len, or a higher --gpu-memory-utilization");
 }
 
 }  // namespace ascendsim

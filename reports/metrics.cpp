@@ -30,7 +30,9 @@ constexpr MetricText kMetrics[] = {
      "an input: --acceptance a1,a2", "default: mtp_acceptance of the stack in strategies/stacks"},
     {"prefill_step", "prefill_step_ms", "one prefill step on the slowest rank",
      "attention + linear + moe + vector + exposed communication + host + idle", kProgram},
-    {"decode_step", "decode_step_ms", "one decode step on the slowest rank, mean over the output; breakdown, operators and collectives are of the step at decode_context_tokens, in the middle of it",
+    {"decode_step", "decode_step_ms",
+     "one decode step on the slowest rank, mean over the output; breakdown, operators and collectives are of the step "
+     "at decode_context_tokens, in the middle of it",
      "the same parts; TPOT = decode_step / tokens_per_step", kProgram},
     {"exposed_communication", "exposed_communication_ms", "time of collectives under which nothing is computed",
      "communication - what overlaps with compute on the same rank", kProgram},
@@ -39,7 +41,8 @@ constexpr MetricText kMetrics[] = {
      "strategies/collectives; figures in hardware/catalogue/servers"},
     {"host", "host_ms", "time in which the die waits for the host", "gap between steps + issuing kernels",
      "step_gap, async_step_gap, kernel_issue of the stack"},
-    {"longest_wait", "longest_wait_ms", "how long the rank that waits most waits in collectives for ranks that compute longer",
+    {"longest_wait", "longest_wait_ms",
+     "how long the rank that waits most waits in collectives for ranks that compute longer",
      "0 where all ranks are alike; the breakdown itself is of the slowest rank, which waits least", kProgram},
     {"idle", "idle_ms", "time in which a rank waits for other ranks or streams",
      "step - computing - exposed communication - host", kProgram},
@@ -72,7 +75,8 @@ constexpr MetricText kMetrics[] = {
      "performed on all ranks - the work of the same requests on one rank",
      "StepTime::performed and work_once in strategies/pricing.h"},
     {"crossover", "crossovers", "compare: the prompt length from which another alternative is the fastest",
-     "bisection between two neighbouring lengths with different winners, down to one KV block", "docs/compare-and-plan.md"},
+     "bisection between two neighbouring lengths with different winners, down to one KV block",
+     "docs/compare-and-plan.md"},
     {"standing", "points.standing", "compare: legal, what-if or cannot run",
      "what-if: the engine's rules refuse it, its programs can be built and are priced; cannot run: neither",
      "strategies/rules"},
@@ -86,11 +90,14 @@ constexpr MetricText kMetrics[] = {
      "decode rank: blocks x block bytes; time = setup + latency + max(pulled, sent) / rate of the slower NIC",
      "strategies/disaggregated.h"},
     {"exposed_transfer", "kv_transfer.exposed_ms", "what of the KV transfer comes after the prefill",
-     "pull: all of it; layer-wise push: a layer's blocks leave when its attention is done, one call after another, so the last ones "
+     "pull: all of it; layer-wise push: a layer's blocks leave when its attention is done, one call after another, so "
+     "the last ones "
      "are exposed, or what a slow network has not yet carried",
      "strategies/kv_push.h"},
-    {"first_decode_step", "ttft_parts_ms.first_decode_step", "step of the decode side that recomputes the last prompt token (vLLM)",
-     "its token is the first that the client sees: TTFT = queue + prefill + exposed transfer + this step", "strategies/disaggregated.h"},
+    {"first_decode_step", "ttft_parts_ms.first_decode_step",
+     "step of the decode side that recomputes the last prompt token (vLLM)",
+     "its token is the first that the client sees: TTFT = queue + prefill + exposed transfer + this step",
+     "strategies/disaggregated.h"},
     {"queue", "ttft_parts_ms.queue", "mean wait of a request for earlier prefill steps", "mean TTFT - prefill step",
      "strategies/disaggregated.h"},
 };

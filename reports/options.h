@@ -17,8 +17,8 @@ namespace ascendsim {
 // Of `ring`. Empty: the strategy's own default.
 struct RingOptions {
   std::string strategy, partition, dtype, lse_dtype;
-  std::optional<std::int64_t> ranks, cp, pcp, tp, sp, dcp;   // each engine has its own words
-  std::vector<std::int64_t> tokens, history;                 // of each sequence
+  std::optional<std::int64_t> ranks, cp, pcp, tp, sp, dcp;  // each engine has its own words
+  std::vector<std::int64_t> tokens, history;                // of each sequence
   std::optional<std::int64_t> heads, interleave, orders, threads;
   bool all = false, what_if = false;
   // Whole layers of a deployment instead.
@@ -37,13 +37,13 @@ struct CollectiveOptions {
 
 // Of `compare` and `plan`: each option may hold several values.
 struct ListOptions {
-  NumberList inputs, batches;              // compare
-  std::vector<std::string> vary;           // "cp=1,2", as written
+  NumberList inputs, batches;     // compare
+  std::vector<std::string> vary;  // "cp=1,2", as written
   std::vector<std::string> models, hardware;
   std::string svg_folder;
-  NumberList contexts, concurrencies;      // plan
+  NumberList contexts, concurrencies;  // plan
   std::string engine;
-  std::optional<Duration> ttft, tpot;      // at most
+  std::optional<Duration> ttft, tpot;  // at most
 };
 
 // Whose file it is.
@@ -64,12 +64,12 @@ struct Options {
   std::vector<double> acceptance;
   std::vector<std::string> set;  // "key.path=value"
   FileKind from = FileKind::kByContent;
-  std::string launch, workload;               // command lines given as text
+  std::string launch, workload;                             // command lines given as text
   std::map<std::string, std::string, std::less<>> defines;  // variables of launch scripts
   // The two sides of a disaggregated pair; --hardware stands for both.
   std::string prefill_file, decode_file, prefill_hardware, decode_hardware;
   std::optional<std::int64_t> prefill_servers, decode_servers;
-  std::string only_case;  // validate
+  std::string only_case;             // validate
   std::string export_to, base_file;  // export
   std::string faults_file;
   GraphKind graph = GraphKind::kNone;

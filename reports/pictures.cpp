@@ -16,7 +16,8 @@ namespace ascendsim {
 
 namespace {
 
-constexpr std::string_view kInk = "#1f2933", kFaint = "#8a94a0", kGrid = "#e4e7eb", kEmpty = "#f3f4f6", kLine = "#c3c9d0";
+constexpr std::string_view kInk = "#1f2933", kFaint = "#8a94a0", kGrid = "#e4e7eb", kEmpty = "#f3f4f6",
+                           kLine = "#c3c9d0";
 // In the order of parts_of(); told apart by lightness too.
 constexpr std::array<std::string_view, 7> kPartColours{"#2b6cb0", "#63b3ed", "#dd6b20", "#f6ad55",
                                                        "#c53030", "#718096", "#cbd5e0"};
@@ -29,8 +30,10 @@ std::string slug(std::string_view text) {
   for (const char c : text) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
     const bool upper = c >= 'A' && c <= 'Z';
-    if (plain || upper) out += static_cast<char>(upper ? c - 'A' + 'a' : c);
-    else if (!out.empty() && out.back() != '-') out += '-';
+    if (plain || upper)
+      out += static_cast<char>(upper ? c - 'A' + 'a' : c);
+    else if (!out.empty() && out.back() != '-')
+      out += '-';
   }
   while (!out.empty() && out.back() == '-') out.pop_back();
   return out;
@@ -52,7 +55,9 @@ struct TimeUnit {
     const double v = in_seconds ? ms / 1000 : ms;
     return fmt::format("{:.{}f}", v, v >= 99.95 || v == 0 ? 0 : v >= 9.995 ? 1 : 2);
   }
-  [[nodiscard]] std::string operator()(double ms) const { return fmt::format("{} {}", number(ms), in_seconds ? "s" : "ms"); }
+  [[nodiscard]] std::string operator()(double ms) const {
+    return fmt::format("{} {}", number(ms), in_seconds ? "s" : "ms");
+  }
 };
 
 // ---- stacked bars ---------------------------------------------------------------------------------------------------
@@ -81,7 +86,9 @@ void draw_panel(Svg& svg, const Panel& panel, double left, double top) {
   const double first = top + kPanelHead, last = first + static_cast<double>(panel.bars.size()) * (kBarHeight + kBarGap);
   for (double at = 0; at <= most * 1.0001; at += tick) {
     svg.line(left + at * scale, first - 4, left + at * scale, last, kGrid);
-    svg.text(left + at * scale, last + 14, fmt::format("{:.4g} {}", unit.in_seconds ? at / 1000 : at, unit.in_seconds ? "s" : "ms"), {.colour = kFaint, .size = 10, .anchor = Svg::Anchor::kMiddle});
+    svg.text(left + at * scale, last + 14,
+             fmt::format("{:.4g} {}", unit.in_seconds ? at / 1000 : at, unit.in_seconds ? "s" : "ms"),
+             {.colour = kFaint, .size = 10, .anchor = Svg::Anchor::kMiddle});
   }
   double y = first;
   for (const Bar& b : panel.bars) {
@@ -95,7 +102,9 @@ void draw_panel(Svg& svg, const Panel& panel, double left, double top) {
       svg.rectangle(x, y, width, kBarHeight, kPartColours[i], "#ffffff", fmt::format("{} {}", parts[i].name, unit(ms)));
       if (text_width(value, 10) + 6 < width)
         svg.text(x + width / 2, y + kBarHeight - 7, value,
-                 {.colour = i == 1 || i == 3 || i == 6 ? kInk : std::string_view("#ffffff"), .size = 10, .anchor = Svg::Anchor::kMiddle});
+                 {.colour = i == 1 || i == 3 || i == 6 ? kInk : std::string_view("#ffffff"),
+                  .size = 10,
+                  .anchor = Svg::Anchor::kMiddle});
       x += width;
     }
     svg.text(x + 8, y + kBarHeight - 7, unit(milliseconds(b.step->total)), {.bold = true});
@@ -112,8 +121,10 @@ std::string bars(const Comparison& c, const char* phase, StepTime Prediction::*s
       const Point& p = c.at(i, a);
       if (!p.runs() || p.role() == without) continue;
       const Workload& w = p.subject.workload;
-      panel.title = fmt::format("{} tokens, {} request{}", with_commas(w.input_tokens), with_commas(w.batch), w.batch == 1 ? "" : "s");
-      panel.bars.push_back({label(c, a) + (p.standing == Standing::kWhatIf ? " (what-if)" : ""), &(p.prediction.*step)});
+      panel.title = fmt::format("{} tokens, {} request{}", with_commas(w.input_tokens), with_commas(w.batch),
+                                w.batch == 1 ? "" : "s");
+      panel.bars.push_back(
+          {label(c, a) + (p.standing == Standing::kWhatIf ? " (what-if)" : ""), &(p.prediction.*step)});
       names = std::max(names, text_width(panel.bars.back().name, 12));
     }
     if (panel.bars.empty()) continue;
@@ -147,8 +158,8 @@ constexpr std::int64_t kMostRows = 32;
 constexpr double kRow = 18, kStrip = 190, kGap = 26, kRanksWide = 92;
 
 // Cells of a strip, those that a rank holds filled.
-void strip(Svg& svg, double x, double y, std::int64_t cells, const std::vector<std::int64_t>& held, std::string_view colour,
-           const std::string& title) {
+void strip(Svg& svg, double x, double y, std::int64_t cells, const std::vector<std::int64_t>& held,
+           std::string_view colour, const std::string& title) {
   const double width = kStrip / static_cast<double>(cells);
   svg.rectangle(x, y + 2, kStrip, kRow - 4, kEmpty, kLine);
   for (const std::int64_t h : held) {
@@ -167,11 +178,14 @@ struct Strategy {
   const Deployment& d = p.subject.deployment();
   const Layout& l = d.layout;
 
-  [[nodiscard]] static std::string_view colour(std::int64_t i) { return kGroupColours[static_cast<std::size_t>(i) % kGroupColours.size()]; }
+  [[nodiscard]] static std::string_view colour(std::int64_t i) {
+    return kGroupColours[static_cast<std::size_t>(i) % kGroupColours.size()];
+  }
 
   void rows(Svg& svg, double top) const {
     const std::int64_t shown = std::min(l.world(), kMostRows);
-    const std::array<double, 4> x{kMargin + kRanksWide, kMargin + kRanksWide + (kStrip + kGap), kMargin + kRanksWide + 2 * (kStrip + kGap),
+    const std::array<double, 4> x{kMargin + kRanksWide, kMargin + kRanksWide + (kStrip + kGap),
+                                  kMargin + kRanksWide + 2 * (kStrip + kGap),
                                   kMargin + kRanksWide + 3 * (kStrip + kGap)};
     const bool prefills = d.role != Role::kDecode;
     const bool round_robin = l.cp_partition == PromptPartition::kRoundRobin;
@@ -180,21 +194,31 @@ struct Strategy {
       svg.text(x[i], top - 24, first, {.size = 12, .bold = true});
       svg.text(x[i], top - 9, second, {.colour = kFaint, .size = 10});
     };
-    heading(0, "tokens", l.cp > 1 && prefills ? (round_robin ? fmt::format("every {}th token of a prompt", l.cp) : fmt::format("{} zigzag chunks of a prompt", chunks))
-                                              : fmt::format("requests of {} DP group{}", l.dp, l.dp == 1 ? "" : "s"));
+    heading(0, "tokens",
+            l.cp > 1 && prefills ? (round_robin ? fmt::format("every {}th token of a prompt", l.cp)
+                                                : fmt::format("{} zigzag chunks of a prompt", chunks))
+                                 : fmt::format("requests of {} DP group{}", l.dp, l.dp == 1 ? "" : "s"));
     heading(1, "attention heads", fmt::format("{} of {} a rank", d.model.heads / l.tp, d.model.heads));
-    heading(2, "KV cache", l.kv_shards() > 1 ? fmt::format("1 of {} shards of each sequence", l.kv_shards()) : "whole sequences of the group");
-    heading(3, "experts", fmt::format("{} of {} a rank{}", ceil_div(d.physical_experts(), l.moe_ep), d.physical_experts(),
-                                      l.moe_tp > 1 ? fmt::format(", 1/{} of each", l.moe_tp) : ""));
+    heading(2, "KV cache",
+            l.kv_shards() > 1 ? fmt::format("1 of {} shards of each sequence", l.kv_shards())
+                              : "whole sequences of the group");
+    heading(3, "experts",
+            fmt::format("{} of {} a rank{}", ceil_div(d.physical_experts(), l.moe_ep), d.physical_experts(),
+                        l.moe_tp > 1 ? fmt::format(", 1/{} of each", l.moe_tp) : ""));
     for (std::int64_t rank = 0; rank < shown; ++rank) {
       const double y = top + static_cast<double>(rank) * kRow;
       const RankCoordinates at = coordinates(l, rank);
       const auto ink = colour(at.dp * l.cp + at.cp);
       svg.text(kMargin, y + kRow - 5, fmt::format("rank {}", rank), {.size = 11});
       svg.rectangle(kMargin + kRanksWide - 16, y, 8, kRow, ink);
-      if (l.cp > 1 && prefills) strip(svg, x[0], y, chunks, round_robin ? std::vector<std::int64_t>{at.cp} : std::vector<std::int64_t>{at.cp, chunks - 1 - at.cp}, ink, "chunks of the prompt");
-      else strip(svg, x[0], y, l.dp, {at.dp}, ink, "requests of this DP group");
-      strip(svg, x[1], y, l.tp, {at.tp}, ink, fmt::format("heads {} to {}", at.tp * d.model.heads / l.tp, (at.tp + 1) * d.model.heads / l.tp - 1));
+      if (l.cp > 1 && prefills)
+        strip(svg, x[0], y, chunks,
+              round_robin ? std::vector<std::int64_t>{at.cp} : std::vector<std::int64_t>{at.cp, chunks - 1 - at.cp},
+              ink, "chunks of the prompt");
+      else
+        strip(svg, x[0], y, l.dp, {at.dp}, ink, "requests of this DP group");
+      strip(svg, x[1], y, l.tp, {at.tp}, ink,
+            fmt::format("heads {} to {}", at.tp * d.model.heads / l.tp, (at.tp + 1) * d.model.heads / l.tp - 1));
       strip(svg, x[2], y, l.kv_shards(), {at.kv_shard(l)}, ink, "shard of the KV cache");
       strip(svg, x[3], y, l.moe_ep, {at.moe_ep}, ink, "experts");
     }
@@ -203,13 +227,15 @@ struct Strategy {
       svg.arrow(x[i] + kStrip + 5, middle, x[i + 1] - 5, kLine);
     }
     if (shown < l.world())
-      svg.text(kMargin, top + static_cast<double>(shown) * kRow + 14, fmt::format("and {} more ranks in the same pattern", l.world() - shown),
-               {.colour = kFaint, .size = 11});
+      svg.text(kMargin, top + static_cast<double>(shown) * kRow + 14,
+               fmt::format("and {} more ranks in the same pattern", l.world() - shown), {.colour = kFaint, .size = 11});
   }
 
   // Collectives in the order in which a layer runs them; those outside layers last.
   void collectives(Svg& svg, double top, double width, const StepTime& step, const char* phase) const {
-    svg.text(kMargin, top, fmt::format("Collectives of a {} step: {} in all, {} of them exposed", phase, to_text(step.communication), to_text(step.exposed_communication)),
+    svg.text(kMargin, top,
+             fmt::format("Collectives of a {} step: {} in all, {} of them exposed", phase, to_text(step.communication),
+                         to_text(step.exposed_communication)),
              {.size = 13, .bold = true});
     constexpr double kBox = 156, kHigh = 67, kBetween = 20;
     double x = kMargin, y = top + 14;
@@ -244,10 +270,12 @@ struct Strategy {
     Svg svg(width, height + 12);
     const std::string title = fmt::format("{}: what each rank holds", label(c, p.alternative));
     svg.text(kMargin, 32, title, {.size = 17, .bold = true});
-    svg.text(kMargin, 52,
-             fmt::format("{};  {} tokens;  colour: DP group and CP rank{}", layout_words(l, degree_words(p.subject.question)), with_commas(p.subject.workload.input_tokens),
-                         p.standing == Standing::kWhatIf ? ";  what-if: the engine refuses it" : ""),
-             {.colour = kFaint, .size = 11});
+    svg.text(
+        kMargin, 52,
+        fmt::format("{};  {} tokens;  colour: DP group and CP rank{}",
+                    layout_words(l, degree_words(p.subject.question)), with_commas(p.subject.workload.input_tokens),
+                    p.standing == Standing::kWhatIf ? ";  what-if: the engine refuses it" : ""),
+        {.colour = kFaint, .size = 11});
     rows(svg, table);
     double y = below;
     for (const auto& [name, step] : phases) {

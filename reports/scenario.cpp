@@ -62,7 +62,9 @@ void override_with(const Options& o, const FileChoice& choice, Question& q, Diag
     if (value) put<std::int64_t>(q, path, *value, fmt::format("{} {}", option, *value));
   };
   if (choice.load) {
-    const std::string source = choice.load->where.line > 0 && !choice.load->where.file.starts_with("--") ? fmt::format("{}:{}", choice.load->where.file, choice.load->where.line) : "--workload";
+    const std::string source = choice.load->where.line > 0 && !choice.load->where.file.starts_with("--")
+                                   ? fmt::format("{}:{}", choice.load->where.file, choice.load->where.line)
+                                   : "--workload";
     if (choice.load->input) put<std::int64_t>(q, "workload.input_tokens", *choice.load->input, source);
     if (choice.load->output) put<std::int64_t>(q, "workload.output_tokens", *choice.load->output, source);
     if (choice.load->batch) put<std::int64_t>(q, "workload.batch", *choice.load->batch, source);
@@ -88,15 +90,20 @@ void override_with(const Options& o, const FileChoice& choice, Question& q, Diag
   if (!o.acceptance.empty()) put<std::vector<double>>(q, "workload.acceptance", o.acceptance, "--acceptance");
 }
 
-// Engines with a table of versions may run in one that has no figures of its own: the newest ones stand in, and a note says so.
+// Engines with a table of versions may run in one that has no figures of its own: the newest ones stand in, and a note
+// says so.
 Stack of_version(Stack newest, const std::string& version, const Libraries& libraries, Diagnostics& diagnostics) {
   Diagnostics said;
   const EngineVersions versions = libraries.versions(newest.engine, said);
-  if (versions.engine.empty() || (versions.features.empty() && versions.defaults.empty())) return libraries.stacks.load(newest.engine, version, diagnostics);
+  if (versions.engine.empty() || (versions.features.empty() && versions.defaults.empty()))
+    return libraries.stacks.load(newest.engine, version, diagnostics);
   if (!parse_version(version))
-    diagnostics.error("E0211", {}, fmt::format("'{}' is no version of {}", version, newest.engine), {}, "--engine-version 0.15.0rc1");
+    diagnostics.error("E0211", {}, fmt::format("'{}' is no version of {}", version, newest.engine), {},
+                      "--engine-version 0.15.0rc1");
   else if (parse_version(version) != parse_version(newest.version))
-    diagnostics.note("A0137", {}, fmt::format("no figures of {} {} are known: those of {} are used", newest.engine, version, newest.version));
+    diagnostics.note(
+        "A0137", {},
+        fmt::format("no figures of {} {} are known: those of {} are used", newest.engine, version, newest.version));
   newest.version = version;
   return newest;
 }
@@ -128,7 +135,8 @@ bool is_own(const Document& document, const Options& options) {
 
 // --set. "decode.layout.sp=8" concerns that side of a pair; pcp and dcp are vLLM's names of two degrees.
 void set_all(const FileChoice& choice, const Options& options, Question& q, Diagnostics& found) {
-  static constexpr std::pair<std::string_view, std::string_view> kOtherNames[] = {{"pcp", "layout.cp"}, {"dcp", "layout.sp"}};
+  static constexpr std::pair<std::string_view, std::string_view> kOtherNames[] = {{"pcp", "layout.cp"},
+                                                                                  {"dcp", "layout.sp"}};
   const std::string role = choice.role ? std::string(to_text(*choice.role)) : q.role;
   for (const std::string& written : options.set) {
     std::string_view name = std::string_view(written).substr(0, written.find('='));
@@ -140,7 +148,8 @@ void set_all(const FileChoice& choice, const Options& options, Question& q, Diag
     name.remove_prefix(side.size());
     if (!side.empty()) side.remove_suffix(1);
     if (!side.empty() && role == "hybrid")
-      found.error("E0365", {.file = fmt::format("--set {}", written)}, fmt::format("there is no {} side: the deployment does both phases", side), {},
+      found.error("E0365", {.file = fmt::format("--set {}", written)},
+                  fmt::format("there is no {} side: the deployment does both phases", side), {},
                   fmt::format("--set {}{}", name, value));
     if (!side.empty() && role != side) continue;
     const auto other = std::ranges::find(kOtherNames, name, &std::pair<std::string_view, std::string_view>::first);
@@ -148,8 +157,8 @@ void set_all(const FileChoice& choice, const Options& options, Question& q, Diag
   }
 }
 
-void read_own(ConfigNode root, const FileChoice& choice, const Libraries& libraries, const Options& options, LoadedQuestion& out,
-              Diagnostics& found) {
+void read_own(ConfigNode root, const FileChoice& choice, const Libraries& libraries, const Options& options,
+              LoadedQuestion& out, Diagnostics& found) {
   Question& q = out.question;
   q.deployment.file = root.where().file;
   q.deployment.own_words = true;
@@ -175,9 +184,10 @@ void read_engine_file(const Document& document, const FileChoice& choice, const 
       import_mindie(document, {options.model, options.quantisation, options.memory_fraction, choice.role}, out.stack,
                     libraries.models, libraries.schemes, said);
   for (const Document::Leniency& l : document.beyond_strict_json())
-    found.warning("W0335", l.where, fmt::format("{} is no JSON: it is read over here", l.what),
-                  "RFC 8259; nlohmann::json, which C++ servers such as MindIE's parse with, refuses it unless told otherwise",
-                  "remove it");
+    found.warning(
+        "W0335", l.where, fmt::format("{} is no JSON: it is read over here", l.what),
+        "RFC 8259; nlohmann::json, which C++ servers such as MindIE's parse with, refuses it unless told otherwise",
+        "remove it");
   const Question before = out.question = from_import(import);
   out.keys = import.keys;
   // A degree that is written twice has been refused: rules about either value would only add to that.
@@ -194,15 +204,20 @@ void read_engine_file(const Document& document, const FileChoice& choice, const 
 }
 
 // The newest stack of the engine stands in for a version without figures of its own.
-Stack load_launch_stack(const std::string& engine, const Options& options, const Libraries& libraries, Diagnostics& diagnostics) {
+Stack load_launch_stack(const std::string& engine, const Options& options, const Libraries& libraries,
+                        Diagnostics& diagnostics) {
   Stack stack = libraries.stacks.load(engine, "", diagnostics);
   if (stack.engine.empty()) return stack;
-  if (!options.engine_version.empty()) return of_version(std::move(stack), options.engine_version, libraries, diagnostics);
-  diagnostics.note("A0109", {}, fmt::format("--engine-version is not set: {} {} assumed, the newest known", stack.engine, stack.version));
+  if (!options.engine_version.empty())
+    return of_version(std::move(stack), options.engine_version, libraries, diagnostics);
+  diagnostics.note(
+      "A0109", {},
+      fmt::format("--engine-version is not set: {} {} assumed, the newest known", stack.engine, stack.version));
   return stack;
 }
 
-void read_launched(const FileChoice& choice, const Libraries& libraries, const Options& options, LoadedQuestion& out, Diagnostics& found) {
+void read_launched(const FileChoice& choice, const Libraries& libraries, const Options& options, LoadedQuestion& out,
+                   Diagnostics& found) {
   const LaunchedInstance& launched = *choice.launched;
   const Question before = out.question = launched.question;
   out.keys = launched.keys;
@@ -212,7 +227,8 @@ void read_launched(const FileChoice& choice, const Libraries& libraries, const O
   set_all(choice, options, out.question, set);
   if (follow_cut_cache(out.question, before.deployment.layout.kv_shards() > 1))
     set.note("A0143", out.question.deployment.origin("layout.sp").where,
-             fmt::format("{} {} is assumed: an option cuts the cache, and the connector moves whole blocks", key_name(out.question.deployment, "kv_cache.interleave"),
+             fmt::format("{} {} is assumed: an option cuts the cache, and the connector moves whole blocks",
+                         key_name(out.question.deployment, "kv_cache.interleave"),
                          out.question.deployment.limits.kv_interleave));
   found.append(with_current_assumptions(launched.diagnostics, before, out.question));
   found.append(set);
@@ -227,7 +243,9 @@ Server load_server(const Question& q, Load load, const Libraries& libraries, Dia
 
 Fabric fabric_of(const Question& q, const Libraries& libraries) {
   Diagnostics said_later;
-  return libraries.catalogue.server(q.hardware.server.empty() ? kUsualServer : std::string_view(q.hardware.server), "", said_later).fabric;
+  return libraries.catalogue
+      .server(q.hardware.server.empty() ? kUsualServer : std::string_view(q.hardware.server), "", said_later)
+      .fabric;
 }
 
 // Degrees, names and limits that follow from what was read.
@@ -278,7 +296,8 @@ Subject judge(LoadedQuestion loaded, const std::string& file, Load load, const L
   diagnostics.append(found);
   if (programs_run) {
     const auto ranks = static_cast<int>(programs_run->layout.world() / servers);
-    subject.scenario = std::make_unique<Scenario>(std::move(*programs_run), std::move(loaded.stack), std::move(kernels), Cluster(server, servers, ranks));
+    subject.scenario = std::make_unique<Scenario>(std::move(*programs_run), std::move(loaded.stack), std::move(kernels),
+                                                  Cluster(server, servers, ranks));
   }
   return subject;
 }
@@ -311,7 +330,9 @@ namespace {
 
 std::string path_of(const std::string& file) { return file == "-" ? "/dev/stdin" : file; }
 
-FileChoice choice_of(const Options& options, std::string file) { return {std::move(file), options.hardware, options.servers, options.role}; }
+FileChoice choice_of(const Options& options, std::string file) {
+  return {std::move(file), options.hardware, options.servers, options.role};
+}
 
 // Which side of a pair a text in our own format is.
 std::optional<Role> side_of(const std::string& text) {
@@ -321,10 +342,13 @@ std::optional<Role> side_of(const std::string& text) {
   const auto role = document->root().find("role");
   if (!role.is_scalar()) return std::nullopt;
   const auto word = role.as_string(said_later);
-  return word == "prefill" ? std::optional(Role::kPrefill) : word == "decode" ? std::optional(Role::kDecode) : std::nullopt;
+  return word == "prefill"  ? std::optional(Role::kPrefill)
+         : word == "decode" ? std::optional(Role::kDecode)
+                            : std::nullopt;
 }
 
-// YAML documents of a text, each with as many empty lines before it as there are lines of others: places stay where they were.
+// YAML documents of a text, each with as many empty lines before it as there are lines of others: places stay where
+// they were.
 std::vector<std::string> documents_of(const std::string& text) {
   std::vector<std::string> out;
   std::size_t lines = 0;
@@ -339,7 +363,8 @@ std::vector<std::string> documents_of(const std::string& text) {
     } else {
       if (out.empty()) out.emplace_back();
       out.back() += line;
-      anything = anything || (line.find_first_not_of(" \t\r\n") != std::string_view::npos && line[line.find_first_not_of(" \t\r\n")] != '#');
+      anything = anything || (line.find_first_not_of(" \t\r\n") != std::string_view::npos &&
+                              line[line.find_first_not_of(" \t\r\n")] != '#');
     }
     ++lines;
     at = end;
@@ -361,13 +386,16 @@ std::vector<std::string> sides_of(const std::string& text) {
 namespace {
 
 // `texts`: of each file, empty when it could not be read: whoever loads it says why.
-std::vector<FileChoice> gather(std::vector<std::pair<std::string, std::optional<std::string>>> texts, const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
+std::vector<FileChoice> gather(std::vector<std::pair<std::string, std::optional<std::string>>> texts,
+                               const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
   std::vector<FileChoice> out;
   std::vector<LaunchedCommand> commands;
   const bool given = !texts.empty();
-  const bool insists = options.from == FileKind::kVllm || options.from == FileKind::kSglang, other = options.from != FileKind::kByContent && !insists;
+  const bool insists = options.from == FileKind::kVllm || options.from == FileKind::kSglang,
+             other = options.from != FileKind::kByContent && !insists;
   const auto add = [&](std::string text, const std::string& name) {
-    for (LaunchedCommand& c : read_launch(std::move(text), name, options.defines, diagnostics)) commands.push_back(std::move(c));
+    for (LaunchedCommand& c : read_launch(std::move(text), name, options.defines, diagnostics))
+      commands.push_back(std::move(c));
   };
   for (auto& [file, text] : texts) {
     if (text && !other && (insists || is_launch_text(*text))) {
@@ -387,21 +415,26 @@ std::vector<FileChoice> gather(std::vector<std::pair<std::string, std::optional<
   if (!options.launch.empty()) add(options.launch, "--launch");
   if (!options.workload.empty()) add(options.workload, "--workload");
   const auto load = read_benchmark(commands, options.defines, diagnostics);
-  const auto engine = std::ranges::find_if(commands, [](const LaunchedCommand& c) { return c.kind == LaunchKind::kVllm || c.kind == LaunchKind::kSglang; });
+  const auto engine = std::ranges::find_if(
+      commands, [](const LaunchedCommand& c) { return c.kind == LaunchKind::kVllm || c.kind == LaunchKind::kSglang; });
   if (engine != commands.end()) {
     const std::string name = engine->kind == LaunchKind::kVllm ? "vllm-ascend" : "sglang";
     const EngineVersions versions = libraries.versions(name, diagnostics);
     Diagnostics said_later;
-    const std::string version = options.engine_version.empty() ? libraries.stacks.load(name, "", said_later).version : options.engine_version;
+    const std::string version =
+        options.engine_version.empty() ? libraries.stacks.load(name, "", said_later).version : options.engine_version;
     const ImportOptions import{options.model, options.quantisation, {}, {}};
     Diagnostics between;
-    for (LaunchedInstance& i : import_instances(commands, {import, options.defines, libraries.models, libraries.schemes, versions, version}, between)) {
+    for (LaunchedInstance& i : import_instances(
+             commands, {import, options.defines, libraries.models, libraries.schemes, versions, version}, between)) {
       FileChoice& choice = out.emplace_back(choice_of(options, i.name));
       choice.launched = std::make_shared<const LaunchedInstance>(std::move(i));
     }
     diagnostics.append(between);
   } else if (!commands.empty() && options.workload.empty() && given && out.empty()) {
-    diagnostics.note("A0138", commands.front().where, fmt::format("{} starts no engine: it is only compared with the scripts of engines", commands.front().program));
+    diagnostics.note(
+        "A0138", commands.front().where,
+        fmt::format("{} starts no engine: it is only compared with the scripts of engines", commands.front().program));
   }
   for (FileChoice& c : out) c.load = load;
   return out;
@@ -409,14 +442,17 @@ std::vector<FileChoice> gather(std::vector<std::pair<std::string, std::optional<
 
 }  // namespace
 
-std::vector<FileChoice> read_inputs(const std::vector<std::string>& files, const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
+std::vector<FileChoice> read_inputs(const std::vector<std::string>& files, const Libraries& libraries,
+                                    const Options& options, Diagnostics& diagnostics) {
   std::vector<std::pair<std::string, std::optional<std::string>>> texts;
   Diagnostics said_later;
-  for (const std::string& file : files) texts.emplace_back(file, read_file(path_of(file), Document::kMaxBytes, said_later));
+  for (const std::string& file : files)
+    texts.emplace_back(file, read_file(path_of(file), Document::kMaxBytes, said_later));
   return gather(std::move(texts), libraries, options, diagnostics);
 }
 
-std::vector<FileChoice> read_texts(std::vector<InputText> texts, const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
+std::vector<FileChoice> read_texts(std::vector<InputText> texts, const Libraries& libraries, const Options& options,
+                                   Diagnostics& diagnostics) {
   std::vector<std::pair<std::string, std::optional<std::string>>> named;
   for (InputText& t : texts) named.emplace_back(std::move(t.name), std::move(t.text));
   return gather(std::move(named), libraries, options, diagnostics);
@@ -434,9 +470,11 @@ PairChoice pair_among(const std::vector<FileChoice>& choices) {
   return pair.prefill != nullptr && pair.decode != nullptr ? pair : PairChoice{};
 }
 
-void check_pair(const FileChoice& prefill_choice, const Subject& prefill, const FileChoice& decode_choice, const Subject& decode, Diagnostics& diagnostics) {
+void check_pair(const FileChoice& prefill_choice, const Subject& prefill, const FileChoice& decode_choice,
+                const Subject& decode, Diagnostics& diagnostics) {
   check_disaggregated(prefill.question.deployment, decode.question.deployment, diagnostics);
-  if (prefill_choice.launched && decode_choice.launched) check_pair_of_scripts(*prefill_choice.launched, *decode_choice.launched, diagnostics);
+  if (prefill_choice.launched && decode_choice.launched)
+    check_pair_of_scripts(*prefill_choice.launched, *decode_choice.launched, diagnostics);
 }
 
 LoadedQuestion load_question(const FileChoice& choice, const Libraries& libraries, const Options& options,
@@ -523,7 +561,8 @@ const FileChoice& only_choice(const std::vector<FileChoice>& choices, Diagnostic
   std::vector<std::string> names;
   for (const FileChoice& c : choices) names.push_back(c.file);
   if (choices.size() > 1)
-    diagnostics.error("E0003", {}, fmt::format("one deployment is needed, got {}: {}", choices.size(), fmt::join(names, ", ")), {},
+    diagnostics.error("E0003", {},
+                      fmt::format("one deployment is needed, got {}: {}", choices.size(), fmt::join(names, ", ")), {},
                       "the files of one instance, or of a prefill and a decode instance");
   else if (choices.empty() && !diagnostics.has_errors())
     diagnostics.error("E0003", {}, "no deployment is given", {}, "a file, or --launch COMMAND");
@@ -532,10 +571,12 @@ const FileChoice& only_choice(const std::vector<FileChoice>& choices, Diagnostic
 }
 
 Subject load_single(Load load, const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
-  return load_single(read_inputs(options.words, libraries, options, diagnostics), load, libraries, options, diagnostics);
+  return load_single(read_inputs(options.words, libraries, options, diagnostics), load, libraries, options,
+                     diagnostics);
 }
 
-Subject load_single(const std::vector<FileChoice>& choices, Load load, const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
+Subject load_single(const std::vector<FileChoice>& choices, Load load, const Libraries& libraries,
+                    const Options& options, Diagnostics& diagnostics) {
   Subject subject = load_subject(only_choice(choices, diagnostics), load, libraries, options, diagnostics);
   if (!options.print_config) require(subject.question, load, diagnostics);
   if (refused(diagnostics, options.strict)) throw ConfigError(diagnostics);

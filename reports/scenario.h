@@ -32,21 +32,23 @@ struct FileChoice {
   std::string file, hardware;
   std::optional<std::int64_t> servers;
   std::optional<Role> role;
-  std::shared_ptr<const std::string> text{};             // of the file, when it was read already
+  std::shared_ptr<const std::string> text{};  // of the file, when it was read already
   std::shared_ptr<const LaunchedInstance> launched{};
-  std::optional<BenchmarkLoad> load{};                   // of --workload, or of a script
-  std::string engine_version{};                          // of launch scripts: as asked, or the stack's
-  std::optional<Role> side{};                            // of a pair, as our own file says
+  std::optional<BenchmarkLoad> load{};  // of --workload, or of a script
+  std::string engine_version{};         // of launch scripts: as asked, or the stack's
+  std::optional<Role> side{};           // of a pair, as our own file says
 };
 
-// The files of one call. Launch scripts are put together to the instances that they start; every other file stands alone.
-std::vector<FileChoice> read_inputs(const std::vector<std::string>& files, const Libraries& libraries, const Options& options,
-                                    Diagnostics& diagnostics);
+// The files of one call. Launch scripts are put together to the instances that they start; every other file stands
+// alone.
+std::vector<FileChoice> read_inputs(const std::vector<std::string>& files, const Libraries& libraries,
+                                    const Options& options, Diagnostics& diagnostics);
 // The same for texts that are no files yet.
 struct InputText {
   std::string name, text;
 };
-std::vector<FileChoice> read_texts(std::vector<InputText> texts, const Libraries& libraries, const Options& options, Diagnostics& diagnostics);
+std::vector<FileChoice> read_texts(std::vector<InputText> texts, const Libraries& libraries, const Options& options,
+                                   Diagnostics& diagnostics);
 // A prefill and a decode instance among them; both null when there are no two such.
 struct PairChoice {
   const FileChoice *prefill = nullptr, *decode = nullptr;
@@ -54,8 +56,8 @@ struct PairChoice {
 PairChoice pair_among(const std::vector<FileChoice>& choices);
 struct Subject;
 // What two sides must agree on, as the engine and as their scripts say it.
-void check_pair(const FileChoice& prefill_choice, const Subject& prefill, const FileChoice& decode_choice, const Subject& decode,
-                Diagnostics& diagnostics);
+void check_pair(const FileChoice& prefill_choice, const Subject& prefill, const FileChoice& decode_choice,
+                const Subject& decode, Diagnostics& diagnostics);
 
 // What a file says after --set and options, names resolved. `stack` is empty when it could not be read.
 struct LoadedQuestion {
@@ -109,8 +111,8 @@ Subject load_subject(ConfigNode deployment, Load load, const Libraries& librarie
 
 // A single subject for commands that need one. Throws ConfigError.
 Subject load_single(Load load, const Libraries& libraries, const Options& options, Diagnostics& diagnostics);
-Subject load_single(const std::vector<FileChoice>& choices, Load load, const Libraries& libraries, const Options& options,
-                    Diagnostics& diagnostics);
+Subject load_single(const std::vector<FileChoice>& choices, Load load, const Libraries& libraries,
+                    const Options& options, Diagnostics& diagnostics);
 const FileChoice& only_choice(const std::vector<FileChoice>& choices, Diagnostics& diagnostics);
 
 // The effective configuration as our YAML, with the origin of each value.

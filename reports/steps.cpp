@@ -101,7 +101,8 @@ Table reasons_table(const std::vector<PhaseStep>& phases, std::int64_t prompts, 
     t.rows.push_back({fmt::format("{} step", name),
                       std::string_view(name) == "prefill"
                           ? fmt::format("{} for {} prompt{}", to_text(step->total), prompts, prompts == 1 ? "" : "s")
-                          : fmt::format("{} at a context of {} tokens, the middle of the output", to_text(step->total), with_commas(decode_context))});
+                          : fmt::format("{} at a context of {} tokens, the middle of the output", to_text(step->total),
+                                        with_commas(decode_context))});
     t.rows.push_back({fmt::format("{} bottleneck", name), bottleneck(*step)});
     t.rows.push_back({fmt::format("{} speed of light", name), distance_to_light(*step)});
   }
@@ -135,7 +136,10 @@ Table breakdown_table(const std::vector<PhaseStep>& phases) {
   t.rows.push_back(std::move(hidden));
   // Alike ranks wait for nobody: a row only where some compute longer than others.
   constexpr double kWorthARow = 0.01;
-  if (std::ranges::none_of(phases, [](const PhaseStep& p) { return seconds(p.step->longest_wait) > kWorthARow * seconds(p.step->total); })) return t;
+  if (std::ranges::none_of(phases, [](const PhaseStep& p) {
+        return seconds(p.step->longest_wait) > kWorthARow * seconds(p.step->total);
+      }))
+    return t;
   std::vector<Cell> waits{"longest wait of a rank for others"};
   for (const PhaseStep& p : phases) {
     waits.push_back(milliseconds_cell(p.step->longest_wait));

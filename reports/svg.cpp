@@ -13,11 +13,20 @@ std::string escaped(std::string_view text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
     }
   }
   return out;
@@ -31,14 +40,16 @@ void Svg::rectangle(double x, double y, double w, double h, std::string_view fil
   fmt::format_to(out, R"(<rect x="{:.1f}" y="{:.1f}" width="{:.2f}" height="{:.1f}" fill="{}")", x, y, w, h, fill);
   if (radius > 0) fmt::format_to(out, R"( rx="{:.1f}")", radius);
   if (!stroke.empty()) fmt::format_to(out, R"( stroke="{}")", stroke);
-  if (title.empty()) body_ += "/>\n";
-  else fmt::format_to(out, "><title>{}</title></rect>\n", escaped(title));
+  if (title.empty())
+    body_ += "/>\n";
+  else
+    fmt::format_to(out, "><title>{}</title></rect>\n", escaped(title));
 }
 
 void Svg::line(double x1, double y1, double x2, double y2, std::string_view colour, double width) {
   fmt::format_to(std::back_inserter(body_),
-                 "<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\" stroke=\"{}\" stroke-width=\"{}\"/>\n", x1,
-                 y1, x2, y2, colour, width);
+                 "<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\" stroke=\"{}\" stroke-width=\"{}\"/>\n",
+                 x1, y1, x2, y2, colour, width);
 }
 
 void Svg::arrow(double x1, double y, double x2, std::string_view colour) {

@@ -1,4 +1,5 @@
-// Options as they were written, and what turns them into Options. Readers of single commands stand beside their commands.
+// Options as they were written, and what turns them into Options. Readers of single commands stand beside their
+// commands.
 #pragma once
 
 #include <fmt/format.h>
@@ -22,8 +23,8 @@ inline constexpr std::int64_t kMostTokens = 1 << 24, kMostRequests = 1 << 20;
 struct Written {
   std::vector<std::string> words, env, set, define;
   std::string hardware, servers, die, model, quantisation, role, input, output, batch, top, format, output_file;
-  std::string config, scale, seed, strategy, partition, ranks, cp, pcp, tp, sp, dcp, tokens, history, heads, interleave, dtype, lse_dtype, orders,
-      threads;
+  std::string config, scale, seed, strategy, partition, ranks, cp, pcp, tp, sp, dcp, tokens, history, heads, interleave,
+      dtype, lse_dtype, orders, threads;
   std::string prefix_hit, acceptance, engine_version, from, only_case, launch, workload;
   std::string op, bytes, algorithm, expansion, concurrent, sweep, compare, per, top_k, padding;
   std::string graph, faults;
@@ -69,8 +70,9 @@ class ValueReader {
   Diagnostics& diagnostics_;
 };
 
-RingOptions read_ring_options(const Written& written, ValueReader& values);              // commands/ring_options.cpp
-CollectiveOptions read_collective_options(const Written& written, ValueReader& values);  // commands/collective_options.cpp
+RingOptions read_ring_options(const Written& written, ValueReader& values);  // commands/ring_options.cpp
+CollectiveOptions read_collective_options(const Written& written,
+                                          ValueReader& values);  // commands/collective_options.cpp
 // Of compare, where --model is a list too, and of plan; commands/list_options.cpp.
 ListOptions read_list_options(const Written& written, bool models, ValueReader& values);
 

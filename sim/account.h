@@ -14,8 +14,7 @@ namespace ascendsim {
 class Account {
  public:
   // timeline: where to note when each operator ran; null = nowhere.
-  Account(Duration before_step, std::vector<Interval>* timeline)
-      : timeline_(timeline), finish_(before_step.count()) {
+  Account(Duration before_step, std::vector<Interval>* timeline) : timeline_(timeline), finish_(before_step.count()) {
     time_.host = before_step;
   }
 
@@ -26,14 +25,16 @@ class Account {
     time_.by_category[node.category] += Duration(end - start);
     finish_ = std::max(finish_, end);
     if (timeline_ != nullptr) (*timeline_)[op] = {start, end};
-    if (collective) extend(collectives_[node.stream], {start, end});
-    else if (is_compute(node.stream)) extend(compute_[node.stream], {start, end});
+    if (collective)
+      extend(collectives_[node.stream], {start, end});
+    else if (is_compute(node.stream))
+      extend(compute_[node.stream], {start, end});
   }
 
   ClassTime close();
 
  private:
-  using Intervals = std::vector<Interval>;   // ascending, touching ones joined
+  using Intervals = std::vector<Interval>;  // ascending, touching ones joined
   using PerStream = std::array<Intervals, kMaxStreams>;
 
   static void extend(Intervals& intervals, Interval next) {

@@ -12,8 +12,10 @@ namespace {
 
 template <class Scalar>
 auto function_of(const Compute& compute) {
-  if constexpr (std::is_same_v<Scalar, double>) return compute.in_double;
-  else return compute.in_float;
+  if constexpr (std::is_same_v<Scalar, double>)
+    return compute.in_double;
+  else
+    return compute.in_float;
 }
 
 // Rows of share number `index` that are no padding.
@@ -51,7 +53,7 @@ template <class Scalar>
 void Calculator<Scalar>::local(int rank, std::size_t op) {
   const auto r = static_cast<std::size_t>(rank);
   const OperatorView v = programs_[r]->view(op);
-  if (v.op().inputs + v.op().outputs == 0) return;   // a fence
+  if (v.op().inputs + v.op().outputs == 0) return;  // a fence
   const auto function = function_of<Scalar>(v.op().type->compute);
   if (function == nullptr)
     check(false, fmt::format("the calculator cannot execute '{}' yet ('{}', operator {} of rank {}, layer {})",
@@ -69,12 +71,24 @@ void Calculator<Scalar>::exchange(const Folding::Meeting& meeting, std::span<con
     deliver(group);
   } else {
     switch (type.primitive) {
-      case Primitive::kAllGather: all_gather(group); break;
-      case Primitive::kReduceScatter: reduce_scatter(group); break;
-      case Primitive::kAllReduce: all_reduce(group); break;
-      case Primitive::kAllToAll: all_to_all(group); break;
-      case Primitive::kShift: shift(group); break;
-      case Primitive::kBroadcast: broadcast(group); break;
+      case Primitive::kAllGather:
+        all_gather(group);
+        break;
+      case Primitive::kReduceScatter:
+        reduce_scatter(group);
+        break;
+      case Primitive::kAllReduce:
+        all_reduce(group);
+        break;
+      case Primitive::kAllToAll:
+        all_to_all(group);
+        break;
+      case Primitive::kShift:
+        shift(group);
+        break;
+      case Primitive::kBroadcast:
+        broadcast(group);
+        break;
       case Primitive::kNone:
       case Primitive::kDispatch:
       case Primitive::kCombine:
@@ -103,10 +117,11 @@ std::vector<typename Calculator<Scalar>::Member> Calculator<Scalar>::in_group_or
 }
 
 template <class Scalar>
-void Calculator<Scalar>::copy(const Member& from, const Member& to, View target, const Eigen::Ref<const Matrix>& source) {
+void Calculator<Scalar>::copy(const Member& from, const Member& to, View target,
+                              const Eigen::Ref<const Matrix>& source) {
   check(target.rows() == source.rows() && target.cols() == source.cols(),
-        fmt::format("'{}': rank {} has no room of {} x {} for what rank {} sends", to.op.op().label, to.rank, source.rows(),
-                    source.cols(), from.rank));
+        fmt::format("'{}': rank {} has no room of {} x {} for what rank {} sends", to.op.op().label, to.rank,
+                    source.rows(), source.cols(), from.rank));
   target = source;
   if (from.rank != to.rank)
     tensors_[from.rank].ledger().bytes_sent += ceil_div(source.size() * bits(from.op.in(0).dtype), 8);
@@ -131,7 +146,8 @@ template <class Scalar>
 void Calculator<Scalar>::reduce_scatter(std::span<const Member> group) {
   for (std::size_t i = 0; i < group.size(); ++i) {
     const Member& to = group[i];
-    const std::int64_t share = to.op.out().rows, rows = rows_in_share(to.sent.rows(), share, static_cast<std::int64_t>(i));
+    const std::int64_t share = to.op.out().rows,
+                       rows = rows_in_share(to.sent.rows(), share, static_cast<std::int64_t>(i));
     Matrix sum = Matrix::Zero(share, to.sent.cols()), part = sum;
     for (const Member& from : group) {
       part.setZero();
@@ -157,11 +173,13 @@ void Calculator<Scalar>::all_reduce(std::span<const Member> group) {
     const Member& owner = group[static_cast<std::size_t>(i)];
     Matrix sum = Matrix::Zero(1, piece(owner, i).cols()), received = sum;
     for (const Member& from : group) {
-      copy(from, owner, View(received.data(), 1, received.cols(), Eigen::OuterStride<>(received.cols())), piece(from, i));
+      copy(from, owner, View(received.data(), 1, received.cols(), Eigen::OuterStride<>(received.cols())),
+           piece(from, i));
       sum += received;
     }
     for (std::size_t t = 0; t < group.size(); ++t)
-      copy(owner, group[t], View(result[t].data() + elements * i / n, 1, sum.cols(), Eigen::OuterStride<>(sum.cols())), sum);
+      copy(owner, group[t], View(result[t].data() + elements * i / n, 1, sum.cols(), Eigen::OuterStride<>(sum.cols())),
+           sum);
   }
   for (std::size_t t = 0; t < group.size(); ++t) tensors_[group[t].rank][group[t].op.out()] = result[t];
 }
@@ -227,7 +245,8 @@ void Calculator<Scalar>::deliver(std::span<const Member> group) {
         if (!addressed(outbox.deals[i])) continue;
         received.row(at++) = outbox.rows.row(static_cast<Eigen::Index>(i));
         Ledger& ledger = tensors_[from.rank].ledger();
-        const std::int64_t bytes = ceil_div(outbox.rows.cols() * bits(from.op.out().dtype), 8) + outbox.extra_bytes_a_row;
+        const std::int64_t bytes =
+            ceil_div(outbox.rows.cols() * bits(from.op.out().dtype), 8) + outbox.extra_bytes_a_row;
         ledger.routed_buffers += bytes;
         if (from.rank == group[t].rank) continue;
         ledger.bytes_sent += bytes;

@@ -6,11 +6,12 @@
 // all-gather = each member's share to each other member; reduce-scatter = each member's part of a share to the share's
 // owner, summed in group order; all-reduce = both; all-to-all = the part for each other member. Shares of an all-to-all
 // follow from the shapes: columns are cut and rows stacked ([r, n c] -> [n r, c]), rows cut and columns joined
-// ([n r, c] -> [r, n c]), or rows cut and stacked when the shape stays. Rows that data decided (tensors.h, Deal) keep their
-// addresses on the way.
+// ([n r, c] -> [r, n c]), or rows cut and stacked when the shape stays. Rows that data decided (tensors.h, Deal) keep
+// their addresses on the way.
 //
-// A collective type with a compute function of its own packs its rank's outbox with it; each row then goes to the member
-// that it is addressed to and is there addressed to the one that it came from: dispatch and combine are the same step.
+// A collective type with a compute function of its own packs its rank's outbox with it; each row then goes to the
+// member that it is addressed to and is there addressed to the one that it came from: dispatch and combine are the same
+// step.
 #pragma once
 
 #include <span>
@@ -21,11 +22,11 @@
 
 namespace ascendsim {
 
-// Whether numbers are rounded to the type of the buffer that they are written to (16-bit types are emulated), or kept in
-// the precision of the arithmetic.
+// Whether numbers are rounded to the type of the buffer that they are written to (16-bit types are emulated), or kept
+// in the precision of the arithmetic.
 struct NumberFormats {
-  bool round_inputs = false;    // weights, inputs, state
-  bool round_results = false;   // whatever operators and collectives write
+  bool round_inputs = false;   // weights, inputs, state
+  bool round_results = false;  // whatever operators and collectives write
 };
 
 // REQUIRES: one program a rank; they and the groups outlive the calculator.
@@ -36,9 +37,9 @@ class Calculator {
   Calculator(std::span<const Program* const> programs, std::span<const GroupKind> kinds, NumberFormats formats,
              Calibration* calibration = nullptr);
 
-  void run();                          // every rank in program order
-  // In order number `order` of those that the streams allow (drive_streams). The numbers are the same to the last bit, or a
-  // wait is missing. A calculator runs once.
+  void run();  // every rank in program order
+  // In order number `order` of those that the streams allow (drive_streams). The numbers are the same to the last bit,
+  // or a wait is missing. A calculator runs once.
   void run(std::uint64_t order);
 
   Tensors<Scalar>& rank(std::size_t r) { return tensors_[r]; }
@@ -54,7 +55,7 @@ class Calculator {
     std::size_t rank;
     OperatorView op;
     Matrix sent;
-    std::vector<Deal> deals;           // of the rows sent, where data decided them
+    std::vector<Deal> deals;  // of the rows sent, where data decided them
   };
 
   std::vector<Member> in_group_order(const Folding::Meeting& meeting, std::span<const Arrival> arrivals);

@@ -85,9 +85,9 @@ std::vector<Node> lower(const Program& program, std::span<const Duration> ticks,
   bool inside = false;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const Operator& op = program.operators[i];
-    std::uint16_t launches = op.inputs + op.outputs > 0 ? 1 : 0;   // a fence is not a kernel
+    std::uint16_t launches = op.inputs + op.outputs > 0 ? 1 : 0;  // a fence is not a kernel
     if (issued == Issued::kOutsideGraphs && launches == 1) {
-      const bool follows = inside && !op.outside_graph;            // another kernel of the same graph
+      const bool follows = inside && !op.outside_graph;  // another kernel of the same graph
       inside = !op.outside_graph;
       if (follows) launches = 0;
     }

@@ -1,6 +1,7 @@
-// The clock: plays priced programs over streams. In each stream operators run in program order; an operator starts when its
-// stream is free, its wait has finished and the host has issued it; a collective starts when its last member is ready.
-// One topological sweep, exact where operators that overlap do not slow each other down; executor.h covers the rest.
+// The clock: plays priced programs over streams. In each stream operators run in program order; an operator starts when
+// its stream is free, its wait has finished and the host has issued it; a collective starts when its last member is
+// ready. One topological sweep, exact where operators that overlap do not slow each other down; executor.h covers the
+// rest.
 #pragma once
 
 #include <array>
@@ -22,23 +23,24 @@ struct Node {
 };
 static_assert(sizeof(Node) == 16);
 
-// How the host feeds the device. Eager: kernels are issued one after another, each taking `issue`; graph: issue is zero.
+// How the host feeds the device. Eager: kernels are issued one after another, each taking `issue`; graph: issue is
+// zero.
 struct HostModel {
-  Duration before_step{};              // scheduling, graph launch: the device is idle
-  Duration issue{};                    // per kernel
+  Duration before_step{};  // scheduling, graph launch: the device is idle
+  Duration issue{};        // per kernel
 };
 
 struct ClassTime {
   Duration finish{};
-  std::array<Duration, 256> by_category{};   // busy time; collectives under kCommunicationCategory
-  Duration computing{};                // any compute stream busy with something other than a collective
-  Duration exposed_communication{};    // collectives running while no compute stream of the rank was busy
-  Duration waiting{};                  // at collectives for peers that arrive later
-  Duration host{};                     // before_step, and the device starved by a slow issue
+  std::array<Duration, 256> by_category{};  // busy time; collectives under kCommunicationCategory
+  Duration computing{};                     // any compute stream busy with something other than a collective
+  Duration exposed_communication{};         // collectives running while no compute stream of the rank was busy
+  Duration waiting{};                       // at collectives for peers that arrive later
+  Duration host{};                          // before_step, and the device starved by a slow issue
 };
 
 struct SweepResult {
-  Duration finish{};                   // of the slowest class
+  Duration finish{};  // of the slowest class
   std::vector<ClassTime> classes;
 };
 
@@ -47,7 +49,7 @@ struct Interval {
   std::int64_t start = 0, end = 0;
   bool operator==(const Interval&) const = default;
 };
-using Timeline = std::vector<std::vector<Interval>>;   // [class][operator]
+using Timeline = std::vector<std::vector<Interval>>;  // [class][operator]
 
 constexpr bool is_compute(StreamId stream) { return stream % 2 == kComputeStream; }
 

@@ -97,7 +97,8 @@ struct StopParsing {};
 
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  TreeBuilder(const SourceText& source, std::size_t prefix_bytes, YamlAliases aliases, Tree& tree, Diagnostics& diagnostics)
+  TreeBuilder(const SourceText& source, std::size_t prefix_bytes, YamlAliases aliases, Tree& tree,
+              Diagnostics& diagnostics)
       : source_(source), prefix_bytes_(prefix_bytes), aliases_(aliases), tree_(tree), diagnostics_(diagnostics) {}
 
   [[nodiscard]] std::size_t offset_of(const YAML::Mark& mark) const {
@@ -119,7 +120,8 @@ class TreeBuilder final : public YAML::EventHandler {
     if (expects_key()) stop("E0114", mark, "a key must be plain text, got nothing");
     const std::string_view rest = rest_at(mark);
     for (const std::string_view written : {"~", "null", "Null", "NULL"}) {
-      if (rest.starts_with(written)) return add_scalar(ConfigNode::Kind::kNull, offset_of(mark), written, false, anchor);
+      if (rest.starts_with(written))
+        return add_scalar(ConfigNode::Kind::kNull, offset_of(mark), written, false, anchor);
     }
     // Nothing stands there, and the parser points at whatever comes next: the key is the better place.
     const bool under_key = !frames_.empty() && frames_.back().is_map;
@@ -187,7 +189,8 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   void refuse_extras(const YAML::Mark& mark, std::string_view tag, YAML::anchor_t anchor) {
-    if (anchor != YAML::NullAnchor && aliases_ == YamlAliases::kRefused) stop("E0111", mark, "YAML anchors (&name) are not accepted", "remove it");
+    if (anchor != YAML::NullAnchor && aliases_ == YamlAliases::kRefused)
+      stop("E0111", mark, "YAML anchors (&name) are not accepted", "remove it");
     // The parser reports a lone `!` like a quoted string and drops tags of nothing: the text itself tells.
     const bool tagged = !tag.empty() && tag != "?" && tag != "!";
     if (tagged || rest_at(mark).starts_with('!'))
@@ -210,7 +213,8 @@ class TreeBuilder final : public YAML::EventHandler {
     return node;
   }
 
-  void add_scalar(ConfigNode::Kind kind, std::size_t offset, std::string_view text, bool quoted, YAML::anchor_t anchor) {
+  void add_scalar(ConfigNode::Kind kind, std::size_t offset, std::string_view text, bool quoted,
+                  YAML::anchor_t anchor) {
     Node& node = add_node(kind, offset);
     node.text = tree_.store(text);
     node.quoted = quoted;
@@ -220,7 +224,8 @@ class TreeBuilder final : public YAML::EventHandler {
   // Value and children of `from`; place in its parent and key of `to` stay.
   void copy_content(const YAML::Mark& mark, std::uint32_t to, std::uint32_t from, std::size_t depth) {
     if (depth >= kMaxDepth) stop("E0109", mark, fmt::format("nested deeper than {} levels", kMaxDepth));
-    if (tree_.nodes.size() > kMaxCopied) stop("E0111", mark, fmt::format("aliases make more than {} values of this file", kMaxCopied));
+    if (tree_.nodes.size() > kMaxCopied)
+      stop("E0111", mark, fmt::format("aliases make more than {} values of this file", kMaxCopied));
     const Node original = tree_.nodes[from];
     std::vector<std::uint32_t> children;
     for (std::uint32_t i = 0; i < original.size; ++i) {
@@ -252,9 +257,13 @@ class TreeBuilder final : public YAML::EventHandler {
       const std::uint32_t index = pending_[i];
       const Node& node = tree_.nodes[index];
       const bool is_merge = tree_.view(node.key) == "<<" && node.kind != ConfigNode::Kind::kScalar;
-      if (is_merge && node.kind == ConfigNode::Kind::kMap) merged.push_back(index);
-      else if (is_merge) merged.insert(merged.end(), tree_.children.begin() + node.first_child, tree_.children.begin() + node.first_child + node.size);
-      else keys.insert(tree_.view(node.key)), own.push_back(index);
+      if (is_merge && node.kind == ConfigNode::Kind::kMap)
+        merged.push_back(index);
+      else if (is_merge)
+        merged.insert(merged.end(), tree_.children.begin() + node.first_child,
+                      tree_.children.begin() + node.first_child + node.size);
+      else
+        keys.insert(tree_.view(node.key)), own.push_back(index);
     }
     if (merged.empty()) return;
     const YAML::Mark nowhere;
@@ -262,7 +271,8 @@ class TreeBuilder final : public YAML::EventHandler {
       if (tree_.nodes[map].kind != ConfigNode::Kind::kMap) continue;
       for (std::uint32_t i = 0; i < tree_.nodes[map].size; ++i) {
         const std::uint32_t child = tree_.children[tree_.nodes[map].first_child + i];
-        if (keys.insert(tree_.view(tree_.nodes[child].key)).second) own.push_back(copy_child(nowhere, child, frame.node, frames_.size()));
+        if (keys.insert(tree_.view(tree_.nodes[child].key)).second)
+          own.push_back(copy_child(nowhere, child, frame.node, frames_.size()));
       }
     }
     pending_.resize(frame.first_pending);
@@ -372,7 +382,8 @@ void report_syntax_error(const YAML::Exception& error, SourceLocation where, Dia
   diagnostics.error("E0108", std::move(where), fmt::format("not valid YAML: {}", error.msg));
 }
 
-bool run_parser(const SourceText& source, CleanedText& cleaned, YamlAliases aliases, Tree& tree, Diagnostics& diagnostics) {
+bool run_parser(const SourceText& source, CleanedText& cleaned, YamlAliases aliases, Tree& tree,
+                Diagnostics& diagnostics) {
   TreeBuilder builder(source, cleaned.prefix_bytes, aliases, tree, diagnostics);
   std::istringstream stream(std::move(cleaned.text));
   try {
@@ -437,7 +448,8 @@ std::shared_ptr<const Document> Document::load(const std::string& path, Diagnost
   return text ? parse(std::move(*text), path, diagnostics) : nullptr;
 }
 
-std::shared_ptr<const Document> Document::parse(std::string text, std::string name, Diagnostics& diagnostics, YamlAliases aliases) {
+std::shared_ptr<const Document> Document::parse(std::string text, std::string name, Diagnostics& diagnostics,
+                                                YamlAliases aliases) {
   check(text.size() <= kMaxParsedBytes, "a configuration text above 1 GiB");
   if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
   if (!is_text(text, name, diagnostics)) return nullptr;
@@ -529,7 +541,7 @@ SourceLocation ConfigNode::key_where() const {
 
 std::vector<std::string> document_names(const std::string& folder) {
   std::vector<std::string> names;
-  std::error_code unreadable;   // an empty list then
+  std::error_code unreadable;  // an empty list then
   for (const auto& entry : std::filesystem::directory_iterator(folder, unreadable))
     if (entry.path().extension() == ".yaml") names.push_back(entry.path().stem().string());
   std::ranges::sort(names);

@@ -93,7 +93,6 @@ std::string_view describe(Look look) {
 
 bool is_number(Look look) { return look == Look::kInteger || look == Look::kFraction || look == Look::kExponent; }
 
-
 template <class T>
 std::optional<T> parse_whole_text(std::string_view text) {
   T value{};

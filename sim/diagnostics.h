@@ -16,8 +16,8 @@ struct SourceLocation {
   std::string file{};
   int line = 0;
   int column = 0;
-  std::string key_path{};   // "BackendConfig.ModelDeployConfig.ModelConfig[0].sp", empty when not about a key
-  std::string excerpt{};    // the source line itself, for the caret display; empty when not known
+  std::string key_path{};  // "BackendConfig.ModelDeployConfig.ModelConfig[0].sp", empty when not about a key
+  std::string excerpt{};   // the source line itself, for the caret display; empty when not known
 };
 
 enum class Severity : unsigned char { kError, kWarning, kNote };
@@ -43,7 +43,7 @@ class Diagnostics {
 
   [[nodiscard]] std::span<const Diagnostic> all() const { return all_; }
   [[nodiscard]] bool has_errors() const;
-  void throw_if_errors() const;   // throws ConfigError with everything collected so far, warnings included
+  void throw_if_errors() const;  // throws ConfigError with everything collected so far, warnings included
   void append(const Diagnostics& other);
 
  private:

@@ -1,10 +1,10 @@
 // The loops that carry programs out, whatever the machine. A machine has
 //   void local(int rank_class, std::size_t op_index);
 //   void exchange(const Folding::Meeting&, std::span<const Arrival>);   // all members have arrived
-// drive: a rank runs its operators in program order; at a collective it stays until every member of its group has come to
-// the same one. drive_streams: as hardware may do it, every stream of a rank on its own, in one of the many orders that
-// stream order, waits and meetings allow. When nobody can go on, the programs are wrong: InternalError names each waiting
-// rank and operator.
+// drive: a rank runs its operators in program order; at a collective it stays until every member of its group has come
+// to the same one. drive_streams: as hardware may do it, every stream of a rank on its own, in one of the many orders
+// that stream order, waits and meetings allow. When nobody can go on, the programs are wrong: InternalError names each
+// waiting rank and operator.
 #pragma once
 
 #include <fmt/format.h>
@@ -80,19 +80,20 @@ struct StreamLine {
   StreamId stream = 0;
   std::vector<std::size_t> operators;
   std::size_t at = 0;
-  bool arrived = false;                // at its next operator, a collective, and stays until the exchange
+  bool arrived = false;  // at its next operator, a collective, and stays until the exchange
 };
 // Streams that have operators, by rank, then stream.
 std::vector<StreamLine> stream_lines(std::span<const Program* const> programs);
 
-// Order number `order` of many: stream line order mod lines is held back as long as anything else can go on, what else can
-// go on is drawn at random. So after as many orders as there are lines, every operator that lacks a wait has once run before
-// what it should have waited for, unless something else orders the two.
-// A collective is carried out some time after its last member has come. REQUIRES: programs that the verifier accepts.
+// Order number `order` of many: stream line order mod lines is held back as long as anything else can go on, what else
+// can go on is drawn at random. So after as many orders as there are lines, every operator that lacks a wait has once
+// run before what it should have waited for, unless something else orders the two. A collective is carried out some
+// time after its last member has come. REQUIRES: programs that the verifier accepts.
 template <class Machine>
-void drive_streams(std::span<const Program* const> programs, const Folding& folding, Machine& machine, std::uint64_t order) {
+void drive_streams(std::span<const Program* const> programs, const Folding& folding, Machine& machine,
+                   std::uint64_t order) {
   struct Choice {
-    std::size_t line = 0;              // of the next operator; or lines.size() + index of the meeting that is complete
+    std::size_t line = 0;  // of the next operator; or lines.size() + index of the meeting that is complete
     bool held = false;
   };
   std::vector<StreamLine> lines = stream_lines(programs);
@@ -115,7 +116,7 @@ void drive_streams(std::span<const Program* const> programs, const Folding& fold
     ++l.at;
     l.arrived = false;
   };
-  std::vector<std::vector<std::size_t>> waiting(folding.meetings.size() * kMaxStreams);   // lines, by meeting and stream
+  std::vector<std::vector<std::size_t>> waiting(folding.meetings.size() * kMaxStreams);  // lines, by meeting and stream
 
   std::vector<Choice> choices;
   while (true) {

@@ -7,7 +7,7 @@ namespace ascendsim {
 namespace {
 
 constexpr std::size_t kChildren = 4;
-constexpr unsigned kPhaseShift = 56;   // leaves 7e16 insertions
+constexpr unsigned kPhaseShift = 56;  // leaves 7e16 insertions
 
 std::size_t parent(std::size_t i) { return (i - 1) / kChildren; }
 

@@ -20,10 +20,10 @@ namespace ascendsim {
 
 // The order within one instant.
 enum class Phase : std::uint8_t {
-  kComplete,   // first what ends: whoever asks at this instant finds the resource free
-  kRelease,    // then new work appears, so that a scheduler sees all work of its instant, whoever was scheduled first
-  kSchedule,   // decisions, with completions and arrivals known; what they start ends at least one tick later
-  kSample,     // observers see the instant as it is left
+  kComplete,  // first what ends: whoever asks at this instant finds the resource free
+  kRelease,   // then new work appears, so that a scheduler sees all work of its instant, whoever was scheduled first
+  kSchedule,  // decisions, with completions and arrivals known; what they start ends at least one tick later
+  kSample,    // observers see the instant as it is left
 };
 
 class EventEngine;
@@ -32,12 +32,12 @@ struct EventHandler {
   virtual void on_event(EventEngine& engine, std::uint64_t payload) = 0;
 
  protected:
-  ~EventHandler() = default;   // the engine owns no handler
+  ~EventHandler() = default;  // the engine owns no handler
 };
 
 struct Event {
   Duration when{};
-  std::uint64_t order = 0;     // phase in the upper 8 bits, insertion number below
+  std::uint64_t order = 0;  // phase in the upper 8 bits, insertion number below
   EventHandler* handler = nullptr;
   std::uint64_t payload = 0;
 
@@ -58,7 +58,7 @@ class EventEngine {
   // REQUIRES: (when, phase) is not before the event that is being handled; handler outlives the event.
   void schedule(Duration when, Phase phase, EventHandler& handler, std::uint64_t payload = 0);
 
-  void run();                        // until nothing is pending
+  void run();  // until nothing is pending
   // Handles what is before `end`, then it is `end`, with every phase of that instant still to come.
   // REQUIRES: end >= now().
   void run_until(Duration end);
@@ -71,7 +71,7 @@ class EventEngine {
   void handle_first();
   void remove_first();
 
-  std::vector<Event> heap_;          // 4-ary: half the levels of a binary heap, four children in two cache lines
+  std::vector<Event> heap_;  // 4-ary: half the levels of a binary heap, four children in two cache lines
   Duration now_{};
   Phase phase_ = Phase::kComplete;
   std::uint64_t inserted_ = 0, handled_ = 0;

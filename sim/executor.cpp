@@ -53,43 +53,43 @@ class Agenda {
 
  private:
   std::size_t leaves_;
-  std::vector<Entry> tree_;            // children of i are 2i and 2i + 1; slot s is leaf leaves_ + s
+  std::vector<Entry> tree_;  // children of i are 2i and 2i + 1; slot s is leaf leaves_ + s
 };
 
 enum class State : std::uint8_t {
-  kBlocked,   // its head waits for an operator of another stream
-  kIssuing,   // ... for the host
-  kArrived,   // ... in a collective for the other members
+  kBlocked,  // its head waits for an operator of another stream
+  kIssuing,  // ... for the host
+  kArrived,  // ... in a collective for the other members
   kRunning,
   kFinished,
 };
 
 struct Stream {
-  std::uint32_t head = 0;              // all its operators before this one have finished
-  std::uint32_t launches = 0;          // of the program up to and including the head
+  std::uint32_t head = 0;      // all its operators before this one have finished
+  std::uint32_t launches = 0;  // of the program up to and including the head
   State state = State::kBlocked;
-  bool collective = false;             // what runs has a duration agreed with other ranks
-  bool leads = false;                  // it is due when its collective begins to fill ports, not when it ends
-  std::int64_t since = 0;              // running: its start; arrived: when it came
-  std::int64_t due = 0;                // running: its end, if nothing changes
-  std::int64_t pace = 0;               // running: what it would take, were the rank always as it is now
+  bool collective = false;  // what runs has a duration agreed with other ranks
+  bool leads = false;       // it is due when its collective begins to fill ports, not when it ends
+  std::int64_t since = 0;   // running: its start; arrived: when it came
+  std::int64_t due = 0;     // running: its end, if nothing changes
+  std::int64_t pace = 0;    // running: what it would take, were the rank always as it is now
 };
 
 struct Rank {
   const Operator* operators = nullptr;
   const Node* nodes = nullptr;
-  const std::int64_t* shared = nullptr;   // null = no sharing
-  const std::uint32_t* part = nullptr;    // null = whole operators
-  const PortUse* ports = nullptr;      // null = its collectives share nothing
+  const std::int64_t* shared = nullptr;  // null = no sharing
+  const std::uint32_t* part = nullptr;   // null = whole operators
+  const PortUse* ports = nullptr;        // null = its collectives share nothing
   std::uint32_t size = 0;
-  bool unsettled = false;              // what runs has changed at this instant
+  bool unsettled = false;  // what runs has changed at this instant
   std::array<Stream, kMaxStreams> streams{};
 };
 
 class Executor {
  public:
-  Executor(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes,
-           const Folding& folding, HostModel host, std::span<const Contention> contention, Timeline* timeline);
+  Executor(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes, const Folding& folding,
+           HostModel host, std::span<const Contention> contention, Timeline* timeline);
 
   void run();
   SweepResult result() { return close(accounts_); }
@@ -100,13 +100,13 @@ class Executor {
   }
 
  private:
-  struct Gathering {                   // of one collective on one stream
+  struct Gathering {  // of one collective on one stream
     std::uint32_t arrived = 0;
     const OperatorType* type = nullptr;
-    PortUse use{};                     // when it fills ports
+    PortUse use{};  // when it fills ports
   };
 
-  struct PortRoute {                   // of the collectives of a gathering that load a port alike
+  struct PortRoute {  // of the collectives of a gathering that load a port alike
     std::uint8_t port, load;
     RouteIndex route;
   };
@@ -142,14 +142,14 @@ class Executor {
   std::vector<Gathering> gatherings_;  // [meeting][stream]
   FlowNetwork network_;                // port k of class c is link c * kPortKinds + k and moves kFull bytes a tick
   std::optional<FlowSolver> flows_;    // where collectives share ports
-  std::vector<std::vector<PortRoute>> routes_;   // [gathering]
+  std::vector<std::vector<PortRoute>> routes_;  // [gathering]
   Agenda agenda_;
   std::vector<std::size_t> unsettled_;
   std::uint64_t events_ = 0, speed_changes_ = 0;
 };
 
-Executor::Executor(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes, const Folding& folding,
-                   HostModel host, std::span<const Contention> contention, Timeline* timeline)
+Executor::Executor(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes,
+                   const Folding& folding, HostModel host, std::span<const Contention> contention, Timeline* timeline)
     : programs_(programs),
       folding_(folding),
       host_(host),
@@ -173,7 +173,8 @@ void Executor::read(std::span<const Contention> contention) {
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
     Rank& rank = ranks_[r];
     const Contention& c = contention[r];
-    check(c.part.empty() || (c.part.size() == rank.size && !c.shared.empty()), "every operator needs a part that is slowed");
+    check(c.part.empty() || (c.part.size() == rank.size && !c.shared.empty()),
+          "every operator needs a part that is slowed");
     if (c.shared.empty()) continue;
     check(c.shared.size() == rank.size, "every operator needs a shared duration");
     for (std::size_t i = 0; i < rank.size; ++i)
@@ -186,7 +187,8 @@ void Executor::read(std::span<const Contention> contention) {
 }
 
 void Executor::read_ports(std::span<const Contention> contention) {
-  for (std::size_t l = 0; l < ranks_.size() * kPortKinds; ++l) network_.add_link({BytesPerSecond(PortUse::kFull * kPicosecondsPerSecond)});
+  for (std::size_t l = 0; l < ranks_.size() * kPortKinds; ++l)
+    network_.add_link({BytesPerSecond(PortUse::kFull * kPicosecondsPerSecond)});
   routes_.resize(gatherings_.size());
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
     const std::vector<PortUse>& ports = contention[r].ports;
@@ -274,8 +276,10 @@ void Executor::take_up(std::size_t r, StreamId id) {
 void Executor::begin(std::size_t r, StreamId id) {
   const Rank& rank = ranks_[r];
   const std::uint32_t head = rank.streams[id].head;
-  if (rank.operators[head].type->primitive == Primitive::kNone) start(r, id, rank.nodes[head].ticks, false);
-  else arrive(r, id);
+  if (rank.operators[head].type->primitive == Primitive::kNone)
+    start(r, id, rank.nodes[head].ticks, false);
+  else
+    arrive(r, id);
 }
 
 void Executor::arrive(std::size_t r, StreamId id) {
@@ -333,7 +337,8 @@ void Executor::meet(std::size_t gathering) {
 
 void Executor::transfer(std::size_t gathering) {
   const PortUse& use = gatherings_[gathering].use;
-  flows_->start(find_route(gathering, use)->route, Bytes(use.transfer) * use.load, 1, static_cast<std::uint32_t>(gathering));
+  flows_->start(find_route(gathering, use)->route, Bytes(use.transfer) * use.load, 1,
+                static_cast<std::uint32_t>(gathering));
 }
 
 void Executor::transferred(std::size_t gathering) {
@@ -374,7 +379,7 @@ void Executor::finish(std::size_t r, StreamId id) {
 void Executor::handle(std::size_t due_slot) {
   const std::size_t r = due_slot / kMaxStreams;
   const auto id = static_cast<StreamId>(due_slot % kMaxStreams);
-  Stream& s = ranks_[r].streams[id];   // its state changes in what follows
+  Stream& s = ranks_[r].streams[id];  // its state changes in what follows
   if (s.leads) {
     s.leads = false;
     agenda_.set(due_slot, kNoTime);
@@ -382,8 +387,10 @@ void Executor::handle(std::size_t due_slot) {
     return transfer(static_cast<std::size_t>(meeting) * kMaxStreams + id);
   }
   ++events_;
-  if (s.state == State::kIssuing) begin(r, id);
-  else finish(r, id);
+  if (s.state == State::kIssuing)
+    begin(r, id);
+  else
+    finish(r, id);
   if (s.state != State::kRunning && s.state != State::kIssuing) agenda_.set(due_slot, kNoTime);
 }
 
@@ -435,8 +442,9 @@ void Executor::report() const {
 
 }  // namespace
 
-SweepResult execute(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes, const Folding& folding,
-                    HostModel host, std::span<const Contention> contention, ExecutionTrace* trace) {
+SweepResult execute(std::span<const Program* const> programs, std::span<const std::vector<Node>> nodes,
+                    const Folding& folding, HostModel host, std::span<const Contention> contention,
+                    ExecutionTrace* trace) {
   Executor executor(programs, nodes, folding, host, contention, trace != nullptr ? &trace->timeline : nullptr);
   executor.run();
   if (trace != nullptr) executor.count(*trace);

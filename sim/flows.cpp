@@ -7,9 +7,9 @@ namespace ascendsim {
 
 namespace {
 
-constexpr std::int64_t kRateUnits = 1 << 16;               // per B/s
-constexpr std::int64_t kAmountUnits = kRateUnits * 1'000'000'000'000;   // per byte: rate units x ticks
-constexpr double kLargestBandwidth = 1e14;                 // times kRateUnits it still fits into 64 bits
+constexpr std::int64_t kRateUnits = 1 << 16;                           // per B/s
+constexpr std::int64_t kAmountUnits = kRateUnits * 1'000'000'000'000;  // per byte: rate units x ticks
+constexpr double kLargestBandwidth = 1e14;                             // times kRateUnits it still fits into 64 bits
 constexpr FlowIndex kNoFlow = std::numeric_limits<FlowIndex>::max();
 constexpr std::uint32_t kEnded = std::numeric_limits<std::uint32_t>::max();
 constexpr std::uint32_t kLastStamp = kEnded - 2;
@@ -73,7 +73,10 @@ FlowIndex FlowSolver::start(RouteIndex route, Bytes bytes, std::uint32_t copies,
   }
   Flow& flow = flows_[f];
   flow = {.left = static_cast<Amount>(bytes.count()) * static_cast<std::uint64_t>(kAmountUnits),
-          .since = now_.count(), .route = route, .copies = copies, .tag = tag};
+          .since = now_.count(),
+          .route = route,
+          .copies = copies,
+          .tag = tag};
   for (const LinkIndex l : network_.route(route)) {
     Link& link = links_[l];
     check(link.count == 1 || copies % link.count == 0, "the copies of a flow do not spread evenly over equal links");
@@ -150,7 +153,7 @@ void FlowSolver::solve() {
   free_.insert(free_.end(), ended_.begin(), ended_.end());
   ended_.clear();
   const auto is_void_end = [this](const ComponentEnd& e) { return is_void(e); };
-  if (ends_.size() > 4 * links_.size()) ends_.sweep(is_void_end);   // a component has a link of its own
+  if (ends_.size() > 4 * links_.size()) ends_.sweep(is_void_end);  // a component has a link of its own
   ends_.trim(is_void_end);
 }
 
@@ -223,7 +226,7 @@ void FlowSolver::fill() {
           std::push_heap(shares_.begin(), shares_.end());
         }
       }
-      std::ranges::sort(full_);        // as links were added: flows of neighbouring links lie together
+      std::ranges::sort(full_);  // as links were added: flows of neighbouring links lie together
       freeze(full_, level);
     }
   }

@@ -40,18 +40,21 @@ Classes composition(const GroupKind& kind, int group, int rank, const Classes& c
   return out;
 }
 
-// Equal numbers for groups of a kind that cost the same and contain the same classes. A group is the same for all its ranks unless it is
-// ordered, so that large groups are looked at once.
+// Equal numbers for groups of a kind that cost the same and contain the same classes. A group is the same for all its
+// ranks unless it is ordered, so that large groups are looked at once.
 class Compositions {
  public:
-  Compositions(std::span<const GroupKind> kinds, const Classes& class_of) : kinds_(kinds), class_of_(class_of), known_(kinds.size()) {
+  Compositions(std::span<const GroupKind> kinds, const Classes& class_of)
+      : kinds_(kinds), class_of_(class_of), known_(kinds.size()) {
     for (std::size_t k = 0; k < kinds.size(); ++k) known_[k].assign(kinds[k].groups.size(), -1);
   }
   std::int64_t number(std::size_t kind, int group, int rank) {
     std::int64_t& known = known_[kind][static_cast<std::size_t>(group)];
     if (known >= 0 && !kinds_[kind].ordered) return known;
     const auto& signatures = kinds_[kind].signature;
-    std::vector<std::int64_t> key{static_cast<std::int64_t>(kind), signatures.empty() ? 0 : static_cast<std::int64_t>(signatures[static_cast<std::size_t>(group)])};
+    std::vector<std::int64_t> key{
+        static_cast<std::int64_t>(kind),
+        signatures.empty() ? 0 : static_cast<std::int64_t>(signatures[static_cast<std::size_t>(group)])};
     for (const int c : composition(kinds_[kind], group, rank, class_of_)) key.push_back(c);
     return known = numbers_.emplace(std::move(key), static_cast<std::int64_t>(numbers_.size())).first->second;
   }
@@ -59,7 +62,7 @@ class Compositions {
  private:
   std::span<const GroupKind> kinds_;
   const Classes& class_of_;
-  std::vector<std::vector<std::int64_t>> known_;   // [kind][group]
+  std::vector<std::vector<std::int64_t>> known_;  // [kind][group]
   std::map<std::vector<std::int64_t>, std::int64_t> numbers_;
 };
 
@@ -88,7 +91,8 @@ Folding assemble(Classes class_of, std::span<const GroupKind> kinds, const std::
       const int group = group_of[k][static_cast<std::size_t>(rank)];
       if (group < 0) continue;
       Classes key;
-      for (const int m : kinds[k].groups[static_cast<std::size_t>(group)]) key.push_back(class_of[static_cast<std::size_t>(m)]);
+      for (const int m : kinds[k].groups[static_cast<std::size_t>(group)])
+        key.push_back(class_of[static_cast<std::size_t>(m)]);
       std::ranges::sort(key);
       // Groups of equal composition cost the same: a different cost would have split their classes.
       const auto [it, fresh] = seen.emplace(std::pair{k, key}, static_cast<int>(f.meetings.size()));

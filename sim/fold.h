@@ -14,25 +14,25 @@ namespace ascendsim {
 struct GroupKind {
   std::string name;
   std::vector<std::vector<int>> groups;
-  std::vector<std::uint64_t> signature;   // per group: equal where its collectives cost the same (placement on hardware)
-  bool ordered = false;                   // transfers are pairwise, so neighbours matter, not only membership
+  std::vector<std::uint64_t> signature;  // per group: equal where its collectives cost the same (placement on hardware)
+  bool ordered = false;                  // transfers are pairwise, so neighbours matter, not only membership
 };
 
 struct Folding {
   struct Member {
     int rank_class = 0;
-    int ranks = 0;                        // of the group in this class
+    int ranks = 0;  // of the group in this class
   };
-  struct Meeting {                        // the classes that meet in one group of a kind
+  struct Meeting {  // the classes that meet in one group of a kind
     std::uint8_t kind = 0;
-    int representative_group = 0;         // an actual group of that kind, for pricing
+    int representative_group = 0;  // an actual group of that kind, for pricing
     std::vector<Member> members;
   };
-  std::vector<int> class_of;              // rank -> class
-  std::vector<int> representative;        // class -> its lowest rank
+  std::vector<int> class_of;        // rank -> class
+  std::vector<int> representative;  // class -> its lowest rank
   std::vector<int> ranks_in_class;
   std::vector<Meeting> meetings;
-  std::vector<std::vector<int>> meeting_of;   // [class][kind] -> index into meetings, -1 = no group of that kind
+  std::vector<std::vector<int>> meeting_of;  // [class][kind] -> index into meetings, -1 = no group of that kind
 
   [[nodiscard]] int classes() const { return static_cast<int>(representative.size()); }
 };

@@ -38,7 +38,7 @@ class InstantQueue {
       taken_.swap(instants_[instant]);
       for (const Item& item : taken_) use(item);
       taken_.clear();
-      taken_.swap(instants_[instant]);   // gives the capacity back
+      taken_.swap(instants_[instant]);  // gives the capacity back
       free_.push_back(instant);
     }
   }
@@ -61,14 +61,14 @@ class InstantQueue {
   template <class IsVoid>
   void sweep(IsVoid&& is_void) {
     for (const Node& node : heap_) size_ -= std::erase_if(instants_[node.instant], is_void);
-    trim([](const Item&) { return false; });   // nodes without items go when they come to the front
+    trim([](const Item&) { return false; });  // nodes without items go when they come to the front
   }
 
  private:
   struct Node {
     Duration when;
     std::uint32_t instant;
-    bool operator<(const Node& other) const { return when > other.when; }   // the standard heaps have the largest first
+    bool operator<(const Node& other) const { return when > other.when; }  // the standard heaps have the largest first
   };
 
   std::uint32_t open(Duration when) {

@@ -9,12 +9,13 @@ namespace ascendsim {
 
 std::vector<TensorBytes> tensors(const Program& program, BufferKind kind) {
   using Identity = std::tuple<std::string_view, std::int32_t, std::int32_t, std::int32_t, std::int32_t>;
-  std::set<Identity> seen;   // operators of one program may name the same slice more than once
+  std::set<Identity> seen;  // operators of one program may name the same slice more than once
   std::vector<TensorBytes> out;
   for (const Buffer& b : program.buffers) {
     if (b.kind != kind) continue;
     const TensorSlice& s = program.slices[b.slice];
-    if (seen.emplace(s.key, s.layer, s.row, s.column, s.first_expert).second) out.push_back({s, b.allocated(), s.extra});
+    if (seen.emplace(s.key, s.layer, s.row, s.column, s.first_expert).second)
+      out.push_back({s, b.allocated(), s.extra});
   }
   return out;
 }

@@ -1,5 +1,6 @@
-// Memory is one more reading of a program: weights by the slices that operators use, states by their capacity, activations
-// by buffer lifetimes (from first write to last read in program order), residents that nothing reads included.
+// Memory is one more reading of a program: weights by the slices that operators use, states by their capacity,
+// activations by buffer lifetimes (from first write to last read in program order), residents that nothing reads
+// included.
 #pragma once
 
 #include <string>
@@ -18,12 +19,12 @@ std::vector<TensorBytes> tensors(const Program& program, BufferKind kind);
 
 struct ActivationPeak {
   Bytes bytes{};
-  std::size_t at = 0;                   // the operator during which it is reached
+  std::size_t at = 0;  // the operator during which it is reached
   struct Live {
-    const char* label;                  // of the operator that wrote it first
+    const char* label;  // of the operator that wrote it first
     Bytes bytes;
   };
-  std::vector<Live> live;               // largest first
+  std::vector<Live> live;  // largest first
 };
 ActivationPeak activation_peak(const Program& program);
 

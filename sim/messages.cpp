@@ -23,20 +23,20 @@ class Player {
   // A step in which a rank takes part.
   struct Part {
     std::uint32_t rank = 0;
-    std::uint32_t undone = 0;          // messages that it sends or receives
-    std::uint32_t first_send = kNone, last_send = kNone;   // a list of transfers
-    std::uint32_t next = kNone;        // of its rank
+    std::uint32_t undone = 0;                             // messages that it sends or receives
+    std::uint32_t first_send = kNone, last_send = kNone;  // a list of transfers
+    std::uint32_t next = kNone;                           // of its rank
   };
   struct Rank {
     std::uint32_t schedule = 0;
-    std::uint32_t part = kNone, last_part = kNone;   // the one it is in
+    std::uint32_t part = kNone, last_part = kNone;  // the one it is in
     std::uint32_t parts = 0;
     bool begun = false;
     Duration finish{};
   };
   struct Transfer {
-    std::uint32_t sending = 0, receiving = 0;   // the parts that wait for it
-    std::uint32_t next_send = kNone;   // of its part
+    std::uint32_t sending = 0, receiving = 0;  // the parts that wait for it
+    std::uint32_t next_send = kNone;           // of its part
   };
   struct Due {
     std::uint32_t id = 0;
@@ -60,9 +60,9 @@ class Player {
   Duration now_{};
   std::vector<Rank> ranks_;
   std::vector<Part> parts_;
-  std::vector<std::uint32_t> step_of_last_part_;   // by rank, while schedules are added
+  std::vector<std::uint32_t> step_of_last_part_;  // by rank, while schedules are added
   std::vector<Transfer> transfers_;
-  std::vector<std::uint32_t> first_transfers_;   // of each schedule
+  std::vector<std::uint32_t> first_transfers_;  // of each schedule
   std::uint64_t events_ = 0;
 };
 
@@ -81,7 +81,7 @@ void Player::add(const MessageSchedule& schedule) {
   }
   first_transfers_.push_back(static_cast<std::uint32_t>(first));
   transfers_.resize(first + messages.size());
-  parts_.reserve(parts_.size() + messages.size());   // as many when a step is one message sent and one received
+  parts_.reserve(parts_.size() + messages.size());  // as many when a step is one message sent and one received
   if (std::ranges::is_sorted(messages, {}, &Message::step)) {
     for (std::size_t i = 0; i < messages.size(); ++i)
       add(messages[i], static_cast<std::uint32_t>(first + i), static_cast<std::uint32_t>(first_rank));
@@ -170,7 +170,7 @@ void Player::post(Part& part, std::uint32_t schedule) {
   const Duration ready = now_ + costs.per_step + costs.per_message;
   for (std::uint32_t i = part.first_send; i != kNone; i = transfers_[i].next_send)
     due_.push(ready + network_.latency(message(i).route), {i, false});
-  part.first_send = kNone;             // once
+  part.first_send = kNone;  // once
 }
 
 void Player::enter(std::uint32_t id) {

@@ -1,4 +1,5 @@
-// Independent pieces of work on all cores. What comes out may not depend on who did what: a piece writes to its own place.
+// Independent pieces of work on all cores. What comes out may not depend on who did what: a piece writes to its own
+// place.
 #pragma once
 
 #include <atomic>
@@ -9,8 +10,8 @@
 
 namespace ascendsim {
 
-// Calls work(i) for every i below count, each once. Of several exceptions the one with the smallest i is thrown on, when
-// all work has ended.
+// Calls work(i) for every i below count, each once. Of several exceptions the one with the smallest i is thrown on,
+// when all work has ended.
 template <class Work>
 void for_each_index(std::size_t count, const Work& work, unsigned workers = std::thread::hardware_concurrency()) {
   std::atomic<std::size_t> next{0};

@@ -25,41 +25,58 @@ bool same_value(const Value& a, const Value& b) {
   return a.buffer == b.buffer && a.rows == b.rows && a.columns == b.columns && a.dtype == b.dtype;
 }
 bool same_buffer(const Buffer& a, const Buffer& b) {
-  return a.kind == b.kind && a.dtype == b.dtype && a.columns == b.columns && a.rows == b.rows && a.capacity == b.capacity;
+  return a.kind == b.kind && a.dtype == b.dtype && a.columns == b.columns && a.rows == b.rows &&
+         a.capacity == b.capacity;
 }
 
 }  // namespace
 
 std::string_view to_text(Dtype d) {
   switch (d) {
-    case Dtype::kFp16: return "float16";
-    case Dtype::kBf16: return "bfloat16";
-    case Dtype::kFp32: return "float32";
-    case Dtype::kInt8: return "int8";
-    case Dtype::kInt4: return "int4";
-    case Dtype::kInt32: return "int32";
+    case Dtype::kFp16:
+      return "float16";
+    case Dtype::kBf16:
+      return "bfloat16";
+    case Dtype::kFp32:
+      return "float32";
+    case Dtype::kInt8:
+      return "int8";
+    case Dtype::kInt4:
+      return "int4";
+    case Dtype::kInt32:
+      return "int32";
   }
   return "?";
 }
 
 std::string_view to_text(Primitive p) {
   switch (p) {
-    case Primitive::kNone: return "none";
-    case Primitive::kAllGather: return "all-gather";
-    case Primitive::kReduceScatter: return "reduce-scatter";
-    case Primitive::kAllReduce: return "all-reduce";
-    case Primitive::kAllToAll: return "all-to-all";
-    case Primitive::kDispatch: return "dispatch";
-    case Primitive::kCombine: return "combine";
-    case Primitive::kShift: return "shift";
-    case Primitive::kBroadcast: return "broadcast";
+    case Primitive::kNone:
+      return "none";
+    case Primitive::kAllGather:
+      return "all-gather";
+    case Primitive::kReduceScatter:
+      return "reduce-scatter";
+    case Primitive::kAllReduce:
+      return "all-reduce";
+    case Primitive::kAllToAll:
+      return "all-to-all";
+    case Primitive::kDispatch:
+      return "dispatch";
+    case Primitive::kCombine:
+      return "combine";
+    case Primitive::kShift:
+      return "shift";
+    case Primitive::kBroadcast:
+      return "broadcast";
   }
   return "?";
 }
 
 Bytes bytes_sent(Primitive primitive, const CollectiveParams& c) {
   if (primitive == Primitive::kShift) return c.bytes;
-  const std::int64_t share = c.bytes.count() / c.ranks * (c.ranks - 1) + c.bytes.count() % c.ranks * (c.ranks - 1) / c.ranks;
+  const std::int64_t share =
+      c.bytes.count() / c.ranks * (c.ranks - 1) + c.bytes.count() % c.ranks * (c.ranks - 1) / c.ranks;
   return Bytes(primitive == Primitive::kAllReduce ? 2 * share : share);
 }
 
@@ -113,8 +130,8 @@ std::vector<std::int64_t> Program::row_names(const Buffer& buffer) const {
 
 bool Program::same_work(const Program& other) const {
   return std::ranges::equal(operators, other.operators, same_operator) &&
-         std::ranges::equal(values, other.values, same_value) && std::ranges::equal(buffers, other.buffers, same_buffer) &&
-         params == other.params;
+         std::ranges::equal(values, other.values, same_value) &&
+         std::ranges::equal(buffers, other.buffers, same_buffer) && params == other.params;
 }
 
 ProgramBuilder::ProgramBuilder() {
@@ -194,7 +211,8 @@ ProgramBuilder::Names ProgramBuilder::name_rows(std::span<const NamedRows> names
 }
 
 ProgramBuilder::Moves ProgramBuilder::add_moves(std::span<const RowMove> moves) {
-  program_.move_lists.push_back({static_cast<std::uint32_t>(program_.moves.size()), static_cast<std::uint32_t>(moves.size())});
+  program_.move_lists.push_back(
+      {static_cast<std::uint32_t>(program_.moves.size()), static_cast<std::uint32_t>(moves.size())});
   program_.moves.insert(program_.moves.end(), moves.begin(), moves.end());
   return {static_cast<std::uint32_t>(program_.move_lists.size()), rows_of(moves)};
 }
@@ -207,8 +225,8 @@ Value ProgramBuilder::state(Dtype dtype, std::int64_t rows, std::int64_t columns
   return add_named(BufferKind::kState, dtype, rows, columns, slice, names);
 }
 
-Value ProgramBuilder::add_named(BufferKind kind, Dtype dtype, std::int64_t rows, std::int64_t columns, TensorSlice slice,
-                                Names names) {
+Value ProgramBuilder::add_named(BufferKind kind, Dtype dtype, std::int64_t rows, std::int64_t columns,
+                                TensorSlice slice, Names names) {
   slice.first_name = names.first;
   slice.names = names.count;
   slice.layer = slice.layer >= 0 ? slice.layer : layer_;
@@ -243,9 +261,17 @@ void ProgramBuilder::push(const OperatorType& type, const char* label, std::uint
     wait = need[s] - 1;
   }
 
-  Operator op{.type = &type, .label = label, .params = params, .wait = wait, .layer = layer_,
-              .inputs = static_cast<std::uint8_t>(in.size()), .outputs = static_cast<std::uint8_t>(out.size()),
-              .stream = stream, .category = category, .group = group, .outside_graph = outside_graph_};
+  Operator op{.type = &type,
+              .label = label,
+              .params = params,
+              .wait = wait,
+              .layer = layer_,
+              .inputs = static_cast<std::uint8_t>(in.size()),
+              .outputs = static_cast<std::uint8_t>(out.size()),
+              .stream = stream,
+              .category = category,
+              .group = group,
+              .outside_graph = outside_graph_};
   op.operands = static_cast<std::uint32_t>(program_.values.size());
   for (const Value& v : in) program_.values.push_back(v);
   for (const Value& v : out) program_.values.push_back(v);
@@ -255,8 +281,8 @@ void ProgramBuilder::push(const OperatorType& type, const char* label, std::uint
   for (const Value& v : out) access_[v.buffer] = {index, stream, {}};
 }
 
-Value ProgramBuilder::collective(const OperatorType& type, const char* label, std::span<const Value> in, Value out, Group group,
-                                 Bytes bytes, Axis axis, std::int64_t detail) {
+Value ProgramBuilder::collective(const OperatorType& type, const char* label, std::span<const Value> in, Value out,
+                                 Group group, Bytes bytes, Axis axis, std::int64_t detail) {
   const CollectiveParams params{bytes, group.ranks, axis, detail};
   push(type, label, store(params), in, {&out, 1}, static_cast<StreamId>(lane_ + communication_offset_),
        kCommunicationCategory, group.kind);
@@ -283,7 +309,8 @@ Value ProgramBuilder::all_reduce(const char* label, Value in, Group group) {
   return collective(kAllReduce, label, in, in, group, in.bytes(), Axis::kRows);
 }
 
-Value ProgramBuilder::all_to_all(const char* label, Value in, Group group, std::int64_t out_rows, std::int64_t out_columns) {
+Value ProgramBuilder::all_to_all(const char* label, Value in, Group group, std::int64_t out_rows,
+                                 std::int64_t out_columns) {
   if (group.ranks == 1) return in;
   return collective(kAllToAll, label, in, activation(in.dtype, out_rows, out_columns), group, in.bytes(), Axis::kRows);
 }
@@ -294,7 +321,8 @@ void ProgramBuilder::shift(const char* label, Value in, Value out, Group group) 
 }
 
 void ProgramBuilder::broadcast(const char* label, Value in, Value out, Group group, int root, Value after) {
-  check(group.ranks > root && root >= 0 && in.columns == out.columns && in.rows == out.rows && in.dtype == out.dtype, "a broadcast needs its root, and room for what it sends");
+  check(group.ranks > root && root >= 0 && in.columns == out.columns && in.rows == out.rows && in.dtype == out.dtype,
+        "a broadcast needs its root, and room for what it sends");
   constexpr StreamId kBeside = kMaxStreams - 2 + kCommunicationStream;
   streams_ = kMaxStreams;
   const CollectiveParams params{in.bytes(), group.ranks, Axis::kRows, root};

@@ -10,14 +10,17 @@ namespace {
 
 // Parameters lie in the order of the operators.
 std::span<const std::uint64_t> params_of(const Program& p, std::size_t op) {
-  const std::size_t first = p.operators[op].params, end = op + 1 < p.operators.size() ? p.operators[op + 1].params : p.params.size();
+  const std::size_t first = p.operators[op].params,
+                    end = op + 1 < p.operators.size() ? p.operators[op + 1].params : p.params.size();
   return {p.params.data() + first, end - first};
 }
 
 // What they do, on which shapes, and whom they wait for.
 bool alike(const Program& p, std::size_t before, std::size_t at) {
   const Operator &a = p.operators[before], &b = p.operators[at];
-  const auto facts = [](const Operator& op) { return std::tie(op.type, op.label, op.inputs, op.outputs, op.stream, op.category, op.group, op.outside_graph); };
+  const auto facts = [](const Operator& op) {
+    return std::tie(op.type, op.label, op.inputs, op.outputs, op.stream, op.category, op.group, op.outside_graph);
+  };
   if (facts(a) != facts(b) || !std::ranges::equal(params_of(p, before), params_of(p, at))) return false;
   for (std::size_t i = 0; i < std::size_t{a.inputs} + a.outputs; ++i) {
     const Value &x = p.values[a.operands + i], &y = p.values[b.operands + i];
@@ -37,8 +40,8 @@ std::optional<Stretch> stretch_of(const Program& p, int layer, std::int64_t time
   if (s.first < s.length()) return std::nullopt;
   for (std::size_t i = s.first; i < s.end; ++i)
     if (all[i - s.length()].layer != layer - 1 || !alike(p, i - s.length(), i)) return std::nullopt;
-  // What comes later may wait for the last copy, or for something before all of them; of what lies one stretch back nobody could say which
-  // copy is meant.
+  // What comes later may wait for the last copy, or for something before all of them; of what lies one stretch back
+  // nobody could say which copy is meant.
   for (std::size_t i = s.end; i < all.size(); ++i)
     if (all[i].wait != kNoWait && all[i].wait < s.first && all[i].wait + s.length() >= s.first) return std::nullopt;
   return s;
@@ -61,7 +64,8 @@ std::vector<std::uint32_t> repeat(Program& p, const Stretch& s) {
       const bool same_for_all = p.operators[i].wait == p.operators[i - s.length()].wait;
       put(i, same_for_all ? 0 : copy * s.length());
     }
-  for (std::size_t i = s.end; i < built; ++i) put(i, p.operators[i].wait != kNoWait && p.operators[i].wait >= s.first ? added : 0);
+  for (std::size_t i = s.end; i < built; ++i)
+    put(i, p.operators[i].wait != kNoWait && p.operators[i].wait >= s.first ? added : 0);
   p.operators = std::move(all);
   return origin;
 }

@@ -1,6 +1,6 @@
 // The bytes of a configuration file: reading them, refusing what is no text, and saying where in it something stands.
-// Configuration is read through config.h; this is for config.cpp and for readers of formats that are no YAML (launch scripts,
-// output of hccl_test).
+// Configuration is read through config.h; this is for config.cpp and for readers of formats that are no YAML (launch
+// scripts, output of hccl_test).
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,7 @@ class SourceText {
   [[nodiscard]] std::string_view text() const { return text_; }
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] SourceLocation whole() const { return {.file = name_}; }
-  [[nodiscard]] SourceLocation locate(std::size_t offset) const;   // with the excerpt, unless the line is very long
+  [[nodiscard]] SourceLocation locate(std::size_t offset) const;  // with the excerpt, unless the line is very long
   [[nodiscard]] int line_of(std::size_t offset) const;
 
  private:
@@ -41,8 +41,8 @@ bool is_text(std::string_view bytes, const std::string& name, Diagnostics& diagn
 struct CleanedText {
   std::string text;
   std::size_t prefix_bytes = 0;
-  std::optional<std::size_t> too_deep;         // the bracket that nests deeper than max_depth; cleaning stopped there
-  std::optional<std::size_t> unclosed;         // the bracket or quote that was still open at the end
+  std::optional<std::size_t> too_deep;  // the bracket that nests deeper than max_depth; cleaning stopped there
+  std::optional<std::size_t> unclosed;  // the bracket or quote that was still open at the end
 };
 CleanedText clean_for_yaml(std::string_view text, std::size_t max_depth);
 

@@ -20,7 +20,7 @@ constexpr std::uint64_t mix(std::uint64_t x) {
 }
 
 std::uint64_t hash_of_tensor(const TensorSlice& slice, std::int64_t expert) {
-  std::uint64_t h = 0xcbf29ce484222325;   // FNV-1a
+  std::uint64_t h = 0xcbf29ce484222325;  // FNV-1a
   for (const char* c = slice.key; *c != '\0'; ++c) h = (h ^ static_cast<unsigned char>(*c)) * 0x100000001b3;
   return mix(mix(h ^ static_cast<std::uint64_t>(slice.layer + 1)) ^ static_cast<std::uint64_t>(expert));
 }
@@ -32,7 +32,7 @@ double deviation(const TensorSlice& slice, BufferKind kind) {
 
 double element_of(std::uint64_t tensor, double deviation, std::int64_t row, std::int64_t column) {
   const std::uint64_t h = mix(mix(tensor ^ static_cast<std::uint64_t>(row)) ^ static_cast<std::uint64_t>(column));
-  const double uniform = static_cast<double>(h >> 11) * 0x1p-52 - 1;   // [-1, 1)
+  const double uniform = static_cast<double>(h >> 11) * 0x1p-52 - 1;  // [-1, 1)
   return uniform * std::numbers::sqrt3 * deviation;
 }
 
@@ -48,7 +48,8 @@ Ledger& Ledger::operator+=(const Ledger& other) {
   return *this;
 }
 
-double hashed_element(const TensorSlice& slice, BufferKind kind, std::int64_t row, std::int64_t column, std::int64_t expert) {
+double hashed_element(const TensorSlice& slice, BufferKind kind, std::int64_t row, std::int64_t column,
+                      std::int64_t expert) {
   return element_of(hash_of_tensor(slice, expert), deviation(slice, kind), row, column);
 }
 
@@ -68,12 +69,16 @@ double Calibration::scale(const OperatorView& op, int tensor, double largest) {
 template <class Scalar>
 Scalar rounded(Scalar x, Dtype type) {
   switch (type) {
-    case Dtype::kFp16: return static_cast<Scalar>(static_cast<float>(Eigen::half(static_cast<float>(x))));
-    case Dtype::kBf16: return static_cast<Scalar>(static_cast<float>(Eigen::bfloat16(static_cast<float>(x))));
-    case Dtype::kFp32: return static_cast<Scalar>(static_cast<float>(x));
+    case Dtype::kFp16:
+      return static_cast<Scalar>(static_cast<float>(Eigen::half(static_cast<float>(x))));
+    case Dtype::kBf16:
+      return static_cast<Scalar>(static_cast<float>(Eigen::bfloat16(static_cast<float>(x))));
+    case Dtype::kFp32:
+      return static_cast<Scalar>(static_cast<float>(x));
     case Dtype::kInt8:
     case Dtype::kInt4:
-    case Dtype::kInt32: return x;
+    case Dtype::kInt32:
+      return x;
   }
   return x;
 }
@@ -108,7 +113,8 @@ void Tensors<Scalar>::fill(const Buffer& buffer, const TensorSlice& slice, Matri
       } else {
         for (std::int64_t c = 0; c < buffer.columns; ++c) {
           const std::int64_t half = buffer.columns / 2;
-          const std::int64_t column = slice.second_column > 0 && c >= half ? slice.second_column + c - half : slice.column + c;
+          const std::int64_t column =
+              slice.second_column > 0 && c >= half ? slice.second_column + c - half : slice.column + c;
           const double x = element_of(tensor, spread, name, column);
           row(c) = static_cast<Scalar>(round_inputs ? stored_element(x, slice, buffer.kind, buffer.dtype) : x);
         }

@@ -17,36 +17,37 @@ namespace ascendsim {
 // Counted where it happens: matrix products from the sizes of their operands, bytes from what is copied between ranks.
 struct Ledger {
   std::int64_t matrix_flops = 0;
-  std::int64_t masked_flops = 0;   // of these: spent on scores that a mask then hides (whole tiles are multiplied)
+  std::int64_t masked_flops = 0;  // of these: spent on scores that a mask then hides (whole tiles are multiplied)
   std::int64_t bytes_sent = 0;
   // Of these: what depends on how data decided (grouped products, addressed rows).
   std::int64_t routed_flops = 0, routed_bytes = 0;
-  std::int64_t routed_buffers = 0;               // addressed rows, those that stay on their rank included
+  std::int64_t routed_buffers = 0;  // addressed rows, those that stay on their rank included
   [[nodiscard]] std::int64_t useful_flops() const { return matrix_flops - masked_flops; }
   Ledger& operator+=(const Ledger& other);
 };
 
-// The element of a global tensor: uniform with mean 0 and variance 1; weights have a variance of 1 / fan_in, 1/64^2 where
-// none is given, so that products stay of order 1. int32: the number of the row itself.
-double hashed_element(const TensorSlice& slice, BufferKind kind, std::int64_t row, std::int64_t column, std::int64_t expert);
+// The element of a global tensor: uniform with mean 0 and variance 1; weights have a variance of 1 / fan_in, 1/64^2
+// where none is given, so that products stay of order 1. int32: the number of the row itself.
+double hashed_element(const TensorSlice& slice, BufferKind kind, std::int64_t row, std::int64_t column,
+                      std::int64_t expert);
 
 // x as the type holds it. Integer types are left alone: their scales belong to operators.
 template <class Scalar>
 Scalar rounded(Scalar x, Dtype type);
 
-// A hashed element as a buffer of the type holds it. Integer weights: a multiple of the channel's scale; all channels have
-// the same range, hence the same scale.
+// A hashed element as a buffer of the type holds it. Integer weights: a multiple of the channel's scale; all channels
+// have the same range, hence the same scale.
 double stored_element(double element, const TensorSlice& slice, BufferKind kind, Dtype type);
 
 // Rows that data decided (routed tokens): each says what it is for, where it goes next and which row it answers.
 struct Deal {
-  std::int32_t bin = -1;           // of the receiver's choosing among its weights (an expert); -1: a row of padding
-  std::int32_t member = -1;        // of the group that exchanges the rows: to whom; after the exchange: from whom
-  std::int32_t row = -1;           // of the rank that dealt it, opaque
+  std::int32_t bin = -1;     // of the receiver's choosing among its weights (an expert); -1: a row of padding
+  std::int32_t member = -1;  // of the group that exchanges the rows: to whom; after the exchange: from whom
+  std::int32_t row = -1;     // of the rank that dealt it, opaque
 };
 
-// Ranges of tensors that are quantised with a fixed scale. Recorded by a run in floating point, as engines calibrate; then
-// used. Integer tensors hold the numbers that their integers and scales stand for.
+// Ranges of tensors that are quantised with a fixed scale. Recorded by a run in floating point, as engines calibrate;
+// then used. Integer tensors hold the numbers that their integers and scales stand for.
 class Calibration {
  public:
   void record() { recording_ = true; }
@@ -99,8 +100,10 @@ class Tensors {
   template <class Out, class A, class B>
   void multiply(Out&& out, const A& a, const B& b, bool accumulate = false) {
     ledger_.matrix_flops += 2 * static_cast<std::int64_t>(a.rows()) * a.cols() * b.cols();
-    if (accumulate) out.noalias() += a * b;
-    else out.noalias() = a * b;
+    if (accumulate)
+      out.noalias() += a * b;
+    else
+      out.noalias() = a * b;
   }
   Ledger& ledger() { return ledger_; }
 
@@ -111,7 +114,7 @@ class Tensors {
 
   const Program* program_;
   std::vector<Matrix> buffers_;
-  std::vector<std::vector<Deal>> deals_;   // per buffer
+  std::vector<std::vector<Deal>> deals_;  // per buffer
   std::vector<bool> dealt_;
   Calibration* calibration_ = nullptr;
   Ledger ledger_;

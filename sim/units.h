@@ -38,13 +38,13 @@ class Quantity {
 };
 
 using Bytes = Quantity<struct BytesTag, std::int64_t>;
-using Flops = Quantity<struct FlopsTag, std::int64_t>;                // operations; a multiply-accumulate counts 2
+using Flops = Quantity<struct FlopsTag, std::int64_t>;  // operations; a multiply-accumulate counts 2
 using BytesPerSecond = Quantity<struct BytesPerSecondTag, double>;
 using FlopsPerSecond = Quantity<struct FlopsPerSecondTag, double>;
 using Hertz = Quantity<struct HertzTag, double>;
 using Watts = Quantity<struct WattsTag, double>;
-using Ratio = Quantity<struct RatioTag, double>;                      // an efficiency, a fraction, a plain factor
-using Count = Quantity<struct CountTag, std::int64_t>;                // cores, links, planes
+using Ratio = Quantity<struct RatioTag, double>;        // an efficiency, a fraction, a plain factor
+using Count = Quantity<struct CountTag, std::int64_t>;  // cores, links, planes
 
 constexpr double kPicosecondsPerSecond = 1e12;
 

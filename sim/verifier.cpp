@@ -50,31 +50,41 @@ class Verifier {
   void expect(bool holds, const Arrival& a, std::string_view what) const {
     if (holds) return;
     const Operator& op = view(a).op();
-    check(false, fmt::format("rank {} enters '{}' (operator {}, layer {}) with {}",
-                             folding_.representative[static_cast<std::size_t>(a.rank_class)], op.label, a.op, op.layer, what));
+    check(false,
+          fmt::format("rank {} enters '{}' (operator {}, layer {}) with {}",
+                      folding_.representative[static_cast<std::size_t>(a.rank_class)], op.label, a.op, op.layer, what));
   }
 
-  void shapes(const Arrival& a, std::int64_t gathered_rows, std::int64_t received_rows, const OperatorView& first) const {
+  void shapes(const Arrival& a, std::int64_t gathered_rows, std::int64_t received_rows,
+              const OperatorView& first) const {
     const OperatorView v = view(a);
     const auto& params = v.params<CollectiveParams>();
     switch (v.op().type->primitive) {
       case Primitive::kAllGather:
-        if (params.axis == Axis::kRows) expect(v.out().rows == gathered_rows, a, "room for other rows than its peers send");
-        else expect(v.in(0).rows == first.in(0).rows, a, "other rows than its peers");
+        if (params.axis == Axis::kRows)
+          expect(v.out().rows == gathered_rows, a, "room for other rows than its peers send");
+        else
+          expect(v.in(0).rows == first.in(0).rows, a, "other rows than its peers");
         break;
       case Primitive::kReduceScatter:
         expect(v.in(0).rows == first.in(0).rows && std::int64_t{v.out().rows} * params.ranks >= v.in(0).rows, a,
                "other rows than its peers");
         break;
-      case Primitive::kAllReduce: expect(v.in(0).rows == first.in(0).rows, a, "other rows than its peers"); break;
-      case Primitive::kShift: expect(gathered_rows == received_rows, a, "room for other rows than its peers send"); break;
+      case Primitive::kAllReduce:
+        expect(v.in(0).rows == first.in(0).rows, a, "other rows than its peers");
+        break;
+      case Primitive::kShift:
+        expect(gathered_rows == received_rows, a, "room for other rows than its peers send");
+        break;
       case Primitive::kBroadcast:
-        expect(v.in(0).rows == first.in(0).rows && params.detail == first.params<CollectiveParams>().detail, a, "another root or other rows than its peers");
+        expect(v.in(0).rows == first.in(0).rows && params.detail == first.params<CollectiveParams>().detail, a,
+               "another root or other rows than its peers");
         break;
       case Primitive::kAllToAll:
       case Primitive::kDispatch:
       case Primitive::kCombine:
-      case Primitive::kNone: break;
+      case Primitive::kNone:
+        break;
     }
   }
 

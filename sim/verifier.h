@@ -1,5 +1,6 @@
 // Checks what ranks exchange: the same collective, stream, element type and matching shapes on every member of a group,
-// and that nothing reads an activation before it was written. A violation is our bug: InternalError with rank and operator.
+// and that nothing reads an activation before it was written. A violation is our bug: InternalError with rank and
+// operator.
 #pragma once
 
 #include <span>

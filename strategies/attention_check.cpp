@@ -24,17 +24,19 @@ bool emulated(NumberType type) { return type == NumberType::kFp16 || type == Num
 }  // namespace
 
 struct DenseAttention {
-  std::vector<Matrix> out, lse;   // of each sequence: [queries, heads * value], [queries, heads]
+  std::vector<Matrix> out, lse;  // of each sequence: [queries, heads * value], [queries, heads]
   double largest_lse = 0;
-  double score_bound = 0;         // scale |q| |k| of the longest query and key
+  double score_bound = 0;  // scale |q| |k| of the longest query and key
   // Of sparse attention what a choice of keys leads to, instead of out and lse.
   struct Choosing {
-    Matrix q, k, v;               // all heads side by side
-    Matrix scores;                // of the indexer: [queries, tokens]
+    Matrix q, k, v;  // all heads side by side
+    Matrix scores;   // of the indexer: [queries, tokens]
   };
   std::vector<Choosing> choosing;
-  double index_bound = 0;         // sum over heads of |weight| |q| |k|, of the longest query and key
-  [[nodiscard]] std::int64_t first_query(std::size_t s, const AttentionCase& c) const { return c.total(s) - out[s].rows(); }
+  double index_bound = 0;  // sum over heads of |weight| |q| |k|, of the longest query and key
+  [[nodiscard]] std::int64_t first_query(std::size_t s, const AttentionCase& c) const {
+    return c.total(s) - out[s].rows();
+  }
 };
 
 namespace {
@@ -99,19 +101,22 @@ void rotate(Eigen::Ref<Matrix> columns, std::int64_t first_position) {
 void rotate_halves(Eigen::Ref<Matrix> columns, std::int64_t first_position) {
   const Eigen::Index pairs = columns.cols() / 2;
   Matrix side_by_side(columns.rows(), columns.cols());
-  for (Eigen::Index j = 0; j < pairs; ++j) side_by_side.col(2 * j) = columns.col(j), side_by_side.col(2 * j + 1) = columns.col(j + pairs);
+  for (Eigen::Index j = 0; j < pairs; ++j)
+    side_by_side.col(2 * j) = columns.col(j), side_by_side.col(2 * j + 1) = columns.col(j + pairs);
   rotate(side_by_side, first_position);
-  for (Eigen::Index j = 0; j < pairs; ++j) columns.col(j) = side_by_side.col(2 * j), columns.col(j + pairs) = side_by_side.col(2 * j + 1);
+  for (Eigen::Index j = 0; j < pairs; ++j)
+    columns.col(j) = side_by_side.col(2 * j), columns.col(j + pairs) = side_by_side.col(2 * j + 1);
 }
 
 // Scores of the indexer, sum over heads of w ReLU(q k): of queries from `first` on, of all keys of a sequence.
-Matrix index_scores(const AttentionCase& c, std::int32_t base, std::int64_t first, std::int64_t rows, bool round, double& bound) {
+Matrix index_scores(const AttentionCase& c, std::int32_t base, std::int64_t first, std::int64_t rows, bool round,
+                    double& bound) {
   const std::int64_t tokens = first + rows;
   Matrix q = global_part(c, BufferKind::kInput, "index_q", base + first, rows, c.index_heads * c.index_width, round);
   Matrix k = global_part(c, BufferKind::kInput, "index_k", base, tokens, c.index_width, round);
   const Matrix affine = global_part(c, BufferKind::kWeight, "index_k_norm", 0, 2, c.index_width, round, 1);
   const Matrix weights = global_part(c, BufferKind::kInput, "index_weights", base + first, rows, c.index_heads, round);
-  for (Eigen::Index r = 0; r < tokens; ++r) {   // LayerNorm, epsilon 1e-6
+  for (Eigen::Index r = 0; r < tokens; ++r) {  // LayerNorm, epsilon 1e-6
     k.row(r).array() -= k.row(r).mean();
     k.row(r).array() /= std::sqrt(k.row(r).array().square().mean() + 1e-6);
     k.row(r).array() = k.row(r).array() * affine.row(0).array() + affine.row(1).array();
@@ -142,7 +147,8 @@ DenseAttention dense_attention(const AttentionCase& c, bool decode, bool round) 
     const Matrix q_nope = global_part(c, BufferKind::kInput, "q_nope", base + first, rows, c.heads * c.nope, round);
     Matrix q_rope = global_part(c, BufferKind::kInput, "q_rope", base + first, rows, c.heads * c.rope, round);
     for (std::int64_t h = 0; h < c.heads; ++h) rotate(q_rope.middleCols(h * c.rope, c.rope), first);
-    Matrix out(rows, c.heads * c.value), lse = Matrix::Zero(rows, c.heads), q(rows, c.key_width()), k(tokens, c.key_width());
+    Matrix out(rows, c.heads * c.value), lse = Matrix::Zero(rows, c.heads), q(rows, c.key_width()),
+                                         k(tokens, c.key_width());
     DenseAttention::Choosing choosing;
     if (c.sparse()) {
       choosing.q.resize(rows, c.heads * c.key_width());
@@ -162,9 +168,9 @@ DenseAttention dense_attention(const AttentionCase& c, bool decode, bool round) 
       } else {
         dense_head(q, k, v, first, out.middleCols(h * c.value, c.value), lse.col(h));
       }
-      dense.score_bound = std::max(dense.score_bound, std::sqrt(q.rowwise().squaredNorm().maxCoeff() *
-                                                                k.rowwise().squaredNorm().maxCoeff() /
-                                                                static_cast<double>(c.key_width())));
+      dense.score_bound = std::max(
+          dense.score_bound, std::sqrt(q.rowwise().squaredNorm().maxCoeff() * k.rowwise().squaredNorm().maxCoeff() /
+                                       static_cast<double>(c.key_width())));
     }
     dense.largest_lse = std::max(dense.largest_lse, lse.cwiseAbs().maxCoeff());
     dense.out.push_back(std::move(out));
@@ -180,7 +186,8 @@ void raise(double& error, double difference) {
 }
 
 // How far the worst chosen key of a query lies behind the best that it might have had instead.
-double shortfall(const std::vector<Eigen::Index>& chosen, const Matrix& scores, Eigen::Index row, std::int64_t visible, std::int64_t top_k) {
+double shortfall(const std::vector<Eigen::Index>& chosen, const Matrix& scores, Eigen::Index row, std::int64_t visible,
+                 std::int64_t top_k) {
   std::vector<bool> taken(static_cast<std::size_t>(visible));
   double worst = kNever, best_left = -kNever;
   if (static_cast<std::int64_t>(chosen.size()) != std::min(visible, top_k)) return kNever;
@@ -195,20 +202,24 @@ double shortfall(const std::vector<Eigen::Index>& chosen, const Matrix& scores, 
 }
 
 // Attention of one head's query to those keys.
-Matrix attend_to(const DenseAttention::Choosing& of, const std::vector<Eigen::Index>& chosen, Eigen::Index row, std::int64_t head, const AttentionCase& c) {
+Matrix attend_to(const DenseAttention::Choosing& of, const std::vector<Eigen::Index>& chosen, Eigen::Index row,
+                 std::int64_t head, const AttentionCase& c) {
   Matrix p(1, static_cast<Eigen::Index>(chosen.size()));
   const auto q = of.q.row(row).segment(head * c.key_width(), c.key_width());
   for (Eigen::Index i = 0; i < p.cols(); ++i)
-    p(0, i) = q.dot(of.k.row(chosen[static_cast<std::size_t>(i)]).segment(head * c.key_width(), c.key_width())) / std::sqrt(static_cast<double>(c.key_width()));
+    p(0, i) = q.dot(of.k.row(chosen[static_cast<std::size_t>(i)]).segment(head * c.key_width(), c.key_width())) /
+              std::sqrt(static_cast<double>(c.key_width()));
   p = (p.array() - p.maxCoeff()).exp();
   p /= p.sum();
   Matrix out = Matrix::Zero(1, c.value);
-  for (Eigen::Index i = 0; i < p.cols(); ++i) out += p(0, i) * of.v.row(chosen[static_cast<std::size_t>(i)]).segment(head * c.value, c.value);
+  for (Eigen::Index i = 0; i < p.cols(); ++i)
+    out += p(0, i) * of.v.row(chosen[static_cast<std::size_t>(i)]).segment(head * c.value, c.value);
   return out;
 }
 
 template <class Scalar>
-AttentionError compare_sparse(const AttentionCase& c, const DenseAttention& dense, const RankAttention& r, Tensors<Scalar>& tensors) {
+AttentionError compare_sparse(const AttentionCase& c, const DenseAttention& dense, const RankAttention& r,
+                              Tensors<Scalar>& tensors) {
   AttentionError error;
   double largest = 0;
   const auto out = tensors[r.out], picked = tensors[r.chosen];
@@ -224,7 +235,8 @@ AttentionError compare_sparse(const AttentionCase& c, const DenseAttention& dens
       if (error.keys == kNever) return {kNever, kNever, 0, kNever};
       for (std::int64_t h = 0; h < out.cols() / c.value; ++h) {
         const Matrix expected = attend_to(dense.choosing[s], chosen, row, r.first_head + h, c);
-        for (Eigen::Index col = 0; col < c.value; ++col) raise(error.out, static_cast<double>(out(run.row + i, h * c.value + col)) - expected(0, col));
+        for (Eigen::Index col = 0; col < c.value; ++col)
+          raise(error.out, static_cast<double>(out(run.row + i, h * c.value + col)) - expected(0, col));
         largest = std::max(largest, expected.cwiseAbs().maxCoeff());
       }
     }
@@ -233,7 +245,8 @@ AttentionError compare_sparse(const AttentionCase& c, const DenseAttention& dens
 }
 
 template <class Scalar>
-AttentionError compare(const AttentionCase& c, const DenseAttention& dense, const RankAttention& r, Tensors<Scalar>& tensors) {
+AttentionError compare(const AttentionCase& c, const DenseAttention& dense, const RankAttention& r,
+                       Tensors<Scalar>& tensors) {
   if (c.sparse()) return compare_sparse(c, dense, r, tensors);
   AttentionError error;
   double largest = 0;
@@ -242,7 +255,7 @@ AttentionError compare(const AttentionCase& c, const DenseAttention& dense, cons
     for (std::int32_t i = 0; i < run.rows; ++i) {
       const auto s = static_cast<std::size_t>(run.sequence);
       const std::int64_t position = run.first + std::int64_t{i} * run.stride;
-      if (position >= c.total(s)) continue;   // padding
+      if (position >= c.total(s)) continue;  // padding
       const Eigen::Index row = position - dense.first_query(s, c);
       for (Eigen::Index h = 0; h < lse.cols(); ++h)
         raise(error.lse, static_cast<double>(lse(run.row + i, h)) - dense.lse[s](row, r.first_head + h));
@@ -287,7 +300,7 @@ AttentionReport calculate(const AttentionCase& c, const std::vector<RankAttentio
   const std::vector<GroupKind> groups = attention_groups(c);
   AttentionReport report;
   report.ranks.resize(ranks.size());
-  if (stream_lines(programs).size() == ranks.size()) orders = 0;   // one stream a rank: nothing to reorder
+  if (stream_lines(programs).size() == ranks.size()) orders = 0;  // one stream a rank: nothing to reorder
   report.orders = orders;
   const auto compare_all = [&](Calculator<Scalar>& calculator) {
     for (std::size_t r = 0; r < ranks.size(); ++r) {
@@ -329,10 +342,14 @@ AttentionReport calculate(const AttentionCase& c, const std::vector<RankAttentio
 
 std::string_view to_text(NumberType type) {
   switch (type) {
-    case NumberType::kFp64: return "fp64";
-    case NumberType::kFp32: return "fp32";
-    case NumberType::kFp16: return "fp16";
-    case NumberType::kBf16: return "bf16";
+    case NumberType::kFp64:
+      return "fp64";
+    case NumberType::kFp32:
+      return "fp32";
+    case NumberType::kFp16:
+      return "fp16";
+    case NumberType::kBf16:
+      return "bf16";
   }
   return "?";
 }
@@ -345,9 +362,11 @@ struct DenseReferences::Entries {
     DenseAttention dense;
     [[nodiscard]] bool answers(const AttentionCase& other, bool other_decode, bool other_round) const {
       const auto shape = [](const AttentionCase& x) {
-        return std::tie(x.heads, x.nope, x.rope, x.value, x.kv_rank, x.tokens, x.history, x.index_heads, x.index_width, x.top_k);
+        return std::tie(x.heads, x.nope, x.rope, x.value, x.kv_rank, x.tokens, x.history, x.index_heads, x.index_width,
+                        x.top_k);
       };
-      return decode == other_decode && round == other_round && (!round || c.input == other.input) && shape(c) == shape(other);
+      return decode == other_decode && round == other_round && (!round || c.input == other.input) &&
+             shape(c) == shape(other);
     }
   };
   std::mutex mutex;
@@ -363,7 +382,8 @@ const DenseAttention& DenseReferences::of(const AttentionCase& c, bool decode, N
   {
     const std::scoped_lock lock(entries_->mutex);
     const auto known = std::ranges::find_if(entries_->all, [&](const auto& e) { return e->answers(c, decode, round); });
-    if (known != entries_->all.end()) entry = known->get();
+    if (known != entries_->all.end())
+      entry = known->get();
     else {
       entries_->all.push_back(std::make_unique<Entries::Entry>());
       entry = entries_->all.back().get();
@@ -384,24 +404,26 @@ AttentionError& AttentionError::operator|=(const AttentionError& other) {
   return *this;
 }
 
-// Output: domain.md section 5.5 (double 1e-12 up to S = 4096; float accumulation 2e-5; FP16 inputs 1e-3; BF16 block outputs
-// 2e-2), lse in fp64 and fp32 likewise.
+// Output: domain.md section 5.5 (double 1e-12 up to S = 4096; float accumulation 2e-5; FP16 inputs 1e-3; BF16 block
+// outputs 2e-2), lse in fp64 and fp32 likewise.
 //
 // lse of 16-bit types is the sum of two roundings, u being half a unit in the last place relative to a power of two
 // (2^-11 in FP16, 2^-8 in BF16):
 // 1. Scores. A score is scale times a sum of d products; each factor was rounded at most twice (norm or rotation, then
-//    projection) by a relative error that is uniform in +-u, variance u^2/3. Independent errors over products of equal share
-//    give a standard deviation of B u sqrt(4 / (3 d)), B = scale |q| |k| >= |score|. lse moves at most as far as the score
-//    that moves furthest; 5 deviations leave one in 3 million scores outside.
-// 2. Storage. Where the engine keeps lse in a 16-bit type, each partial lse is off by up to half a unit in the last place at
+//    projection) by a relative error that is uniform in +-u, variance u^2/3. Independent errors over products of equal
+//    share give a standard deviation of B u sqrt(4 / (3 d)), B = scale |q| |k| >= |score|. lse moves at most as far as
+//    the score that moves furthest; 5 deviations leave one in 3 million scores outside.
+// 2. Storage. Where the engine keeps lse in a 16-bit type, each partial lse is off by up to half a unit in the last
+// place at
 //    its magnitude, u 2^floor(log2 |lse|) or less, and so is their merge, a weighted mean of these errors. A merge that
 //    starts from a stored merge rounds again: as often as there are calls.
 //
-// Keys of sparse attention: two scores of the indexer change places when they are closer than their errors. A score is a sum of
-// products of `index_width` factors, of which query and key were rounded once each: as under 1, with half the variance, for the sum
-// over heads as if these erred together. In fp64 and fp32 the sums themselves round: no more than once a product (Higham, 3.1), and some
-// eight times before in norm and rotation.
-Tolerance tolerance(const AttentionStrategy& strategy, const AttentionCase& c, NumberType type, const DenseAttention& dense) {
+// Keys of sparse attention: two scores of the indexer change places when they are closer than their errors. A score is
+// a sum of products of `index_width` factors, of which query and key were rounded once each: as under 1, with half the
+// variance, for the sum over heads as if these erred together. In fp64 and fp32 the sums themselves round: no more than
+// once a product (Higham, 3.1), and some eight times before in norm and rotation.
+Tolerance tolerance(const AttentionStrategy& strategy, const AttentionCase& c, NumberType type,
+                    const DenseAttention& dense) {
   const double index_width = static_cast<double>(c.index_width);
   const auto of_sums = [&](double u) { return 2 * (index_width + 8) * u * dense.index_bound; };
   if (type == NumberType::kFp64) return {1e-12, 1e-12, of_sums(0x1p-53)};
@@ -423,8 +445,9 @@ AttentionReport check_attention(const AttentionStrategy& strategy, const Attenti
   const bool round = emulated(options.type);
   const DenseAttention& dense = references.of(c, strategy.decode, options.type);
   const NumberFormats formats{.round_inputs = round, .round_results = round};
-  AttentionReport report = options.type == NumberType::kFp64 ? calculate<double>(c, ranks, dense, formats, options.orders)
-                                                             : calculate<float>(c, ranks, dense, formats, options.orders);
+  AttentionReport report = options.type == NumberType::kFp64
+                               ? calculate<double>(c, ranks, dense, formats, options.orders)
+                               : calculate<float>(c, ranks, dense, formats, options.orders);
   report.allowed = tolerance(strategy, c, options.type, dense);
   return report;
 }
@@ -446,30 +469,36 @@ std::int64_t memory_estimate(const AttentionCase& c, bool decode) {
     keys += c.total(s);
   }
   if (c.sparse()) {
-    // Raw and ready rows of latents and index keys, side by side, gathered, and in the cache; queries in parts and absorbed, results before
-    // and after they are expanded, index queries and choices; the reference keeps keys and values of all heads and scores of all pairs.
+    // Raw and ready rows of latents and index keys, side by side, gathered, and in the cache; queries in parts and
+    // absorbed, results before and after they are expanded, index queries and choices; the reference keeps keys and
+    // values of all heads and scores of all pairs.
     const std::int64_t row = c.latent_width() + c.index_width;
-    const std::int64_t of_keys = keys * row * c.tp * (3 * c.cp + 2), of_queries = queries * c.heads * (3 * c.key_width() + 3 * c.latent_width() + c.value);
+    const std::int64_t of_keys = keys * row * c.tp * (3 * c.cp + 2),
+                       of_queries = queries * c.heads * (3 * c.key_width() + 3 * c.latent_width() + c.value);
     const std::int64_t of_choice = queries * c.tp * (c.index_heads * c.index_width + c.top_k);
-    const std::int64_t reference = keys * c.heads * (c.key_width() + c.value) + queries * (keys + c.heads * c.key_width());
-    return static_cast<std::int64_t>(sizeof(double)) * (of_keys + of_queries + of_choice + reference + c.world() * c.kv_rank * c.heads * (c.nope + c.value));
+    const std::int64_t reference =
+        keys * c.heads * (c.key_width() + c.value) + queries * (keys + c.heads * c.key_width());
+    return static_cast<std::int64_t>(sizeof(double)) *
+           (of_keys + of_queries + of_choice + reference + c.world() * c.kv_rank * c.heads * (c.nope + c.value));
   }
-  // Latents, raw and ready: where they are cached; where a prefill gathers them, received and in order besides. Keys and
-  // values: on every rank that expands them, or travelling through two buffers and one that is sent.
+  // Latents, raw and ready: where they are cached; where a prefill gathers them, received and in order besides. Keys
+  // and values: on every rank that expands them, or travelling through two buffers and one that is sent.
   const std::int64_t latents = 2 * c.latent_width() * (decode ? c.tp / c.dcp : c.tp * (1 + c.cp));
   const std::int64_t expanded = decode ? 0 : c.heads * (c.nope + c.key_width() + c.value) * (c.cp + 2);
   // Parts and whole of a query, absorbed and gathered ones in decode; a result a call, and their sum.
-  const std::int64_t asked = decode ? 8 * c.heads * c.latent_width() * c.shards()
-                                    : c.heads * (3 * c.key_width() + c.value * (c.cp + 4));
+  const std::int64_t asked =
+      decode ? 8 * c.heads * c.latent_width() * c.shards() : c.heads * (3 * c.key_width() + c.value * (c.cp + 4));
   const std::int64_t reference = keys * (2 * c.latent_width() + c.key_width() + c.value) + 256 * keys +
                                  queries * c.heads * (2 * c.key_width() + c.value);
   const std::int64_t weights = (1 + c.cp) * c.kv_rank * c.heads * (c.nope + c.value);
-  return static_cast<std::int64_t>(sizeof(double)) * (keys * (latents + expanded) + queries * asked + reference + weights);
+  return static_cast<std::int64_t>(sizeof(double)) *
+         (keys * (latents + expanded) + queries * asked + reference + weights);
 }
 
 double merge_weight_error(Dtype type) {
   double worst = 0;
-  for (double lse = 16; lse < 32; lse += 0.00037) worst = std::max(worst, std::abs(std::expm1(rounded(lse, type) - lse)));
+  for (double lse = 16; lse < 32; lse += 0.00037)
+    worst = std::max(worst, std::abs(std::expm1(rounded(lse, type) - lse)));
   return worst;
 }
 

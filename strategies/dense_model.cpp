@@ -29,11 +29,12 @@ class DenseModel {
     head(x, first, 0, "final_norm");
     for (std::int32_t pass = 1; pass <= draft_passes; ++pass) {
       if (pass == 2 && !drafts_all_rows(d_)) x = x.bottomRows(1).eval();
-      const std::int64_t at = first + count - x.rows() + pass - 1;   // the last row one later every time
+      const std::int64_t at = first + count - x.rows() + pass - 1;  // the last row one later every time
       const auto next_layer = static_cast<std::int32_t>(m_.layers);
       Matrix joined(x.rows(), 2 * m_.hidden);
       joined << norm(embedding(at, x.rows(), 1), "mtp_enorm", next_layer), norm(x, "mtp_hnorm", next_layer);
-      x = decoder_layer(joined * weight(Module::kLmHead, "eh_proj", next_layer, 2 * m_.hidden, m_.hidden), at, next_layer, pass);
+      x = decoder_layer(joined * weight(Module::kLmHead, "eh_proj", next_layer, 2 * m_.hidden, m_.hidden), at,
+                        next_layer, pass);
       head(x, at, pass, "mtp_head_norm");
     }
   }
@@ -67,7 +68,8 @@ class DenseModel {
     const Matrix& w = weight(Module::kNorm, key, layer, 1, x.cols());
     Matrix y = x;
     for (Eigen::Index r = 0; r < x.rows(); ++r)
-      y.row(r) = x.row(r).cwiseProduct(w.row(0)) / std::sqrt(x.row(r).squaredNorm() / static_cast<double>(x.cols()) + kEpsilon);
+      y.row(r) = x.row(r).cwiseProduct(w.row(0)) /
+                 std::sqrt(x.row(r).squaredNorm() / static_cast<double>(x.cols()) + kEpsilon);
     return y;
   }
 
@@ -107,7 +109,8 @@ class DenseModel {
     const Dtype type = d_.kv_int8 ? Dtype::kInt8 : d_.dtype;
     for (std::int64_t p = 0; p < all.rows(); ++p) {
       Matrix& known = cache[{layer, name(p)}];
-      if (p >= first) known = all.row(p);
+      if (p >= first)
+        known = all.row(p);
       else if (known.size() == 0) {
         known.resize(1, fresh.cols());
         for (Eigen::Index c = 0; c < known.cols(); ++c) {
@@ -121,8 +124,8 @@ class DenseModel {
   }
 
   // Keys that each row attends to: all up to its own, or those that the indexer scores best.
-  std::vector<std::vector<std::int32_t>> attended(const Matrix& h, const Matrix& q_c, std::int64_t first, std::int32_t layer,
-                                                  std::int32_t pass) {
+  std::vector<std::vector<std::int32_t>> attended(const Matrix& h, const Matrix& q_c, std::int64_t first,
+                                                  std::int32_t layer, std::int32_t pass) {
     std::vector<std::vector<std::int32_t>> keys(static_cast<std::size_t>(h.rows()));
     if (!m_.sparse()) {
       for (std::size_t r = 0; r < keys.size(); ++r) {
@@ -137,7 +140,9 @@ class DenseModel {
     const Matrix& affine = weight(Module::kNorm, "index_k_norm", layer, 2, m_.index_width);
     for (Eigen::Index r = 0; r < k.rows(); ++r) {
       const Row centred = k.row(r).array() - k.row(r).mean();
-      k.row(r) = centred.cwiseProduct(affine.row(0)) / std::sqrt(centred.squaredNorm() / static_cast<double>(k.cols()) + kEpsilon) + affine.row(1);
+      k.row(r) = centred.cwiseProduct(affine.row(0)) /
+                     std::sqrt(centred.squaredNorm() / static_cast<double>(k.cols()) + kEpsilon) +
+                 affine.row(1);
     }
     rotate_halves(k.leftCols(m_.rope), first);
     const Matrix all = cached(k, first, layer, "index_cache", out_.index_cache);
@@ -155,7 +160,8 @@ class DenseModel {
       for (const double x : scores) squares += x * x;
       const double size = std::sqrt(squares / static_cast<double>(seen));
       if (chosen_ != nullptr)
-        follow(chosen_->keys, Flip::Of::kKeys, chosen, scores, {pass, layer, name(first + r)}, size > 0 ? 1 / size : 1, 1e300);
+        follow(chosen_->keys, Flip::Of::kKeys, chosen, scores, {pass, layer, name(first + r)}, size > 0 ? 1 / size : 1,
+               1e300);
     }
     return keys;
   }
@@ -170,8 +176,10 @@ class DenseModel {
     rotate(fresh.rightCols(m_.rope), first);
     const Matrix latents = cached(fresh, first, layer, "kv_cache", out_.cache);
     const auto seen_by = attended(h, q_c, first, layer, pass);
-    const Matrix keys = latents.leftCols(m_.kv_rank) * weight(Module::kKvB, "w_uk", layer, m_.kv_rank, m_.heads * m_.nope);
-    const Matrix values = latents.leftCols(m_.kv_rank) * weight(Module::kKvB, "w_uv", layer, m_.kv_rank, m_.heads * m_.value);
+    const Matrix keys =
+        latents.leftCols(m_.kv_rank) * weight(Module::kKvB, "w_uk", layer, m_.kv_rank, m_.heads * m_.nope);
+    const Matrix values =
+        latents.leftCols(m_.kv_rank) * weight(Module::kKvB, "w_uv", layer, m_.kv_rank, m_.heads * m_.value);
     Matrix out(x.rows(), m_.heads * m_.value);
     for (Eigen::Index head = 0; head < m_.heads; ++head) {
       Matrix q_h = q.middleCols(head * m_.qk_width(), m_.qk_width()), k_h(latents.rows(), m_.qk_width());
@@ -181,7 +189,8 @@ class DenseModel {
         const std::vector<std::int32_t>& seen = seen_by[static_cast<std::size_t>(r)];
         Row p = q_h.row(r) * k_h(seen, Eigen::all).transpose() / std::sqrt(static_cast<double>(m_.qk_width()));
         p = (p.array() - p.maxCoeff()).exp();
-        out.row(r).segment(head * m_.value, m_.value) = p / p.sum() * values(seen, Eigen::seqN(head * m_.value, m_.value));
+        out.row(r).segment(head * m_.value, m_.value) =
+            p / p.sum() * values(seen, Eigen::seqN(head * m_.value, m_.value));
       }
     }
     return out * weight(Module::kOProj, "o_proj", layer, m_.heads * m_.value, m_.hidden);
@@ -198,15 +207,16 @@ class DenseModel {
   static std::vector<std::int32_t> best(const std::vector<double>& scores, std::int64_t count) {
     std::vector<std::int32_t> order(scores.size());
     std::iota(order.begin(), order.end(), 0);
-    std::ranges::stable_sort(order, std::greater{}, [&](std::int32_t i) { return scores[static_cast<std::size_t>(i)]; });
+    std::ranges::stable_sort(order, std::greater{},
+                             [&](std::int32_t i) { return scores[static_cast<std::size_t>(i)]; });
     order.resize(static_cast<std::size_t>(count));
     return order;
   }
 
   struct Choice {
     std::vector<std::int32_t> experts;
-    std::vector<double> selection;   // of all experts; those of groups that were not kept too
-    double group_gap = 0;            // between the last group kept and the first that was not
+    std::vector<double> selection;  // of all experts; those of groups that were not kept too
+    double group_gap = 0;           // between the last group kept and the first that was not
   };
   Choice choose(const Row& scores, const Row& bias) const {
     Choice c;
@@ -224,14 +234,14 @@ class DenseModel {
       std::copy_n(c.selection.begin() + g * in_group, in_group, open.begin() + g * in_group);
     c.experts = best(open, m_.top_k);
     std::ranges::sort(group_scores, std::greater{});
-    c.group_gap = m_.kept_groups < m_.expert_groups
-                      ? group_scores[static_cast<std::size_t>(m_.kept_groups - 1)] - group_scores[static_cast<std::size_t>(m_.kept_groups)]
-                      : 1e300;
+    c.group_gap = m_.kept_groups < m_.expert_groups ? group_scores[static_cast<std::size_t>(m_.kept_groups - 1)] -
+                                                          group_scores[static_cast<std::size_t>(m_.kept_groups)]
+                                                    : 1e300;
     return c;
   }
 
-  // Replaces own choices by those that were made elsewhere; notes where they differ. scale: of scores, so that margins compare; gap: a
-  // smaller distance that may have decided.
+  // Replaces own choices by those that were made elsewhere; notes where they differ. scale: of scores, so that margins
+  // compare; gap: a smaller distance that may have decided.
   void follow(const Chosen& elsewhere, Flip::Of of, std::vector<std::int32_t>& own, const std::vector<double>& scores,
               const Chosen::key_type& where, double scale, double gap) {
     const auto known = elsewhere.find(where);
@@ -241,7 +251,8 @@ class DenseModel {
       if (std::ranges::find(known->second, i) == known->second.end())
         lowest_left = std::min(lowest_left, scores[static_cast<std::size_t>(i)]);
     for (const std::int32_t i : known->second)
-      if (std::ranges::find(own, i) == own.end()) highest_taken = std::max(highest_taken, scores[static_cast<std::size_t>(i)]);
+      if (std::ranges::find(own, i) == own.end())
+        highest_taken = std::max(highest_taken, scores[static_cast<std::size_t>(i)]);
     if (highest_taken > -1e300) {
       const auto& [pass, layer, token] = where;
       flips_.push_back({of, pass, layer, token, std::min(gap, scale * std::abs(lowest_left - highest_taken))});
@@ -252,15 +263,19 @@ class DenseModel {
   Matrix experts(const Matrix& x, std::int64_t first, std::int32_t layer, std::int32_t pass) {
     const Matrix& gate = weight(Module::kGate, "gate", layer, m_.hidden + 1, m_.experts);
     const Matrix scores = (1 + (-(x * gate.topRows(m_.hidden)).array()).exp()).inverse();
-    Matrix out = gated_mlp(x, Module::kSharedExpert, "shared_gate_up", "shared_down", layer, m_.expert_width * m_.shared_experts);
+    Matrix out = gated_mlp(x, Module::kSharedExpert, "shared_gate_up", "shared_down", layer,
+                           m_.expert_width * m_.shared_experts);
     for (Eigen::Index r = 0; r < x.rows(); ++r) {
       Choice c = choose(scores.row(r), gate.row(m_.hidden));
-      if (chosen_ != nullptr) follow(chosen_->experts, Flip::Of::kExperts, c.experts, c.selection, {pass, layer, name(first + r)}, 1, c.group_gap);
+      if (chosen_ != nullptr)
+        follow(chosen_->experts, Flip::Of::kExperts, c.experts, c.selection, {pass, layer, name(first + r)}, 1,
+               c.group_gap);
       double sum = 0;
       for (const std::int32_t e : c.experts) sum += scores(r, e);
       for (const std::int32_t e : c.experts)
-        out.row(r) += m_.routed_scale * scores(r, e) / sum *
-                      gated_mlp(x.row(r), Module::kRoutedExpert, "experts_gate_up", "experts_down", layer, m_.expert_width, e);
+        out.row(r) +=
+            m_.routed_scale * scores(r, e) / sum *
+            gated_mlp(x.row(r), Module::kRoutedExpert, "experts_gate_up", "experts_down", layer, m_.expert_width, e);
     }
     return out;
   }
@@ -268,8 +283,10 @@ class DenseModel {
   Matrix decoder_layer(Matrix x, std::int64_t first, std::int32_t layer, std::int32_t pass) {
     x += attention(x, first, layer, pass);
     const Matrix h = norm(x, "post_attention_norm", layer);
-    if (layer >= m_.dense_layers) x += experts(h, first, layer, pass);
-    else x += gated_mlp(h, Module::kDenseMlp, "mlp_gate_up", "mlp_down", layer, m_.dense_width);
+    if (layer >= m_.dense_layers)
+      x += experts(h, first, layer, pass);
+    else
+      x += gated_mlp(h, Module::kDenseMlp, "mlp_gate_up", "mlp_down", layer, m_.dense_width);
     return x;
   }
 
@@ -297,15 +314,17 @@ class DenseModel {
 }  // namespace
 
 std::int64_t token_id(std::int64_t name, std::int64_t vocabulary) {
-  const double x = hashed_element({.key = "token_ids"}, BufferKind::kInput, name, 0, 0);   // uniform in sqrt(3) [-1, 1)
-  return std::clamp<std::int64_t>(static_cast<std::int64_t>((x / std::sqrt(3.0) + 1) / 2 * static_cast<double>(vocabulary)), 0,
-                                  vocabulary - 1);
+  const double x = hashed_element({.key = "token_ids"}, BufferKind::kInput, name, 0, 0);  // uniform in sqrt(3) [-1, 1)
+  return std::clamp<std::int64_t>(
+      static_cast<std::int64_t>((x / std::sqrt(3.0) + 1) / 2 * static_cast<double>(vocabulary)), 0, vocabulary - 1);
 }
 
-DenseStep dense_step(const Deployment& d, const Step& step, bool stored, const Choices* chosen, std::vector<Flip>& flips) {
+DenseStep dense_step(const Deployment& d, const Step& step, bool stored, const Choices* chosen,
+                     std::vector<Flip>& flips) {
   DenseStep out;
   DenseModel model(d, stored, chosen, flips, out);
-  const std::int64_t drafts = step.phase == Phase::kDecode ? d.features.speculative_tokens : d.features.speculative_tokens > 0;
+  const std::int64_t drafts =
+      step.phase == Phase::kDecode ? d.features.speculative_tokens : d.features.speculative_tokens > 0;
   const bool halves = splits_into_micro_batches(d, step);
   for (int lane = 0; lane < (halves ? 2 : 1); ++lane) {
     std::int64_t number = lane * kLaneSequences;

@@ -1,5 +1,5 @@
-// One forward step of a DeepSeek-V3-like model on one rank, in double over the global tensors: plain dense algebra that knows
-// no partitions, no absorption and no blocks. What whole layers are compared with.
+// One forward step of a DeepSeek-V3-like model on one rank, in double over the global tensors: plain dense algebra that
+// knows no partitions, no absorption and no blocks. What whole layers are compared with.
 #pragma once
 
 #include <map>
@@ -22,16 +22,16 @@ struct DenseStep {
   std::map<std::pair<std::int32_t, std::int64_t>, DenseMatrix> cache, index_cache;
 };
 
-// A token whose experts, or keys of sparse attention, differ from those that the reference would take; margin: how far the scores of
-// the two choices are apart in the reference, those of keys in units of the scores' root mean square.
+// A token whose experts, or keys of sparse attention, differ from those that the reference would take; margin: how far
+// the scores of the two choices are apart in the reference, those of keys in units of the scores' root mean square.
 struct Flip {
   enum class Of : std::uint8_t { kExperts, kKeys } of = Of::kExperts;
   std::int32_t pass = 0, layer = 0;
   std::int64_t token = 0;
   double margin = 0;
 };
-// What was chosen elsewhere, by (pass, layer, token): the reference follows it, so that one flipped choice does not make everything
-// after it incomparable.
+// What was chosen elsewhere, by (pass, layer, token): the reference follows it, so that one flipped choice does not
+// make everything after it incomparable.
 using Chosen = std::map<std::tuple<std::int32_t, std::int32_t, std::int64_t>, std::vector<std::int32_t>>;
 struct Choices {
   Chosen experts, keys;

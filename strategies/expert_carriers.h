@@ -1,5 +1,6 @@
 // What carries rows to experts and back in a step, as the engine chooses by phase, size and what it was asked for
-// (vllm_ascend/ascend_forward_context.py, select_moe_comm_method, v0.15.0rc1; SGLang: deepep normal and low latency, ascend_fuseep).
+// (vllm_ascend/ascend_forward_context.py, select_moe_comm_method, v0.15.0rc1; SGLang: deepep normal and low latency,
+// ascend_fuseep).
 #pragma once
 
 #include <string>
@@ -9,8 +10,8 @@
 
 namespace ascendsim {
 
-// kFusedMc2: one kernel in which dispatch, both grouped products and combine overlap, expert by expert (dispatch_ffn_combine,
-// dispatch_gmm_combine_decode).
+// kFusedMc2: one kernel in which dispatch, both grouped products and combine overlap, expert by expert
+// (dispatch_ffn_combine, dispatch_gmm_combine_decode).
 enum class ExpertCarrier : std::uint8_t { kAllGather, kPadded, kAllToAllV, kMc2, kFusedMc2 };
 std::string_view to_text(ExpertCarrier carrier);
 

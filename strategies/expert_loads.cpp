@@ -36,7 +36,8 @@ std::vector<double> by_rank(const Deployment& d, const std::vector<double>& expe
 
 std::vector<double> zipf(const Deployment& d) {
   std::vector<double> experts;
-  for (const std::size_t k : random_order(static_cast<std::size_t>(d.physical_experts()), d.experts.seed)) experts.push_back(1 / (static_cast<double>(k) + 1));
+  for (const std::size_t k : random_order(static_cast<std::size_t>(d.physical_experts()), d.experts.seed))
+    experts.push_back(1 / (static_cast<double>(k) + 1));
   return by_rank(d, experts);
 }
 
@@ -54,15 +55,18 @@ std::string loads_refusal(const Deployment& d) {
   if (!drawn(d)) return {};
   const double largest = std::ranges::max(zipf(d));
   if (d.experts.imbalance <= largest) return {};
-  return fmt::format("an imbalance of {} is more than a router gives that prefers experts as 1/k: {:.2f} over {} ranks with {} experts each",
-                     d.experts.imbalance, largest, holders(d), d.experts_per_rank());
+  return fmt::format(
+      "an imbalance of {} is more than a router gives that prefers experts as 1/k: {:.2f} over {} ranks with {} "
+      "experts each",
+      d.experts.imbalance, largest, holders(d), d.experts_per_rank());
 }
 
 std::vector<std::int64_t> routed_loads(const Deployment& d) {
   if (d.layout.moe_ep < 2 || (d.experts.loads.empty() && !drawn(d))) return {};
   std::vector<double> loads = drawn(d) ? zipf(d) : by_rank(d, d.experts.loads);
   if (drawn(d)) {
-    const double part = (d.experts.imbalance - 1) / (std::ranges::max(loads) - 1);   // of the preference, on an even base
+    const double part =
+        (d.experts.imbalance - 1) / (std::ranges::max(loads) - 1);  // of the preference, on an even base
     for (double& l : loads) l = 1 + part * (l - 1);
   }
   std::vector<std::int64_t> out(static_cast<std::size_t>(d.experts.shared_ranks), RoutedRows::kEven);
@@ -71,7 +75,9 @@ std::vector<std::int64_t> routed_loads(const Deployment& d) {
 }
 
 std::int64_t routed_load(const Deployment& d, std::int64_t rank) {
-  return d.experts.rank_loads.empty() ? RoutedRows::kEven : d.experts.rank_loads[static_cast<std::size_t>(coordinates(d.layout, rank).moe_ep)];
+  return d.experts.rank_loads.empty()
+             ? RoutedRows::kEven
+             : d.experts.rank_loads[static_cast<std::size_t>(coordinates(d.layout, rank).moe_ep)];
 }
 
 std::vector<double> compute_slowness(std::int64_t ranks, double skew, std::int64_t seed) {

@@ -4,7 +4,8 @@ namespace ascendsim {
 
 namespace {
 
-// Everything that collective costs depend on, packed: equal spans cost the same, unless links have faults; then every group is its own.
+// Everything that collective costs depend on, packed: equal spans cost the same, unless links have faults; then every
+// group is its own.
 std::uint64_t signature_of(const Cluster& cluster, const std::vector<int>& members, std::size_t group) {
   if (!cluster.faults().empty()) return group;
   const Cluster::Span span = cluster.span_of(members);
@@ -13,7 +14,8 @@ std::uint64_t signature_of(const Cluster& cluster, const std::vector<int>& membe
 }
 
 // Partition of 0..world-1 into groups of `size` ranks that are `stride` apart.
-GroupKind strided(const char* name, std::int64_t world, std::int64_t size, std::int64_t stride, const Cluster* cluster) {
+GroupKind strided(const char* name, std::int64_t world, std::int64_t size, std::int64_t stride,
+                  const Cluster* cluster) {
   GroupKind k;
   k.name = name;
   const std::int64_t block = size * stride;
@@ -27,10 +29,10 @@ GroupKind strided(const char* name, std::int64_t world, std::int64_t size, std::
   return k;
 }
 
-// Ranks that hold the shards of one copy of a cache: neighbours in the TP group, and the same ones of every cp rank where cp
-// cuts the cache.
+// Ranks that hold the shards of one copy of a cache: neighbours in the TP group, and the same ones of every cp rank
+// where cp cuts the cache.
 GroupKind shard_groups(const Layout& l, const Cluster* cluster) {
-  const std::int64_t cut_over = l.kv_shards() / l.sp;   // cp ranks
+  const std::int64_t cut_over = l.kv_shards() / l.sp;  // cp ranks
   GroupKind k{.name = "kv_shards", .groups = {}, .signature = {}};
   for (std::int64_t base = 0; base < l.world(); base += cut_over * l.tp)
     for (std::int64_t copy = 0; copy < l.tp / l.sp; ++copy) {

@@ -11,13 +11,27 @@
 
 namespace ascendsim {
 
-enum class Group : std::uint8_t { kAttnTp, kAttnSp, kAttnDp, kAttnCp, kMoeTp, kMoeEp, kWorld, kKvShards, kOProjTp, kLmHeadTp, kEmbeddingTp, kMlpTp };
+enum class Group : std::uint8_t {
+  kAttnTp,
+  kAttnSp,
+  kAttnDp,
+  kAttnCp,
+  kMoeTp,
+  kMoeEp,
+  kWorld,
+  kKvShards,
+  kOProjTp,
+  kLmHeadTp,
+  kEmbeddingTp,
+  kMlpTp
+};
 constexpr std::uint8_t kind(Group g) { return static_cast<std::uint8_t>(g); }
 
-// attn_tp: contiguous blocks of tp. attn_sp: parts of these (MindIE: all of them; vLLM: dcp neighbours, tp / dcp copies). attn_cp: stride tp inside a DP group. attn_dp: stride cp * tp.
-// moe_tp: contiguous blocks; moe_ep: stride moe_tp. mlp_tp: the world. attn_prefix_cache_cp: the ranks that hold the shards
-// of one sequence's KV cache. o_proj_tp and lm_head_tp: contiguous blocks of the local degrees. embedding_tp and mlp_tp:
-// neighbours of attn_dp (vllm_ascend/distributed/parallel_state.py, _create_or_get_group). Indexed by Group.
+// attn_tp: contiguous blocks of tp. attn_sp: parts of these (MindIE: all of them; vLLM: dcp neighbours, tp / dcp
+// copies). attn_cp: stride tp inside a DP group. attn_dp: stride cp * tp. moe_tp: contiguous blocks; moe_ep: stride
+// moe_tp. mlp_tp: the world. attn_prefix_cache_cp: the ranks that hold the shards of one sequence's KV cache. o_proj_tp
+// and lm_head_tp: contiguous blocks of the local degrees. embedding_tp and mlp_tp: neighbours of attn_dp
+// (vllm_ascend/distributed/parallel_state.py, _create_or_get_group). Indexed by Group.
 
 std::vector<GroupKind> mindie_groups(const Layout& layout, const Cluster& cluster);
 // Without hardware, where nothing is priced.

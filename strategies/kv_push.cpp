@@ -13,7 +13,8 @@ std::vector<CachedPiece> cached_pieces(std::span<const Step> steps, const Pipeli
     const std::int64_t first = c == 0 ? 0 : load.history;
     for (std::size_t s = 0; s < times.times[c].size(); ++s) {
       const Duration started = ended[c][s] - times.times[c][s].total;
-      for (const Duration attended : times.times[c][s].attention_ends) out.push_back({first, load.context, started + attended});
+      for (const Duration attended : times.times[c][s].attention_ends)
+        out.push_back({first, load.context, started + attended});
     }
   }
   std::ranges::stable_sort(out, {}, &CachedPiece::ready);
@@ -21,7 +22,9 @@ std::vector<CachedPiece> cached_pieces(std::span<const Step> steps, const Pipeli
 }
 
 Pushed push(std::span<const CachedPiece> pieces, std::int64_t prompt, const PushRate& r) {
-  const auto whole = [&](std::int64_t tokens) { return tokens == prompt ? ceil_div(tokens, r.block_tokens) : tokens / r.block_tokens; };
+  const auto whole = [&](std::int64_t tokens) {
+    return tokens == prompt ? ceil_div(tokens, r.block_tokens) : tokens / r.block_tokens;
+  };
   Pushed out;
   for (const CachedPiece& p : pieces) {
     const std::int64_t blocks = whole(p.end) - whole(p.first);

@@ -10,8 +10,8 @@ namespace ascendsim {
 
 namespace {
 
-// vllm/config/vllm.py _set_cudagraph_sizes: 1, 2, 4, then steps of 8 below 256 and of 16 above, up to twice the largest decode
-// batch and at most 512.
+// vllm/config/vllm.py _set_cudagraph_sizes: 1, 2, 4, then steps of 8 below 256 and of 16 above, up to twice the largest
+// decode batch and at most 512.
 std::vector<std::int64_t> usual_sizes(const Deployment& d) {
   constexpr std::int64_t kMost = 512, kFineBelow = 256;
   const std::int64_t most = std::min(kMost, 2 * d.limits.max_batch * (1 + d.features.speculative_tokens));
@@ -41,9 +41,10 @@ std::vector<std::int64_t> captured_sizes(const Deployment& d) {
 }
 
 std::int64_t mc2_capacity(const Deployment& d) {
-  constexpr std::int64_t kMost = 512;   // without captured graphs
+  constexpr std::int64_t kMost = 512;  // without captured graphs
   const bool graphs = d.graph.mode == GraphMode::kFullDecode || d.graph.mode == GraphMode::kPiecewise;
-  const std::int64_t rows = graphs ? captured_sizes(d).back() : std::min(kMost, d.limits.max_batch * (1 + d.features.speculative_tokens));
+  const std::int64_t rows =
+      graphs ? captured_sizes(d).back() : std::min(kMost, d.limits.max_batch * (1 + d.features.speculative_tokens));
   return round_up(rows, d.layout.tp);
 }
 
@@ -63,15 +64,22 @@ Launching launching(const Deployment& d, const Step& step) { return launching(d,
 std::string to_text(const Launching& l, const Deployment& d, const Step& step) {
   const std::int64_t rows = rows_of(step);
   switch (l.how) {
-    case Launching::How::kStack: return {};
-    case Launching::How::kGraph: return fmt::format("{} rows replay the graph that was captured for {}", rows, l.rows);
-    case Launching::How::kPieces: return fmt::format("{} rows replay graphs that were captured for {}, attention is launched kernel by kernel", rows, l.rows);
-    case Launching::How::kEager: break;
+    case Launching::How::kStack:
+      return {};
+    case Launching::How::kGraph:
+      return fmt::format("{} rows replay the graph that was captured for {}", rows, l.rows);
+    case Launching::How::kPieces:
+      return fmt::format("{} rows replay graphs that were captured for {}, attention is launched kernel by kernel",
+                         rows, l.rows);
+    case Launching::How::kEager:
+      break;
   }
   if (d.graph.mode == GraphMode::kEager) return "kernels are issued one by one, no graphs are captured";
-  if (d.graph.mode == GraphMode::kFullDecode && step.phase == Phase::kPrefill) return "kernels are issued one by one, only decode is captured";
+  if (d.graph.mode == GraphMode::kFullDecode && step.phase == Phase::kPrefill)
+    return "kernels are issued one by one, only decode is captured";
   const std::vector<std::int64_t> sizes = captured_sizes(d);
-  return fmt::format("kernels are issued one by one: {} rows, captured graphs end at {}", rows, sizes.empty() ? 0 : sizes.back());
+  return fmt::format("kernels are issued one by one: {} rows, captured graphs end at {}", rows,
+                     sizes.empty() ? 0 : sizes.back());
 }
 
 }  // namespace ascendsim

@@ -35,13 +35,17 @@ BuiltRanks build(const Deployment& d, const Step& step, const KernelFacts& facts
 
 Value whole(const Program& p, std::size_t buffer) {
   const Buffer& b = p.buffers[buffer];
-  return {.buffer = static_cast<std::uint32_t>(buffer), .rows = static_cast<std::int32_t>(b.rows), .columns = b.columns, .dtype = b.dtype};
+  return {.buffer = static_cast<std::uint32_t>(buffer),
+          .rows = static_cast<std::int32_t>(b.rows),
+          .columns = b.columns,
+          .dtype = b.dtype};
 }
 
 template <class Scalar>
 void hand_out_tokens(const Program& p, std::int64_t vocabulary, Tensors<Scalar>& t) {
   for (std::size_t b = 0; b < p.buffers.size(); ++b) {
-    if (p.buffers[b].kind != BufferKind::kInput || std::string_view(p.slices[p.buffers[b].slice].key) != "token_ids") continue;
+    if (p.buffers[b].kind != BufferKind::kInput || std::string_view(p.slices[p.buffers[b].slice].key) != "token_ids")
+      continue;
     auto ids = t[whole(p, b)];
     const std::vector<std::int64_t> names = p.row_names(p.buffers[b]);
     for (std::size_t r = 0; r < names.size(); ++r)
@@ -50,11 +54,12 @@ void hand_out_tokens(const Program& p, std::int64_t vocabulary, Tensors<Scalar>&
   }
 }
 
-// Between two stages of a pipeline: what a rank has handed on becomes what the same rank of the next stage begins with. Where
-// it begins with whole rows each of `sources`, its TP group in the stage before, has sent its part of their elements. Returns the
-// bytes that came.
+// Between two stages of a pipeline: what a rank has handed on becomes what the same rank of the next stage begins with.
+// Where it begins with whole rows each of `sources`, its TP group in the stage before, has sent its part of their
+// elements. Returns the bytes that came.
 template <class Scalar>
-std::int64_t hand_on(const BuiltRanks& before, Calculator<Scalar>& calculator, std::span<const std::size_t> sources, const Program& p, Tensors<Scalar>& to) {
+std::int64_t hand_on(const BuiltRanks& before, Calculator<Scalar>& calculator, std::span<const std::size_t> sources,
+                     const Program& p, Tensors<Scalar>& to) {
   struct Source {
     std::map<std::int64_t, std::pair<const StepOutput*, Eigen::Index>> rows;
     Tensors<Scalar>* tensors;
@@ -65,11 +70,13 @@ std::int64_t hand_on(const BuiltRanks& before, Calculator<Scalar>& calculator, s
     s.tensors = &calculator.rank(rank);
     for (const StepOutput& o : before.outputs[rank])
       if (o.what == StepOutput::What::kHandedOn)
-        for (std::size_t r = 0; r < o.rows.size(); ++r) s.rows.emplace(o.rows[r], std::pair(&o, static_cast<Eigen::Index>(r)));
+        for (std::size_t r = 0; r < o.rows.size(); ++r)
+          s.rows.emplace(o.rows[r], std::pair(&o, static_cast<Eigen::Index>(r)));
   }
   std::int64_t bytes = 0;
   for (std::size_t b = 0; b < p.buffers.size(); ++b) {
-    if (p.buffers[b].kind != BufferKind::kInput || std::string_view(p.slices[p.buffers[b].slice].key) != "handed_on") continue;
+    if (p.buffers[b].kind != BufferKind::kInput || std::string_view(p.slices[p.buffers[b].slice].key) != "handed_on")
+      continue;
     auto taken = to[whole(p, b)];
     const std::vector<std::int64_t> names = p.row_names(p.buffers[b]);
     const auto columns = static_cast<std::size_t>(taken.cols()), elements = names.size() * columns;
@@ -116,12 +123,14 @@ class Comparison {
   LayerError rank(const Program& program, const std::vector<StepOutput>& outputs, Tensors<Scalar>& t) {
     Measure hidden, logits, cache;
     for (const StepOutput& o : outputs) {
-      if (o.what == StepOutput::What::kExperts || o.what == StepOutput::What::kKeys || o.what == StepOutput::What::kHandedOn) continue;
+      if (o.what == StepOutput::What::kExperts || o.what == StepOutput::What::kKeys ||
+          o.what == StepOutput::What::kHandedOn)
+        continue;
       const auto pass = static_cast<std::size_t>(o.pass);
       const auto& expected = o.what == StepOutput::What::kHidden ? dense_.hidden[pass] : dense_.logits[pass];
       const auto got = t[o.value];
       for (std::size_t r = 0; r < o.rows.size(); ++r) {
-        const auto known = expected.find(o.rows[r]);   // tokens beyond the end of a prompt are padding too
+        const auto known = expected.find(o.rows[r]);  // tokens beyond the end of a prompt are padding too
         if (known == expected.end()) continue;
         const auto row = got.row(static_cast<Eigen::Index>(r));
         ++rows;
@@ -149,7 +158,8 @@ class Comparison {
         ++rows;
       }
     }
-    return {hidden.worst, logits.worst, cache.worst, std::max({hidden.relative(), logits.relative(), cache.relative()})};
+    return {hidden.worst, logits.worst, cache.worst,
+            std::max({hidden.relative(), logits.relative(), cache.relative()})};
   }
 
   std::int64_t rows = 0;
@@ -177,7 +187,8 @@ void add_charges(const Program& program, LayerReport& report) {
     } else {
       const std::int64_t bytes = bytes_sent(type.primitive, v.params<CollectiveParams>()).count();
       (type.compute.in_double != nullptr ? report.routed_bytes_charged : report.bytes_charged) += bytes;
-      if (type.compute.in_double != nullptr) report.routed_buffers_charged += v.params<CollectiveParams>().bytes.count();
+      if (type.compute.in_double != nullptr)
+        report.routed_buffers_charged += v.params<CollectiveParams>().bytes.count();
     }
   }
 }
@@ -191,8 +202,9 @@ void add_choices(const BuiltRanks& ranks, Calculator<Scalar>& calculator, Choice
       const auto picked = calculator.rank(r)[o.value];
       for (Eigen::Index row = 0; row < picked.rows(); ++row) {
         std::vector<std::int32_t>& known = all[{o.pass, o.layer, o.rows[static_cast<std::size_t>(row)]}];
-        if (!known.empty()) continue;   // another rank's copy of the same token
-        for (Eigen::Index i = 0; i < picked.cols() && picked(row, i) >= 0; ++i) known.push_back(static_cast<std::int32_t>(picked(row, i)));
+        if (!known.empty()) continue;  // another rank's copy of the same token
+        for (Eigen::Index i = 0; i < picked.cols() && picked(row, i) >= 0; ++i)
+          known.push_back(static_cast<std::int32_t>(picked(row, i)));
       }
     }
 }
@@ -206,17 +218,18 @@ void add_depth(const Program& p, Depth& depth) {
     if (op.inputs + op.outputs == 0) continue;
     ++depth.rounded;
     const OperatorView v(p, op);
-    if (v.out().dtype == Dtype::kInt8 && op.inputs > 0 && v.in(0).dtype != Dtype::kInt8) depth.quantised_columns += v.out().columns;
+    if (v.out().dtype == Dtype::kInt8 && op.inputs > 0 && v.in(0).dtype != Dtype::kInt8)
+      depth.quantised_columns += v.out().columns;
     if (std::string_view(op.type->name) == "mla_prolog" && v.in(1).dtype == Dtype::kInt8)
-      depth.quantised_columns += v.in(1).rows + v.in(4).rows;   // what it quantises inside
+      depth.quantised_columns += v.in(1).rows + v.in(4).rows;  // what it quantises inside
   }
 }
 
-// Errors of rounding are independent, so they add as squares. One rounding to t bits errs by 2^-t / sqrt(3) of the value, root
-// mean square. Quantising to 127 steps of the largest element errs by 1 / (127 sqrt(12)) of that, and the largest of n
-// elements is at most sqrt(n) times their root mean square. All operators of a program count, as if a token went through them
-// one after another; twice, since products (queries by keys, gate by up) carry the errors of both factors. The largest of some
-// ten thousand elements lies within 5 deviations.
+// Errors of rounding are independent, so they add as squares. One rounding to t bits errs by 2^-t / sqrt(3) of the
+// value, root mean square. Quantising to 127 steps of the largest element errs by 1 / (127 sqrt(12)) of that, and the
+// largest of n elements is at most sqrt(n) times their root mean square. All operators of a program count, as if a
+// token went through them one after another; twice, since products (queries by keys, gate by up) carry the errors of
+// both factors. The largest of some ten thousand elements lies within 5 deviations.
 double derived_tolerance(const Depth& depth, LayerType type, Dtype float_type) {
   if (type == LayerType::kFp64) return 1e-12;
   const bool bf16 = type == LayerType::kBf16 || (type == LayerType::kDeployed && float_type == Dtype::kBf16);
@@ -225,10 +238,12 @@ double derived_tolerance(const Depth& depth, LayerType type, Dtype float_type) {
   return 5 * std::sqrt(2 * (depth.rounded * rounding * rounding + depth.quantised_columns * step * step));
 }
 
-// The ranks of every stage, one stage after another. calibrations: one a stage; filled when `calibrate`, used otherwise.
+// The ranks of every stage, one stage after another. calibrations: one a stage; filled when `calibrate`, used
+// otherwise.
 template <class Scalar>
 std::vector<std::unique_ptr<Calculator<Scalar>>> run_stages(const Deployment& d, const std::vector<BuiltRanks>& stages,
-                                                            NumberFormats formats, std::vector<Calibration>* calibrations, bool scattered,
+                                                            NumberFormats formats,
+                                                            std::vector<Calibration>* calibrations, bool scattered,
                                                             std::int64_t* handed_on = nullptr) {
   std::vector<std::unique_ptr<Calculator<Scalar>>> out;
   Layout layout = d.layout;
@@ -237,7 +252,8 @@ std::vector<std::unique_ptr<Calculator<Scalar>>> run_stages(const Deployment& d,
   for (std::size_t s = 0; s < stages.size(); ++s) {
     std::vector<const Program*> programs;
     for (const Program& p : stages[s].programs) programs.push_back(&p);
-    out.push_back(std::make_unique<Calculator<Scalar>>(programs, groups, formats, calibrations == nullptr ? nullptr : &(*calibrations)[s]));
+    out.push_back(std::make_unique<Calculator<Scalar>>(programs, groups, formats,
+                                                       calibrations == nullptr ? nullptr : &(*calibrations)[s]));
     for (std::size_t r = 0; r < programs.size(); ++r) {
       hand_out_tokens(*programs[r], d.model.vocabulary, out[s]->rank(r));
       if (s == 0) continue;
@@ -261,8 +277,8 @@ LayerReport calculate(const Deployment& d, const Step& step, const std::vector<B
     for (Calibration& c : calibrations) c.use();
   }
   LayerReport report;
-  const auto calculators = run_stages<Scalar>(d, stages, {.round_inputs = rounds, .round_results = rounds}, deployed ? &calibrations : nullptr, scattered,
-                                              &report.handed_on_moved);
+  const auto calculators = run_stages<Scalar>(d, stages, {.round_inputs = rounds, .round_results = rounds},
+                                              deployed ? &calibrations : nullptr, scattered, &report.handed_on_moved);
   const std::vector<Deployment> parts = stages_of(d);
   for (std::size_t s = 1; s < parts.size(); ++s)
     report.handed_on_charged += hand_over(parts[s - 1], step).received(d.layout.tp).count() * parts[s].layout.world();
@@ -276,7 +292,8 @@ LayerReport calculate(const Deployment& d, const Step& step, const std::vector<B
   // Scores are sigmoids of products whose relative error is within the tolerance: their slope is at most 1/4. A gap of
   // groups is made of four scores.
   report.flip_margin = rounds ? 4 * report.tolerance / 4 : 0;
-  // Scores of keys are products of three factors, weight, query and key, each with errors within the tolerance; a gap is made of two.
+  // Scores of keys are products of three factors, weight, query and key, each with errors within the tolerance; a gap
+  // is made of two.
   report.key_flip_margin = rounds ? std::sqrt(2 * 3) * report.tolerance : 0;
   const DenseStep dense = dense_step(d, step, rounds, rounds ? &chosen : nullptr, report.flips);
   Comparison comparison(d, dense);
@@ -305,22 +322,29 @@ std::int64_t least_multiple(std::int64_t at_least, std::int64_t of) { return rou
 bool LayerReport::close() const {
   const bool numbers = tolerance <= 1e-12 ? std::max({error.hidden, error.logits, error.cache}) <= tolerance
                                           : error.relative <= tolerance;
-  return numbers && rows_compared > 0 && std::ranges::all_of(flips, [&](const Flip& f) { return f.margin <= (f.of == Flip::Of::kKeys ? key_flip_margin : flip_margin); });
+  return numbers && rows_compared > 0 && std::ranges::all_of(flips, [&](const Flip& f) {
+           return f.margin <= (f.of == Flip::Of::kKeys ? key_flip_margin : flip_margin);
+         });
 }
 
 bool LayerReport::ledger_agrees() const {
   const std::int64_t lost = routed_flops_performed - routed_flops_charged;
   // Rows that are scattered over a TP group may leave its last ranks less than the others.
   const bool buffers = routed_buffers_filled <= routed_buffers_charged;
-  return flops_performed == flops_charged && bytes_moved == bytes_charged && handed_on_moved == handed_on_charged && buffers && lost >= 0 && lost <= routed_roundings;
+  return flops_performed == flops_charged && bytes_moved == bytes_charged && handed_on_moved == handed_on_charged &&
+         buffers && lost >= 0 && lost <= routed_roundings;
 }
 
 std::string_view to_text(LayerType type) {
   switch (type) {
-    case LayerType::kFp64: return "fp64";
-    case LayerType::kFp16: return "fp16";
-    case LayerType::kBf16: return "bf16";
-    case LayerType::kDeployed: return "deployed";
+    case LayerType::kFp64:
+      return "fp64";
+    case LayerType::kFp16:
+      return "fp16";
+    case LayerType::kBf16:
+      return "bf16";
+    case LayerType::kDeployed:
+      return "deployed";
   }
   return "?";
 }
@@ -341,11 +365,12 @@ Deployment tiny_deployment(const Deployment& deployment, std::vector<std::string
   if (m.sparse()) {
     m.index_heads = 4;
     m.index_width = 16;
-    m.index_top_k = 4;   // so that short prompts have more keys than are chosen
-    rules.push_back(fmt::format("an indexer of {} heads of {} that chooses {} keys", m.index_heads, m.index_width, m.index_top_k));
+    m.index_top_k = 4;  // so that short prompts have more keys than are chosen
+    rules.push_back(
+        fmt::format("an indexer of {} heads of {} that chooses {} keys", m.index_heads, m.index_width, m.index_top_k));
   }
-  rules.push_back(fmt::format("hidden {}, {} heads (two a tp rank) of {} + {} / {}, ranks of q and kv {}", m.hidden, m.heads, m.nope,
-                              m.rope, m.value, m.kv_rank));
+  rules.push_back(fmt::format("hidden {}, {} heads (two a tp rank) of {} + {} / {}, ranks of q and kv {}", m.hidden,
+                              m.heads, m.nope, m.rope, m.value, m.kv_rank));
   m.dense_width = least_multiple(32, std::lcm(l.tp, l.mlp_parts()));
   m.expert_width = least_multiple(16, world);
   d.experts.redundant = 0;
@@ -354,15 +379,17 @@ Deployment tiny_deployment(const Deployment& deployment, std::vector<std::string
   m.experts = least_multiple(2 * m.expert_groups, std::lcm(m.expert_groups, l.moe_ep));
   m.top_k = std::min(m.top_k, m.kept_groups * (m.experts / m.expert_groups) / 2);
   m.top_k = std::max<std::int64_t>(m.top_k, 1);
-  rules.push_back(fmt::format("{} experts of width {} in {} groups, {} a token of {} groups, no replicas; dense width {}", m.experts,
-                              m.expert_width, m.expert_groups, m.top_k, m.kept_groups, m.dense_width));
+  rules.push_back(
+      fmt::format("{} experts of width {} in {} groups, {} a token of {} groups, no replicas; dense width {}",
+                  m.experts, m.expert_width, m.expert_groups, m.top_k, m.kept_groups, m.dense_width));
   m.vocabulary = least_multiple(32, std::lcm(world, std::lcm(l.lm_head_parts(), l.embedding_parts())));
-  d.limits.block_tokens = 2;   // so that short sequences reach every KV shard
-  const bool in_turns = d.limits.kv_interleave > 0, whole_blocks = d.limits.kv_interleave == deployment.limits.block_tokens;
+  d.limits.block_tokens = 2;  // so that short sequences reach every KV shard
+  const bool in_turns = d.limits.kv_interleave > 0,
+             whole_blocks = d.limits.kv_interleave == deployment.limits.block_tokens;
   if (in_turns) d.limits.kv_interleave = whole_blocks ? d.limits.block_tokens : 1;
   rules.push_back(fmt::format("vocabulary {}, blocks of {} tokens{}", m.vocabulary, d.limits.block_tokens,
                               in_turns ? fmt::format(", cached in turns of {}", d.limits.kv_interleave) : ""));
-  d.limits.max_seq_len = d.limits.max_batch = 1;   // so that a cached prefix does not fit into one workspace of vLLM
+  d.limits.max_seq_len = d.limits.max_batch = 1;  // so that a cached prefix does not fit into one workspace of vLLM
   return d;
 }
 
@@ -372,7 +399,7 @@ Step tiny_step(const Deployment& d, Phase phase, std::int64_t tokens, std::uint6
   Step step{phase, {}};
   for (std::int64_t g = 0; g < l.dp; ++g) {
     const TensorSlice name{.key = "lengths", .layer = static_cast<std::int32_t>(seed % 65'536)};
-    const double drawn = (hashed_element(name, BufferKind::kInput, g, 0, 0) / std::sqrt(3.0) + 1) / 2;   // in [0, 1)
+    const double drawn = (hashed_element(name, BufferKind::kInput, g, 0, 0) / std::sqrt(3.0) + 1) / 2;  // in [0, 1)
     const std::int64_t prompt = shortest + static_cast<std::int64_t>(drawn * 5);
     GroupLoad load{.sequences = 2 + g % 2, .prompt = prompt};
     if (phase == Phase::kPrefill) {

@@ -4,7 +4,9 @@
 
 namespace ascendsim {
 
-DegreeWords degree_words(std::string_view engine) { return engine == "vllm-ascend" ? DegreeWords::kVllm : DegreeWords::kOurs; }
+DegreeWords degree_words(std::string_view engine) {
+  return engine == "vllm-ascend" ? DegreeWords::kVllm : DegreeWords::kOurs;
+}
 
 std::string layout_words(const Layout& l, DegreeWords words, Degrees which, std::string_view between) {
   const bool vllm = words == DegreeWords::kVllm;

@@ -1,4 +1,5 @@
-// Degrees of parallelism as a reader knows them: vLLM calls context parallelism of prompts PCP and of the cache DCP, others cp and sp.
+// Degrees of parallelism as a reader knows them: vLLM calls context parallelism of prompts PCP and of the cache DCP,
+// others cp and sp.
 #pragma once
 
 #include <string>
@@ -13,6 +14,7 @@ DegreeWords degree_words(std::string_view engine);
 
 enum class Degrees : std::uint8_t { kAll, kAboveOne };
 // "dp 1  pcp 2  dcp 8  tp 8  moe_ep 16  moe_tp 1"; pp where there is one.
-std::string layout_words(const Layout& layout, DegreeWords words, Degrees which = Degrees::kAll, std::string_view between = "  ");
+std::string layout_words(const Layout& layout, DegreeWords words, Degrees which = Degrees::kAll,
+                         std::string_view between = "  ");
 
 }  // namespace ascendsim

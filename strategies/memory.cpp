@@ -28,10 +28,11 @@ void add_program(MemoryPerRank& memory, const Program& program, const ShortModel
   if (ActivationPeak peak = activation_peak(program); peak.bytes > memory.activation_peak.bytes)
     memory.activation_peak = std::move(peak);
   if (memory.weights.count() > 0) return;
-  const auto elsewhere = [&](const TensorSlice& slice) {   // counted by add_sharded
+  const auto elsewhere = [&](const TensorSlice& slice) {  // counted by add_sharded
     const std::string_view key = slice.key;
     if (key == kElsewhere) return true;
-    const bool sharded = (key == "o_proj" && shards_o_proj(model.deployment)) || (key == "q_b" && shards_q_b(model.deployment));
+    const bool sharded =
+        (key == "o_proj" && shards_o_proj(model.deployment)) || (key == "q_b" && shards_q_b(model.deployment));
     return sharded && slice.layer < model.deployment.end_layer();
   };
   for (TensorBytes t : tensors(program, BufferKind::kWeight)) {
@@ -42,7 +43,8 @@ void add_program(MemoryPerRank& memory, const Program& program, const ShortModel
     }
     memory.weights_without_scales += t.elements;
     memory.weights += t.elements + t.extra;
-    auto known = std::ranges::find(memory.weight_components, std::string_view(t.slice.key), &MemoryPerRank::Component::name);
+    auto known =
+        std::ranges::find(memory.weight_components, std::string_view(t.slice.key), &MemoryPerRank::Component::name);
     if (known == memory.weight_components.end()) {
       memory.weight_components.push_back({t.slice.key, Bytes(0), Bytes(0)});
       known = memory.weight_components.end() - 1;
@@ -52,7 +54,8 @@ void add_program(MemoryPerRank& memory, const Program& program, const ShortModel
   }
 }
 
-// Of the layers that a rank holds of a sharded series; scales stay beside every layer. The windows are buffers of the program.
+// Of the layers that a rank holds of a sharded series; scales stay beside every layer. The windows are buffers of the
+// program.
 void add_sharded(MemoryPerRank& memory, const Deployment& d) {
   const auto add = [&](bool sharded, const LayerSeries& series) {
     if (!sharded) return;
@@ -61,7 +64,8 @@ void add_sharded(MemoryPerRank& memory, const Deployment& d) {
     const Bytes scales = precision.scale_per_channel * (series.outputs * (d.end_layer() - d.first_layer()));
     memory.weights += elements + scales;
     memory.weights_without_scales += elements;
-    auto known = std::ranges::find(memory.weight_components, std::string_view(series.key), &MemoryPerRank::Component::name);
+    auto known =
+        std::ranges::find(memory.weight_components, std::string_view(series.key), &MemoryPerRank::Component::name);
     if (known == memory.weight_components.end()) {
       memory.weight_components.push_back({series.key, Bytes(0), Bytes(0)});
       known = memory.weight_components.end() - 1;
@@ -105,7 +109,8 @@ void add_communication(MemoryPerRank& memory, const Deployment& d, const Stack& 
   add("world", l.world(), "group_buffer");
   add("moe_ep", l.moe_ep, "moe_ep_buffer");
   add("moe_tp", l.moe_tp, "moe_tp_buffer");
-  // Parts of the model that are shared by as many ranks share a communicator (vllm_ascend/distributed/parallel_state.py).
+  // Parts of the model that are shared by as many ranks share a communicator
+  // (vllm_ascend/distributed/parallel_state.py).
   std::set<std::int64_t> sizes{l.o_proj_parts(), l.lm_head_parts(), l.embedding_parts(), l.mlp_parts()};
   for (const std::int64_t size : sizes) add("local_tp", size, "group_buffer");
 }
@@ -123,14 +128,19 @@ double MemoryPerRank::smallest_fraction() const {
 }
 
 MemoryPerRank::Part MemoryPerRank::largest() const {
-  const Part parts[] = {{"weights", weights}, {"KV cache", kv_cache}, {"activations", activations},
-                                                 {"communication buffers", communication}, {"runtime", runtime}};
+  const Part parts[] = {{"weights", weights},
+                        {"KV cache", kv_cache},
+                        {"activations", activations},
+                        {"communication buffers", communication},
+                        {"runtime", runtime}};
   return *std::ranges::max_element(parts, {}, &Part::bytes);
 }
 
 namespace {
 
-std::int64_t longest_prefill(const Deployment& d) { return std::max<std::int64_t>(d.limits.max_prefill_tokens, d.limits.max_input_tokens); }
+std::int64_t longest_prefill(const Deployment& d) {
+  return std::max<std::int64_t>(d.limits.max_prefill_tokens, d.limits.max_input_tokens);
+}
 
 }  // namespace
 
@@ -147,9 +157,9 @@ std::int64_t warm_up_tokens(const Deployment& d) {
 
 namespace {
 
-// kv_b stays in the form that prefill multiplies with beside the two absorbed matrices of decode. A fused prolog keeps its
-// weights in a layout of its own, and the originals beside it unless the rank only ever decodes steps that the prolog takes
-// (vllm_ascend/attention/mla_v1.py, process_weights_after_loading).
+// kv_b stays in the form that prefill multiplies with beside the two absorbed matrices of decode. A fused prolog keeps
+// its weights in a layout of its own, and the originals beside it unless the rank only ever decodes steps that the
+// prolog takes (vllm_ascend/attention/mla_v1.py, process_weights_after_loading).
 void add_copies(MemoryPerRank& memory, const Deployment& d, const KernelFacts& facts) {
   if (d.kv_b_copies < 2) return;
   const auto copy = [&](const char* name, std::initializer_list<std::string_view> of) {
@@ -161,16 +171,19 @@ void add_copies(MemoryPerRank& memory, const Deployment& d, const KernelFacts& f
     memory.weights_without_scales += sum.bytes;
     memory.weight_components.push_back(std::move(sum));
   };
-  // Sparse attention absorbs in prefill too and lets go of kv_b (vllm_ascend/attention/sfa_v1.py, process_weights_after_loading).
+  // Sparse attention absorbs in prefill too and lets go of kv_b (vllm_ascend/attention/sfa_v1.py,
+  // process_weights_after_loading).
   if (!d.model.sparse()) copy("kv_b_proj (copy)", {"w_uk", "w_uv"});
   // DSA-CP turns the prolog off (sfa_v1.py).
   const bool dsa_cp = d.model.sparse() && runs_flashcomm(d);
-  const bool prolog = !dsa_cp && facts.prolog_max_tokens > 0 && d.role != Role::kPrefill && d.quantisation.of(Module::kQB).activation == ActivationQuant::kStatic;
+  const bool prolog = !dsa_cp && facts.prolog_max_tokens > 0 && d.role != Role::kPrefill &&
+                      d.quantisation.of(Module::kQB).activation == ActivationQuant::kStatic;
   const bool dropped = d.role == Role::kDecode && warm_up_tokens(d) <= facts.prolog_max_tokens;
   if (prolog && !dropped) copy("mla_prolog (copy)", {"qkv_a", "q_b"});
 }
 
-MemoryPerRank memory_of_stage(const Deployment& d, const Workload& w, const Stack& stack, const KernelFacts& facts, Bytes capacity) {
+MemoryPerRank memory_of_stage(const Deployment& d, const Workload& w, const Stack& stack, const KernelFacts& facts,
+                              Bytes capacity) {
   MemoryPerRank memory;
   memory.capacity = capacity;
   memory.allowed = Bytes(std::llround(static_cast<double>(capacity.count()) * d.memory_fraction));
@@ -187,7 +200,9 @@ MemoryPerRank memory_of_stage(const Deployment& d, const Workload& w, const Stac
   }
   if (d.role != Role::kDecode || profiles_batched_tokens(d)) add_programs(memory, model, warm_up_step(d), facts);
   if (const std::int64_t chunk = chunk_tokens(d); chunk > 0 && chunk < d.limits.max_input_tokens)
-    add_programs(memory, model, prefill_step(d.layout, d.layout.dp, d.limits.max_input_tokens, d.limits.max_input_tokens - chunk), facts);
+    add_programs(memory, model,
+                 prefill_step(d.layout, d.layout.dp, d.limits.max_input_tokens, d.limits.max_input_tokens - chunk),
+                 facts);
   add_sharded(memory, d);
   add_copies(memory, d, facts);
   memory.activations = memory.activation_peak.bytes;
@@ -202,7 +217,9 @@ MemoryPerRank memory_of_stage(const Deployment& d, const Workload& w, const Stac
   if (d.engine == "sglang") memory.allowed = std::min(capacity, memory.allowed + memory.fixed() - memory.weights);
   if (d.kv_memory) memory.allowed = std::min(capacity, memory.fixed() + *d.kv_memory);
   if (d.pool_tokens > 0)
-    memory.allowed = std::min(memory.allowed, memory.fixed() + memory.block * (d.pool_tokens / (d.limits.block_tokens * d.layout.kv_shards())));
+    memory.allowed =
+        std::min(memory.allowed,
+                 memory.fixed() + memory.block * (d.pool_tokens / (d.limits.block_tokens * d.layout.kv_shards())));
   memory.kv_blocks = std::max<std::int64_t>(0, (memory.allowed - memory.fixed()).count() / memory.block.count());
   if (memory.allowed < memory.fixed()) memory.kv_blocks = 0;
   memory.kv_capacity_tokens = memory.kv_blocks * d.limits.block_tokens * d.layout.kv_shards();
@@ -211,7 +228,8 @@ MemoryPerRank memory_of_stage(const Deployment& d, const Workload& w, const Stac
 
 }  // namespace
 
-MemoryPerRank memory_per_rank(const Deployment& d, const Workload& w, const Stack& stack, const KernelFacts& facts, Bytes capacity) {
+MemoryPerRank memory_per_rank(const Deployment& d, const Workload& w, const Stack& stack, const KernelFacts& facts,
+                              Bytes capacity) {
   if (d.layout.pp == 1) return memory_of_stage(d, w, stack, facts, capacity);
   std::vector<MemoryPerRank> stages;
   for (const Deployment& stage : stages_of(d)) {
@@ -221,14 +239,16 @@ MemoryPerRank memory_per_rank(const Deployment& d, const Workload& w, const Stac
   }
   // All stages have the blocks of the one that has fewest: a sequence lies in every one of them.
   MemoryPerRank fewest = *std::ranges::min_element(stages, {}, &MemoryPerRank::kv_blocks);
-  MemoryPerRank out = std::move(*std::ranges::min_element(stages, {}, [](const MemoryPerRank& m) { return m.allowed - m.peak(); }));
+  MemoryPerRank out =
+      std::move(*std::ranges::min_element(stages, {}, [](const MemoryPerRank& m) { return m.allowed - m.peak(); }));
   out.kv_blocks = fewest.kv_blocks;
   out.kv_capacity_tokens = fewest.kv_capacity_tokens;
   return out;
 }
 
 std::int64_t pool_needed(const Deployment& d, const Workload& w) {
-  const std::int64_t blocks = sequences_per_group(d, w.batch) * blocks_of(d, w.input_tokens, d.role == Role::kPrefill ? 0 : w.output_tokens);
+  const std::int64_t blocks =
+      sequences_per_group(d, w.batch) * blocks_of(d, w.input_tokens, d.role == Role::kPrefill ? 0 : w.output_tokens);
   return blocks * d.limits.block_tokens * d.layout.kv_shards();
 }
 
@@ -265,7 +285,8 @@ class RemedySearch {
     MemoryPerRank m = memory_per_rank(changed, w, stack_, facts_, capacity_);
     if (!m.fits() && m.smallest_fraction() <= highest_fraction()) {
       changed.memory_fraction = m.smallest_fraction();
-      change += fmt::format("{}{}{}{:.2f}", change.empty() ? "" : " and ", name("NPU_MEMORY_FRACTION"), mindie_ ? "=" : " ", changed.memory_fraction);
+      change += fmt::format("{}{}{}{:.2f}", change.empty() ? "" : " and ", name("NPU_MEMORY_FRACTION"),
+                            mindie_ ? "=" : " ", changed.memory_fraction);
       m = memory_per_rank(changed, w, stack_, facts_, capacity_);
     }
     if (m.fits()) found.push_back({std::move(change), m.peak(), m.allowed});
@@ -294,7 +315,8 @@ class RemedySearch {
 
   // The longest prefill step that fits, in whole thousands of tokens.
   void shorter_prefill() {
-    constexpr std::int64_t kShortest = 2048;   // MindIE's default maxInputTokenLen: below it weights are what does not fit
+    constexpr std::int64_t kShortest =
+        2048;  // MindIE's default maxInputTokenLen: below it weights are what does not fit
     constexpr std::int64_t kStep = 1024;
     const auto shorter_by = [&](std::int64_t tokens) {
       Deployment shorter = now_;
@@ -311,7 +333,8 @@ class RemedySearch {
     if (tokens < kShortest) return;
     const Deployment shorter = shorter_by(tokens);
     const bool shorter_prompts = shorter.limits.max_input_tokens < now_.limits.max_input_tokens;
-    consider(shorter_prompts ? fmt::format("{} and {} {} (shorter prompts)", name("maxPrefillTokens"), name("maxInputTokenLen"), tokens)
+    consider(shorter_prompts ? fmt::format("{} and {} {} (shorter prompts)", name("maxPrefillTokens"),
+                                           name("maxInputTokenLen"), tokens)
                              : fmt::format("{} {}", name("maxPrefillTokens"), tokens),
              shorter);
   }
@@ -337,14 +360,17 @@ class RemedySearch {
       l.moe_ep *= factor;
       if (wider.model.experts % l.moe_ep != 0 || wider.model.heads % l.tp != 0) continue;
       wider.experts.rank_loads = routed_loads(wider);
-      const std::string change = mindie_ ? fmt::format("{} {} (dp {}, cp {}, sp {}, tp {}, moe_ep {}, moe_tp {})", name("worldSize"), l.world(),
-                                                       l.dp, l.cp, l.sp, l.tp, l.moe_ep, l.moe_tp)
-                                         : fmt::format("{} ranks ({})", l.world(), launch_degrees(wider));
+      const std::string change =
+          mindie_ ? fmt::format("{} {} (dp {}, cp {}, sp {}, tp {}, moe_ep {}, moe_tp {})", name("worldSize"),
+                                l.world(), l.dp, l.cp, l.sp, l.tp, l.moe_ep, l.moe_tp)
+                  : fmt::format("{} ranks ({})", l.world(), launch_degrees(wider));
       if (consider(change, wider)) return;
       // More DP groups gather more rows: a prefill step of one longest prompt each may be what is left to give.
       if (wider.limits.max_prefill_tokens <= wider.limits.max_input_tokens) continue;
       wider.limits.max_prefill_tokens = wider.limits.max_input_tokens;
-      if (consider(fmt::format("{} with {} {}", change, name("maxPrefillTokens"), wider.limits.max_prefill_tokens), wider)) return;
+      if (consider(fmt::format("{} with {} {}", change, name("maxPrefillTokens"), wider.limits.max_prefill_tokens),
+                   wider))
+        return;
     }
   }
 
@@ -354,7 +380,9 @@ class RemedySearch {
   // As command lines say it.
   [[nodiscard]] static std::string launch_degrees(const Deployment& d) {
     const Layout& l = d.layout;
-    if (d.engine == "sglang") return fmt::format("--tp-size {}{}{}", l.world(), l.dp > 1 ? fmt::format(" --dp-size {}", l.dp) : "", l.cp > 1 ? fmt::format(" --attn-cp-size {}", l.cp) : "");
+    if (d.engine == "sglang")
+      return fmt::format("--tp-size {}{}{}", l.world(), l.dp > 1 ? fmt::format(" --dp-size {}", l.dp) : "",
+                         l.cp > 1 ? fmt::format(" --attn-cp-size {}", l.cp) : "");
     std::string out;
     for (const auto& [key, degree] : {std::pair{"dp", l.dp}, {"cp", l.cp}, {"sp", l.sp}, {"tp", l.tp}})
       if (degree > 1) out += fmt::format("{}{}", out.empty() ? "" : " ", key_setting(d, key, degree));

@@ -1,7 +1,8 @@
 // Memory of one rank (= one die): a reading of the programs that run there.
 //   weights        the slices that operators use, and their quantisation scales
 //   kv_cache       whole blocks of the workload's tokens on the fullest KV shard
-//   activations    peak of buffer lifetimes over the warm-up prefill (on every DP group), the last chunk of the longest prompt
+//   activations    peak of buffer lifetimes over the warm-up prefill (on every DP group), the last chunk of the longest
+//   prompt
 //                  where prompts are chunked, and the decode step
 //   communication  HCCL buffers of every rank group with more than one member
 //   runtime        what no tensor accounts for
@@ -18,20 +19,20 @@ namespace ascendsim {
 
 struct MemoryPerRank {
   Bytes weights{}, weights_without_scales{}, kv_cache{}, activations{}, communication{}, runtime{};
-  Bytes capacity{};                              // what the driver shows
-  Bytes allowed{};                               // capacity * memory fraction
-  Bytes kv_bytes_per_token{};                    // of this rank, all layers
-  Bytes block{};                                 // one KV block, all layers
-  std::int64_t kv_blocks = 0;                    // that fit beside the rest; 0 when nothing fits
-  std::int64_t kv_capacity_tokens = 0;           // per DP group
+  Bytes capacity{};                     // what the driver shows
+  Bytes allowed{};                      // capacity * memory fraction
+  Bytes kv_bytes_per_token{};           // of this rank, all layers
+  Bytes block{};                        // one KV block, all layers
+  std::int64_t kv_blocks = 0;           // that fit beside the rest; 0 when nothing fits
+  std::int64_t kv_capacity_tokens = 0;  // per DP group
   std::int64_t kv_blocks_needed = 0;
-  std::int64_t stage = 0, stages = 1;            // of a pipeline: the stage with least to spare, counted from 0
+  std::int64_t stage = 0, stages = 1;  // of a pipeline: the stage with least to spare, counted from 0
   ActivationPeak activation_peak;
   struct Component {
     std::string name;
     Bytes bytes, scales;
   };
-  std::vector<Component> weight_components;      // by module, in order of first use
+  std::vector<Component> weight_components;  // by module, in order of first use
   std::vector<Component> communication_components;
 
   [[nodiscard]] Bytes fixed() const { return weights + activations + communication + runtime; }

@@ -28,8 +28,10 @@ PromptSplit prompt_split(PromptPartition partition, std::int64_t tokens, std::in
   return {partition, cp, 2, zigzag(tokens, cp, 0).chunk, 1};
 }
 
-BlockPlacement place_blocks(std::int64_t prompt, std::int64_t generated, std::int64_t shards, std::int64_t block_tokens) {
-  check(prompt > 0 && generated >= 0 && shards > 0 && block_tokens > 0, "placement needs a prompt, shards and a block size");
+BlockPlacement place_blocks(std::int64_t prompt, std::int64_t generated, std::int64_t shards,
+                            std::int64_t block_tokens) {
+  check(prompt > 0 && generated >= 0 && shards > 0 && block_tokens > 0,
+        "placement needs a prompt, shards and a block size");
   const std::int64_t blocks = ceil_div(prompt, block_tokens), last = blocks - 1;
   const std::int64_t last_tokens = prompt - last * block_tokens;
   BlockPlacement p;
@@ -61,20 +63,23 @@ std::vector<PlacedTokens> placed_tokens(std::int64_t prompt, std::int64_t genera
   const auto add = [&](std::int64_t first, std::int64_t tokens) {
     const std::int64_t row = out.empty() ? 0 : out.back().row + out.back().tokens;
     if (tokens <= 0) return;
-    if (!out.empty() && out.back().first + out.back().tokens == first) out.back().tokens += tokens;
-    else out.push_back({first, tokens, row});
+    if (!out.empty() && out.back().first + out.back().tokens == first)
+      out.back().tokens += tokens;
+    else
+      out.push_back({first, tokens, row});
   };
   const std::int64_t last = ceil_div(prompt, block_tokens) - 1, end = prompt + generated;
   for (std::int64_t b = shard; b < last; b += shards) add(b * block_tokens, block_tokens);
   const std::int64_t append = last >= shards ? shards - 1 : last % shards;
-  const std::int64_t next = std::min(end, (last + 1) * block_tokens);   // generated tokens fill the last block first
+  const std::int64_t next = std::min(end, (last + 1) * block_tokens);  // generated tokens fill the last block first
   if (shard == append) add(last * block_tokens, next - last * block_tokens);
   for (std::int64_t b = (shard - append - 1 + shards) % shards; next + b * block_tokens < end; b += shards)
     add(next + b * block_tokens, std::min(block_tokens, end - next - b * block_tokens));
   return out;
 }
 
-std::vector<PlacedTokens> CachePlacement::placed(std::int64_t prompt, std::int64_t generated, std::int64_t shard) const {
+std::vector<PlacedTokens> CachePlacement::placed(std::int64_t prompt, std::int64_t generated,
+                                                 std::int64_t shard) const {
   if (turn == 0 || shards == 1) return placed_tokens(prompt, generated, shards, block_tokens, shard);
   std::vector<PlacedTokens> out;
   const std::int64_t end = prompt + generated;
@@ -94,7 +99,7 @@ std::int64_t CachePlacement::local_tokens(std::int64_t prompt, std::int64_t gene
 
 std::int64_t CachePlacement::blocks_of_fullest(std::int64_t prompt, std::int64_t generated) const {
   if (turn == 0 || shards == 1) return std::ranges::max(place_blocks(prompt, generated, shards, block_tokens).blocks);
-  return ceil_div(local_tokens(prompt, generated, 0), block_tokens);   // turns begin at shard 0
+  return ceil_div(local_tokens(prompt, generated, 0), block_tokens);  // turns begin at shard 0
 }
 
 std::vector<PlacedTokens> within(const std::vector<PlacedTokens>& placed, std::int64_t from, std::int64_t to) {

@@ -94,7 +94,8 @@ std::vector<Question> enumerate_layouts(const PlanSite& site, std::int64_t ranks
           l.moe_tp = moe_tp;
           l.moe_ep = ranks / moe_tp;
           // Without expert parallelism no rows are exchanged.
-          for (const std::string_view how : exchange.choices.first(l.moe_ep == 1 ? 1 : exchange.choices.size())) add(l, how);
+          for (const std::string_view how : exchange.choices.first(l.moe_ep == 1 ? 1 : exchange.choices.size()))
+            add(l, how);
         }
       }
     }
@@ -105,7 +106,9 @@ std::vector<Question> enumerate_layouts(const PlanSite& site, std::int64_t ranks
 // By the engine's rules, and run by programs as it is written (strategies/simulated.h).
 bool is_legal(const Question& q, const PlanSite& site, int servers) {
   Diagnostics found;
-  check_deployment({q.deployment, q.declared_world, site.server, servers, !q.imported, site.versions.engine.empty() ? nullptr : &site.versions}, found);
+  check_deployment({q.deployment, q.declared_world, site.server, servers, !q.imported,
+                    site.versions.engine.empty() ? nullptr : &site.versions},
+                   found);
   if (found.has_errors()) return false;
   return simulated(q.deployment, Severity::kError, found).has_value();
 }
@@ -134,7 +137,9 @@ Planner::Planner(const PlanSite& site, Targets targets)
 }
 
 bool Planner::cuts_prompts() const {
-  return std::ranges::any_of(fleets_, [](const Fleet& f) { return std::ranges::any_of(f.legal, [](const Question& q) { return q.deployment.layout.cp > 1; }); });
+  return std::ranges::any_of(fleets_, [](const Fleet& f) {
+    return std::ranges::any_of(f.legal, [](const Question& q) { return q.deployment.layout.cp > 1; });
+  });
 }
 
 std::optional<Question> Planner::with_load(const Question& layout, const Workload& load) const {
@@ -228,7 +233,8 @@ struct Planner::Search {
     return out;
   }
 
-  // True when this number of servers serves the cell. The most promising layouts are priced first, until those that are left cannot be better.
+  // True when this number of servers serves the cell. The most promising layouts are priced first, until those that are
+  // left cannot be better.
   bool try_fleet(const Fleet& fleet) {
     const Targets& targets = planner.targets_;
     if (targets.ttft && bound(fleet.servers) > *targets.ttft) return false;
@@ -236,8 +242,10 @@ struct Planner::Search {
     std::vector<const Candidate*> order;
     for (const Candidate& c : candidates) {
       const double missed = miss(c.ttft, c.tpot);
-      if (missed > 1) note_miss(missed, c, fleet.servers);
-      else order.push_back(&c);
+      if (missed > 1)
+        note_miss(missed, c, fleet.servers);
+      else
+        order.push_back(&c);
     }
     std::ranges::stable_sort(order, {}, &Candidate::score);
     const Candidate* best = nullptr;
@@ -250,7 +258,9 @@ struct Planner::Search {
         continue;
       }
       // Of equal ones the first in the order of enumeration, which is that of their addresses.
-      if (best != nullptr && (p.e2el.mean > cell.choice->prediction.e2el.mean || (p.e2el.mean == cell.choice->prediction.e2el.mean && c > best))) continue;
+      if (best != nullptr && (p.e2el.mean > cell.choice->prediction.e2el.mean ||
+                              (p.e2el.mean == cell.choice->prediction.e2el.mean && c > best)))
+        continue;
       best = c;
       cell.choice = {c->question, fleet.servers, std::move(p)};
     }
@@ -273,7 +283,8 @@ struct Planner::Search {
   }
 
   [[nodiscard]] static std::string in_words(const Question& q) {
-    const std::string degrees = layout_words(q.deployment.layout, degree_words(q.deployment.engine), Degrees::kAboveOne, " ");
+    const std::string degrees =
+        layout_words(q.deployment.layout, degree_words(q.deployment.engine), Degrees::kAboveOne, " ");
     return q.deployment.features.flashcomm1 ? degrees + " and FlashComm1" : degrees;
   }
 
@@ -283,11 +294,15 @@ struct Planner::Search {
       const Candidate& c = *nearest_target;
       std::vector<std::string> missed;
       const Targets& t = planner.targets_;
-      const Prediction p = predict(scenario(c.question, *planner.fleets_[static_cast<std::size_t>(nearest_servers - 1)].cluster), c.question.workload);
-      if (t.ttft && p.ttft.p99 > *t.ttft) missed.push_back(fmt::format("TTFT {} (target {})", to_text(p.ttft.p99), to_text(*t.ttft)));
-      if (t.tpot && p.tpot.mean > *t.tpot) missed.push_back(fmt::format("TPOT {} (target {})", to_text(p.tpot.mean), to_text(*t.tpot)));
-      cell.why = fmt::format("misses the target: nearest {} with {} on {} server{}", fmt::join(missed, ", "), in_words(c.question), nearest_servers,
-                             nearest_servers == 1 ? "" : "s");
+      const Prediction p =
+          predict(scenario(c.question, *planner.fleets_[static_cast<std::size_t>(nearest_servers - 1)].cluster),
+                  c.question.workload);
+      if (t.ttft && p.ttft.p99 > *t.ttft)
+        missed.push_back(fmt::format("TTFT {} (target {})", to_text(p.ttft.p99), to_text(*t.ttft)));
+      if (t.tpot && p.tpot.mean > *t.tpot)
+        missed.push_back(fmt::format("TPOT {} (target {})", to_text(p.tpot.mean), to_text(*t.tpot)));
+      cell.why = fmt::format("misses the target: nearest {} with {} on {} server{}", fmt::join(missed, ", "),
+                             in_words(c.question), nearest_servers, nearest_servers == 1 ? "" : "s");
       cell.remedy = w.batch > 1 ? "fewer requests side by side, more servers (--servers), or a looser target"
                                 : "more servers (--servers), or a looser target";
       return;
@@ -296,21 +311,25 @@ struct Planner::Search {
       const MemoryPerRank& m = nearest_memory->memory;
       const auto largest = m.largest();
       cell.why = fmt::format("does not fit: {} of {} GiB per rank with {} on {} server{}, {} {} GiB", gib(m.peak()),
-                             gib(m.allowed), in_words(nearest_memory->question),
-                             nearest_memory->servers, nearest_memory->servers == 1 ? "" : "s", largest.name, gib(largest.bytes));
+                             gib(m.allowed), in_words(nearest_memory->question), nearest_memory->servers,
+                             nearest_memory->servers == 1 ? "" : "s", largest.name, gib(largest.bytes));
       cell.remedy = memory_remedy(m);
       return;
     }
     if (const std::optional<Diagnostic> refusal = load_refused()) {
-      cell.why = fmt::format("{} {}{}", refusal->code, refusal->message, refusal->rule.empty() ? "" : fmt::format(" ({})", refusal->rule));
+      cell.why = fmt::format("{} {}{}", refusal->code, refusal->message,
+                             refusal->rule.empty() ? "" : fmt::format(" ({})", refusal->rule));
       cell.remedy = refusal->help.empty() ? "a shorter context" : refusal->help;
       return;
     }
     const bool none_legal = std::ranges::all_of(planner.fleets_, [](const Fleet& f) { return f.legal.empty(); });
-    cell.why = none_legal ? fmt::format("no layout of 1 to {} servers is legal for {} {}: its rules refuse all {} of them", site().most_servers, site().stack.engine,
-                                        site().stack.version, planner.layouts_.enumerated)
-                          : "the work alone takes longer than the TTFT target at the peak of all dies";
-    cell.remedy = none_legal ? "another engine (--engine), or more servers (--servers)" : "more servers (--servers), or a looser target";
+    cell.why =
+        none_legal
+            ? fmt::format("no layout of 1 to {} servers is legal for {} {}: its rules refuse all {} of them",
+                          site().most_servers, site().stack.engine, site().stack.version, planner.layouts_.enumerated)
+            : "the work alone takes longer than the TTFT target at the peak of all dies";
+    cell.remedy = none_legal ? "another engine (--engine), or more servers (--servers)"
+                             : "more servers (--servers), or a looser target";
   }
 
   // The rule that the load breaks whatever the layout; empty when layouts take it.
@@ -334,7 +353,8 @@ struct Planner::Search {
         sequences_of(m, d, cell.workload.input_tokens + cell.workload.output_tokens) * d.layout.dp;
     if (side_by_side > 0 && side_by_side < cell.workload.batch)
       ways.push_back(fmt::format("at most {} requests side by side", side_by_side));
-    else if (const std::int64_t longest = longest_context(m, d); side_by_side == 0 && longest > cell.workload.output_tokens)
+    else if (const std::int64_t longest = longest_context(m, d);
+             side_by_side == 0 && longest > cell.workload.output_tokens)
       ways.push_back(fmt::format("a context of at most {} tokens", with_commas(longest - cell.workload.output_tokens)));
     ways.push_back("more servers (--servers)");
     return fmt::format("{}", fmt::join(ways, ", or "));

@@ -1,5 +1,5 @@
-// Which layout serves a load with the fewest servers: layouts are enumerated, the engine's rules asked, then memory, and what is left
-// is priced. Requests all arrive at once and nothing queues behind them.
+// Which layout serves a load with the fewest servers: layouts are enumerated, the engine's rules asked, then memory,
+// and what is left is priced. Requests all arrive at once and nothing queues behind them.
 //   Best: the layout whose requests are done first (mean end-to-end latency), of those with the fewest servers that fit
 //   and meet the targets; of a prefill side by TTFT. Equal ones: the first in the order of enumeration.
 #pragma once
@@ -44,8 +44,8 @@ struct PlanChoice {
 struct PlanCell {
   Workload workload;
   std::optional<PlanChoice> choice;
-  // On the same servers, where an instance does both: the layout whose first tokens come soonest, if they take half the time or less. What
-  // serves prompts best may decode badly; that choice is the reader's.
+  // On the same servers, where an instance does both: the layout whose first tokens come soonest, if they take half the
+  // time or less. What serves prompts best may decode badly; that choice is the reader's.
   std::optional<PlanChoice> soonest;
   PlanCounts counts;
   // When there is no choice: what stood in the way, and what would make it fit.
@@ -53,10 +53,10 @@ struct PlanCell {
 };
 
 // Degrees of parallelism whose product is the ranks, KV cuts, expert degrees and exchanges, in a fixed order: what the
-// engine's rules are then asked about. Every combination of divisors; degrees that the question names stay as named. Where the engine's
-// version has FlashComm1 and nobody says whether it is on: each layout without and with it.
+// engine's rules are then asked about. Every combination of divisors; degrees that the question names stay as named.
+// Where the engine's version has FlashComm1 and nobody says whether it is on: each layout without and with it.
 std::vector<Question> enumerate_layouts(const PlanSite& site, std::int64_t ranks);
-bool offers_flashcomm(const PlanSite& site);   // ... and nobody says
+bool offers_flashcomm(const PlanSite& site);  // ... and nobody says
 // Whether the engine takes it on these servers.
 bool is_legal(const Question& question, const PlanSite& site, int servers);
 
@@ -67,11 +67,12 @@ class Planner {
   [[nodiscard]] PlanCell plan(const Workload& load) const;  // safe from several threads
   [[nodiscard]] const PlanCounts& layouts() const { return layouts_; }
 
-  [[nodiscard]] bool cuts_prompts() const;   // some legal layout has cp > 1
+  [[nodiscard]] bool cuts_prompts() const;  // some legal layout has cp > 1
 
   // A layout with the load's limits; nothing when the rules refuse the load on it.
   [[nodiscard]] std::optional<Question> with_load(const Question& layout, const Workload& load) const;
-  [[nodiscard]] std::optional<Question> with_load(const Question& layout, const Workload& load, Diagnostics& said) const;
+  [[nodiscard]] std::optional<Question> with_load(const Question& layout, const Workload& load,
+                                                  Diagnostics& said) const;
 
  private:
   struct Fleet {
@@ -87,8 +88,8 @@ class Planner {
   PlanCounts layouts_;
 };
 
-// Where an engine keeps context parallelism for the prefill instances of a pair: the same site with those. Nothing where instances that do
-// both have it, or where none has.
+// Where an engine keeps context parallelism for the prefill instances of a pair: the same site with those. Nothing
+// where instances that do both have it, or where none has.
 std::optional<PlanSite> prefill_instances(const PlanSite& site, const Planner& planner);
 
 }  // namespace ascendsim

@@ -7,8 +7,8 @@
 #include <array>
 #include <cmath>
 
-#include "strategies/expert_loads.h"
 #include "strategies/expert_carriers.h"
+#include "strategies/expert_loads.h"
 #include "strategies/launching.h"
 #include "strategies/programs/rank_step.h"
 #include "strategies/rules/rules.h"
@@ -37,13 +37,13 @@ Percentiles percentiles(std::vector<Repeated> values) {
   if (values.empty()) return {};
   std::ranges::sort(values, {}, &Repeated::value);
   std::int64_t total = 0;
-  __int128 sum = 0;   // a million requests of thousands of tokens exceed 64 bits of picoseconds
+  __int128 sum = 0;  // a million requests of thousands of tokens exceed 64 bits of picoseconds
   for (const Repeated& r : values) {
     total += r.times;
     sum += static_cast<__int128>(r.value.count()) * r.times;
   }
-  return {Duration(static_cast<std::int64_t>(sum / total)), percentile(values, total, 50), percentile(values, total, 90),
-          percentile(values, total, 99)};
+  return {Duration(static_cast<std::int64_t>(sum / total)), percentile(values, total, 50),
+          percentile(values, total, 90), percentile(values, total, 99)};
 }
 
 Percentiles percentiles(const std::vector<Duration>& values) {
@@ -57,11 +57,13 @@ HostFigures host_figures(const Deployment& d, const Stack& stack) {
           // A draft pass is a graph of its own; where steps are scheduled ahead, its launch overlaps what runs.
           .before_draft = d.features.async_scheduling ? Duration{} : stack.figures.duration("draft_gap"),
           .issue = stack.figures.duration("kernel_issue"),
-          .eager_issue = stack.figures.duration(stack.figures.has_duration("eager_kernel_issue") ? "eager_kernel_issue" : "kernel_issue")};
+          .eager_issue = stack.figures.duration(stack.figures.has_duration("eager_kernel_issue") ? "eager_kernel_issue"
+                                                                                                 : "kernel_issue")};
 }
 
 std::int64_t prefill_capacity(const Deployment& d, const Workload& w) {
-  const std::int64_t budget = chunk_tokens(d) > 0 ? std::min(chunk_tokens(d), d.limits.max_prefill_tokens) : d.limits.max_prefill_tokens;
+  const std::int64_t budget =
+      chunk_tokens(d) > 0 ? std::min(chunk_tokens(d), d.limits.max_prefill_tokens) : d.limits.max_prefill_tokens;
   const std::int64_t by_tokens = std::max<std::int64_t>(1, budget / (w.input_tokens - w.prefix_hit));
   return d.layout.dp * std::min(d.limits.max_prefill_batch, by_tokens);
 }
@@ -110,14 +112,16 @@ DecodeCurve price_decode(const Scenario& s, const Workload& w, StepTime& middle)
 
 // What the host issues in the steps of a prediction.
 struct IssuedSteps {
-  bool replayed = false, by_kernel = false;      // graphs, or as the stack's figures say; kernels, or pieces between graphs
+  bool replayed = false, by_kernel = false;  // graphs, or as the stack's figures say; kernels, or pieces between graphs
 };
 // The first step of each phase that the deployment runs.
 std::vector<Step> first_steps(const Deployment& d, const Workload& w) {
   std::vector<Step> out;
-  if (d.role != Role::kDecode) out.push_back(prefill_steps(d, std::min(prefill_capacity(d, w), w.batch), w.input_tokens, w.prefix_hit).front());
+  if (d.role != Role::kDecode)
+    out.push_back(prefill_steps(d, std::min(prefill_capacity(d, w), w.batch), w.input_tokens, w.prefix_hit).front());
   if (d.role != Role::kPrefill)
-    out.push_back(decode_step(d.layout, w.batch, w.input_tokens, w.input_tokens + 1, 1 + d.features.speculative_tokens));
+    out.push_back(
+        decode_step(d.layout, w.batch, w.input_tokens, w.input_tokens + 1, 1 + d.features.speculative_tokens));
   return out;
 }
 IssuedSteps issued_steps(const Deployment& d, const Workload& w) {
@@ -138,8 +142,10 @@ void add_expert_carriers(const Scenario& s, const Workload& w, std::vector<std::
     const ExpertCarrier carrier = expert_carrier(d, step.phase, stream_rows(d, step.phase, step.load, 0).routed, false);
     const char* const phase = step.phase == Phase::kPrefill ? "prefill" : "decode";
     if (carrier == ExpertCarrier::kFusedMc2)
-      out.push_back(fmt::format("{}: experts run in fused MC2; of exchange and products the shorter one hides {:.0f} % of itself behind the other (stack fused_moe_overlap)",
-                                phase, 100 * s.facts.fused_moe_overlap));
+      out.push_back(
+          fmt::format("{}: experts run in fused MC2; of exchange and products the shorter one hides {:.0f} % of itself "
+                      "behind the other (stack fused_moe_overlap)",
+                      phase, 100 * s.facts.fused_moe_overlap));
     else
       out.push_back(fmt::format("{}: fused MC2 was asked for, rows travel by {}: {}", phase, to_text(carrier),
                                 refusal.empty() ? "the step has more rows than it takes" : refusal));
@@ -166,13 +172,18 @@ bool plays_a_part(std::string_view figure, const Deployment& d, const IssuedStep
 
 // What a prediction rests on without evidence.
 void add_if_assumed(std::vector<std::string>& out, const std::string& what, const auto& figure) {
-  if (figure.kind == FigureKind::kAssumed) out.push_back(fmt::format("{} is an assumed figure: {}", what, figure.source));
+  if (figure.kind == FigureKind::kAssumed)
+    out.push_back(fmt::format("{} is an assumed figure: {}", what, figure.source));
 }
 
 }  // namespace
 
 void add_assumptions_of_steps(Prediction& p, const Scenario& s) {
-  if (p.prefill_chunks > 1) p.assumptions.push_back(fmt::format("prompts are prefilled in {} chunks of limits.max_batched_tokens, each attending to the cache of those before it", p.prefill_chunks));
+  if (p.prefill_chunks > 1)
+    p.assumptions.push_back(
+        fmt::format("prompts are prefilled in {} chunks of limits.max_batched_tokens, each attending to the cache of "
+                    "those before it",
+                    p.prefill_chunks));
   if (!p.prefill.launched.empty()) p.assumptions.push_back("prefill: " + p.prefill.launched);
   if (!p.decode.launched.empty()) p.assumptions.push_back("decode: " + p.decode.launched);
   const auto used = p.prefill.kernels | p.decode.kernels;
@@ -189,52 +200,74 @@ std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
   const ExpertOptions& experts = s.deployment.experts;
   out.push_back(experts.rank_loads.empty()
                     ? "experts are hit uniformly; collectives contend only for the ports of their own ranks"
-                    : fmt::format("the busiest rank's experts get {:.2f} times the mean ({}); collectives contend only for the ports of their own ranks",
+                    : fmt::format("the busiest rank's experts get {:.2f} times the mean ({}); collectives contend only "
+                                  "for the ports of their own ranks",
                                   static_cast<double>(std::ranges::max(experts.rank_loads)) / RoutedRows::kEven,
-                                  experts.loads.empty() ? fmt::format("a router drawn with seed {}", experts.seed) : "experts.loads"));
+                                  experts.loads.empty() ? fmt::format("a router drawn with seed {}", experts.seed)
+                                                        : "experts.loads"));
   if (s.deployment.compute_skew > 0)
-    out.push_back(fmt::format("stragglers: ranks compute evenly spread from {:.3g} to {:.3g} times the mean time, in an order drawn with seed {}",
-                              1 - s.deployment.compute_skew / 2, 1 + s.deployment.compute_skew / 2, experts.seed));
+    out.push_back(
+        fmt::format("stragglers: ranks compute evenly spread from {:.3g} to {:.3g} times the mean time, in an order "
+                    "drawn with seed {}",
+                    1 - s.deployment.compute_skew / 2, 1 + s.deployment.compute_skew / 2, experts.seed));
   if (s.deployment.role != Role::kDecode)
     out.push_back(fmt::format("activations are those of a warm-up prefill of {} = {} tokens on every DP group",
-                              key_name(s.deployment, profiles_batched_tokens(s.deployment) ? "limits.max_batched_tokens" : "maxPrefillTokens"),
+                              key_name(s.deployment, profiles_batched_tokens(s.deployment) ? "limits.max_batched_tokens"
+                                                                                           : "maxPrefillTokens"),
                               with_commas(warm_up_tokens(s.deployment))));
-  if (s.cluster.server().fabric == Fabric::kUnifiedBus && s.deployment.expansion.value_or(Expansion::kAiv) == Expansion::kAiv)
+  if (s.cluster.server().fabric == Fabric::kUnifiedBus &&
+      s.deployment.expansion.value_or(Expansion::kAiv) == Expansion::kAiv)
     out.push_back("HCCL_OP_EXPANSION_MODE=AIV: small collectives run on vector cores, large ones on copy engines");
   if (w.batch % l.dp != 0)
-    out.push_back(fmt::format("{} requests on {} DP groups: idle groups take part in every collective with padded rows and compute no "
-                              "expert FLOPs for them", w.batch, l.dp));
+    out.push_back(fmt::format(
+        "{} requests on {} DP groups: idle groups take part in every collective with padded rows and compute no "
+        "expert FLOPs for them",
+        w.batch, l.dp));
   if (l.pp > 1)
-    out.push_back(fmt::format("{} stages of layers; chunks follow one another through them, a decode step passes them one after another", l.pp));
+    out.push_back(fmt::format(
+        "{} stages of layers; chunks follow one another through them, a decode step passes them one after another",
+        l.pp));
   if (l.cp > 1) {
-    if (s.deployment.role != Role::kPrefill) out.push_back("decode rows are replicated over the CP ranks; the experts compute all copies");
+    if (s.deployment.role != Role::kPrefill)
+      out.push_back("decode rows are replicated over the CP ranks; the experts compute all copies");
     if (s.deployment.role != Role::kDecode && l.cp_exchange == LatentExchange::kAllGather)
-      out.push_back(s.deployment.engine == "mindie" ? "context parallelism gathers the latent once (all-gather) and expands it on every CP rank, as the code of MindIE does; "
-                                                      "the documentation describes a ring"
-                                                    : "context parallelism gathers the latent once (all-gather) and expands it on every CP rank");
+      out.push_back(s.deployment.engine == "mindie"
+                        ? "context parallelism gathers the latent once (all-gather) and expands it on every CP rank, "
+                          "as the code of MindIE does; "
+                          "the documentation describes a ring"
+                        : "context parallelism gathers the latent once (all-gather) and expands it on every CP rank");
   }
   if (s.deployment.micro_batches > 1) {
     // Halves of what every DP group has.
     const auto unsplit = [&](const char* phase, std::int64_t sequences) {
-      if (sequences < 2 * l.dp) out.push_back(fmt::format("micro_batches {}: a {} step has {} request{} on {} DP group{}, and stays whole: every group needs two", s.deployment.micro_batches, phase,
-                                                          sequences, sequences == 1 ? "" : "s", l.dp, l.dp == 1 ? "" : "s"));
+      if (sequences < 2 * l.dp)
+        out.push_back(fmt::format(
+            "micro_batches {}: a {} step has {} request{} on {} DP group{}, and stays whole: every group needs two",
+            s.deployment.micro_batches, phase, sequences, sequences == 1 ? "" : "s", l.dp, l.dp == 1 ? "" : "s"));
     };
     if (s.deployment.role != Role::kDecode) unsplit("prefill", std::min(prefill_capacity(s.deployment, w), w.batch));
     if (s.deployment.role != Role::kPrefill) unsplit("decode", w.batch);
   }
   if (!w.acceptance.empty())
-    out.push_back(fmt::format("MTP acceptance by draft position {:.2f}: {:.3f} tokens a step", fmt::join(w.acceptance, ", "), w.tokens_per_step()));
-  if (w.prefix_hit > 0) out.push_back(fmt::format("{} tokens of every prompt lie in the prefix cache", with_commas(w.prefix_hit)));
+    out.push_back(fmt::format("MTP acceptance by draft position {:.2f}: {:.3f} tokens a step",
+                              fmt::join(w.acceptance, ", "), w.tokens_per_step()));
+  if (w.prefix_hit > 0)
+    out.push_back(fmt::format("{} tokens of every prompt lie in the prefix cache", with_commas(w.prefix_hit)));
   if (asks_for_fused_mc2(s.deployment)) add_expert_carriers(s, w, out);
   const IssuedSteps issued = issued_steps(s.deployment, w);
   if (issued.by_kernel && s.deployment.engine == "vllm-ascend")
-    out.push_back(fmt::format("a kernel that the host issues takes it {} (stack eager_kernel_issue) whatever TASK_QUEUE_ENABLE says: its level in that "
-                              "measurement is not published, nor what the levels save",
-                              to_text(s.stack.figures.duration("eager_kernel_issue"))));
+    out.push_back(
+        fmt::format("a kernel that the host issues takes it {} (stack eager_kernel_issue) whatever TASK_QUEUE_ENABLE "
+                    "says: its level in that "
+                    "measurement is not published, nor what the levels save",
+                    to_text(s.stack.figures.duration("eager_kernel_issue"))));
   if (s.deployment.features.splitfuse && s.deployment.role == Role::kHybrid)
-    out.push_back(w.batch == 1 ? "steps that mix chunks of prompts with decode rows of other requests do not arise: there is one request"
-                               : "no step mixes chunks of prompts with decode rows of other requests, as the engine's do: prompts go first, so a "
-                                 "request's tokens wait for the prompts behind it in one piece");
+    out.push_back(
+        w.batch == 1
+            ? "steps that mix chunks of prompts with decode rows of other requests do not arise: there is one request"
+            : "no step mixes chunks of prompts with decode rows of other requests, as the engine's do: prompts go "
+              "first, so a "
+              "request's tokens wait for the prompts behind it in one piece");
   s.stack.figures.for_each([&](const std::string& name, const auto& f) {
     if (plays_a_part(name, s.deployment, issued)) add_if_assumed(out, "stack " + name, f);
   });
@@ -257,10 +290,12 @@ Scenario::Scenario(Deployment d, Stack st, KernelTable k, Cluster c)
       cluster(std::move(c)),
       facts(kernel_facts(stack, kernels)),
       cost(cluster.server().die, kernels, kKernelNames),
-      shared_attention(cluster.server().die, kernels, kKernelNames, stack.figures.ratio("lane_share_attention").count()),
+      shared_attention(cluster.server().die, kernels, kKernelNames,
+                       stack.figures.ratio("lane_share_attention").count()),
       shared_experts(cluster.server().die, kernels, kKernelNames, stack.figures.ratio("lane_share_moe").count()),
       half_vector(cluster.server().die, kernels, kKernelNames, 1, 0.5),
-      pricer(deployment, facts, cluster, cost, {shared_attention, shared_experts, half_vector}, host_figures(deployment, stack)) {}
+      pricer(deployment, facts, cluster, cost, {shared_attention, shared_experts, half_vector},
+             host_figures(deployment, stack)) {}
 
 MemoryPerRank Scenario::memory(const Workload& w) const {
   Workload kept = w;
@@ -271,7 +306,9 @@ MemoryPerRank Scenario::memory(const Workload& w) const {
 PrefillRun run_prefill(const Scenario& s, const Workload& w) {
   PrefillRun run;
   run.sequences = std::min(prefill_capacity(s.deployment, w), w.batch);
-  const auto steps = [&](std::int64_t sequences) { return prefill_steps(s.deployment, sequences, w.input_tokens, w.prefix_hit); };
+  const auto steps = [&](std::int64_t sequences) {
+    return prefill_steps(s.deployment, sequences, w.input_tokens, w.prefix_hit);
+  };
   const auto price = [&](std::int64_t sequences) { return s.pricer.price_each(steps(sequences)); };
   const PipelinePricer::Steps usual = price(run.sequences);
   run.step = s.pricer.together(usual);
@@ -308,7 +345,8 @@ void play(DecodeRun& run, const DecodeCurve& curve, const Workload& w) {
   }
   run.mean_step = run.duration / steps;
   // The expected length, not the whole number of steps: the last step is shared with what would come after.
-  run.duration = Duration(std::llround(static_cast<double>(run.mean_step.count()) * tokens_to_go / run.tokens_per_step));
+  run.duration =
+      Duration(std::llround(static_cast<double>(run.mean_step.count()) * tokens_to_go / run.tokens_per_step));
 }
 
 }  // namespace
@@ -322,13 +360,14 @@ DecodeRun run_decode(const Scenario& s, const Workload& w) {
 DecodeRun run_decode_at_least(const Scenario& s, const Workload& w) {
   DecodeRun run;
   const std::int64_t first = w.input_tokens + 1;
-  run.step = s.pricer.price(decode_step(s.deployment.layout, w.batch, w.input_tokens, first, 1 + s.deployment.features.speculative_tokens));
+  run.step = s.pricer.price(
+      decode_step(s.deployment.layout, w.batch, w.input_tokens, first, 1 + s.deployment.features.speculative_tokens));
   play(run, {.context = {first, first, first}, .time = {run.step.total, run.step.total, run.step.total}}, w);
   return run;
 }
 
-void add_requests(Prediction& p, const PrefillRun& prefill, const DecodeRun& decode, const Workload& w, Duration before_decode,
-                  bool wait_for_all) {
+void add_requests(Prediction& p, const PrefillRun& prefill, const DecodeRun& decode, const Workload& w,
+                  Duration before_decode, bool wait_for_all) {
   std::vector<Duration> per_token, whole;
   std::vector<Repeated> gaps;
   Duration end{};
@@ -361,7 +400,7 @@ Prediction predict(const Scenario& s, const Workload& w) {
   if (s.deployment.role != Role::kDecode)
     prefill = run_prefill(s, w);
   else
-    prefill.first_token.assign(static_cast<std::size_t>(w.batch), Duration{});   // came from the prefill side
+    prefill.first_token.assign(static_cast<std::size_t>(w.batch), Duration{});  // came from the prefill side
   if (s.deployment.role != Role::kPrefill) decode = run_decode(s, w);
   // Prefills go first, so decoding starts for all when the last prompt is done: earlier requests wait in between.
   add_requests(p, prefill, decode, w, Duration{}, true);
@@ -373,8 +412,9 @@ Prediction predict(const Scenario& s, const Workload& w) {
   p.assumptions = assumptions(s, w);
   add_assumptions_of_steps(p, s);
   if (s.deployment.role == Role::kPrefill)
-    p.assumptions.push_back(fmt::format("the prefill side keeps the cache of {} prompts: those of a step and those that are being pulled",
-                                        prompts_kept(s.deployment, w)));
+    p.assumptions.push_back(
+        fmt::format("the prefill side keeps the cache of {} prompts: those of a step and those that are being pulled",
+                    prompts_kept(s.deployment, w)));
   return p;
 }
 

@@ -23,11 +23,11 @@ struct Priced {
   Program program;
   // Of the operators that were built: fewer than the program has, where equal layers were built once (`origin`).
   std::vector<Duration> ticks{};
-  std::vector<Work> works{};                               // of local operators, as are the bounds
+  std::vector<Work> works{};  // of local operators, as are the bounds
   std::vector<Bound> bounds{};
-  std::vector<std::uint32_t> collectives{};              // of collectives: where ProgramPricer::collective() has them
-  std::vector<std::uint32_t> origin{};                   // of the program's operators; empty = all were built
-  double slowness = 1;                                   // of the rank's computation against the mean
+  std::vector<std::uint32_t> collectives{};  // of collectives: where ProgramPricer::collective() has them
+  std::vector<std::uint32_t> origin{};       // of the program's operators; empty = all were built
+  double slowness = 1;                       // of the rank's computation against the mean
   [[nodiscard]] std::size_t built(std::size_t op) const { return origin.empty() ? op : origin[op]; }
   template <class T>
   [[nodiscard]] std::vector<T> of_each(std::vector<T> of_built) const {
@@ -50,9 +50,17 @@ struct Priced {
 class ProgramPricer {
  public:
   // degraded: the links of a cluster with faults, or none; cluster: without its faults.
-  ProgramPricer(const Deployment& deployment, const Cluster& cluster, ClusterNetwork* degraded, const KernelCost& kernels, const KernelFacts& facts,
-                std::span<const GroupKind> groups, const Folding& folding)
-      : deployment_(deployment), cluster_(cluster), degraded_(degraded), kernels_(kernels), kernel_gap_(facts.kernel_gap), fused_overlap_(facts.fused_moe_overlap), groups_(groups), folding_(folding) {}
+  ProgramPricer(const Deployment& deployment, const Cluster& cluster, ClusterNetwork* degraded,
+                const KernelCost& kernels, const KernelFacts& facts, std::span<const GroupKind> groups,
+                const Folding& folding)
+      : deployment_(deployment),
+        cluster_(cluster),
+        degraded_(degraded),
+        kernels_(kernels),
+        kernel_gap_(facts.kernel_gap),
+        fused_overlap_(facts.fused_moe_overlap),
+        groups_(groups),
+        folding_(folding) {}
 
   Priced operator()(Program program, std::size_t rank_class, double slowness) {
     const std::size_t n = program.operators.size();
@@ -77,7 +85,9 @@ class ProgramPricer {
     return priced;
   }
   [[nodiscard]] std::vector<SlowedCollective> take_slowed() { return std::move(slowed_); }
-  [[nodiscard]] const CollectiveTime& collective(const Priced& priced, std::size_t op) const { return memo_[priced.collectives[priced.built(op)]].time; }
+  [[nodiscard]] const CollectiveTime& collective(const Priced& priced, std::size_t op) const {
+    return memo_[priced.collectives[priced.built(op)]].time;
+  }
 
  private:
   struct Memo {
@@ -87,8 +97,8 @@ class ProgramPricer {
     CollectiveTime time;
   };
 
-  // Dispatch, products and combine of one kernel work on the rows of one expert after another: of exchange and products the shorter hides a
-  // share of itself. The products keep their time, the exchange what shows of it.
+  // Dispatch, products and combine of one kernel work on the rows of one expert after another: of exchange and products
+  // the shorter hides a share of itself. The products keep their time, the exchange what shows of it.
   void overlap_fused(Priced& priced) const {
     std::size_t dispatch = 0;
     std::int64_t products = 0;
@@ -102,20 +112,24 @@ class ProgramPricer {
         if (exchange == 0) continue;
         const double hidden = fused_overlap_ * static_cast<double>(std::min(exchange, products));
         for (const std::size_t part : {dispatch, i})
-          priced.ticks[part] -= Duration(std::llround(static_cast<double>(priced.ticks[part].count()) * hidden / static_cast<double>(exchange)));
+          priced.ticks[part] -= Duration(
+              std::llround(static_cast<double>(priced.ticks[part].count()) * hidden / static_cast<double>(exchange)));
       } else if (op.type->primitive == Primitive::kNone) {
         products += priced.ticks[i].count();
       }
     }
   }
 
-  void note_slowed(const OperatorView& v, const CollectiveCall& call, const std::string& group, Duration time, Duration added) {
-    const auto known = std::ranges::find_if(slowed_, [&](const SlowedCollective& s) { return s.label == v.op().label && s.bytes == call.bytes; });
+  void note_slowed(const OperatorView& v, const CollectiveCall& call, const std::string& group, Duration time,
+                   Duration added) {
+    const auto known = std::ranges::find_if(
+        slowed_, [&](const SlowedCollective& s) { return s.label == v.op().label && s.bytes == call.bytes; });
     if (known != slowed_.end()) {
       known->time = std::max(known->time, time + added);
       return;
     }
-    slowed_.push_back({v.op().label, std::string(to_text(call.primitive)), group, call.span.ranks, call.bytes, time + added, time});
+    slowed_.push_back(
+        {v.op().label, std::string(to_text(call.primitive)), group, call.span.ranks, call.bytes, time + added, time});
   }
 
   // A step has a handful of different collectives, repeated in every layer.
@@ -124,14 +138,16 @@ class ProgramPricer {
     const int meeting = folding_.meeting_of[rank_class][v.op().group];
     const Bytes bytes = v.params<CollectiveParams>().bytes;
     for (std::size_t i = 0; i < memo_.size(); ++i)
-      if (memo_[i].type == type && memo_[i].meeting == meeting && memo_[i].bytes == bytes) return static_cast<std::uint32_t>(i);
+      if (memo_[i].type == type && memo_[i].meeting == meeting && memo_[i].bytes == bytes)
+        return static_cast<std::uint32_t>(i);
     const auto& where = folding_.meetings[static_cast<std::size_t>(meeting)];
     const auto& ranks = groups_[where.kind].groups[static_cast<std::size_t>(where.representative_group)];
     CollectiveCall call{.primitive = type->primitive, .bytes = bytes, .span = cluster_.span_of(ranks)};
     call.moe_rows = type == &kAllToAllRows;
     std::vector<double> loads;
     if (moves_rows(call) && !deployment_.experts.rank_loads.empty())
-      for (const int rank : ranks) loads.push_back(static_cast<double>(routed_load(deployment_, rank)) / RoutedRows::kEven);
+      for (const int rank : ranks)
+        loads.push_back(static_cast<double>(routed_load(deployment_, rank)) / RoutedRows::kEven);
     call.loads = loads;
     CollectiveTime time = collective_time(call, cluster_.server(), {nullptr, deployment_.expansion});
     if (degraded_ != nullptr) {
@@ -156,9 +172,10 @@ class ProgramPricer {
   std::vector<SlowedCollective> slowed_;
 };
 
-// Two lanes: how long compute takes while the other one computes too; never faster than alone. Kernels of prefill fill the die
-// and take turns; those of decode run side by side on split cores.
-std::int64_t shared_ticks(const Operator& op, const Work& work, const Priced& priced, std::int64_t alone, Phase phase, const SharedKernels& kernels, Duration kernel_gap) {
+// Two lanes: how long compute takes while the other one computes too; never faster than alone. Kernels of prefill fill
+// the die and take turns; those of decode run side by side on split cores.
+std::int64_t shared_ticks(const Operator& op, const Work& work, const Priced& priced, std::int64_t alone, Phase phase,
+                          const SharedKernels& kernels, Duration kernel_gap) {
   if (phase == Phase::kPrefill) return 2 * alone;
   const bool experts = op.category == static_cast<std::uint8_t>(Category::kMoe);
   const KernelTime t = (experts ? kernels.experts : kernels.attention).price(work);
@@ -166,20 +183,22 @@ std::int64_t shared_ticks(const Operator& op, const Work& work, const Priced& pr
 }
 
 // The part of a kernel that vector cores limit: how much longer it takes with half of them.
-std::uint32_t vector_part(const Work& work, const Priced& priced, std::int64_t alone, const KernelCost& half_vector, Duration kernel_gap) {
-  if (work.groups > 0 && work.vector == Flops{}) return 0;   // matrix work alone
+std::uint32_t vector_part(const Work& work, const Priced& priced, std::int64_t alone, const KernelCost& half_vector,
+                          Duration kernel_gap) {
+  if (work.groups > 0 && work.vector == Flops{}) return 0;  // matrix work alone
   const std::int64_t longer = priced.slowed(half_vector.price(work).total + kernel_gap) - alone;
   const double part = static_cast<double>(longer) / static_cast<double>(alone);
   return static_cast<std::uint32_t>(std::llround(std::clamp(part, 0.0, 1.0) * Contention::kWhole));
 }
 
 std::uint8_t port_load(Ratio load) {
-  return static_cast<std::uint8_t>(std::clamp<long long>(std::llround(load.count() * PortUse::kFull), 1, PortUse::kFull));
+  return static_cast<std::uint8_t>(
+      std::clamp<long long>(std::llround(load.count() * PortUse::kFull), 1, PortUse::kFull));
 }
 
 // One lane has ports for itself, and needs no contention at all when its collectives leave vector cores alone.
-Contention contention_of(const Priced& priced, const ProgramPricer& pricer, bool two_lanes, bool cores_taken, Phase phase,
-                         const SharedKernels& kernels, Duration kernel_gap) {
+Contention contention_of(const Priced& priced, const ProgramPricer& pricer, bool two_lanes, bool cores_taken,
+                         Phase phase, const SharedKernels& kernels, Duration kernel_gap) {
   Contention c;
   const std::size_t n = priced.ticks.size();
   c.shared.resize(n);
@@ -197,7 +216,8 @@ Contention contention_of(const Priced& priced, const ProgramPricer& pricer, bool
     }
     const CollectiveTime& t = pricer.collective(priced, i);
     if (t.vector_cores > Ratio{}) c.shared[i] = std::llround(static_cast<double>(alone) / (1 - t.vector_cores.count()));
-    if (two_lanes) c.ports[i] = {std::min(t.transfer.count(), alone), static_cast<std::uint8_t>(t.port), port_load(t.load)};
+    if (two_lanes)
+      c.ports[i] = {std::min(t.transfer.count(), alone), static_cast<std::uint8_t>(t.port), port_load(t.load)};
   }
   return c;
 }
@@ -206,7 +226,9 @@ Contention contention_of(const Priced& priced, const ProgramPricer& pricer, bool
 bool takes_vector_cores(const Priced& priced, const ProgramPricer& pricer) {
   for (std::size_t i = 0; i < priced.ticks.size(); ++i) {
     const Operator& op = priced.program.operators[i];
-    if (op.type->primitive != Primitive::kNone && !is_compute(op.stream) && pricer.collective(priced, i).vector_cores > Ratio{}) return true;
+    if (op.type->primitive != Primitive::kNone && !is_compute(op.stream) &&
+        pricer.collective(priced, i).vector_cores > Ratio{})
+      return true;
   }
   return false;
 }
@@ -242,10 +264,17 @@ class RowTable {
 
 void add_flops(MatrixFlops& sum, const Work& w) {
   switch (w.matrix_type) {
-    case MatrixType::k16Bit: sum.bits16 += w.matrix; break;
-    case MatrixType::kInt8: sum.int8 += w.matrix; break;
-    case MatrixType::kFp32: sum.fp32 += w.matrix; break;
-    case MatrixType::kNone: break;
+    case MatrixType::k16Bit:
+      sum.bits16 += w.matrix;
+      break;
+    case MatrixType::kInt8:
+      sum.int8 += w.matrix;
+      break;
+    case MatrixType::kFp32:
+      sum.fp32 += w.matrix;
+      break;
+    case MatrixType::kNone:
+      break;
   }
 }
 
@@ -255,7 +284,8 @@ std::vector<Duration> attention_ends(std::span<const Priced> priced, const Timel
   for (std::size_t c = 0; c < priced.size(); ++c)
     for (std::size_t i = 0; i < timeline[c].size(); ++i) {
       const Operator& op = priced[c].program.operators[i];
-      if (op.category != static_cast<std::uint8_t>(Category::kAttention) || op.type->primitive != Primitive::kNone) continue;
+      if (op.category != static_cast<std::uint8_t>(Category::kAttention) || op.type->primitive != Primitive::kNone)
+        continue;
       std::int64_t& end = ends[op.layer];
       end = std::max(end, timeline[c][i].end);
     }
@@ -264,7 +294,8 @@ std::vector<Duration> attention_ends(std::span<const Priced> priced, const Timel
   return out;
 }
 
-void describe(StepTime& step, const Priced& priced, const ProgramPricer& pricer, std::span<const GroupKind> groups, const KernelCost& kernels) {
+void describe(StepTime& step, const Priced& priced, const ProgramPricer& pricer, std::span<const GroupKind> groups,
+              const KernelCost& kernels) {
   RowTable table;
   Bytes memory{};
   Duration matrix{};
@@ -339,18 +370,22 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks, bool repeat_layers
   const Folding folding = fold_ranks ? fold(roles, groups_) : unfolded(ranks, groups_);
 
   std::vector<double> slowness;
-  if (deployment_.compute_skew > 0) slowness = compute_slowness(deployment_.layout.world(), deployment_.compute_skew, deployment_.experts.seed);
-  ProgramPricer pricer(deployment_, healthy_ ? *healthy_ : cluster_, degraded_.get(), kernels_, facts_, groups_, folding);
+  if (deployment_.compute_skew > 0)
+    slowness = compute_slowness(deployment_.layout.world(), deployment_.compute_skew, deployment_.experts.seed);
+  ProgramPricer pricer(deployment_, healthy_ ? *healthy_ : cluster_, degraded_.get(), kernels_, facts_, groups_,
+                       folding);
   // A layer that only follows others, the one that then occurs again and again, and the last.
   constexpr std::int64_t kBuilt = 4;
   // Weights that are broadcast ahead come from one layer after another: no layer stands for others.
   const bool fetches = step.phase == Phase::kPrefill && (shards_o_proj(deployment_) || shards_q_b(deployment_));
-  const bool pushed = deployment_.kv_transfer.layer_wise && step.phase == Phase::kPrefill;   // each layer's cache has its own time
+  const bool pushed =
+      deployment_.kv_transfer.layer_wise && step.phase == Phase::kPrefill;  // each layer's cache has its own time
   const ShortModel model(deployment_, repeat_layers && !pushed && !fetches ? kBuilt : deployment_.model.layers);
   std::vector<Priced> priced;
   std::vector<const Program*> programs;
   for (const int rank : folding.representative)
-    priced.push_back(pricer(build_program(model.deployment, step, facts_, rank), priced.size(), slowness.empty() ? 1 : slowness[static_cast<std::size_t>(rank)]));
+    priced.push_back(pricer(build_program(model.deployment, step, facts_, rank), priced.size(),
+                            slowness.empty() ? 1 : slowness[static_cast<std::size_t>(rank)]));
   for (const Priced& p : priced) programs.push_back(&p.program);
   verify(programs, folding);
 
@@ -359,28 +394,34 @@ StepTime StepPricer::price(const Step& step, bool fold_ranks, bool repeat_layers
   const bool cores_taken = std::ranges::any_of(priced, [&](const Priced& p) { return takes_vector_cores(p, pricer); });
   std::vector<Contention> contention;
   if (two_lanes || cores_taken)
-    for (const Priced& p : priced) contention.push_back(contention_of(p, pricer, two_lanes, cores_taken, step.phase, shared_, facts_.kernel_gap));
+    for (const Priced& p : priced)
+      contention.push_back(contention_of(p, pricer, two_lanes, cores_taken, step.phase, shared_, facts_.kernel_gap));
   if (model.dropped > 0) {
     std::vector<std::optional<Stretch>> stretches;
-    for (const Priced& p : priced) stretches.push_back(stretch_of(p.program, static_cast<int>(model.first + kBuilt - 2), 1 + model.dropped));
+    for (const Priced& p : priced)
+      stretches.push_back(stretch_of(p.program, static_cast<int>(model.first + kBuilt - 2), 1 + model.dropped));
     if (std::ranges::any_of(stretches, [](const auto& s) { return !s; })) return price(step, fold_ranks, false);
     for (std::size_t c = 0; c < priced.size(); ++c) priced[c].origin = repeat(priced[c].program, *stretches[c]);
     for (std::size_t c = 0; c < contention.size(); ++c)
-      contention[c] = {priced[c].of_each(std::move(contention[c].shared)), priced[c].of_each(std::move(contention[c].part)),
+      contention[c] = {priced[c].of_each(std::move(contention[c].shared)),
+                       priced[c].of_each(std::move(contention[c].part)),
                        priced[c].of_each(std::move(contention[c].ports))};
   }
 
   const Launching launched = launching(deployment_, step);
   const bool replayed = launched.how == Launching::How::kStack || launched.how == Launching::How::kGraph;
   // Prefill drafts once, over all prompt tokens.
-  const std::int64_t drafts = step.phase == Phase::kDecode ? deployment_.features.speculative_tokens : deployment_.features.speculative_tokens > 0;
+  const std::int64_t drafts = step.phase == Phase::kDecode ? deployment_.features.speculative_tokens
+                                                           : deployment_.features.speculative_tokens > 0;
   const HostModel host{host_.before_step + host_.before_draft * drafts, replayed ? host_.issue : host_.eager_issue};
   std::vector<std::vector<Node>> nodes;
   for (const Priced& p : priced)
-    nodes.push_back(lower(p.program, p.of_each(p.ticks), launched.how == Launching::How::kPieces ? Issued::kOutsideGraphs : Issued::kEveryKernel));
+    nodes.push_back(lower(p.program, p.of_each(p.ticks),
+                          launched.how == Launching::How::kPieces ? Issued::kOutsideGraphs : Issued::kEveryKernel));
   ExecutionTrace trace;
-  const SweepResult swept = contention.empty() ? sweep(programs, nodes, folding, host, pushed ? &trace.timeline : nullptr)
-                                               : execute(programs, nodes, folding, host, contention, pushed ? &trace : nullptr);
+  const SweepResult swept = contention.empty()
+                                ? sweep(programs, nodes, folding, host, pushed ? &trace.timeline : nullptr)
+                                : execute(programs, nodes, folding, host, contention, pushed ? &trace : nullptr);
 
   // The rank that computes longest is the one to explain: the others wait for it.
   const auto busy = [&](std::size_t c) { return swept.classes[c].finish - swept.classes[c].waiting; };

@@ -21,7 +21,8 @@ constexpr std::string_view kEpLevels[] = {"1", "2", "2"};
 constexpr std::string_view kKvDtypes[] = {"16bit", "int8"};
 constexpr std::string_view kPrefillAttention[] = {"tensor-parallel", "token-split"};
 constexpr std::string_view kGraphModes[] = {"stack", "eager", "piecewise", "full-decode"};
-constexpr std::string_view kCommunications[] = {"auto", "all-gather", "all-to-all", "mc2", "fused-mc2", "fused-mc2-decode"};
+constexpr std::string_view kCommunications[] = {"auto", "all-gather", "all-to-all",
+                                                "mc2",  "fused-mc2",  "fused-mc2-decode"};
 constexpr std::string_view kTransferModes[] = {"pull", "layer-wise"};
 constexpr std::string_view kLayerShardings[] = {"none", "o_proj", "q_b_proj", "all"};
 constexpr std::string_view kCpPartitions[] = {"zigzag", "round-robin"};
@@ -79,7 +80,8 @@ constexpr Field kFields[] = {
      in_question<&Question::stack>},
     {"model", "modelName", "model of the library, or the path of a HuggingFace config.json",
      in_question<&Question::model>},
-    {"quantisation", "", "weight scheme in workloads/quantisation: w8a8, w4a8, float; of the CANN recipes for V3.2 w8a8c8, w4a8c8",
+    {"quantisation", "",
+     "weight scheme in workloads/quantisation: w8a8, w4a8, float; of the CANN recipes for V3.2 w8a8c8, w4a8c8",
      in_question<&Question::quantisation>},
     {"dtype", "torch_dtype", "16-bit type of activations and of what is not quantised", in_question<&Question::dtype>,
      0, 0, kDtypes},
@@ -90,13 +92,17 @@ constexpr Field kFields[] = {
     {"layout.dp", "dp", "attention data parallelism: groups with requests of their own", in_layout<&Layout::dp>, 1,
      kMaxRanks},
     {"layout.cp", "cp", "context parallelism: prompts cut over the ranks", in_layout<&Layout::cp>, 1, kMaxRanks},
-    {"layout.cp_partition", "", "how cp cuts a prompt: zigzag = two chunks a rank, round-robin = token i on rank i mod cp",
+    {"layout.cp_partition", "",
+     "how cp cuts a prompt: zigzag = two chunks a rank, round-robin = token i on rank i mod cp",
      in_question<&Question::cp_partition>, 0, 0, kCpPartitions},
-    {"layout.cp_exchange", "cp_exchange", "how the latent gets to the other cp ranks: all-gather, or ring = from neighbour to neighbour (a what-if)",
+    {"layout.cp_exchange", "cp_exchange",
+     "how the latent gets to the other cp ranks: all-gather, or ring = from neighbour to neighbour (a what-if)",
      in_question<&Question::cp_exchange>, 0, 0, kCpExchanges},
     {"layout.cp_cache", "", "cut = cp cuts the KV cache too, whole = every cp rank keeps all tokens (SGLang)",
      in_question<&Question::cp_cache>, 0, 0, kCpCaches},
-    {"layout.sp", "sp", "sequence parallelism: KV cache cut over the TP group, or over parts of it (decode context parallelism)", in_layout<&Layout::sp>, 1, kMaxRanks},
+    {"layout.sp", "sp",
+     "sequence parallelism: KV cache cut over the TP group, or over parts of it (decode context parallelism)",
+     in_layout<&Layout::sp>, 1, kMaxRanks},
     {"layout.tp", "tp", "tensor parallelism of attention and dense layers", in_layout<&Layout::tp>, 1, kMaxRanks},
     {"layout.pp", "pp", "pipeline parallelism: stages of layers", in_layout<&Layout::pp>, 1, kMaxRanks},
     {"layout.moe_ep", "moe_ep", "expert parallelism: ranks that share the experts", in_layout<&Layout::moe_ep>, 1,
@@ -106,24 +112,29 @@ constexpr Field kFields[] = {
      in_layout<&Layout::o_proj_local_tp>, -1, kMaxRanks},
     {"layout.lm_head_tp", "lm_head_local_tp", "local group of the LM head, -1 = cut over the world",
      in_layout<&Layout::lm_head_local_tp>, -1, kMaxRanks},
-    {"layout.embedding_tp", "", "DP groups that share the embedding by vocabulary (vLLM-Ascend, fine-grained TP), -1 = off",
+    {"layout.embedding_tp", "",
+     "DP groups that share the embedding by vocabulary (vLLM-Ascend, fine-grained TP), -1 = off",
      in_layout<&Layout::embedding_local_tp>, -1, kMaxRanks},
     {"layout.mlp_tp", "", "DP groups that share the dense MLP with tp 1 (vLLM-Ascend, fine-grained TP), -1 = off",
      in_layout<&Layout::mlp_local_tp>, -1, kMaxRanks},
     {"experts.exchange", "ep_level",
      "how rows reach experts: all-gather (MindIE ep_level 1), all-to-all-padded (ep_level 2), all-to-all (real counts)",
      in_question<&Question::exchange>, 0, 0, kExchanges, kEpLevels},
-    {"experts.communication", "", "vLLM-Ascend: what carries rows to experts; auto = chosen by phase, size and hardware; fused-mc2-decode: fused for few rows only",
+    {"experts.communication", "",
+     "vLLM-Ascend: what carries rows to experts; auto = chosen by phase, size and hardware; fused-mc2-decode: fused "
+     "for few rows only",
      in_question<&Question::expert_communication>, 0, 0, kCommunications},
     {"experts.redundant", "", "replicas of experts over all moe_ep ranks together",
      in_experts<&ExpertOptions::redundant>, 0, kMaxRanks},
     {"experts.shared_ranks", "",
      "all-to-all: ranks of the moe_ep group that hold the shared expert and no routed one, 0 = every rank has a copy",
      in_experts<&ExpertOptions::shared_ranks>, 0, kMaxRanks},
-    {"experts.imbalance", "", "load of the busiest rank of the moe_ep group against the mean, 1 = all alike; a seeded router spreads it",
+    {"experts.imbalance", "",
+     "load of the busiest rank of the moe_ep group against the mean, 1 = all alike; a seeded router spreads it",
      in_experts<&ExpertOptions::imbalance>, 1, kMaxRanks},
     {"experts.seed", "", "of that router", in_experts<&ExpertOptions::seed>, 1, 1'000'000'000},
-    {"experts.loads", "", "instead: measured loads, one for each physical expert in the order of ranks, on any scale; empty = not measured",
+    {"experts.loads", "",
+     "instead: measured loads, one for each physical expert in the order of ranks, on any scale; empty = not measured",
      in_experts<&ExpertOptions::loads>},
     {"experts.init_routing_cutoff", "enable_init_routing_cutoff",
      "all-gather: allocate only topk_scaling_factor of the routed rows",
@@ -140,8 +151,8 @@ constexpr Field kFields[] = {
      in_deployment<&Deployment::compute_skew>, 0, 1},
     {"micro_batches", "", "2 = halves of a step's requests overlap on two lanes of streams",
      in_deployment<&Deployment::micro_batches>, 1, 2},
-    {"kv_cache.dtype", "", "int8 = latent and index key in int8, rope key in 16 bit (C8)", in_question<&Question::kv_dtype>, 0, 0,
-     kKvDtypes},
+    {"kv_cache.dtype", "", "int8 = latent and index key in int8, rope key in 16 bit (C8)",
+     in_question<&Question::kv_dtype>, 0, 0, kKvDtypes},
     {"kv_cache.block_tokens", "cacheBlockSize", "tokens of a KV block", in_limits<&Limits::block_tokens>, 1, kMaxBlock},
     {"kv_cache.interleave", "", "tokens in a row on one cache shard, 0 = whole blocks (cp-kv-cache-interleave-size)",
      in_limits<&Limits::kv_interleave>, 0, kMaxBlock},
@@ -178,7 +189,9 @@ constexpr Field kFields[] = {
      in_graph<&GraphOptions::capture_sizes>, 1, kMaxTokens},
     {"weights.kv_b_copies", "", "2 = kv_b is kept in absorbed form as well (vLLM-Ascend)",
      in_deployment<&Deployment::kv_b_copies>, 1, 2},
-    {"weights.layer_sharding", "", "DSA-CP on a prefill node: weights of which a rank holds those of every n-th layer, broadcast ahead; all = both (vLLM-Ascend layer_sharding)",
+    {"weights.layer_sharding", "",
+     "DSA-CP on a prefill node: weights of which a rank holds those of every n-th layer, broadcast ahead; all = both "
+     "(vLLM-Ascend layer_sharding)",
      in_question<&Question::layer_sharding>, 0, 0, kLayerShardings},
     {"communication.buffer", "HCCL_BUFFSIZE", "buffer of every communicator, null = the stack's",
      in_deployment<&Deployment::communication_buffer>},
@@ -192,9 +205,10 @@ constexpr Field kFields[] = {
     {"hardware.server", "", "server type of the catalogue", in_hardware<&HardwareChoice::server>},
     {"hardware.die", "", "bin of the die, empty = the server's usual one", in_hardware<&HardwareChoice::die>},
     {"hardware.servers", "", "servers, 0 = as many as the ranks need", in_hardware<&HardwareChoice::servers>, 0, 4096},
-    {"workload.input_tokens", "", "tokens of a prompt, 0 = --input says", in_workload<&Workload::input_tokens>, 0, kMaxTokens},
-    {"workload.output_tokens", "", "tokens generated for a request, 0 = --output says", in_workload<&Workload::output_tokens>, 0,
+    {"workload.input_tokens", "", "tokens of a prompt, 0 = --input says", in_workload<&Workload::input_tokens>, 0,
      kMaxTokens},
+    {"workload.output_tokens", "", "tokens generated for a request, 0 = --output says",
+     in_workload<&Workload::output_tokens>, 0, kMaxTokens},
     {"workload.batch", "", "requests side by side", in_workload<&Workload::batch>, 1, kMaxBatch},
     {"workload.prefix_hit", "", "tokens of every prompt in the prefix cache", in_workload<&Workload::prefix_hit>, 0,
      kMaxTokens},
@@ -512,7 +526,8 @@ void read_question(ConfigNode root, Question& question, Diagnostics& diagnostics
 
 namespace {
 
-// "prefil.dcp": a side of a pair that is misspelt. "layout.dcp": an option of the engine in a section of ours. Else the nearest name.
+// "prefil.dcp": a side of a pair that is misspelt. "layout.dcp": an option of the engine in a section of ours. Else the
+// nearest name.
 std::string suggested_key(std::string_view name, std::string_view stack) {
   static constexpr std::string_view kSides[] = {"prefill", "decode"};
   const std::size_t dot = name.find('.');
@@ -541,8 +556,9 @@ void set_field(std::string_view assignment, Question& question, Diagnostics& dia
   const Field* field = find_field(name, question.stack);
   if (field == nullptr) {
     const std::string near = suggested_key(name, question.stack);
-    diagnostics.error("E0363", where, fmt::format("unknown key '{}'", name), {},
-                      near.empty() ? "`ascendsim explain file` lists all keys" : fmt::format("did you mean '{}'?", near));
+    diagnostics.error(
+        "E0363", where, fmt::format("unknown key '{}'", name), {},
+        near.empty() ? "`ascendsim explain file` lists all keys" : fmt::format("did you mean '{}'?", near));
     return;
   }
   // What is wrong with the value is said about the option, not about a line of a text that nobody wrote.
@@ -802,8 +818,11 @@ void resolve(Question& q, const ModelLibrary& models, const QuantisationLibrary&
                       fmt::format("one of: {}", fmt::join(known, ", ")));
   else if (!refused)
     d.quantisation = schemes.load(lower(q.quantisation), d.dtype, diagnostics);
-  // vLLM multiplies the router in the model's 16-bit type and keeps an FP32 correction bias, 4 B an expert; MindIE casts up.
-  if (d.engine == "vllm-ascend" && !refused) d.quantisation.modules[static_cast<std::size_t>(Module::kGate)] = {.weight = d.dtype, .scale_per_channel = Bytes(2)};
+  // vLLM multiplies the router in the model's 16-bit type and keeps an FP32 correction bias, 4 B an expert; MindIE
+  // casts up.
+  if (d.engine == "vllm-ascend" && !refused)
+    d.quantisation.modules[static_cast<std::size_t>(Module::kGate)] = {.weight = d.dtype,
+                                                                       .scale_per_channel = Bytes(2)};
   d.role = static_cast<Role>(std::ranges::find(kRoles, q.role) - std::begin(kRoles));
   d.layout.ep_level = q.exchange == "all-gather" ? 1 : 2;
   d.experts.exact_all_to_all = q.exchange == "all-to-all";
@@ -820,7 +839,8 @@ void resolve(Question& q, const ModelLibrary& models, const QuantisationLibrary&
   d.kv_transfer.layer_wise = q.kv_transfer_mode == "layer-wise";
   d.layer_sharding = {.o_proj = q.layer_sharding == kLayerShardings[1] || q.layer_sharding == kLayerShardings[3],
                       .q_b = q.layer_sharding == kLayerShardings[2] || q.layer_sharding == kLayerShardings[3]};
-  static constexpr std::optional<Expansion> kOf[] = {std::nullopt, Expansion::kAiv, Expansion::kAiCpu, Expansion::kHost};
+  static constexpr std::optional<Expansion> kOf[] = {std::nullopt, Expansion::kAiv, Expansion::kAiCpu,
+                                                     Expansion::kHost};
   d.expansion = kOf[std::ranges::find(kExpansions, q.expansion) - std::begin(kExpansions)];
 }
 

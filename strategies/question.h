@@ -26,8 +26,9 @@ struct Question {
   Deployment deployment;  // model, quantisation, dtype, role, exchange ... are resolved into it at the end
   std::string stack, model, quantisation = "w8a8", dtype = "float16", role = "hybrid", exchange = "all-gather",
                             kv_dtype = "16bit", prefill_attention = "tensor-parallel", graph_mode = "stack",
-                            expert_communication = "auto", kv_transfer_mode = "pull", expansion = "auto", cp_partition = "zigzag",
-                            cp_exchange = "all-gather", cp_cache = "cut", layer_sharding = "none";
+                            expert_communication = "auto", kv_transfer_mode = "pull", expansion = "auto",
+                            cp_partition = "zigzag", cp_exchange = "all-gather", cp_cache = "cut",
+                            layer_sharding = "none";
   HardwareChoice hardware;
   Workload workload;
   std::int64_t declared_world = 0;  // as written, or dp x cp x tp
@@ -54,7 +55,8 @@ struct Field {
   std::span<const std::string_view> alias_choices{};  // what the engine writes for each choice
 };
 std::span<const Field> question_fields();
-// By path, by alias, or by the last parts of either ("parallel_options.o_proj_local_tp"), or by an option of that stack's engine
+// By path, by alias, or by the last parts of either ("parallel_options.o_proj_local_tp"), or by an option of that
+// stack's engine
 // ("tensor_parallel_size", "--max-model-len", "dcp"); null when none fits.
 const Field* find_field(std::string_view name, std::string_view stack = {});
 

@@ -18,15 +18,23 @@ struct NamedFigure {
 };
 // What a stack file must say; the unit of a figure is its type.
 constexpr NamedFigure kFigures[] = {
-    {"memory_fraction", NamedFigure::kRatio}, {"group_buffer", NamedFigure::kBytes},
-    {"moe_ep_buffer", NamedFigure::kBytes},   {"moe_tp_buffer", NamedFigure::kBytes},
-    {"buffers_per_group", NamedFigure::kRatio}, {"runtime", NamedFigure::kBytes},
-    {"prolog_max_tokens", NamedFigure::kRatio}, {"step_gap", NamedFigure::kDuration},
-    {"kernel_issue", NamedFigure::kDuration}, {"async_step_gap", NamedFigure::kDuration},
-    {"draft_gap", NamedFigure::kDuration}, {"mtp_acceptance", NamedFigure::kRatio}, {"kernel_gap", NamedFigure::kDuration},
-    {"eager_kernel_issue", NamedFigure::kDuration, true},   // engines that replay graphs, where they do not
-    {"fused_moe_overlap", NamedFigure::kRatio, true},       // engines that have fused MC2
-    {"lane_share_attention", NamedFigure::kRatio}, {"lane_share_moe", NamedFigure::kRatio}};
+    {"memory_fraction", NamedFigure::kRatio},
+    {"group_buffer", NamedFigure::kBytes},
+    {"moe_ep_buffer", NamedFigure::kBytes},
+    {"moe_tp_buffer", NamedFigure::kBytes},
+    {"buffers_per_group", NamedFigure::kRatio},
+    {"runtime", NamedFigure::kBytes},
+    {"prolog_max_tokens", NamedFigure::kRatio},
+    {"step_gap", NamedFigure::kDuration},
+    {"kernel_issue", NamedFigure::kDuration},
+    {"async_step_gap", NamedFigure::kDuration},
+    {"draft_gap", NamedFigure::kDuration},
+    {"mtp_acceptance", NamedFigure::kRatio},
+    {"kernel_gap", NamedFigure::kDuration},
+    {"eager_kernel_issue", NamedFigure::kDuration, true},  // engines that replay graphs, where they do not
+    {"fused_moe_overlap", NamedFigure::kRatio, true},      // engines that have fused MC2
+    {"lane_share_attention", NamedFigure::kRatio},
+    {"lane_share_moe", NamedFigure::kRatio}};
 
 constexpr std::pair<std::string_view, bool FusedKernels::*> kFusedKernels[] = {
     {"add_rms_norm", &FusedKernels::add_rms_norm}, {"add_rms_norm_cast", &FusedKernels::add_rms_norm_cast}};
@@ -38,10 +46,13 @@ void read_fused(ConfigNode list, FusedKernels& out, Diagnostics& diagnostics) {
     const std::string kernel = entry.required<std::string>("kernel");
     static_cast<void>(entry.required<std::string>("source"));
     entry.finish();
-    const auto* const known = std::ranges::find(kFusedKernels, std::string_view(kernel), &std::pair<std::string_view, bool FusedKernels::*>::first);
-    if (known != std::ranges::end(kFusedKernels)) out.*known->second = true;
+    const auto* const known = std::ranges::find(kFusedKernels, std::string_view(kernel),
+                                                &std::pair<std::string_view, bool FusedKernels::*>::first);
+    if (known != std::ranges::end(kFusedKernels))
+      out.*known->second = true;
     else if (!kernel.empty())
-      diagnostics.error("E0211", list.at(i).where(), fmt::format("unknown fused kernel '{}'", kernel), "add_rms_norm, add_rms_norm_cast");
+      diagnostics.error("E0211", list.at(i).where(), fmt::format("unknown fused kernel '{}'", kernel),
+                        "add_rms_norm, add_rms_norm_cast");
   }
 }
 
@@ -58,7 +69,7 @@ std::string StackLibrary::find(std::string_view engine, std::string_view version
     if (name == engine && version.empty()) return name;
     if (!name.starts_with(engine) || name[engine.size()] != '-') continue;
     if (name.substr(engine.size() + 1) == version) return name;
-    newest = name;   // names ascend
+    newest = name;  // names ascend
   }
   if (!newest.empty() && version.empty()) return newest;
   // Versions of an engine that is known, or all stacks.
@@ -90,8 +101,10 @@ Stack StackLibrary::load(std::string_view engine, std::string_view version, Diag
   for (const NamedFigure& f : kFigures) {
     switch (f.type) {
       case NamedFigure::kDuration:
-        if (!f.optional) stack.figures.add(f.name, figures.figure<Duration>(f.name));
-        else if (auto figure = figures.optional_figure<Duration>(f.name)) stack.figures.add(f.name, std::move(*figure));
+        if (!f.optional)
+          stack.figures.add(f.name, figures.figure<Duration>(f.name));
+        else if (auto figure = figures.optional_figure<Duration>(f.name))
+          stack.figures.add(f.name, std::move(*figure));
         break;
       case NamedFigure::kRatio: {
         if (f.optional) {
@@ -104,7 +117,9 @@ Stack StackLibrary::load(std::string_view engine, std::string_view version, Diag
         stack.figures.add(f.name, std::move(figure));
         break;
       }
-      case NamedFigure::kBytes: stack.figures.add(f.name, figures.figure<Bytes>(f.name)); break;
+      case NamedFigure::kBytes:
+        stack.figures.add(f.name, figures.figure<Bytes>(f.name));
+        break;
     }
   }
   figures.finish();
@@ -118,13 +133,16 @@ KernelFacts kernel_facts(const Stack& stack, const KernelTable& kernels) {
           .softmax_ops_per_row = kernels.shared.ratio("softmax_ops_per_row").count(),
           .cube_rows = std::lround(kernels.shared.ratio("cube_rows").count()),
           .indexer_key_tile = std::lround(kernels.shared.ratio("indexer_key_tile").count()),
-          .top_k_ops_per_key = kernels.shared.ratio("top_k_ops_per_key").count() * kernels.shared.ratio("sort_lane_ops").count(),
-          .top_k_ops_per_choice = kernels.shared.ratio("top_k_ops_per_choice").count() * kernels.shared.ratio("sort_lane_ops").count(),
+          .top_k_ops_per_key =
+              kernels.shared.ratio("top_k_ops_per_key").count() * kernels.shared.ratio("sort_lane_ops").count(),
+          .top_k_ops_per_choice =
+              kernels.shared.ratio("top_k_ops_per_choice").count() * kernels.shared.ratio("sort_lane_ops").count(),
           .prolog_max_tokens = std::lround(stack.figures.ratio("prolog_max_tokens").count()),
           .adds_residual_in_norm = stack.fused.add_rms_norm,
           .casts_for_router_in_norm = stack.fused.add_rms_norm_cast,
           .kernel_gap = stack.figures.duration("kernel_gap"),
-          .fused_moe_overlap = stack.figures.has_ratio("fused_moe_overlap") ? stack.figures.ratio("fused_moe_overlap").count() : 0,
+          .fused_moe_overlap =
+              stack.figures.has_ratio("fused_moe_overlap") ? stack.figures.ratio("fused_moe_overlap").count() : 0,
           .communication_stream = stack.communication_stream};
 }
 

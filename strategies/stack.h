@@ -12,17 +12,17 @@
 namespace ascendsim {
 
 // Kernels that this stack has as one where others run two; each with where that is known from.
-// add_rms_norm: the norm before attention adds the feed-forward part's result to the residual stream, and is no part of the fused prolog.
-// add_rms_norm_cast: the norm before the experts puts its rows out in FP32 as well, for the router.
+// add_rms_norm: the norm before attention adds the feed-forward part's result to the residual stream, and is no part of
+// the fused prolog. add_rms_norm_cast: the norm before the experts puts its rows out in FP32 as well, for the router.
 struct FusedKernels {
   bool add_rms_norm = false, add_rms_norm_cast = false;
 };
 
 struct Stack {
   std::string engine, version, source;
-  std::string kernels;                 // name of the kernel table in the catalogue
+  std::string kernels;  // name of the kernel table in the catalogue
   FigureTable figures;
-  bool communication_stream = true;    // collectives beside compute, not in line with it
+  bool communication_stream = true;  // collectives beside compute, not in line with it
   FusedKernels fused;
   double highest_memory_fraction = 1;  // the upper end of the figure's range
 };

@@ -42,8 +42,10 @@ class Follow {
     Layout& l = q_.deployment.layout;
     const bool over_tp = before.sp > 1 && before.sp == before.tp;
     std::vector<std::int64_t> candidates;
-    if (over_tp) candidates = {l.tp, 1};
-    else candidates = {l.sp, l.tp, 1};
+    if (over_tp)
+      candidates = {l.tp, 1};
+    else
+      candidates = {l.sp, l.tp, 1};
     for (const std::int64_t sp : candidates) {
       l.sp = sp;
       Question tried = q_;
@@ -58,7 +60,11 @@ class Follow {
     for (const Field& f : question_fields()) {
       if (!f.path.starts_with("layout.") || varies(f.path)) continue;
       const std::string now = field_text(f, q_);
-      if (now != field_text(f, base_)) out.push_back(fmt::format("{} {}", base_.launched ? key_name(base_.deployment, f.path) : std::string(f.alias.empty() ? f.path : f.alias), now));
+      if (now != field_text(f, base_))
+        out.push_back(fmt::format(
+            "{} {}",
+            base_.launched ? key_name(base_.deployment, f.path) : std::string(f.alias.empty() ? f.path : f.alias),
+            now));
     }
     return out;
   }
@@ -90,14 +96,15 @@ Variation vary(const Question& base, std::span<const Assignment> assignments,
   follow.sequence_degree(legal);
   out.derived = follow.said();
   if (follow_cut_cache(out.question, base.deployment.layout.kv_shards() > 1))
-    out.derived.push_back(fmt::format("{} {}", key_name(out.question.deployment, "kv_cache.interleave"), out.question.deployment.limits.kv_interleave));
+    out.derived.push_back(fmt::format("{} {}", key_name(out.question.deployment, "kv_cache.interleave"),
+                                      out.question.deployment.limits.kv_interleave));
   return out;
 }
 
 bool follow_cut_cache(Question& q, bool was_cut) {
   Limits& m = q.deployment.limits;
-  if (was_cut || q.deployment.layout.kv_shards() == 1 || q.deployment.kv_transfer.connector.empty() || q.named("kv_cache.interleave") ||
-      m.kv_interleave == m.block_tokens)
+  if (was_cut || q.deployment.layout.kv_shards() == 1 || q.deployment.kv_transfer.connector.empty() ||
+      q.named("kv_cache.interleave") || m.kv_interleave == m.block_tokens)
     return false;
   m.kv_interleave = m.block_tokens;
   return true;
@@ -110,7 +117,8 @@ void raise_limits(Question& q, const Workload& w, std::vector<std::string>& deri
     limit = need;
     // One word of an engine may be several of our limits: the first one, the largest, says it.
     const std::string word = fmt::format("{} ", key_name(q.deployment, path));
-    if (std::ranges::none_of(derived, [&](const std::string& d) { return d.starts_with(word); })) derived.push_back(word + with_commas(need));
+    if (std::ranges::none_of(derived, [&](const std::string& d) { return d.starts_with(word); }))
+      derived.push_back(word + with_commas(need));
   };
   const std::int64_t output = q.deployment.role == Role::kPrefill ? 1 : std::max<std::int64_t>(1, w.output_tokens);
   raise(m.max_seq_len, w.input_tokens + output, "limits.max_seq_len");
@@ -119,7 +127,8 @@ void raise_limits(Question& q, const Workload& w, std::vector<std::string>& deri
   if (longer) raise(m.max_prefill_tokens, w.input_tokens, "limits.max_prefill_tokens");
   if (q.deployment.role != Role::kPrefill)
     raise(m.max_batch, ceil_div(w.batch, q.deployment.layout.dp), "limits.max_batch");
-  if (q.deployment.pool_tokens > 0) raise(q.deployment.pool_tokens, pool_needed(q.deployment, w), "kv_cache.pool_tokens");
+  if (q.deployment.pool_tokens > 0)
+    raise(q.deployment.pool_tokens, pool_needed(q.deployment, w), "kv_cache.pool_tokens");
 }
 
 }  // namespace ascendsim

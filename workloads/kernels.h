@@ -1,5 +1,5 @@
-// The kernel families that operators name in Work::family. hardware/catalogue/kernels/ holds t0 and efficiencies of each
-// under the same name; a new family is a line here and an entry there.
+// The kernel families that operators name in Work::family. hardware/catalogue/kernels/ holds t0 and efficiencies of
+// each under the same name; a new family is a line here and an entry there.
 #pragma once
 
 #include <array>
@@ -31,12 +31,27 @@ enum class Kernel : std::uint8_t {
   kLightningIndexer,
   kSparseAttention,
 };
-constexpr std::array<std::string_view, 21> kKernelNames = {
-    "gemm_16",    "gemm_int8",  "gemm_fp32",  "grouped_gemm_int8", "grouped_gemm_int4",
-    "grouped_gemm_16",          "attention_prefill",
-    "mla_decode", "mla_prolog", "vector",     "finalize_routing",  "activation",      "norm",
-    "quantise",   "rope",       "kv_norm_rope_cache",              "top_k",           "data_movement",
-    "merge",      "lightning_indexer",        "sparse_attention"};
+constexpr std::array<std::string_view, 21> kKernelNames = {"gemm_16",
+                                                           "gemm_int8",
+                                                           "gemm_fp32",
+                                                           "grouped_gemm_int8",
+                                                           "grouped_gemm_int4",
+                                                           "grouped_gemm_16",
+                                                           "attention_prefill",
+                                                           "mla_decode",
+                                                           "mla_prolog",
+                                                           "vector",
+                                                           "finalize_routing",
+                                                           "activation",
+                                                           "norm",
+                                                           "quantise",
+                                                           "rope",
+                                                           "kv_norm_rope_cache",
+                                                           "top_k",
+                                                           "data_movement",
+                                                           "merge",
+                                                           "lightning_indexer",
+                                                           "sparse_attention"};
 constexpr std::uint8_t family(Kernel k) { return static_cast<std::uint8_t>(k); }
 
 // What breakdowns group time by (Operator::category); communication is sim's kCommunicationCategory.

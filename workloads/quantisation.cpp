@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-
 namespace ascendsim {
 
 namespace {
@@ -25,9 +24,9 @@ T choice(Section& section, std::string_view key, std::initializer_list<std::pair
 
 Precision read_precision(Section section, Dtype float_type, Diagnostics& diagnostics) {
   Precision p;
-  p.weight = choice<Dtype>(section, "weight",
-                           {{"16bit", float_type}, {"int8", Dtype::kInt8}, {"int4", Dtype::kInt4}, {"fp32", Dtype::kFp32}},
-                           diagnostics);
+  p.weight = choice<Dtype>(
+      section, "weight",
+      {{"16bit", float_type}, {"int8", Dtype::kInt8}, {"int4", Dtype::kInt4}, {"fp32", Dtype::kFp32}}, diagnostics);
   p.activation = choice<ActivationQuant>(
       section, "activation",
       {{"none", ActivationQuant::kNone}, {"static", ActivationQuant::kStatic}, {"dynamic", ActivationQuant::kDynamic}},

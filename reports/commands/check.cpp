@@ -61,7 +61,9 @@ Reply answer_check(const Options& options, Diagnostics& diagnostics) {
   std::vector<Table> tables;
   Table verdicts = facts("Verdict", "verdict");
   const std::vector<FileChoice> choices = read_inputs(options.words, libraries, options, diagnostics);
-  if (choices.empty()) verdicts.rows.push_back({fmt::format("{}", fmt::join(options.words, ", ")), "no engine is started: nothing to check beside the engines' scripts"});
+  if (choices.empty())
+    verdicts.rows.push_back({fmt::format("{}", fmt::join(options.words, ", ")),
+                             "no engine is started: nothing to check beside the engines' scripts"});
   for (const FileChoice& choice : choices) {
     Diagnostics found;
     const CheckedFile& checked = files.emplace_back(check_file(choice, libraries, options, found));

@@ -20,8 +20,9 @@ namespace ascendsim {
 
 namespace {
 
-constexpr Primitive kOps[] = {Primitive::kAllGather, Primitive::kReduceScatter, Primitive::kAllReduce, Primitive::kAllToAll,
-                              Primitive::kBroadcast, Primitive::kShift,         Primitive::kDispatch,  Primitive::kCombine};
+constexpr Primitive kOps[] = {Primitive::kAllGather, Primitive::kReduceScatter, Primitive::kAllReduce,
+                              Primitive::kAllToAll,  Primitive::kBroadcast,     Primitive::kShift,
+                              Primitive::kDispatch,  Primitive::kCombine};
 // Pairs of ranks whose messages are played as flows; larger groups have their closed form only.
 constexpr std::int64_t kMostPairs = 1 << 20;
 constexpr std::size_t kMostSizes = 64;
@@ -33,18 +34,20 @@ bool is_sharded(Primitive p) { return p == Primitive::kAllGather || p == Primiti
 std::optional<Bytes> parse_size(std::string_view text) {
   if (const auto quantity = parse_quantity<Bytes>(text)) return quantity;
   std::string with_unit(text);
-  if (!with_unit.empty() && std::string_view("KMGTP").find(with_unit.back()) != std::string_view::npos) with_unit += "iB";
-  else if (!with_unit.empty() && with_unit.back() >= '0' && with_unit.back() <= '9') with_unit += " B";
+  if (!with_unit.empty() && std::string_view("KMGTP").find(with_unit.back()) != std::string_view::npos)
+    with_unit += "iB";
+  else if (!with_unit.empty() && with_unit.back() >= '0' && with_unit.back() <= '9')
+    with_unit += " B";
   return parse_quantity<Bytes>(with_unit);
 }
 
 struct Asked {
   Server server;
-  CollectiveCall call;                 // bytes: of the first size
+  CollectiveCall call;  // bytes: of the first size
   CollectivePreference preference;
-  std::shared_ptr<ClusterNetwork> links{};   // of the whole cluster, nominal
-  std::vector<Bytes> sizes;            // n of each
-  std::vector<HcclTestRow> measured;   // beside the sizes; empty without --compare
+  std::shared_ptr<ClusterNetwork> links{};  // of the whole cluster, nominal
+  std::vector<Bytes> sizes;                 // n of each
+  std::vector<HcclTestRow> measured;        // beside the sizes; empty without --compare
   int concurrent = 1;
   std::vector<LinkFault> faults{};
   bool degraded = false;
@@ -54,7 +57,8 @@ struct Asked {
 
 class Reader {
  public:
-  Reader(const Options& options, Diagnostics& diagnostics) : options_(options), o_(options.collective), diagnostics_(diagnostics) {}
+  Reader(const Options& options, Diagnostics& diagnostics)
+      : options_(options), o_(options.collective), diagnostics_(diagnostics) {}
 
   Asked read(const Libraries& libraries) {
     Asked q;
@@ -76,7 +80,9 @@ class Reader {
   }
 
  private:
-  void wrong(std::string message, std::string help, const char* code = "E0004") { diagnostics_.error(code, {}, std::move(message), {}, std::move(help)); }
+  void wrong(std::string message, std::string help, const char* code = "E0004") {
+    diagnostics_.error(code, {}, std::move(message), {}, std::move(help));
+  }
   void unknown(std::string_view what, std::string_view name, const std::vector<std::string_view>& known) {
     const std::string_view near = nearest(name, known);
     wrong(fmt::format("unknown {} '{}'", what, name),
@@ -112,21 +118,27 @@ class Reader {
   void check_options(const Asked& q) {
     if (q.call.primitive == Primitive::kNone) return;
     if (o_.top_k && !is_moe(q.call.primitive))
-      wrong(fmt::format("--top-k plays no part in {}", to_text(q.call.primitive)), "it is the experts of a token, in dispatch and combine");
+      wrong(fmt::format("--top-k plays no part in {}", to_text(q.call.primitive)),
+            "it is the experts of a token, in dispatch and combine");
     const bool padded = q.preference.algorithm != nullptr && std::string_view(q.preference.algorithm->name) == "padded";
-    if (o_.padding && !padded) wrong("--padding plays no part without --algorithm padded", "rows that a padded dispatch or combine sends / rows that are routed");
+    if (o_.padding && !padded)
+      wrong("--padding plays no part without --algorithm padded",
+            "rows that a padded dispatch or combine sends / rows that are routed");
     if (o_.per_rank && !is_sharded(q.call.primitive))
-      wrong(fmt::format("--per rank plays no part in {}: its size is that of a rank", to_text(q.call.primitive)), "leave it out");
+      wrong(fmt::format("--per rank plays no part in {}: its size is that of a rank", to_text(q.call.primitive)),
+            "leave it out");
   }
 
   void read_group(Asked& q) {
     const std::int64_t ranks = *o_.ranks, dies = q.server.dies();
     const std::int64_t servers = options_.servers.value_or(ceil_div(ranks, dies));
     if (q.server.max_servers > 0 && servers > q.server.max_servers)
-      return wrong(fmt::format("{} servers are more than the {} of {}", servers, q.server.max_servers, q.server.product),
-                   fmt::format("at most {} ranks", q.server.max_servers * dies), "E0007");
+      return wrong(
+          fmt::format("{} servers are more than the {} of {}", servers, q.server.max_servers, q.server.product),
+          fmt::format("at most {} ranks", q.server.max_servers * dies), "E0007");
     if (ranks > servers * dies)
-      return wrong(fmt::format("{} ranks need {} servers of {} ({} dies each), there are {}", ranks, ceil_div(ranks, dies), q.server.product, dies, servers),
+      return wrong(fmt::format("{} ranks need {} servers of {} ({} dies each), there are {}", ranks,
+                               ceil_div(ranks, dies), q.server.product, dies, servers),
                    fmt::format("--servers {}", ceil_div(ranks, dies)), "E0326");
     if (ranks % servers != 0)
       return wrong(fmt::format("{} ranks cannot be spread evenly over {} servers", ranks, servers),
@@ -153,7 +165,8 @@ class Reader {
     const auto n = multiply(size.count(), of_a_rank ? ranks : 1);
     // Closed forms and flows multiply by ranks, phases and padding.
     if (n && multiply(*n, 16 * ranks)) return Bytes(*n);
-    wrong(fmt::format("{} of {} x {} ranks exceeds what 64 bits can count", option, to_text(size), ranks), "a smaller size", "E0392");
+    wrong(fmt::format("{} of {} x {} ranks exceeds what 64 bits can count", option, to_text(size), ranks),
+          "a smaller size", "E0392");
     return std::nullopt;
   }
   [[nodiscard]] Primitive op() const {
@@ -165,7 +178,8 @@ class Reader {
   std::optional<Bytes> size(std::string_view option, std::string_view text) {
     const auto value = parse_size(text);
     if (value && value->count() > 0) return value;
-    wrong(fmt::format("{} must be a size, got '{}'", option, text), "for example 8192, 8K, 64MiB, 64 MB; units are B, K, M, G, T and P with iB or B");
+    wrong(fmt::format("{} must be a size, got '{}'", option, text),
+          "for example 8192, 8K, 64MiB, 64 MB; units are B, K, M, G, T and P with iB or B");
     return std::nullopt;
   }
 
@@ -184,7 +198,8 @@ class Reader {
       for (const HcclTestRow& row : q.measured) {
         if (const auto n = whole("a data_size", row.size)) q.sizes.push_back(*n);
         if (row.failed)
-          diagnostics_.warning("W0393", {.file = o_.compare}, fmt::format("hccl_test found wrong results at {} B", row.size.count()), {},
+          diagnostics_.warning("W0393", {.file = o_.compare},
+                               fmt::format("hccl_test found wrong results at {} B", row.size.count()), {},
                                "its time is shown as it is");
       }
     }
@@ -192,18 +207,25 @@ class Reader {
 
   void read_sweep(Asked& q) {
     const std::string_view text = o_.sweep;
-    const std::size_t first = text.find(':'), second = first == std::string_view::npos ? first : text.find(':', first + 1);
-    if (first == std::string_view::npos) return wrong(fmt::format("--sweep needs FROM:TO, got '{}'", text), "--sweep 8K:2G, or 8K:2G:4 for steps of 4");
+    const std::size_t first = text.find(':'),
+                      second = first == std::string_view::npos ? first : text.find(':', first + 1);
+    if (first == std::string_view::npos)
+      return wrong(fmt::format("--sweep needs FROM:TO, got '{}'", text), "--sweep 8K:2G, or 8K:2G:4 for steps of 4");
     const auto from = size("--sweep", text.substr(0, first));
-    const auto to = size("--sweep", text.substr(first + 1, second == std::string_view::npos ? second : second - first - 1));
+    const auto to =
+        size("--sweep", text.substr(first + 1, second == std::string_view::npos ? second : second - first - 1));
     std::int64_t factor = 2;
     if (second != std::string_view::npos) {
       const auto value = parse_token_count(text.substr(second + 1));
-      if (!value || *value < 2 || *value > 1024) return wrong(fmt::format("--sweep grows by a whole number from 2 to 1024, got '{}'", text.substr(second + 1)), "--sweep 8K:2G:4");
+      if (!value || *value < 2 || *value > 1024)
+        return wrong(fmt::format("--sweep grows by a whole number from 2 to 1024, got '{}'", text.substr(second + 1)),
+                     "--sweep 8K:2G:4");
       factor = *value;
     }
     if (!from || !to) return;
-    if (*from > *to) return wrong(fmt::format("--sweep goes from {} down to {}", to_text(*from), to_text(*to)), "the smaller size first");
+    if (*from > *to)
+      return wrong(fmt::format("--sweep goes from {} down to {}", to_text(*from), to_text(*to)),
+                   "the smaller size first");
     for (std::int64_t at = from->count(); at <= to->count() && q.sizes.size() < kMostSizes;) {
       const auto n = whole("--sweep", Bytes(at));
       if (!n) return;
@@ -218,10 +240,13 @@ class Reader {
     if (*o_.ranks < 2) return wrong("a collective needs two ranks", "--ranks 2 or more");
     const std::string why = refusal(q.call, q.server, q.preference);
     if (!why.empty())
-      diagnostics_.error("E0390", {}, why, "HCCL and the algorithms that `ascendsim list collectives` names", "leave --algorithm and --expansion out for what HCCL selects");
+      diagnostics_.error("E0390", {}, why, "HCCL and the algorithms that `ascendsim list collectives` names",
+                         "leave --algorithm and --expansion out for what HCCL selects");
     if (q.as_flows() && !fits_flows(q))
-      wrong(fmt::format("{} concurrent collective{} of {} ranks are {} pairs of ranks, more than the {} that are simulated message by message", q.concurrent,
-                        q.concurrent == 1 ? "" : "s", q.call.span.ranks, with_commas(pairs(q)), with_commas(kMostPairs)),
+      wrong(fmt::format("{} concurrent collective{} of {} ranks are {} pairs of ranks, more than the {} that are "
+                        "simulated message by message",
+                        q.concurrent, q.concurrent == 1 ? "" : "s", q.call.span.ranks, with_commas(pairs(q)),
+                        with_commas(kMostPairs)),
             "fewer ranks, or without --concurrent and --faults");
   }
 
@@ -247,9 +272,13 @@ struct Answer {
   int concurrent = 1;
 
   // GB/s; definitions of nccl-tests (performance.md): of one collective.
-  [[nodiscard]] double algorithm_bandwidth() const { return static_cast<double>(call.bytes.count()) / seconds(time) / 1e9; }
+  [[nodiscard]] double algorithm_bandwidth() const {
+    return static_cast<double>(call.bytes.count()) / seconds(time) / 1e9;
+  }
   [[nodiscard]] double bus_bandwidth() const { return received_bytes(call) / seconds(time) / 1e9; }
-  [[nodiscard]] Bytes size_of_a_rank() const { return is_sharded(call.primitive) ? call.bytes / call.span.ranks : call.bytes; }
+  [[nodiscard]] Bytes size_of_a_rank() const {
+    return is_sharded(call.primitive) ? call.bytes / call.span.ranks : call.bytes;
+  }
 };
 
 Answer answer_of(const Asked& q, Bytes n, bool play) {
@@ -260,8 +289,8 @@ Answer answer_of(const Asked& q, Bytes n, bool play) {
   const CollectiveShape shape = shape_of(a.call, q.server, algorithm);
   a.plan = algorithm.plan(shape);
   if ((play || q.as_flows()) && Reader::fits_flows(q))
-    a.played = play_collective(shape, algorithm.schedule(shape), a.plan, costs_of(a.call, q.server, a.closed.choice, a.plan), q.concurrent,
-                                q.links.get());
+    a.played = play_collective(shape, algorithm.schedule(shape), a.plan,
+                               costs_of(a.call, q.server, a.closed.choice, a.plan), q.concurrent, q.links.get());
   a.time = q.as_flows() ? a.played->time : a.closed.time;
   return a;
 }
@@ -270,12 +299,17 @@ Answer answer_of(const Asked& q, Bytes n, bool play) {
 const char* size_name(Primitive p) {
   switch (p) {
     case Primitive::kAllReduce:
-    case Primitive::kBroadcast: return "vector of every rank";
-    case Primitive::kAllToAll: return "buffer of a rank";
-    case Primitive::kShift: return "buffer of a rank";
+    case Primitive::kBroadcast:
+      return "vector of every rank";
+    case Primitive::kAllToAll:
+      return "buffer of a rank";
+    case Primitive::kShift:
+      return "buffer of a rank";
     case Primitive::kDispatch:
-    case Primitive::kCombine: return "rows of a rank";
-    default: return "size in all";
+    case Primitive::kCombine:
+      return "rows of a rank";
+    default:
+      return "size in all";
   }
 }
 
@@ -283,7 +317,8 @@ std::string size_text(const Answer& a) {
   const Primitive p = a.call.primitive;
   if (is_sharded(p)) return fmt::format("{} in all, {} of a rank", to_text(a.call.bytes), to_text(a.size_of_a_rank()));
   std::string text = fmt::format("{}, the {}", to_text(a.call.bytes), size_name(p));
-  if (p == Primitive::kAllToAll) text += fmt::format(": {} for each peer", to_text(Bytes(ceil_div(a.call.bytes.count(), a.call.span.ranks))));
+  if (p == Primitive::kAllToAll)
+    text += fmt::format(": {} for each peer", to_text(Bytes(ceil_div(a.call.bytes.count(), a.call.span.ranks))));
   return text;
 }
 
@@ -298,37 +333,60 @@ const char* cores_of(Expansion expansion) {
 std::vector<Table> tables_of(const Asked& q, const Answer& a) {
   const CollectiveChoice& choice = a.closed.choice;
   Table t = facts(fmt::format("{} on {}", to_text(a.call.primitive), q.server.product), "collective");
-  t.rows = {{"ranks", fmt::format("{} on {} server{}", a.call.span.ranks, a.call.span.servers, a.call.span.servers == 1 ? "" : "s")},
+  t.rows = {{"ranks", fmt::format("{} on {} server{}", a.call.span.ranks, a.call.span.servers,
+                                  a.call.span.servers == 1 ? "" : "s")},
             {"bytes", size_text(a)},
             {"algorithm", choice.algorithm->name},
             {"why", choice.reason},
             {"expansion", fmt::format("{} (cores taken: {})", to_text(choice.expansion), cores_of(choice.expansion))},
-            {"time", fmt::format("{:.2f} us{}", microseconds(a.time), a.concurrent > 1 ? fmt::format(", {} at once", a.concurrent) : "")},
+            {"time", fmt::format("{:.2f} us{}", microseconds(a.time),
+                                 a.concurrent > 1 ? fmt::format(", {} at once", a.concurrent) : "")},
             {"algorithm bandwidth", fmt::format("{:.2f} GB/s", a.algorithm_bandwidth())},
             {"bus bandwidth", fmt::format("{:.2f} GB/s", a.bus_bandwidth())},
             {"steps", fmt::to_string(a.plan.steps())}};
   if (*choice.source != '\0') t.rows.push_back({"source", choice.source});
-  if (q.as_flows()) t.rows.push_back({q.degraded ? "one alone, no faults" : "one alone", fmt::format("{:.2f} us", microseconds(a.closed.time))});
-  if (a.played) t.rows.push_back({"as flows", fmt::format("{:.2f} us, {} messages", microseconds(a.played->time), a.played->messages)});
-  else t.rows.push_back({"as flows", fmt::format("left out, links too: more than {} messages", with_commas(kMostPairs))});
+  if (q.as_flows())
+    t.rows.push_back(
+        {q.degraded ? "one alone, no faults" : "one alone", fmt::format("{:.2f} us", microseconds(a.closed.time))});
+  if (a.played)
+    t.rows.push_back(
+        {"as flows", fmt::format("{:.2f} us, {} messages", microseconds(a.played->time), a.played->messages)});
+  else
+    t.rows.push_back({"as flows", fmt::format("left out, links too: more than {} messages", with_commas(kMostPairs))});
   std::vector<Table> tables{t};
   if (a.played) {
-    Table links{"Links", "links", Table::Shape::kGrid,
-                {{"link", "link"}, {"links", "links", true}, {"nominal", "bandwidth_gb_s", true}, {"carried", "carried_bytes", true},
-                 {"busy", "busy_us", true}, {"use", "use_percent", true}},
+    Table links{"Links",
+                "links",
+                Table::Shape::kGrid,
+                {{"link", "link"},
+                 {"links", "links", true},
+                 {"nominal", "bandwidth_gb_s", true},
+                 {"carried", "carried_bytes", true},
+                 {"busy", "busy_us", true},
+                 {"use", "use_percent", true}},
                 {}};
     for (const LinkClassUse& u : a.played->links)
-      links.rows.push_back({u.name, count_cell(u.links), number_cell(u.bandwidth.count() / 1e9, 1), bytes_cell(u.carried), us_cell(u.busy),
-                            number_cell(100 * static_cast<double>(u.carried.count()) / (u.bandwidth.count() * seconds(a.time)), 1)});
+      links.rows.push_back(
+          {u.name, count_cell(u.links), number_cell(u.bandwidth.count() / 1e9, 1), bytes_cell(u.carried),
+           us_cell(u.busy),
+           number_cell(100 * static_cast<double>(u.carried.count()) / (u.bandwidth.count() * seconds(a.time)), 1)});
     tables.push_back(std::move(links));
   }
-  Table others{"Algorithms, each alone and without faults", "algorithms", Table::Shape::kGrid,
-               {{"algorithm", "algorithm"}, {"expansion", "expansion"}, {"time us", "time_us", true}, {"steps", "steps", true}, {"", "selected"}}, {}};
+  Table others{"Algorithms, each alone and without faults",
+               "algorithms",
+               Table::Shape::kGrid,
+               {{"algorithm", "algorithm"},
+                {"expansion", "expansion"},
+                {"time us", "time_us", true},
+                {"steps", "steps", true},
+                {"", "selected"}},
+               {}};
   for (const CollectiveAlgorithm& other : builtin_collectives()) {
     const CollectivePreference preference{&other, {}};
     if (!refusal(a.call, q.server, preference).empty()) continue;
     const CollectiveTime time = collective_time(a.call, q.server, preference);
-    others.rows.push_back({other.name, to_text(time.choice.expansion), us_cell(time.time), count_cell(other.plan(shape_of(a.call, q.server, other)).steps()),
+    others.rows.push_back({other.name, to_text(time.choice.expansion), us_cell(time.time),
+                           count_cell(other.plan(shape_of(a.call, q.server, other)).steps()),
                            &other == choice.algorithm ? "taken" : ""});
   }
   if (others.rows.size() > 1) tables.push_back(std::move(others));
@@ -356,37 +414,56 @@ nlohmann::ordered_json json_of(const Asked& q, const Answer& a) {
   out["messages"] = a.played->messages;
   out["links"] = nlohmann::ordered_json::array();
   for (const LinkClassUse& u : a.played->links)
-    out["links"].push_back({{"link", u.name}, {"links", u.links}, {"bandwidth_gb_s", u.bandwidth.count() / 1e9},
-                            {"carried_bytes", u.carried.count()}, {"busy_us", microseconds(u.busy)}});
+    out["links"].push_back({{"link", u.name},
+                            {"links", u.links},
+                            {"bandwidth_gb_s", u.bandwidth.count() / 1e9},
+                            {"carried_bytes", u.carried.count()},
+                            {"busy_us", microseconds(u.busy)}});
   return out;
 }
 
 Table sweep_table(const Asked& q, const std::vector<Answer>& answers) {
-  Table t{fmt::format("{}, {} ranks on {}", to_text(q.call.primitive), q.call.span.ranks, q.server.product), "sizes", Table::Shape::kGrid,
-          {{size_name(q.call.primitive), "bytes", true}, {"size a rank", "bytes_per_rank", true}, {"time us", "time_us", true},
-           {"alg GB/s", "algorithm_bandwidth_gb_s", true}, {"bus GB/s", "bus_bandwidth_gb_s", true}, {"algorithm", "algorithm"},
-           {"expansion", "expansion"}, {"steps", "steps", true}},
+  Table t{fmt::format("{}, {} ranks on {}", to_text(q.call.primitive), q.call.span.ranks, q.server.product),
+          "sizes",
+          Table::Shape::kGrid,
+          {{size_name(q.call.primitive), "bytes", true},
+           {"size a rank", "bytes_per_rank", true},
+           {"time us", "time_us", true},
+           {"alg GB/s", "algorithm_bandwidth_gb_s", true},
+           {"bus GB/s", "bus_bandwidth_gb_s", true},
+           {"algorithm", "algorithm"},
+           {"expansion", "expansion"},
+           {"steps", "steps", true}},
           {}};
   for (const Answer& a : answers)
-    t.rows.push_back({count_cell(a.call.bytes.count()), count_cell(a.size_of_a_rank().count()), us_cell(a.time), number_cell(a.algorithm_bandwidth(), 2),
-                      number_cell(a.bus_bandwidth(), 2), a.closed.choice.algorithm->name, to_text(a.closed.choice.expansion),
-                      count_cell(a.plan.steps())});
+    t.rows.push_back({count_cell(a.call.bytes.count()), count_cell(a.size_of_a_rank().count()), us_cell(a.time),
+                      number_cell(a.algorithm_bandwidth(), 2), number_cell(a.bus_bandwidth(), 2),
+                      a.closed.choice.algorithm->name, to_text(a.closed.choice.expansion), count_cell(a.plan.steps())});
   return t;
 }
 
 double error_of(const HcclTestRow& measured, const Answer& a) { return seconds(a.time) / seconds(measured.time) - 1; }
 
 std::vector<Table> comparison(const Asked& q, const std::vector<Answer>& answers) {
-  Table t{"Against hccl_test (error = ours / measured - 1)", "comparison", Table::Shape::kGrid,
-          {{"data_size", "data_size", true}, {size_name(q.call.primitive), "bytes", true}, {"measured us", "measured_us", true}, {"ours us", "time_us", true},
-           {"error %", "error_percent", true}, {"algorithm", "algorithm"}, {"expansion", "expansion"}, {"check", "check_result"}},
+  Table t{"Against hccl_test (error = ours / measured - 1)",
+          "comparison",
+          Table::Shape::kGrid,
+          {{"data_size", "data_size", true},
+           {size_name(q.call.primitive), "bytes", true},
+           {"measured us", "measured_us", true},
+           {"ours us", "time_us", true},
+           {"error %", "error_percent", true},
+           {"algorithm", "algorithm"},
+           {"expansion", "expansion"},
+           {"check", "check_result"}},
           {}};
   std::vector<double> errors;
   for (std::size_t i = 0; i < answers.size(); ++i) {
     const Answer& a = answers[i];
     errors.push_back(std::abs(100 * error_of(q.measured[i], a)));
-    t.rows.push_back({count_cell(q.measured[i].size.count()), count_cell(a.call.bytes.count()), us_cell(q.measured[i].time), us_cell(a.time),
-                      number_cell(100 * error_of(q.measured[i], a), 1), a.closed.choice.algorithm->name, to_text(a.closed.choice.expansion),
+    t.rows.push_back({count_cell(q.measured[i].size.count()), count_cell(a.call.bytes.count()),
+                      us_cell(q.measured[i].time), us_cell(a.time), number_cell(100 * error_of(q.measured[i], a), 1),
+                      a.closed.choice.algorithm->name, to_text(a.closed.choice.expansion),
                       q.measured[i].failed ? "failed" : ""});
   }
   std::ranges::sort(errors);

@@ -17,19 +17,19 @@ enum OptionGroup : std::uint32_t {
   kSettingOptions = 1,  // hardware, servers, die, env, model, quantisation, role, set ...
   kFileOptions = 256,   // from, print-config: of commands that read a deployment file
   kDeploymentOptions = kSettingOptions | kFileOptions,
-  kWorkloadOptions = 2,    // input, output, batch, prefix-hit, acceptance
+  kWorkloadOptions = 2,  // input, output, batch, prefix-hit, acceptance
   kTopOption = 4,
   kDiagnosticFormats = 8,  // short and github beside the other formats
   kPairOptions = 16,       // prefill, decode and what differs between them
   kSchemaOption = 32,
-  kRingOptions = 64,       // strategy, degrees, sizes and number types of a calculation
-  kCaseOptions = 128,  // case, explain
+  kRingOptions = 64,             // strategy, degrees, sizes and number types of a calculation
+  kCaseOptions = 128,            // case, explain
   kGraphOptions = 1 << 9,        // graph; servers
   kCollectiveOptions = 1 << 10,  // op, ranks, bytes, algorithm, ...; hardware, servers and die as in a deployment
-  kCompareOptions = 1 << 11, // vary, svg; lists in input, batch, model and hardware
-  kPlanOptions = 1 << 12,   // context, concurrency, engine, ttft, tpot; a list in hardware
-  kFaultsOption = 1 << 13,  // faults
-  kExportOptions = 1 << 14,  // to, base; -o names a folder
+  kCompareOptions = 1 << 11,     // vary, svg; lists in input, batch, model and hardware
+  kPlanOptions = 1 << 12,        // context, concurrency, engine, ttft, tpot; a list in hardware
+  kFaultsOption = 1 << 13,       // faults
+  kExportOptions = 1 << 14,      // to, base; -o names a folder
 };
 
 struct Reply {
@@ -60,7 +60,7 @@ Reply answer_check(const Options& options, Diagnostics& diagnostics);
 Reply answer_mem(const Options& options, Diagnostics& diagnostics);
 Reply answer_collective(const Options& options, Diagnostics& diagnostics);
 Reply answer_ring(const Options& options, Diagnostics& diagnostics);
-Reply answer_layers(const Options& options, Diagnostics& diagnostics);   // ring --layer
+Reply answer_layers(const Options& options, Diagnostics& diagnostics);  // ring --layer
 Reply answer_convert(const Options& options, Diagnostics& diagnostics);
 Reply answer_explain(const Options& options, Diagnostics& diagnostics);
 Reply answer_validate(const Options& options, Diagnostics& diagnostics);

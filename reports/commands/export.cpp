@@ -99,7 +99,8 @@ std::vector<Subject> read_back(const Export& written, const Source& source, cons
     out.push_back(load_subject(c, Load::kLimitsIfAny, libraries, of_side, found));
   }
   for (const Subject& s : out)
-    if (s.scenario && s.workload.input_tokens >= 1 && s.workload.output_tokens >= 1) check_pool(s, s.scenario->memory(s.workload), found);
+    if (s.scenario && s.workload.input_tokens >= 1 && s.workload.output_tokens >= 1)
+      check_pool(s, s.scenario->memory(s.workload), found);
   if (out.size() == 2) check_pair(choices[0], out[0], choices[1], out[1], found);
   return out;
 }

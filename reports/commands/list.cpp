@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "reports/commands/commands.h"
 #include "hardware/cluster_network.h"
 #include "hardware/faults.h"
+#include "reports/commands/commands.h"
 #include "reports/fabric_picture.h"
 #include "reports/json.h"
 #include "reports/scenario.h"
@@ -92,8 +92,7 @@ Table server_figures(const Server& s) {
   add_die(rows, s.die);
   add_link(rows, "die link", s.die_link);
   if (s.package_link) add_link(rows, "package link", *s.package_link);
-  if (s.fabric == Fabric::kUnifiedBus)
-    rows.add("L1 switch", s.uplink_oversubscription.name, s.uplink_oversubscription);
+  if (s.fabric == Fabric::kUnifiedBus) rows.add("L1 switch", s.uplink_oversubscription.name, s.uplink_oversubscription);
   add_link(rows, "NIC", s.nic);
   rows.add("RoCE network", s.roce.dies_per_leaf.name, s.roce.dies_per_leaf);
   rows.add("RoCE network", s.roce.oversubscription.name, s.roce.oversubscription);
@@ -173,12 +172,16 @@ Table engine_table(const StackLibrary& stacks, Diagnostics& diagnostics) {
 }
 
 Table collective_table() {
-  Table t{"Collective algorithms (--algorithm NAME)", "collectives", Table::Shape::kGrid,
-          {{"name", "name"}, {"for", "operators"}, {"defined for", "rule"}, {"", "summary"}}, {}};
+  Table t{"Collective algorithms (--algorithm NAME)",
+          "collectives",
+          Table::Shape::kGrid,
+          {{"name", "name"}, {"for", "operators"}, {"defined for", "rule"}, {"", "summary"}},
+          {}};
   for (const CollectiveAlgorithm& a : builtin_collectives()) {
     std::vector<std::string_view> operators;
-    for (const Primitive p : {Primitive::kAllGather, Primitive::kReduceScatter, Primitive::kAllReduce, Primitive::kAllToAll,
-                              Primitive::kBroadcast, Primitive::kShift, Primitive::kDispatch, Primitive::kCombine})
+    for (const Primitive p :
+         {Primitive::kAllGather, Primitive::kReduceScatter, Primitive::kAllReduce, Primitive::kAllToAll,
+          Primitive::kBroadcast, Primitive::kShift, Primitive::kDispatch, Primitive::kCombine})
       if (a.covers(p)) operators.push_back(to_text(p));
     t.rows.push_back({a.name, fmt::format("{}", fmt::join(operators, ", ")), a.rule, a.summary});
   }

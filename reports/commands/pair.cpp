@@ -17,12 +17,14 @@ namespace {
 using Pair = PairOfSubjects;
 
 // --prefill FILE names one file, or the script of one instance.
-FileChoice side_of(const std::string& file, const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
+FileChoice side_of(const std::string& file, const Libraries& libraries, const Options& options,
+                   Diagnostics& diagnostics) {
   return only_choice(read_inputs({file}, libraries, options, diagnostics), diagnostics);
 }
 
 PairOfChoices with_sides(FileChoice prefill, FileChoice decode, const Options& o) {
-  const auto side = [&](FileChoice& choice, const std::string& hardware, std::optional<std::int64_t> servers, Role role) {
+  const auto side = [&](FileChoice& choice, const std::string& hardware, std::optional<std::int64_t> servers,
+                        Role role) {
     choice.hardware = hardware.empty() ? o.hardware : hardware;
     choice.servers = servers;
     choice.role = role;
@@ -40,12 +42,14 @@ Table results(const Pair& s, const DisaggregatedPrediction& p) {
   Table t = facts("", "results");
   t.rows = {{"TTFT", with_spread(r.ttft) + mark},
             {"  queue", fmt::format("{} mean wait for earlier prefill steps", to_text(p.queue))},
-            {"  prefill", fmt::format("{} for {} prompt{}{}", to_text(p.prefill.prefill.total), p.prefill.prefill_sequences,
-                                      p.prefill.prefill_sequences == 1 ? "" : "s",
+            {"  prefill", fmt::format("{} for {} prompt{}{}", to_text(p.prefill.prefill.total),
+                                      p.prefill.prefill_sequences, p.prefill.prefill_sequences == 1 ? "" : "s",
                                       p.decode_answers ? "" : "; the first token comes from the prefill side")}};
   if (p.decode_answers) {
     t.rows.push_back({"  KV transfer", fmt::format("{} after the prefill", to_text(p.transfer.exposed))});
-    t.rows.push_back({"  first decode step", fmt::format("{}; it recomputes the last prompt token and yields the first one", to_text(p.first_step))});
+    t.rows.push_back(
+        {"  first decode step",
+         fmt::format("{}; it recomputes the last prompt token and yields the first one", to_text(p.first_step))});
   }
   if (s.decode.workload.output_tokens > 1) {
     t.rows.push_back({"TPOT", with_spread(r.tpot) + mark});
@@ -161,16 +165,21 @@ std::optional<PairOfChoices> asked_pair(const std::vector<FileChoice>& choices, 
   return with_sides(*pair.prefill, *pair.decode, options);
 }
 
-PairOfSubjects load_pair(const PairOfChoices& choices, Load load, const Libraries& libraries, const Options& o, Diagnostics& diagnostics) {
+PairOfSubjects load_pair(const PairOfChoices& choices, Load load, const Libraries& libraries, const Options& o,
+                         Diagnostics& diagnostics) {
   const auto side = [&](const FileChoice& choice) {
     Diagnostics of_side;
     Subject s = load_subject(choice, load, libraries, o, of_side);
     for (Diagnostic d : of_side.all()) {
-      if (d.where.file.empty() && d.severity != Severity::kNote) d.where.file = fmt::format("{} side", to_text(choice.role.value_or(Role::kHybrid)));
+      if (d.where.file.empty() && d.severity != Severity::kNote)
+        d.where.file = fmt::format("{} side", to_text(choice.role.value_or(Role::kHybrid)));
       diagnostics.add(std::move(d));
     }
     if (s.question.hardware.server.empty())
-      say_missing(!o.prefill_hardware.empty() || !o.decode_hardware.empty() ? choice.role == Role::kPrefill ? "--prefill-hardware" : "--decode-hardware" : "--hardware", diagnostics);
+      say_missing(!o.prefill_hardware.empty() || !o.decode_hardware.empty()
+                      ? choice.role == Role::kPrefill ? "--prefill-hardware" : "--decode-hardware"
+                      : "--hardware",
+                  diagnostics);
     return s;
   };
   Pair p;

@@ -28,7 +28,7 @@ constexpr std::int64_t kUsualOutput = 1024, kUsualMostServers = 8;
 struct Site {
   PlanSite site;
   std::unique_ptr<Planner> planner{};
-  bool beside = false;   // prefill instances, offered beside instances that do both
+  bool beside = false;  // prefill instances, offered beside instances that do both
 
   [[nodiscard]] Role role() const { return site.question.deployment.role; }
 };
@@ -67,26 +67,35 @@ std::deque<Site> load_sites(const Libraries& libraries, const Options& options, 
     // What is wrong with the model is wrong for every server, and said once.
     Diagnostics found;
     LoadedQuestion q = question_of_options(engine, server, libraries, options, found);
-    PlanSite site{std::move(q.question), std::move(q.stack), {}, libraries.catalogue.server(server, options.die, found),
-                  options.servers.value_or(kUsualMostServers), {}};
+    PlanSite site{std::move(q.question),
+                  std::move(q.stack),
+                  {},
+                  libraries.catalogue.server(server, options.die, found),
+                  options.servers.value_or(kUsualMostServers),
+                  {}};
     if (!site.stack.engine.empty()) site.versions = libraries.versions(site.stack.engine, found);
     if (!site.stack.engine.empty()) site.kernels = libraries.catalogue.kernels(site.stack.kernels, found);
     const auto known = [&](const Diagnostic& d) {
-      return std::ranges::any_of(diagnostics.all(), [&](const Diagnostic& o) { return o.code == d.code && o.message == d.message; });
+      return std::ranges::any_of(diagnostics.all(),
+                                 [&](const Diagnostic& o) { return o.code == d.code && o.message == d.message; });
     };
     for (const Diagnostic& d : found.all())
       if (!known(d)) diagnostics.add(d);
-    if (site.server.max_servers > 0) site.most_servers = std::min<std::int64_t>(site.most_servers, site.server.max_servers);
+    if (site.server.max_servers > 0)
+      site.most_servers = std::min<std::int64_t>(site.most_servers, site.server.max_servers);
     sites.push_back({.site = std::move(site)});
   }
   return sites;
 }
 
-std::int64_t cards(const Asked& c, const PlanChoice& choice) { return std::int64_t{choice.servers} * c.site->site.server.cards; }
+std::int64_t cards(const Asked& c, const PlanChoice& choice) {
+  return std::int64_t{choice.servers} * c.site->site.server.cards;
+}
 
 // "dp 4 dcp 4 tp 4 moe_ep 16, FlashComm1".
 std::string layout_cell(const Question& q) {
-  const std::string degrees = layout_words(q.deployment.layout, degree_words(q.deployment.engine), Degrees::kAboveOne, " ");
+  const std::string degrees =
+      layout_words(q.deployment.layout, degree_words(q.deployment.engine), Degrees::kAboveOne, " ");
   return q.deployment.features.flashcomm1 ? degrees + ", FlashComm1" : degrees;
 }
 
@@ -143,7 +152,9 @@ Table cell_table(const std::vector<Asked>& cells, Format format) {
            {"what would do", "remedy"}},
           {}};
   const auto add = [&](const Asked& c, std::vector<Cell> rest) {
-    auto& row = t.rows.emplace_back(std::vector<Cell>{c.site->site.server.name, std::string(to_text(c.site->role())), count_cell(c.plan.workload.input_tokens), count_cell(c.plan.workload.batch)});
+    auto& row = t.rows.emplace_back(std::vector<Cell>{c.site->site.server.name, std::string(to_text(c.site->role())),
+                                                      count_cell(c.plan.workload.input_tokens),
+                                                      count_cell(c.plan.workload.batch)});
     std::ranges::move(rest, std::back_inserter(row));
   };
   for (const Asked& c : cells) {
@@ -185,8 +196,10 @@ std::vector<std::string> summary(const std::deque<Site>& sites, const std::vecto
       ++served;
     }
     const char* const verb = least == most && most == 1 ? "serves" : "serve";
-    const std::string range = least == most ? fmt::format("{} server{}", most, most == 1 ? "" : "s") : fmt::format("{} to {} servers", least, most);
-    out.push_back(served == 0 ? fmt::format("{}: none of {} cells can be served with up to {} servers.", s.site.server.name, all, s.site.most_servers)
+    const std::string range = least == most ? fmt::format("{} server{}", most, most == 1 ? "" : "s")
+                                            : fmt::format("{} to {} servers", least, most);
+    out.push_back(served == 0 ? fmt::format("{}: none of {} cells can be served with up to {} servers.",
+                                            s.site.server.name, all, s.site.most_servers)
                               : fmt::format("{}: {} {} {} of {} cells.", s.site.server.name, range, verb, served, all));
   }
   return out;
@@ -204,7 +217,8 @@ void put_choice(Json& out, const Asked& c, const PlanChoice& choice) {
   out["flashcomm1"] = d.features.flashcomm1;
   out["ttft_ms"] = percentiles(p.ttft, prefills);
   out["tpot_ms"] = percentiles(p.tpot, decodes && c.plan.workload.output_tokens > 1);
-  out["output_throughput_per_card_tok_s"] = number_or_null(p.output_tokens_per_second / static_cast<double>(cards(c, choice)), decodes);
+  out["output_throughput_per_card_tok_s"] =
+      number_or_null(p.output_tokens_per_second / static_cast<double>(cards(c, choice)), decodes);
   out["memory_per_rank_bytes"] = memory_json(p.memory);
   out["headroom_bytes"] = headroom(choice).count();
   Json bottlenecks = Json::object();
@@ -214,12 +228,9 @@ void put_choice(Json& out, const Asked& c, const PlanChoice& choice) {
 
 Json cell_json(const Asked& c) {
   const PlanCell& p = c.plan;
-  Json out = {{"hardware", c.site->site.server.name},
-              {"role", to_text(c.site->role())},
-              {"context_tokens", p.workload.input_tokens},
-              {"output_tokens", p.workload.output_tokens},
-              {"concurrency", p.workload.batch},
-              {"served", p.choice.has_value()}};
+  Json out = {{"hardware", c.site->site.server.name},      {"role", to_text(c.site->role())},
+              {"context_tokens", p.workload.input_tokens}, {"output_tokens", p.workload.output_tokens},
+              {"concurrency", p.workload.batch},           {"served", p.choice.has_value()}};
   if (p.choice) {
     put_choice(out, c, *p.choice);
   } else {
@@ -231,24 +242,37 @@ Json cell_json(const Asked& c) {
   return out;
 }
 
-std::vector<std::string> rests_on(const std::deque<Site>& sites, const std::vector<Asked>& cells, const Options& options, std::int64_t output) {
-  std::vector<std::string> out{
-      "no queues: all requests of a cell arrive at once; nothing arrives later",
-      fmt::format("{} output tokens a request; experts are hit uniformly; collectives contend only for the ports of their own ranks", with_commas(output)),
-      "the fewest servers on which a legal layout fits and meets the targets; of their layouts the one that is done first (mean end-to-end latency)"};
-  if (!options.lists.ttft && !options.lists.tpot) out.emplace_back("no target is set (--ttft, --tpot): memory alone decides how many servers");
+std::vector<std::string> rests_on(const std::deque<Site>& sites, const std::vector<Asked>& cells,
+                                  const Options& options, std::int64_t output) {
+  std::vector<std::string> out{"no queues: all requests of a cell arrive at once; nothing arrives later",
+                               fmt::format("{} output tokens a request; experts are hit uniformly; collectives contend "
+                                           "only for the ports of their own ranks",
+                                           with_commas(output)),
+                               "the fewest servers on which a legal layout fits and meets the targets; of their "
+                               "layouts the one that is done first (mean end-to-end latency)"};
+  if (!options.lists.ttft && !options.lists.tpot)
+    out.emplace_back("no target is set (--ttft, --tpot): memory alone decides how many servers");
   const Question& asked = sites.front().site.question;
   if (std::ranges::any_of(cells, [](const Asked& c) { return c.plan.soonest.has_value(); }))
-    out.emplace_back("rows 'first token': of the same servers the layout with the smallest TTFT, where it is at most half that of the row above");
+    out.emplace_back(
+        "rows 'first token': of the same servers the layout with the smallest TTFT, where it is at most half that of "
+        "the row above");
   if (offers_flashcomm(sites.front().site))
-    out.push_back(fmt::format("each layout is priced without and with FlashComm1{}; --set features.flashcomm1=false leaves it off",
-                              asked.deployment.model.sparse() ? " (with sparse attention: DSA-CP, which splits tokens over the TP group)" : ""));
+    out.push_back(fmt::format(
+        "each layout is priced without and with FlashComm1{}; --set features.flashcomm1=false leaves it off",
+        asked.deployment.model.sparse() ? " (with sparse attention: DSA-CP, which splits tokens over the TP group)"
+                                        : ""));
   if (std::ranges::any_of(sites, &Site::beside))
-    out.push_back(fmt::format("{} has context parallelism on prefill instances of a pair alone: rows 'prefill' are such an instance, where it cuts prompts; its decode instance comes "
-                              "beside it (--role decode)", asked.deployment.engine));
+    out.push_back(
+        fmt::format("{} has context parallelism on prefill instances of a pair alone: rows 'prefill' are such an "
+                    "instance, where it cuts prompts; its decode instance comes "
+                    "beside it (--role decode)",
+                    asked.deployment.engine));
   for (const Site& s : sites)
-    out.push_back(fmt::format("{}{}: {} layouts of 1 to {} servers, {} of them legal for {} {}", s.site.server.name, s.beside ? ", prefill instances" : "", with_commas(s.planner->layouts().enumerated),
-                              s.site.most_servers, with_commas(s.planner->layouts().legal), s.site.stack.engine, s.site.stack.version));
+    out.push_back(fmt::format("{}{}: {} layouts of 1 to {} servers, {} of them legal for {} {}", s.site.server.name,
+                              s.beside ? ", prefill instances" : "", with_commas(s.planner->layouts().enumerated),
+                              s.site.most_servers, with_commas(s.planner->layouts().legal), s.site.stack.engine,
+                              s.site.stack.version));
   return out;
 }
 
@@ -266,7 +290,8 @@ Reply answer_plan(const Options& options, Diagnostics& diagnostics) {
   for (Site& s : sites) {
     s.planner = std::make_unique<Planner>(s.site, targets);
     if (options.role) continue;
-    if (auto prefill = prefill_instances(s.site, *s.planner)) beside.push_back({.site = *std::move(prefill), .beside = true});
+    if (auto prefill = prefill_instances(s.site, *s.planner))
+      beside.push_back({.site = *std::move(prefill), .beside = true});
   }
   std::ranges::move(beside, std::back_inserter(sites));
   for (Site& s : sites)
@@ -276,7 +301,7 @@ Reply answer_plan(const Options& options, Diagnostics& diagnostics) {
   for (const Site& s : sites)
     for (const std::int64_t context : lists.contexts.values)
       for (const std::int64_t batch : lists.concurrencies.values) {
-        Workload w = s.site.question.workload;   // --set may add prefix hits or an acceptance
+        Workload w = s.site.question.workload;  // --set may add prefix hits or an acceptance
         w.input_tokens = context;
         w.output_tokens = output;
         w.batch = batch;
@@ -293,23 +318,33 @@ Reply answer_plan(const Options& options, Diagnostics& diagnostics) {
   }
 
   // Without a cut prompt an instance that does both has the same to offer.
-  std::erase_if(cells, [](const Asked& c) { return c.site->beside && !(c.plan.choice && c.plan.choice->question.deployment.layout.cp > 1); });
+  std::erase_if(cells, [](const Asked& c) {
+    return c.site->beside && !(c.plan.choice && c.plan.choice->question.deployment.layout.cp > 1);
+  });
 
   Reply reply;
-  reply.exit_code = std::ranges::any_of(cells, [](const Asked& c) { return c.plan.choice.has_value(); }) ? kDone : kAnswerIsNo;
+  reply.exit_code =
+      std::ranges::any_of(cells, [](const Asked& c) { return c.plan.choice.has_value(); }) ? kDone : kAnswerIsNo;
   const std::vector<std::string> basis = rests_on(sites, cells, options, output);
   if (options.format == Format::kJson) {
-    Json out = {{"schema_version", 1}, {"summary", summary(sites, cells)}, {"cells", Json::array()}, {"layouts", Json::array()}};
+    Json out = {{"schema_version", 1},
+                {"summary", summary(sites, cells)},
+                {"cells", Json::array()},
+                {"layouts", Json::array()}};
     for (const Asked& c : cells) out["cells"].push_back(cell_json(c));
     for (const Site& s : sites)
-      out["layouts"].push_back({{"hardware", s.site.server.name}, {"role", to_text(s.role())}, {"enumerated", s.planner->layouts().enumerated}, {"legal", s.planner->layouts().legal}});
+      out["layouts"].push_back({{"hardware", s.site.server.name},
+                                {"role", to_text(s.role())},
+                                {"enumerated", s.planner->layouts().enumerated},
+                                {"legal", s.planner->layouts().legal}});
     out["assumptions"] = basis;
     for (const std::string& note : notes(diagnostics)) out["assumptions"].push_back(note);
     out["diagnostics"] = findings(diagnostics);
     reply.out = finish(out);
     return reply;
   }
-  const Table tables[] = {list_of("Plan", "summary", summary(sites, cells)), cell_table(cells, options.format), list_of("Assumptions", "assumptions", basis),
+  const Table tables[] = {list_of("Plan", "summary", summary(sites, cells)), cell_table(cells, options.format),
+                          list_of("Assumptions", "assumptions", basis),
                           list_of("Notes on the input", "notes", notes(diagnostics))};
   reply.out = render(tables, options.format);
   reply.err = warnings_text(diagnostics);

@@ -22,7 +22,7 @@ namespace ascendsim {
 namespace {
 
 constexpr std::int64_t kMemoryLimit = std::int64_t{4} << 30;
-constexpr std::int64_t kMostPositions = 1 << 20;   // of a sequence, see global_row
+constexpr std::int64_t kMostPositions = 1 << 20;  // of a sequence, see global_row
 constexpr int kOrders = 2;
 
 struct Calculation {
@@ -32,7 +32,9 @@ struct Calculation {
   AttentionReport report;
   [[nodiscard]] std::string_view partition() const;
   // Only 16-bit types are rounded where they are stored.
-  [[nodiscard]] std::string_view lse_text() const { return type == NumberType::kFp64 || type == NumberType::kFp32 ? to_text(type) : to_text(shape.lse); }
+  [[nodiscard]] std::string_view lse_text() const {
+    return type == NumberType::kFp64 || type == NumberType::kFp32 ? to_text(type) : to_text(shape.lse);
+  }
 };
 
 struct NamedPartition {
@@ -88,8 +90,9 @@ class Reader {
  private:
   void unknown(std::string_view what, std::string_view name, const std::vector<std::string_view>& known) {
     const std::string_view near = nearest(name, known);
-    diagnostics_.error("E0004", {}, fmt::format("unknown {} '{}'", what, name), {},
-                       near.empty() ? fmt::format("one of: {}", fmt::join(known, ", ")) : fmt::format("did you mean '{}'?", near));
+    diagnostics_.error(
+        "E0004", {}, fmt::format("unknown {} '{}'", what, name), {},
+        near.empty() ? fmt::format("one of: {}", fmt::join(known, ", ")) : fmt::format("did you mean '{}'?", near));
   }
 
   std::vector<const AttentionStrategy*> strategies_asked() {
@@ -105,8 +108,10 @@ class Reader {
     if (options_.all && !options_.strategy.empty())
       diagnostics_.error("E0004", {}, "--all and --strategy exclude each other", {}, "one of them");
     if (options_.strategy.empty() && !options_.all)
-      diagnostics_.error("E0003", {}, "--strategy NAME or --all is missing", {}, fmt::format("one of: {}", fmt::join(names, ", ")));
-    else if (out.empty()) unknown("strategy", options_.strategy, names);
+      diagnostics_.error("E0003", {}, "--strategy NAME or --all is missing", {},
+                         fmt::format("one of: {}", fmt::join(names, ", ")));
+    else if (out.empty())
+      unknown("strategy", options_.strategy, names);
     return out;
   }
 
@@ -140,8 +145,9 @@ class Reader {
 
   std::optional<Dtype> lse_asked() {
     if (!options_.lse_dtype.empty() && (options_.dtype == "fp64" || options_.dtype == "fp32"))
-      diagnostics_.error("E0004", {}, fmt::format("--lse-dtype does not go with --dtype {}: nothing is rounded there", options_.dtype),
-                         {}, "--dtype fp16 or bf16");
+      diagnostics_.error(
+          "E0004", {}, fmt::format("--lse-dtype does not go with --dtype {}: nothing is rounded there", options_.dtype),
+          {}, "--dtype fp16 or bf16");
     if (options_.lse_dtype == "fp32") return Dtype::kFp32;
     if (options_.lse_dtype == "fp16") return Dtype::kFp16;
     if (options_.lse_dtype == "bf16") return Dtype::kBf16;
@@ -154,8 +160,12 @@ class Reader {
     const std::optional<std::int64_t>& value;
   };
   [[nodiscard]] std::array<Word, 6> words() const {
-    return {{{"ranks", options_.ranks}, {"cp", options_.cp}, {"pcp", options_.pcp},
-             {"tp", options_.tp}, {"sp", options_.sp}, {"dcp", options_.dcp}}};
+    return {{{"ranks", options_.ranks},
+             {"cp", options_.cp},
+             {"pcp", options_.pcp},
+             {"tp", options_.tp},
+             {"sp", options_.sp},
+             {"dcp", options_.dcp}}};
   }
   [[nodiscard]] bool names_a_degree() const {
     return std::ranges::any_of(words(), [](const Word& w) { return w.value.has_value(); });
@@ -164,7 +174,8 @@ class Reader {
   [[nodiscard]] std::optional<std::int64_t> degree(const AttentionStrategy& s,
                                                    std::initializer_list<std::string_view> names) const {
     for (const Word& w : words())
-      if (w.value && std::ranges::find(names, w.name) != names.end() && std::ranges::find(s.words, w.name) != s.words.end())
+      if (w.value && std::ranges::find(names, w.name) != names.end() &&
+          std::ranges::find(s.words, w.name) != s.words.end())
         return *w.value;
     return std::nullopt;
   }
@@ -173,7 +184,9 @@ class Reader {
   void check_words(const std::vector<const AttentionStrategy*>& strategies) {
     if (strategies.empty()) return;
     for (const Word& w : words()) {
-      const auto has = [&](const AttentionStrategy* s) { return std::ranges::find(s->words, w.name) != s->words.end(); };
+      const auto has = [&](const AttentionStrategy* s) {
+        return std::ranges::find(s->words, w.name) != s->words.end();
+      };
       if (!w.value || std::ranges::any_of(strategies, has)) continue;
       diagnostics_.error("E0395", {}, fmt::format("{} has no --{}", strategies[0]->name, w.name), {},
                          fmt::format("its degrees are --{}", fmt::join(strategies[0]->words, ", --")));
@@ -192,17 +205,18 @@ class Reader {
 
   AttentionCase shape_of(const AttentionStrategy& s, Partition partition, NumberType type) {
     const bool heads_only = s.words.size() == 1, ring = !s.partitions.empty();
-    const bool shares_cache = std::ranges::find(s.words, "sp") != s.words.end();   // always over all of tp
+    const bool shares_cache = std::ranges::find(s.words, "sp") != s.words.end();  // always over all of tp
     AttentionCase c;
     c.heads = options_.heads.value_or(c.heads);
     if (!options_.tokens.empty()) c.tokens = options_.tokens;
     c.history = options_.history;
-    if (s.decode)   // whatever came before the last token is cached
+    if (s.decode)  // whatever came before the last token is cached
       for (std::size_t i = 0; i < c.tokens.size(); ++i) c.tokens[i] = c.total(i);
     if (s.decode) c.history.clear();
     // Of the longest sequence a query attends to a quarter, as to 2048 of 8192 tokens.
     if (s.sparse)
-      for (std::size_t i = 0; i < c.tokens.size(); ++i) c.top_k = std::max(c.top_k, ceil_div(c.total(i), std::int64_t{4}));
+      for (std::size_t i = 0; i < c.tokens.size(); ++i)
+        c.top_k = std::max(c.top_k, ceil_div(c.total(i), std::int64_t{4}));
     c.cp = degree(s, {"ranks", "cp", "pcp"}).value_or(heads_only ? 1 : ring ? 4 : 2);
     const std::optional<std::int64_t> sharing = degree(s, {"sp", "dcp"});
     c.tp = degree(s, {"tp"}).value_or(sharing.value_or(ring ? 1 : 4));
@@ -218,8 +232,8 @@ class Reader {
     std::vector<BrokenRule> broken = c.strategy->broken_rules(c.shape);
     for (std::size_t s = 0; s < c.shape.tokens.size(); ++s)
       if (c.shape.total(s) >= kMostPositions)
-        broken.push_back({fmt::format("a sequence of {} tokens is too long: fewer than {} are possible", c.shape.total(s),
-                                      kMostPositions)});
+        broken.push_back({fmt::format("a sequence of {} tokens is too long: fewer than {} are possible",
+                                      c.shape.total(s), kMostPositions)});
     for (const BrokenRule& rule : broken) {
       const std::string message = fmt::format("{}: {}", c.strategy->name, rule.what);
       if (std::ranges::find(said_, message) != said_.end()) continue;
@@ -283,14 +297,16 @@ std::string calculate(std::vector<Calculation>& cases, const RingOptions& option
     c.report = check_attention(*c.strategy, c.shape, references, {.type = c.type, .orders = static_cast<int>(orders)});
   });
   const auto s = [](auto count) { return count == 1 ? "" : "s"; };
-  return fmt::format("{} case{} in {:.1f} s, the reference{} in {:.1f} s, on {} thread{}; each in program order and, where "
-                     "ranks have several streams, in {} random order{} of them\n",
-                     cases.size(), s(cases.size()), time, s(cases.size()), reference_time, threads, s(threads), orders,
-                     s(orders));
+  return fmt::format(
+      "{} case{} in {:.1f} s, the reference{} in {:.1f} s, on {} thread{}; each in program order and, where "
+      "ranks have several streams, in {} random order{} of them\n",
+      cases.size(), s(cases.size()), time, s(cases.size()), reference_time, threads, s(threads), orders, s(orders));
 }
 
 // What only some strategies have.
-Cell error_cell_if(bool has, double e) { return has ? Cell{fmt::format("{:.1e}", e), fmt::format("{}", e)} : Cell{"-", ""}; }
+Cell error_cell_if(bool has, double e) {
+  return has ? Cell{fmt::format("{:.1e}", e), fmt::format("{}", e)} : Cell{"-", ""};
+}
 Cell error_cell(double e) { return {fmt::format("{:.1e}", e), fmt::format("{}", e)}; }
 
 std::string_view verdict(const AttentionReport& r) {
@@ -298,29 +314,48 @@ std::string_view verdict(const AttentionReport& r) {
 }
 
 Table table_of(const std::vector<Calculation>& cases) {
-  Table t{"Against attention in double on one rank", "cases", Table::Shape::kGrid,
-          {{"strategy", "strategy"}, {"partition", "partition"}, {"cp", "cp", true}, {"tp", "tp", true}, {"dcp", "dcp", true},
+  Table t{"Against attention in double on one rank",
+          "cases",
+          Table::Shape::kGrid,
+          {{"strategy", "strategy"},
+           {"partition", "partition"},
+           {"cp", "cp", true},
+           {"tp", "tp", true},
+           {"dcp", "dcp", true},
            {"dtype", "dtype"},
-           {"lse", "lse_dtype"}, {"max error", "max_abs_error", true}, {"relative", "max_relative_error", true},
-           {"lse error", "max_lse_error", true}, {"key gap", "max_key_gap", true}, {"FLOPs", "flops_performed", true}, {"charged", "flops_charged", true},
-           {"bytes", "bytes_moved", true}, {"charged", "bytes_charged", true}, {"orders", "orders", true},
+           {"lse", "lse_dtype"},
+           {"max error", "max_abs_error", true},
+           {"relative", "max_relative_error", true},
+           {"lse error", "max_lse_error", true},
+           {"key gap", "max_key_gap", true},
+           {"FLOPs", "flops_performed", true},
+           {"charged", "flops_charged", true},
+           {"bytes", "bytes_moved", true},
+           {"charged", "bytes_charged", true},
+           {"orders", "orders", true},
            {"verdict", "verdict"}},
           {}};
   for (const Calculation& c : cases) {
     const AttentionReport& r = c.report;
     t.rows.push_back({c.strategy->name, c.partition(), count_cell(c.shape.cp), count_cell(c.shape.tp),
-                      count_cell(c.shape.dcp), to_text(c.type),
-                      c.shape.sparse() ? "-" : c.lse_text(), error_cell(r.error.out), error_cell(r.error.relative), error_cell_if(!c.shape.sparse(), r.error.lse),
-                      error_cell_if(c.shape.sparse(), r.error.keys), count_cell(r.flops_performed), count_cell(r.flops_charged), count_cell(r.bytes_moved),
+                      count_cell(c.shape.dcp), to_text(c.type), c.shape.sparse() ? "-" : c.lse_text(),
+                      error_cell(r.error.out), error_cell(r.error.relative),
+                      error_cell_if(!c.shape.sparse(), r.error.lse), error_cell_if(c.shape.sparse(), r.error.keys),
+                      count_cell(r.flops_performed), count_cell(r.flops_charged), count_cell(r.bytes_moved),
                       count_cell(r.bytes_charged), count_cell(r.orders), verdict(r)});
   }
   return t;
 }
 
 Table rank_table(const Calculation& c) {
-  Table t{fmt::format("Ranks of {}", c.strategy->name), "ranks", Table::Shape::kGrid,
-          {{"rank", "rank", true}, {"max error", "max_abs_error", true}, {"relative", "max_relative_error", true},
-           {"lse error", "max_lse_error", true}, {"key gap", "max_key_gap", true}},
+  Table t{fmt::format("Ranks of {}", c.strategy->name),
+          "ranks",
+          Table::Shape::kGrid,
+          {{"rank", "rank", true},
+           {"max error", "max_abs_error", true},
+           {"relative", "max_relative_error", true},
+           {"lse error", "max_lse_error", true},
+           {"key gap", "max_key_gap", true}},
           {}};
   for (std::size_t r = 0; r < c.report.ranks.size(); ++r) {
     const AttentionError& e = c.report.ranks[r];
@@ -331,8 +366,11 @@ Table rank_table(const Calculation& c) {
 }
 
 Table merge_table() {
-  Table t{"Merge weights exp(lse) when lse in [16, 32) is rounded", "merge_weights", Table::Shape::kGrid,
-          {{"lse", "lse_dtype"}, {"max error", "max_relative_error", true}}, {}};
+  Table t{"Merge weights exp(lse) when lse in [16, 32) is rounded",
+          "merge_weights",
+          Table::Shape::kGrid,
+          {{"lse", "lse_dtype"}, {"max error", "max_relative_error", true}},
+          {}};
   for (const Dtype type : {Dtype::kFp32, Dtype::kFp16, Dtype::kBf16})
     t.rows.push_back({to_text(type), error_cell(merge_weight_error(type))});
   return t;
@@ -346,17 +384,36 @@ std::string json_of(const std::vector<Calculation>& cases) {
     const AttentionReport& r = c.report;
     auto ranks = nlohmann::ordered_json::array();
     for (const AttentionError& e : r.ranks)
-      ranks.push_back({{"max_abs_error", e.out}, {"max_relative_error", e.relative}, {"max_lse_error", e.lse}, {"max_key_gap", e.keys}});
-    out["cases"].push_back({{"strategy", c.strategy->name}, {"partition", c.partition()}, {"cp", c.shape.cp},
-                            {"tp", c.shape.tp}, {"dcp", c.shape.dcp}, {"tokens", c.shape.tokens},
-                            {"history", c.shape.history}, {"dtype", to_text(c.type)}, {"lse_dtype", c.lse_text()},
-                            {"max_abs_error", r.error.out}, {"max_relative_error", r.error.relative},
-                            {"max_lse_error", r.error.lse}, {"max_abs_error_allowed", r.allowed.out},
-                            {"max_lse_error_allowed", r.allowed.lse}, {"top_k", c.shape.top_k},
-                            {"max_key_gap", r.error.keys}, {"max_key_gap_allowed", r.allowed.keys}, {"flops_performed", r.flops_performed},
-                            {"flops_charged", r.flops_charged}, {"flops_masked", r.flops_masked},
-                            {"bytes_moved", r.bytes_moved}, {"bytes_charged", r.bytes_charged}, {"orders", r.orders},
-                            {"orders_that_differ", r.orders_that_differ}, {"ok", r.ok()}, {"ranks", std::move(ranks)}});
+      ranks.push_back({{"max_abs_error", e.out},
+                       {"max_relative_error", e.relative},
+                       {"max_lse_error", e.lse},
+                       {"max_key_gap", e.keys}});
+    out["cases"].push_back({{"strategy", c.strategy->name},
+                            {"partition", c.partition()},
+                            {"cp", c.shape.cp},
+                            {"tp", c.shape.tp},
+                            {"dcp", c.shape.dcp},
+                            {"tokens", c.shape.tokens},
+                            {"history", c.shape.history},
+                            {"dtype", to_text(c.type)},
+                            {"lse_dtype", c.lse_text()},
+                            {"max_abs_error", r.error.out},
+                            {"max_relative_error", r.error.relative},
+                            {"max_lse_error", r.error.lse},
+                            {"max_abs_error_allowed", r.allowed.out},
+                            {"max_lse_error_allowed", r.allowed.lse},
+                            {"top_k", c.shape.top_k},
+                            {"max_key_gap", r.error.keys},
+                            {"max_key_gap_allowed", r.allowed.keys},
+                            {"flops_performed", r.flops_performed},
+                            {"flops_charged", r.flops_charged},
+                            {"flops_masked", r.flops_masked},
+                            {"bytes_moved", r.bytes_moved},
+                            {"bytes_charged", r.bytes_charged},
+                            {"orders", r.orders},
+                            {"orders_that_differ", r.orders_that_differ},
+                            {"ok", r.ok()},
+                            {"ranks", std::move(ranks)}});
   }
   return out.dump(2) + "\n";
 }
@@ -368,22 +425,43 @@ namespace {
 // Options of the other way to use the command would be read and forgotten.
 void refuse_others(const Options& o, Diagnostics& diagnostics) {
   const RingOptions& r = o.ring;
-  const std::pair<const char*, bool> of_strategies[] = {
-      {"--all", r.all}, {"--strategy", !r.strategy.empty()}, {"--partition", !r.partition.empty()}, {"--ranks", r.ranks.has_value()}, {"--cp", r.cp.has_value()},
-      {"--pcp", r.pcp.has_value()}, {"--tp", r.tp.has_value()}, {"--sp", r.sp.has_value()}, {"--dcp", r.dcp.has_value()}, {"--history", !r.history.empty()},
-      {"--heads", r.heads.has_value()}, {"--interleave", r.interleave.has_value()}, {"--lse-dtype", !r.lse_dtype.empty()}, {"--orders", r.orders.has_value()},
-      {"--threads", r.threads.has_value()}, {"--what-if", r.what_if}};
-  const std::pair<const char*, bool> of_layers[] = {
-      {"--scale", !r.scale.empty()}, {"--seed", r.seed != 0}, {"--prefill, --decode", o.pair()}, {"--set", !o.set.empty()}, {"--hardware", !o.hardware.empty()},
-      {"--model", !o.model.empty()}, {"--quantisation", !o.quantisation.empty()}, {"--role", o.role.has_value()}, {"--engine-version", !o.engine_version.empty()}};
+  const std::pair<const char*, bool> of_strategies[] = {{"--all", r.all},
+                                                        {"--strategy", !r.strategy.empty()},
+                                                        {"--partition", !r.partition.empty()},
+                                                        {"--ranks", r.ranks.has_value()},
+                                                        {"--cp", r.cp.has_value()},
+                                                        {"--pcp", r.pcp.has_value()},
+                                                        {"--tp", r.tp.has_value()},
+                                                        {"--sp", r.sp.has_value()},
+                                                        {"--dcp", r.dcp.has_value()},
+                                                        {"--history", !r.history.empty()},
+                                                        {"--heads", r.heads.has_value()},
+                                                        {"--interleave", r.interleave.has_value()},
+                                                        {"--lse-dtype", !r.lse_dtype.empty()},
+                                                        {"--orders", r.orders.has_value()},
+                                                        {"--threads", r.threads.has_value()},
+                                                        {"--what-if", r.what_if}};
+  const std::pair<const char*, bool> of_layers[] = {{"--scale", !r.scale.empty()},
+                                                    {"--seed", r.seed != 0},
+                                                    {"--prefill, --decode", o.pair()},
+                                                    {"--set", !o.set.empty()},
+                                                    {"--hardware", !o.hardware.empty()},
+                                                    {"--model", !o.model.empty()},
+                                                    {"--quantisation", !o.quantisation.empty()},
+                                                    {"--role", o.role.has_value()},
+                                                    {"--engine-version", !o.engine_version.empty()}};
   const auto refuse = [&](const auto& options, const char* mode, const char* help) {
     for (const auto& [name, given] : options)
       if (given) diagnostics.error("E0003", {}, fmt::format("{} does not go with {}", name, mode), {}, help);
   };
-  if (r.layer) return refuse(of_strategies, "--layer", "layers follow from the deployment: --config FILE --scale tiny, with --tokens, --seed, --dtype and --set");
+  if (r.layer)
+    return refuse(
+        of_strategies, "--layer",
+        "layers follow from the deployment: --config FILE --scale tiny, with --tokens, --seed, --dtype and --set");
   refuse(of_layers, "a strategy", "--layer --scale tiny computes the layers of a deployment");
   if (!o.words.empty() || !o.launch.empty() || !r.config.empty())
-    diagnostics.error("E0003", {}, "a strategy takes no deployment file", {}, "--layer --scale tiny computes the layers of a deployment");
+    diagnostics.error("E0003", {}, "a strategy takes no deployment file", {},
+                      "--layer --scale tiny computes the layers of a deployment");
 }
 
 }  // namespace
@@ -394,13 +472,15 @@ Reply answer_ring(const Options& options, Diagnostics& diagnostics) {
   std::vector<Calculation> cases = Reader(options.ring, diagnostics).read();
   Reply reply;
   reply.err = calculate(cases, options.ring);
-  reply.exit_code = std::ranges::all_of(cases, [](const Calculation& c) { return c.report.ok(); }) ? kDone : kAnswerIsNo;
+  reply.exit_code =
+      std::ranges::all_of(cases, [](const Calculation& c) { return c.report.ok(); }) ? kDone : kAnswerIsNo;
   if (options.format == Format::kJson) {
     reply.out = json_of(cases);
     return reply;
   }
   std::vector<Table> tables{table_of(cases)};
-  if (options.ring.all) tables.push_back(merge_table());
+  if (options.ring.all)
+    tables.push_back(merge_table());
   else
     for (const Calculation& c : cases) tables.push_back(rank_table(c));
   reply.out = render(tables, options.format);

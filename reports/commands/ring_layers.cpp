@@ -40,7 +40,8 @@ class Reader {
     if (options_.pair()) {
       add({options_.prefill_file}, Role::kPrefill, type, runs);
       add({options_.decode_file}, Role::kDecode, type, runs);
-    } else if (std::vector<std::string> files = options_.words; !options_.launch.empty() || !options_.ring.config.empty() || !files.empty()) {
+    } else if (std::vector<std::string> files = options_.words;
+               !options_.launch.empty() || !options_.ring.config.empty() || !files.empty()) {
       if (!options_.ring.config.empty()) files.push_back(options_.ring.config);
       add(files, options_.role, type, runs);
     } else {
@@ -65,7 +66,8 @@ class Reader {
   }
 
   // Launch scripts of a pair are two deployments.
-  void add(const std::vector<std::string>& files, std::optional<Role> role, LayerType type, std::vector<LayerRun>& runs) {
+  void add(const std::vector<std::string>& files, std::optional<Role> role, LayerType type,
+           std::vector<LayerRun>& runs) {
     for (FileChoice& choice : read_inputs(files, libraries_, options_, diagnostics_)) {
       if (role) choice.role = role;
       add(load_subject(choice, Load::kLimitsIfAny, libraries_, options_, diagnostics_), type, runs);
@@ -77,8 +79,9 @@ class Reader {
     const std::string& file = subject.file;
     const Deployment& d = subject.deployment();
     if (d.experts.shared_ranks > 0) {
-      diagnostics_.error("E0004", d.origin("shared_ranks").where, "the calculator does not route rows to a shared expert on ranks of its own",
-                         {}, "shared_ranks: 0");
+      diagnostics_.error("E0004", d.origin("shared_ranks").where,
+                         "the calculator does not route rows to a shared expert on ranks of its own", {},
+                         "shared_ranks: 0");
       return;
     }
     std::vector<std::string> shrunk;
@@ -86,9 +89,14 @@ class Reader {
     for (std::string& rule : shrunk)
       if (std::ranges::find(rules, rule) == rules.end()) rules.push_back(std::move(rule));
     const auto run = [&](std::string name, Phase phase, bool history) {
-      runs.push_back({file, std::move(name), tiny, subject.scenario->facts,
-                      tiny_step(tiny, phase, options_.ring.tokens.empty() ? 0 : options_.ring.tokens[0], static_cast<std::uint64_t>(options_.ring.seed), history),
-                      type, {}});
+      runs.push_back({file,
+                      std::move(name),
+                      tiny,
+                      subject.scenario->facts,
+                      tiny_step(tiny, phase, options_.ring.tokens.empty() ? 0 : options_.ring.tokens[0],
+                                static_cast<std::uint64_t>(options_.ring.seed), history),
+                      type,
+                      {}});
       limit(runs.back());
     };
     if (d.role != Role::kDecode) run("prefill", Phase::kPrefill, false);
@@ -115,23 +123,38 @@ Cell error_cell(double e) { return {fmt::format("{:.1e}", e), fmt::format("{}", 
 std::string_view verdict(const LayerReport& r) { return r.ok() ? "ok" : r.close() ? "LEDGER" : "TOO FAR"; }
 
 Table result_table(const std::vector<LayerRun>& runs) {
-  Table t{"Whole layers against one dense rank in double", "cases", Table::Shape::kGrid,
-          {{"file", "file"}, {"step", "step"}, {"ranks", "ranks", true}, {"dtype", "dtype"}, {"hidden", "max_hidden_error", true},
-           {"logits", "max_logits_error", true}, {"KV cache", "max_cache_error", true}, {"relative", "max_relative_error", true},
-           {"tolerance", "tolerance", true}, {"rows", "rows_compared", true}, {"flips", "flipped_tokens", true}, {"verdict", "verdict"}},
+  Table t{"Whole layers against one dense rank in double",
+          "cases",
+          Table::Shape::kGrid,
+          {{"file", "file"},
+           {"step", "step"},
+           {"ranks", "ranks", true},
+           {"dtype", "dtype"},
+           {"hidden", "max_hidden_error", true},
+           {"logits", "max_logits_error", true},
+           {"KV cache", "max_cache_error", true},
+           {"relative", "max_relative_error", true},
+           {"tolerance", "tolerance", true},
+           {"rows", "rows_compared", true},
+           {"flips", "flipped_tokens", true},
+           {"verdict", "verdict"}},
           {}};
   for (const LayerRun& run : runs) {
     const LayerReport& r = run.report;
-    t.rows.push_back({run.file, run.phase, count_cell(run.tiny.layout.world()), to_text(run.type), error_cell(r.error.hidden),
-                      error_cell(r.error.logits), error_cell(r.error.cache), error_cell(r.error.relative), error_cell(r.tolerance),
-                      count_cell(r.rows_compared), count_cell(static_cast<std::int64_t>(r.flips.size())), verdict(r)});
+    t.rows.push_back({run.file, run.phase, count_cell(run.tiny.layout.world()), to_text(run.type),
+                      error_cell(r.error.hidden), error_cell(r.error.logits), error_cell(r.error.cache),
+                      error_cell(r.error.relative), error_cell(r.tolerance), count_cell(r.rows_compared),
+                      count_cell(static_cast<std::int64_t>(r.flips.size())), verdict(r)});
   }
   return t;
 }
 
 Table ledger_table(const std::vector<LayerRun>& runs) {
-  Table t{"Work performed and what the clock charges, all ranks", "ledger", Table::Shape::kGrid,
-          {{"step", "step"}, {"work", "work"}, {"performed", "performed", true}, {"charged", "charged", true}}, {}};
+  Table t{"Work performed and what the clock charges, all ranks",
+          "ledger",
+          Table::Shape::kGrid,
+          {{"step", "step"}, {"work", "work"}, {"performed", "performed", true}, {"charged", "charged", true}},
+          {}};
   for (const LayerRun& run : runs) {
     const LayerReport& r = run.report;
     const auto row = [&](const char* what, std::int64_t performed, std::int64_t charged) {
@@ -139,31 +162,39 @@ Table ledger_table(const std::vector<LayerRun>& runs) {
     };
     row("FLOPs", r.flops_performed, r.flops_charged);
     row("bytes", r.bytes_moved, r.bytes_charged);
-    if (r.handed_on_charged > 0) row("bytes between stages (charged: half, as vLLM sends two addends)", r.handed_on_moved, r.handed_on_charged);
+    if (r.handed_on_charged > 0)
+      row("bytes between stages (charged: half, as vLLM sends two addends)", r.handed_on_moved, r.handed_on_charged);
     row("routed FLOPs", r.routed_flops_performed, r.routed_flops_charged);
-    row("routed rows in buffers, bytes (charged: the fullest rank's on every rank)", r.routed_buffers_filled, r.routed_buffers_charged);
+    row("routed rows in buffers, bytes (charged: the fullest rank's on every rank)", r.routed_buffers_filled,
+        r.routed_buffers_charged);
     row("routed bytes sent (charged: even spread of those buffers)", r.routed_bytes_moved, r.routed_bytes_charged);
   }
   return t;
 }
 
 Table rank_table(const LayerRun& run) {
-  Table t{fmt::format("Ranks, {}", run.phase), "ranks", Table::Shape::kGrid,
-          {{"rank", "rank", true}, {"hidden", "max_hidden_error", true}, {"logits", "max_logits_error", true},
-           {"KV cache", "max_cache_error", true}, {"relative", "max_relative_error", true}},
+  Table t{fmt::format("Ranks, {}", run.phase),
+          "ranks",
+          Table::Shape::kGrid,
+          {{"rank", "rank", true},
+           {"hidden", "max_hidden_error", true},
+           {"logits", "max_logits_error", true},
+           {"KV cache", "max_cache_error", true},
+           {"relative", "max_relative_error", true}},
           {}};
   for (std::size_t r = 0; r < run.report.ranks.size(); ++r) {
     const LayerError& e = run.report.ranks[r];
-    t.rows.push_back({count_cell(static_cast<std::int64_t>(r)), error_cell(e.hidden), error_cell(e.logits), error_cell(e.cache),
-                      error_cell(e.relative)});
+    t.rows.push_back({count_cell(static_cast<std::int64_t>(r)), error_cell(e.hidden), error_cell(e.logits),
+                      error_cell(e.cache), error_cell(e.relative)});
   }
   return t;
 }
 
 std::string flip_text(const LayerRun& run, const Flip& f) {
   const std::int64_t sequence = f.token / kPositions;
-  return fmt::format("{}: {}sequence {}, position {}, layer {}{}: scores {:.1e} apart", run.phase, f.of == Flip::Of::kKeys ? "keys of " : "", sequence, f.token % kPositions,
-                     f.layer, f.pass > 0 ? fmt::format(", draft {}", f.pass) : "", f.margin);
+  return fmt::format("{}: {}sequence {}, position {}, layer {}{}: scores {:.1e} apart", run.phase,
+                     f.of == Flip::Of::kKeys ? "keys of " : "", sequence, f.token % kPositions, f.layer,
+                     f.pass > 0 ? fmt::format(", draft {}", f.pass) : "", f.margin);
 }
 
 Table flip_table(const std::vector<LayerRun>& runs) {
@@ -172,7 +203,8 @@ Table flip_table(const std::vector<LayerRun>& runs) {
     for (std::size_t i = 0; i < std::min(kTokensNamed, run.report.flips.size()); ++i)
       lines.push_back(flip_text(run, run.report.flips[i]));
     if (run.report.flips.size() > kTokensNamed)
-      lines.push_back(fmt::format("{}: {} more (--format json names all)", run.phase, run.report.flips.size() - kTokensNamed));
+      lines.push_back(
+          fmt::format("{}: {} more (--format json names all)", run.phase, run.report.flips.size() - kTokensNamed));
   }
   return list_of("Tokens whose experts or keys flipped by rounding (the reference follows)", "flips", std::move(lines));
 }
@@ -184,22 +216,42 @@ std::string json_of(const std::vector<LayerRun>& runs, const std::vector<std::st
   out["cases"] = nlohmann::ordered_json::array();
   for (const LayerRun& run : runs) {
     const LayerReport& r = run.report;
-    nlohmann::ordered_json c{{"file", run.file}, {"step", run.phase}, {"ranks", run.tiny.layout.world()}, {"dtype", to_text(run.type)},
-                             {"max_hidden_error", r.error.hidden}, {"max_logits_error", r.error.logits},
-                             {"max_cache_error", r.error.cache}, {"max_relative_error", r.error.relative}, {"tolerance", r.tolerance},
-                             {"rows_compared", r.rows_compared}, {"flops_performed", r.flops_performed},
-                             {"flops_charged", r.flops_charged}, {"flops_masked", r.flops_masked}, {"bytes_moved", r.bytes_moved},
-                             {"bytes_charged", r.bytes_charged}, {"handed_on_moved", r.handed_on_moved}, {"handed_on_charged", r.handed_on_charged}, {"routed_flops_performed", r.routed_flops_performed},
-                             {"routed_flops_charged", r.routed_flops_charged}, {"routed_buffers_filled", r.routed_buffers_filled},
-                             {"routed_buffers_charged", r.routed_buffers_charged}, {"routed_bytes_moved", r.routed_bytes_moved},
-                             {"routed_bytes_charged", r.routed_bytes_charged}, {"ok", r.ok()}};
+    nlohmann::ordered_json c{{"file", run.file},
+                             {"step", run.phase},
+                             {"ranks", run.tiny.layout.world()},
+                             {"dtype", to_text(run.type)},
+                             {"max_hidden_error", r.error.hidden},
+                             {"max_logits_error", r.error.logits},
+                             {"max_cache_error", r.error.cache},
+                             {"max_relative_error", r.error.relative},
+                             {"tolerance", r.tolerance},
+                             {"rows_compared", r.rows_compared},
+                             {"flops_performed", r.flops_performed},
+                             {"flops_charged", r.flops_charged},
+                             {"flops_masked", r.flops_masked},
+                             {"bytes_moved", r.bytes_moved},
+                             {"bytes_charged", r.bytes_charged},
+                             {"handed_on_moved", r.handed_on_moved},
+                             {"handed_on_charged", r.handed_on_charged},
+                             {"routed_flops_performed", r.routed_flops_performed},
+                             {"routed_flops_charged", r.routed_flops_charged},
+                             {"routed_buffers_filled", r.routed_buffers_filled},
+                             {"routed_buffers_charged", r.routed_buffers_charged},
+                             {"routed_bytes_moved", r.routed_bytes_moved},
+                             {"routed_bytes_charged", r.routed_bytes_charged},
+                             {"ok", r.ok()}};
     c["flips"] = nlohmann::ordered_json::array();
     for (const Flip& f : r.flips)
-      c["flips"].push_back({{"sequence", f.token / kPositions}, {"position", f.token % kPositions}, {"layer", f.layer},
-                            {"draft", f.pass}, {"of", f.of == Flip::Of::kKeys ? "keys" : "experts"}, {"margin", f.margin}});
+      c["flips"].push_back({{"sequence", f.token / kPositions},
+                            {"position", f.token % kPositions},
+                            {"layer", f.layer},
+                            {"draft", f.pass},
+                            {"of", f.of == Flip::Of::kKeys ? "keys" : "experts"},
+                            {"margin", f.margin}});
     c["rank_errors"] = nlohmann::ordered_json::array();
     for (const LayerError& e : r.ranks)
-      c["rank_errors"].push_back({{"hidden", e.hidden}, {"logits", e.logits}, {"cache", e.cache}, {"relative", e.relative}});
+      c["rank_errors"].push_back(
+          {{"hidden", e.hidden}, {"logits", e.logits}, {"cache", e.cache}, {"relative", e.relative}});
     out["cases"].push_back(std::move(c));
   }
   return out.dump(2) + "\n";
@@ -220,7 +272,8 @@ Reply answer_layers(const Options& options, Diagnostics& diagnostics) {
   std::vector<Table> tables{result_table(runs), ledger_table(runs)};
   for (const LayerRun& run : runs) tables.push_back(rank_table(run));
   tables.push_back(flip_table(runs));
-  tables.push_back(list_of("Scale tiny: the deployment's layout, flags and types with another model", "scale", std::move(reader.rules)));
+  tables.push_back(list_of("Scale tiny: the deployment's layout, flags and types with another model", "scale",
+                           std::move(reader.rules)));
   reply.out = render(tables, options.format);
   return reply;
 }

@@ -63,13 +63,20 @@ void degrade(Subject& s, const Options& options, Diagnostics& diagnostics) {
 
 // Which collectives the faults slow; empty when none is.
 Table slowed_table(const PhaseStep& phase) {
-  Table t{fmt::format("Collectives of a {} step that faults slow", phase.name), fmt::format("{}_slowed", phase.name), Table::Shape::kGrid,
-          {{"collective", "collective"}, {"primitive", "primitive"}, {"group", "group"}, {"ranks", "ranks", true}, {"bytes of one", "bytes", true},
-           {"time us", "time_us", true}, {"without faults us", "time_without_faults_us", true}},
+  Table t{fmt::format("Collectives of a {} step that faults slow", phase.name),
+          fmt::format("{}_slowed", phase.name),
+          Table::Shape::kGrid,
+          {{"collective", "collective"},
+           {"primitive", "primitive"},
+           {"group", "group"},
+           {"ranks", "ranks", true},
+           {"bytes of one", "bytes", true},
+           {"time us", "time_us", true},
+           {"without faults us", "time_without_faults_us", true}},
           {}};
   for (const SlowedCollective& c : phase.step->slowed)
-    t.rows.push_back({c.label, c.primitive, c.group, count_cell(c.ranks), bytes_cell(c.bytes), number_cell(microseconds(c.time), 1),
-                      number_cell(microseconds(c.without_faults), 1)});
+    t.rows.push_back({c.label, c.primitive, c.group, count_cell(c.ranks), bytes_cell(c.bytes),
+                      number_cell(microseconds(c.time), 1), number_cell(microseconds(c.without_faults), 1)});
   return t;
 }
 
@@ -96,11 +103,13 @@ std::vector<Table> tables_of(const Subject& s, const Prediction& p, Shortage sho
 
 Reply answer_run(const Options& options, Diagnostics& diagnostics) {
   const Libraries libraries;
-  const std::vector<FileChoice> choices = options.pair() ? std::vector<FileChoice>{} : read_inputs(options.words, libraries, options, diagnostics);
+  const std::vector<FileChoice> choices =
+      options.pair() ? std::vector<FileChoice>{} : read_inputs(options.words, libraries, options, diagnostics);
   if (const auto pair = options.pair() ? asked_pair(options, libraries, diagnostics) : asked_pair(choices, options)) {
     if (!options.faults_file.empty()) {
-      diagnostics.error("E0004", {}, "--faults is for one instance, not for a prefill and a decode side", {},
-                        "run each side alone: run PREFILL --role prefill --faults FILE, run DECODE --role decode --faults FILE");
+      diagnostics.error(
+          "E0004", {}, "--faults is for one instance, not for a prefill and a decode side", {},
+          "run each side alone: run PREFILL --role prefill --faults FILE, run DECODE --role decode --faults FILE");
       diagnostics.throw_if_errors();
     }
     return answer_pair(*pair, options, diagnostics);

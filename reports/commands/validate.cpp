@@ -47,8 +47,10 @@ Table reasons(const ValidationCase& c, const Outcome& outcome) {
   std::vector<std::string> words;
   for (const Term& t : largest) words.push_back(fmt::format("{} {}", t.what, to_text(t.time)));
   Table t = facts("Why", "why");
-  t.rows.push_back({"error", bar.within == 0 ? fmt::format("{:+.1f} %, no bar was set", 100 * error)
-                                             : fmt::format("{:+.1f} %, {} {:.0f} %", 100 * error, missed ? "MISSED: outside of" : "within", 100 * bar.within)});
+  t.rows.push_back({"error", bar.within == 0
+                                 ? fmt::format("{:+.1f} %, no bar was set", 100 * error)
+                                 : fmt::format("{:+.1f} %, {} {:.0f} %", 100 * error,
+                                               missed ? "MISSED: outside of" : "within", 100 * bar.within)});
   if (!words.empty()) t.rows.push_back({"largest terms", fmt::format("{}", fmt::join(words, "; "))});
   if (missed) t.rows.push_back({"suspected cause", c.note.empty() ? "none written: give the case a note" : c.note});
   return t;

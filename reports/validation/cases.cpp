@@ -37,13 +37,17 @@ constexpr std::array<Metric, 17> kMetrics = {{
 
 std::string_view subject_of(const Metric& m) {
   switch (m.group) {
-    case MetricGroup::kKernel: return "kernel";
-    case MetricGroup::kCollective: return m.name.starts_with("copy") ? "copy" : "collective";
+    case MetricGroup::kKernel:
+      return "kernel";
+    case MetricGroup::kCollective:
+      return m.name.starts_with("copy") ? "copy" : "collective";
     case MetricGroup::kMemory:
     case MetricGroup::kDecode:
     case MetricGroup::kPrefill:
-    case MetricGroup::kThroughput: return "deployment";
-    case MetricGroup::kOther: return "";
+    case MetricGroup::kThroughput:
+      return "deployment";
+    case MetricGroup::kOther:
+      return "";
   }
   return "";
 }
@@ -151,13 +155,17 @@ class CaseReader {
     if (count_errors() == before) return;
     out_.resize(first);
     const bool known_stack = c.stack == "none" || std::ranges::find(stacks_, c.stack) != stacks_.end();
-    if (c.metric == nullptr || !c.subject.is_map() || c.what != subject_of(*c.metric) || table || (c.what == "deployment" && !known_stack)) return;
+    if (c.metric == nullptr || !c.subject.is_map() || c.what != subject_of(*c.metric) || table ||
+        (c.what == "deployment" && !known_stack))
+      return;
     if (!known_stack) c.stack = "none";
     misread_.push_back(std::move(c));
   }
 
  private:
-  [[nodiscard]] std::ptrdiff_t count_errors() const { return std::ranges::count(diagnostics_.all(), Severity::kError, &Diagnostic::severity); }
+  [[nodiscard]] std::ptrdiff_t count_errors() const {
+    return std::ranges::count(diagnostics_.all(), Severity::kError, &Diagnostic::severity);
+  }
 
   std::string text(Section& section, std::string_view key, const char* question) {
     const ConfigNode node = section.node(key);
@@ -214,7 +222,9 @@ class CaseReader {
       }
     const std::string_view from = c.metric == nullptr ? "" : subject_of(*c.metric);
     if (!from.empty() && !c.what.empty() && c.what != from)
-      diagnostics_.error("E0384", c.subject.where(), fmt::format("{} is predicted from a {}, not from a {}", c.metric->name, from, c.what), {}, fmt::format("{}: {{...}}", from));
+      diagnostics_.error("E0384", c.subject.where(),
+                         fmt::format("{} is predicted from a {}, not from a {}", c.metric->name, from, c.what), {},
+                         fmt::format("{}: {{...}}", from));
     if (c.what.empty() && c.needs.empty())
       diagnostics_.error("E0384", c.where, "a case says what to predict, or what it needs", {},
                          "kernel, collective, copy or deployment; or needs: serving");

@@ -30,12 +30,13 @@ struct Metric {
 };
 
 struct ValidationCase {
-  std::string id;      // of a row of a table: "table-id/row"
+  std::string id;                  // of a row of a table: "table-id/row"
   std::vector<std::string> aka{};  // other names that --case knows it by: of a table or figure of the source
-  std::string source;  // the primary one
-  std::string stack;   // "none" for measurements without an engine
+  std::string source;              // the primary one
+  std::string stack;               // "none" for measurements without an engine
   std::string definition, needs, note;
-  std::vector<std::string> cited_by{};  // figures that rest on it, "servers/atlas-800i-a3 aiv_floor_16", or what it steered
+  std::vector<std::string>
+      cited_by{};  // figures that rest on it, "servers/atlas-800i-a3 aiv_floor_16", or what it steered
   Split split = Split::kTest;
   const Metric* metric = nullptr;
   double published = 0;  // s, B, FLOP/s or B/s; tok/s, req/s; 0 for text
@@ -51,7 +52,8 @@ struct ValidationCase {
 struct CaseFile {
   std::shared_ptr<const Document> document;
   std::vector<ValidationCase> cases;
-  std::vector<ValidationCase> misread;  // of which something outside of `what` was wrong: only what is in there is worth checking
+  std::vector<ValidationCase>
+      misread;  // of which something outside of `what` was wrong: only what is in there is worth checking
   std::vector<std::string> findings;  // what we think is missing, in words
 };
 CaseFile load_cases(const std::string& path, const StackLibrary& stacks, Diagnostics& diagnostics);

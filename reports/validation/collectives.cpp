@@ -37,7 +37,7 @@ bool second_of(Parameters& in, std::string_view key, std::string_view first, std
 
 Server server_of(Parameters& in, const Libraries& libraries, Diagnostics& found) {
   const std::string name = in.word("server");
-  Diagnostics said;   // that it is missing
+  Diagnostics said;  // that it is missing
   return libraries.catalogue.server(name, "", name.empty() ? said : found);
 }
 
@@ -66,9 +66,13 @@ std::optional<Outcome> evaluate_collective(const ValidationCase& c, const Librar
   if (ranks < 2) in.error("a collective needs two ranks", "ranks: 8");
   if (server.dies() > 0) {
     const std::int64_t servers = ceil_div(ranks, server.dies());
-    if (ranks % servers != 0) in.error(fmt::format("{} ranks do not spread evenly over {} servers", ranks, servers), fmt::format("ranks: {}", ranks / servers * servers));
+    if (ranks % servers != 0)
+      in.error(fmt::format("{} ranks do not spread evenly over {} servers", ranks, servers),
+               fmt::format("ranks: {}", ranks / servers * servers));
     if (server.max_servers > 0 && servers > server.max_servers)
-      in.error(fmt::format("{} ranks need {} servers of {}, which has {}", ranks, servers, server.name, server.max_servers), fmt::format("ranks: {}", server.max_servers * server.dies()));
+      in.error(
+          fmt::format("{} ranks need {} servers of {}, which has {}", ranks, servers, server.name, server.max_servers),
+          fmt::format("ranks: {}", server.max_servers * server.dies()));
   }
   // Closed forms multiply by ranks and phases.
   if (call.bytes.count() > std::numeric_limits<std::int64_t>::max() / (16 * ranks * (shard ? ranks : 1)))
@@ -83,7 +87,8 @@ std::optional<Outcome> evaluate_collective(const ValidationCase& c, const Librar
   t.rows.push_back({"algorithm", to_text(time.choice)});
   t.rows.push_back({"bytes as in closed forms", to_text(call.bytes)});
   t.rows.push_back({"time", to_text(time.time)});
-  Outcome outcome{seconds(time.time), std::string(to_text(call.primitive)), {std::move(t)}, {{to_text(time.choice), time.time}}};
+  Outcome outcome{
+      seconds(time.time), std::string(to_text(call.primitive)), {std::move(t)}, {{to_text(time.choice), time.time}}};
   if (c.metric->unit == Unit::kByteRate) outcome.predicted = received_bytes(call) / seconds(time.time);
   return outcome;
 }
@@ -94,10 +99,14 @@ std::optional<Outcome> evaluate_copy(const ValidationCase& c, const Libraries& l
   const Server server = server_of(in, libraries, found);
   CopyCall call;
   const std::string route = in.word("route");
-  if (route == "package") call.route = CopyRoute::kPackage;
-  else if (route == "server") call.route = CopyRoute::kServer;
-  else if (route == "other-server") call.route = CopyRoute::kOtherServer;
-  else in.error(fmt::format("unknown route '{}'", route), "package, server or other-server");
+  if (route == "package")
+    call.route = CopyRoute::kPackage;
+  else if (route == "server")
+    call.route = CopyRoute::kServer;
+  else if (route == "other-server")
+    call.route = CopyRoute::kOtherServer;
+  else
+    in.error(fmt::format("unknown route '{}'", route), "package, server or other-server");
   call.host = second_of(in, "memory", "device", "host");
   call.write = second_of(in, "direction", "read", "write");
   call.bytes = in.bytes("bytes");
@@ -107,7 +116,8 @@ std::optional<Outcome> evaluate_copy(const ValidationCase& c, const Libraries& l
   if (found.has_errors()) return std::nullopt;
   const std::optional<Duration> time = copy_time(call, server);
   if (!time) {
-    in.error("no figure for such a copy in the catalogue of links", "copy_read_efficiency and the like, hardware/catalogue/links");
+    in.error("no figure for such a copy in the catalogue of links",
+             "copy_read_efficiency and the like, hardware/catalogue/links");
     diagnostics.append(found);
     return std::nullopt;
   }

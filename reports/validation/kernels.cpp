@@ -58,8 +58,8 @@ void build_grouped_linear(ProgramBuilder& p, Parameters& in, const KernelFacts&)
   grouped(p, "grouped_linear", p.input(type, groups * m, k), n, type, rows);
 }
 
-// The experts of one rank as the benchmark runs them: both grouped products and the activation, then results put between
-// the zero rows of what other ranks' experts would have, and the weighted sum of all tokens' copies
+// The experts of one rank as the benchmark runs them: both grouped products and the activation, then results put
+// between the zero rows of what other ranks' experts would have, and the weighted sum of all tokens' copies
 // (hudingyi688/aiconfigurator-npu, collector/npu/moe_factory.py).
 void build_expert_mlp(ProgramBuilder& p, Parameters& in, const KernelFacts&) {
   const Dtype type = type_of(in);
@@ -68,7 +68,8 @@ void build_expert_mlp(ProgramBuilder& p, Parameters& in, const KernelFacts&) {
   const RoutedRows rows{tokens, kTopK, kExperts, local};
   Value own = p.input(Dtype::kBf16, rows.expected(), hidden);
   if (quantises(in)) own = copy_rows(p, "clone", own, own.rows);
-  const Value x = quantises(in) ? quantise(p, "quantise", own, QuantisationScale::kPerToken) : p.input(type, own.rows, hidden);
+  const Value x =
+      quantises(in) ? quantise(p, "quantise", own, QuantisationScale::kPerToken) : p.input(type, own.rows, hidden);
   const Value up = grouped(p, "gate_up", x, 2 * width, type, rows);
   const Value down = grouped(p, "down", swiglu(p, "swiglu", up, type), hidden, type, rows);
   copy_rows(p, "zero_fill", p.input(Dtype::kBf16, 1, hidden), tokens * kTopK);
@@ -127,7 +128,8 @@ void build_lightning_indexer(ProgramBuilder& p, Parameters& in, const KernelFact
                          .top_k_ops_per_key = facts.top_k_ops_per_key,
                          .top_k_ops_per_choice = facts.top_k_ops_per_choice};
   lightning_indexer(p, "lightning_indexer", core, {&block, 1}, p.input(Dtype::kBf16, sequences * rows, heads * width),
-                    p.state(Dtype::kBf16, sequences * context, width, {.key = "cache"}), p.input(Dtype::kBf16, sequences * rows, heads));
+                    p.state(Dtype::kBf16, sequences * context, width, {.key = "cache"}),
+                    p.input(Dtype::kBf16, sequences * rows, heads));
 }
 
 void build_vector(ProgramBuilder& p, Parameters& in, const KernelFacts&) {
@@ -155,7 +157,8 @@ void build_vector(ProgramBuilder& p, Parameters& in, const KernelFacts&) {
     kv_norm_rope_cache(p, "kv_norm_rope_cache", x, norm(), p.input(Dtype::kInt32, m, 1),
                        p.state(Dtype::kBf16, m, n, {.key = "cache"}), {.rows = m});
   else if (name == "top_k")
-    grouped_top_k(p, "top_k", p.input(Dtype::kFp32, m, n), p.input(Dtype::kFp32, 1, n), {.top_k = kTopK, .groups = 1, .kept_groups = 1});
+    grouped_top_k(p, "top_k", p.input(Dtype::kFp32, m, n), p.input(Dtype::kFp32, 1, n),
+                  {.top_k = kTopK, .groups = 1, .kept_groups = 1});
   else
     in.error(fmt::format("unknown vector kernel '{}'", name),
              "rms_norm, add_rms_norm, quantise, swiglu, cast, add, copy, rope, kv_norm_rope_cache or top_k");
@@ -202,7 +205,8 @@ KernelSum price_all(const Program& program, const KernelCost& cost, Table& table
 KernelTable alone(KernelTable table) {
   const Ratio share = table.shared.ratio("vector_start_alone");
   for (KernelFamily& f : table.families)
-    if (f.l2_efficiency.value > Ratio{}) f.core_start.value = duration_from_seconds(seconds(f.core_start.value) * share.count());
+    if (f.l2_efficiency.value > Ratio{})
+      f.core_start.value = duration_from_seconds(seconds(f.core_start.value) * share.count());
   return table;
 }
 
@@ -237,7 +241,7 @@ std::optional<Outcome> evaluate_kernel(const ValidationCase& c, const Libraries&
   Diagnostics found;
   Parameters in(c, found);
   const std::string kind = in.word("operator"), die_name = in.word("die");
-  Diagnostics said;   // that it is missing
+  Diagnostics said;  // that it is missing
   const Die die = libraries.catalogue.die(die_name, die_name.empty() ? said : found);
   // Kernel efficiencies are those of the cores; every stack so far has the same table.
   const std::string stack_name = c.stack == "none" ? libraries.stacks.names().front() : c.stack;

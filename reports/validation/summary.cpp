@@ -20,7 +20,7 @@ constexpr std::array<Bar, 7> kBars = {{{"kernel time", 0.08, 0.20},
                                        {"memory per rank", 0.03, 0.08},
                                        {"decode step, TPOT without queues", 0.06, 0.15},
                                        {"prefill, single-request TTFT", 0.08, 0.20},
-                                       {"throughput of a closed loop", 0.0, 0.0},   // no bar was set
+                                       {"throughput of a closed loop", 0.0, 0.0},  // no bar was set
                                        {"other", 0.0, 0.0}}};
 
 std::string group_name(const Result& r, SummaryBy by) {

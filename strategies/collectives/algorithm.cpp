@@ -23,22 +23,32 @@ LinkClass link_between(const CollectiveShape& shape, int a, int b) {
 
 std::string_view to_text(TransferKind kind) {
   switch (kind) {
-    case TransferKind::kGather: return "gather";
-    case TransferKind::kReduce: return "reduce";
-    case TransferKind::kExchange: return "exchange";
-    case TransferKind::kDispatch: return "dispatch";
-    case TransferKind::kCombine: return "combine";
+    case TransferKind::kGather:
+      return "gather";
+    case TransferKind::kReduce:
+      return "reduce";
+    case TransferKind::kExchange:
+      return "exchange";
+    case TransferKind::kDispatch:
+      return "dispatch";
+    case TransferKind::kCombine:
+      return "combine";
   }
   return "";
 }
 
 TransferKind kind_of(Primitive primitive) {
   switch (primitive) {
-    case Primitive::kReduceScatter: return TransferKind::kReduce;
-    case Primitive::kAllToAll: return TransferKind::kExchange;
-    case Primitive::kDispatch: return TransferKind::kDispatch;
-    case Primitive::kCombine: return TransferKind::kCombine;
-    default: return TransferKind::kGather;
+    case Primitive::kReduceScatter:
+      return TransferKind::kReduce;
+    case Primitive::kAllToAll:
+      return TransferKind::kExchange;
+    case Primitive::kDispatch:
+      return TransferKind::kDispatch;
+    case Primitive::kCombine:
+      return TransferKind::kCombine;
+    default:
+      return TransferKind::kGather;
   }
 }
 
@@ -68,8 +78,7 @@ StepLoad to_all_of_server(const CollectiveShape& shape, TransferKind kind, std::
   load.of_a_rank = checked_product(load.messages, bytes);
   const std::int64_t beside = shape.ranks_per_server - 1 - shape.package_peers;
   load[LinkClass::kPackage] = shape.package_peers * bytes;
-  if (beside > 0)
-    load[LinkClass::kDie] = shape.fabric == Fabric::kHccsMesh ? bytes : checked_product(beside, bytes);
+  if (beside > 0) load[LinkClass::kDie] = shape.fabric == Fabric::kHccsMesh ? bytes : checked_product(beside, bytes);
   return load;
 }
 
@@ -84,8 +93,10 @@ Members whole_group(const CollectiveShape& shape) {
 
 Schedule gather_schedule(const CollectiveShape& shape, Schedule all_gather) {
   switch (shape.primitive) {
-    case Primitive::kAllGather: return all_gather;
-    case Primitive::kReduceScatter: return reversed(all_gather);
+    case Primitive::kAllGather:
+      return all_gather;
+    case Primitive::kReduceScatter:
+      return reversed(all_gather);
     default: {
       Schedule both = reversed(all_gather);
       both.append(all_gather);

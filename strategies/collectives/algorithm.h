@@ -7,8 +7,8 @@
 // copies x row). Rank r is die r mod ranks_per_server of server r / ranks_per_server.
 //
 // Sources: Thakur, Rabenseifner, Gropp, "Optimization of Collective Communication Operations in MPICH", 2005 (ring,
-// halving-doubling, pairwise, scatter and gather); HCCL's documentation of its algorithms (CANN 8.5, hcclug_000114: mesh,
-// ring, RHD, NHR, pipeline, pairwise) and of HCCL_ALGO (envref_07_0079).
+// halving-doubling, pairwise, scatter and gather); HCCL's documentation of its algorithms (CANN 8.5, hcclug_000114:
+// mesh, ring, RHD, NHR, pipeline, pairwise) and of HCCL_ALGO (envref_07_0079).
 #pragma once
 
 #include <optional>
@@ -27,21 +27,21 @@ struct CollectiveShape {
   Primitive primitive = Primitive::kNone;
   Bytes bytes{};
   int ranks = 0, servers = 1, ranks_per_server = 0;
-  int package_peers = 0;               // 1: neighbours 2i, 2i+1 share a package
+  int package_peers = 0;  // 1: neighbours 2i, 2i+1 share a package
   Fabric fabric = Fabric::kHccsMesh;
-  int copies = 8;                      // MoE: experts of a token
-  Ratio padding{1.0};                  // MoE: rows that a padded exchange sends / rows that are routed
-  bool all_rdma = false;               // A2: over NICs inside a server too
+  int copies = 8;         // MoE: experts of a token
+  Ratio padding{1.0};     // MoE: rows that a padded exchange sends / rows that are routed
+  bool all_rdma = false;  // A2: over NICs inside a server too
 
   [[nodiscard]] std::int64_t n() const { return bytes.count(); }
   [[nodiscard]] bool even() const { return ranks == servers * ranks_per_server; }
-  [[nodiscard]] std::int64_t block() const { return part(n(), ranks, 0).bytes; }   // the largest
+  [[nodiscard]] std::int64_t block() const { return part(n(), ranks, 0).bytes; }  // the largest
 };
 struct CollectiveAlgorithm;
 CollectiveShape shape_of(Primitive primitive, Bytes bytes, const Cluster::Span& span, Fabric fabric);
 
-// Where two ranks meet: inside a package (SIO); at their die links (A2: an HCCS link of this pair alone; A3: the UB port of
-// each); at their NICs (A2 between servers).
+// Where two ranks meet: inside a package (SIO); at their die links (A2: an HCCS link of this pair alone; A3: the UB
+// port of each); at their NICs (A2 between servers).
 enum class LinkClass : std::uint8_t { kPackage, kDie, kNic };
 constexpr std::size_t kLinkClasses = 3;
 LinkClass link_between(const CollectiveShape& shape, int a, int b);
@@ -49,10 +49,11 @@ LinkClass link_between(const CollectiveShape& shape, int a, int b);
 // What a link has to do: efficiencies differ (hardware/catalogue/links, `transfers`).
 enum class TransferKind : std::uint8_t { kGather, kReduce, kExchange, kDispatch, kCombine };
 std::string_view to_text(TransferKind kind);
-TransferKind kind_of(Primitive primitive);   // of an all-reduce: of its second half
+TransferKind kind_of(Primitive primitive);  // of an all-reduce: of its second half
 
-// `count` equal steps one after another. bytes: of the busiest link of each class, one direction: of one pair on a mesh, of a port
-// elsewhere. of_a_rank: that the busiest rank sends over all its links. messages: that a rank posts in a step.
+// `count` equal steps one after another. bytes: of the busiest link of each class, one direction: of one pair on a
+// mesh, of a port elsewhere. of_a_rank: that the busiest rank sends over all its links. messages: that a rank posts in
+// a step.
 struct StepLoad {
   std::int64_t count = 1;
   TransferKind kind = TransferKind::kGather;
@@ -63,7 +64,7 @@ struct StepLoad {
   std::int64_t operator[](LinkClass c) const { return bytes[static_cast<std::size_t>(c)]; }
 };
 struct StepPlan {
-  int phases = 1;                      // parts that are set up on their own: 2 for reduce-scatter and all-gather
+  int phases = 1;  // parts that are set up on their own: 2 for reduce-scatter and all-gather
   std::vector<StepLoad> loads;
   [[nodiscard]] std::int64_t steps() const;
 };
@@ -71,12 +72,12 @@ struct StepPlan {
 struct CollectiveAlgorithm {
   const char* name;
   const char* summary;
-  const char* rule;                    // when it is defined, in words
-  std::uint32_t primitives;            // bits of in_set()
+  const char* rule;          // when it is defined, in words
+  std::uint32_t primitives;  // bits of in_set()
   bool (*defined)(const CollectiveShape&);
-  Schedule (*schedule)(const CollectiveShape&);   // REQUIRES, as plan: covers and defined
+  Schedule (*schedule)(const CollectiveShape&);  // REQUIRES, as plan: covers and defined
   StepPlan (*plan)(const CollectiveShape&);
-  bool rdma = false;                   // on A2 across servers, everything goes over NICs
+  bool rdma = false;  // on A2 across servers, everything goes over NICs
 
   [[nodiscard]] bool covers(Primitive p) const { return (primitives >> static_cast<unsigned>(p) & 1U) != 0; }
 };
@@ -104,7 +105,7 @@ StepLoad to_all_of_server(const CollectiveShape& shape, TransferKind kind, std::
 // all-reduce is both. A gather adds its messages from `first` on and returns the step behind its last one.
 struct Members {
   std::vector<int> ranks;
-  std::vector<std::vector<Range>> parts;   // of each member
+  std::vector<std::vector<Range>> parts;  // of each member
 };
 Members whole_group(const CollectiveShape& shape);
 
@@ -124,12 +125,13 @@ std::int64_t nhr_parts(int p, int level);
 // Which ranks the copies of each token go to (repeats: two experts of one rank).
 struct TokenRouting {
   int ranks = 0, ranks_per_server = 0;
-  int tokens = 0, copies = 0;          // of a rank; of a token
-  std::int64_t row = 1;                // bytes
-  std::vector<std::int32_t> targets{};   // [rank][token][copy]
+  int tokens = 0, copies = 0;           // of a rank; of a token
+  std::int64_t row = 1;                 // bytes
+  std::vector<std::int32_t> targets{};  // [rank][token][copy]
 
   [[nodiscard]] std::int32_t target(int rank, int token, int copy) const {
-    return targets[(static_cast<std::size_t>(rank) * static_cast<std::size_t>(tokens) + static_cast<std::size_t>(token)) *
+    return targets[(static_cast<std::size_t>(rank) * static_cast<std::size_t>(tokens) +
+                    static_cast<std::size_t>(token)) *
                        static_cast<std::size_t>(copies) +
                    static_cast<std::size_t>(copy)];
   }
@@ -144,12 +146,13 @@ struct Slot {
 };
 std::vector<std::vector<Slot>> slots_of(const TokenRouting& routing);
 
-// Dispatch: vector = tokens x row, result = slots x row. Combine: vector = slots x row, result = tokens x row, where the
-// copies of a token are added. Scratch as large as scratch_rows() says.
+// Dispatch: vector = tokens x row, result = slots x row. Combine: vector = slots x row, result = tokens x row, where
+// the copies of a token are added. Scratch as large as scratch_rows() says.
 using MoeSchedule = Schedule (*)(const TokenRouting&, Primitive);
 Schedule mc2_schedule(const TokenRouting& routing, Primitive primitive);
 Schedule all_to_all_v_schedule(const TokenRouting& routing, Primitive primitive);
-Schedule padded_schedule(const TokenRouting& routing, Primitive primitive, int capacity);   // REQUIRES: no pair has more rows
+Schedule padded_schedule(const TokenRouting& routing, Primitive primitive,
+                         int capacity);  // REQUIRES: no pair has more rows
 Schedule all_gather_ep_schedule(const TokenRouting& routing, Primitive primitive);
 Schedule layered_schedule(const TokenRouting& routing, Primitive primitive);
 int padded_capacity(const TokenRouting& routing, Ratio padding);
@@ -159,7 +162,7 @@ std::int64_t scratch_rows(const TokenRouting& routing, int capacity);
 
 bool any_group(const CollectiveShape& shape);
 bool several_servers(const CollectiveShape& shape);
-#define ASCENDSIM_COLLECTIVE(name)                 \
+#define ASCENDSIM_COLLECTIVE(name)                  \
   Schedule name##_schedule(const CollectiveShape&); \
   StepPlan name##_plan(const CollectiveShape&)
 ASCENDSIM_COLLECTIVE(ring);

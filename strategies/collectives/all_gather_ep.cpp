@@ -1,5 +1,6 @@
-// MoE without routing on the wire: all ranks gather all tokens, compute their own experts' share, and a reduce-scatter adds what
-// the experts of all ranks made of each token (vllm-ascend's all-gather expert parallelism). Bytes do not depend on the copies.
+// MoE without routing on the wire: all ranks gather all tokens, compute their own experts' share, and a reduce-scatter
+// adds what the experts of all ranks made of each token (vllm-ascend's all-gather expert parallelism). Bytes do not
+// depend on the copies.
 #include "strategies/collectives/algorithm.h"
 
 namespace ascendsim {
@@ -13,15 +14,20 @@ Schedule all_gather_ep_schedule(const TokenRouting& routing, Primitive primitive
   const bool dispatch = primitive == Primitive::kDispatch;
   for (int from = 0; from < p; ++from)
     for (int to = 0; to < p; ++to) {
-      if (dispatch) out.add({from, to, 0, Place::kVector, Place::kScratch, false, 0, from * share, share});
-      else out.add({from, to, 1, Place::kScratch, Place::kResult, true, to * share, 0, share});
+      if (dispatch)
+        out.add({from, to, 0, Place::kVector, Place::kScratch, false, 0, from * share, share});
+      else
+        out.add({from, to, 1, Place::kScratch, Place::kResult, true, to * share, 0, share});
     }
   for (int rank = 0; rank < p; ++rank)
     for (std::size_t i = 0; i < slots[static_cast<std::size_t>(rank)].size(); ++i) {
       const Slot& s = slots[static_cast<std::size_t>(rank)][i];
-      const std::int64_t slot = static_cast<std::int64_t>(i) * routing.row, token = s.from * share + s.token * routing.row;
-      if (dispatch) out.add({rank, rank, 1, Place::kScratch, Place::kResult, false, token, slot, routing.row});
-      else out.add({rank, rank, 0, Place::kVector, Place::kScratch, true, slot, token, routing.row});
+      const std::int64_t slot = static_cast<std::int64_t>(i) * routing.row,
+                         token = s.from * share + s.token * routing.row;
+      if (dispatch)
+        out.add({rank, rank, 1, Place::kScratch, Place::kResult, false, token, slot, routing.row});
+      else
+        out.add({rank, rank, 0, Place::kVector, Place::kScratch, true, slot, token, routing.row});
     }
   return out;
 }

@@ -1,5 +1,5 @@
-// MoE dispatch and combine as an all-to-all of unequal blocks: rows are sorted by target rank (a kernel of its own), then go
-// pair by pair as many as there are. Bytes of a link are those of MC2; steps are p - 1.
+// MoE dispatch and combine as an all-to-all of unequal blocks: rows are sorted by target rank (a kernel of its own),
+// then go pair by pair as many as there are. Bytes of a link are those of MC2; steps are p - 1.
 #include <algorithm>
 
 #include "strategies/collectives/algorithm.h"

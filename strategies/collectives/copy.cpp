@@ -1,6 +1,6 @@
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "strategies/collectives/collective_cost.h"
 
@@ -16,7 +16,8 @@ std::optional<Duration> copy_time(const CopyCall& call, const Server& server) {
   const std::string key = fmt::format("{}_{}", call.host ? "host" : "copy", call.write ? "write" : "read");
   const FigureTable& f = link->transfers;
   if (!f.has_ratio(key + "_efficiency")) return std::nullopt;
-  const Duration moving = f.duration(key + "_setup") + call.bytes / (link->bandwidth.value * f.ratio(key + "_efficiency"));
+  const Duration moving =
+      f.duration(key + "_setup") + call.bytes / (link->bandwidth.value * f.ratio(key + "_efficiency"));
   const Duration issuing = f.has_duration("copy_issue") ? f.duration("copy_issue") * call.copies : Duration{};
   return std::max(moving, issuing);
 }

@@ -6,7 +6,9 @@
 
 namespace ascendsim {
 
-bool halving_doubling_defined(const CollectiveShape& shape) { return std::has_single_bit(static_cast<unsigned>(shape.ranks)); }
+bool halving_doubling_defined(const CollectiveShape& shape) {
+  return std::has_single_bit(static_cast<unsigned>(shape.ranks));
+}
 
 Schedule halving_doubling_schedule(const CollectiveShape& shape) {
   Schedule gather(shape.ranks);
@@ -20,7 +22,7 @@ Schedule halving_doubling_schedule(const CollectiveShape& shape) {
 StepPlan halving_doubling_plan(const CollectiveShape& shape) {
   std::vector<StepLoad> loads;
   for (int distance = 1; distance < shape.ranks; distance *= 2) {
-    const std::int64_t bytes = part(shape.n(), shape.ranks, distance).begin;   // the first parts are the largest
+    const std::int64_t bytes = part(shape.n(), shape.ranks, distance).begin;  // the first parts are the largest
     loads.push_back(to_partners(shape, TransferKind::kGather, bytes, [&](int r) { return r ^ distance; }));
   }
   return gather_plan(shape, std::move(loads));

@@ -1,5 +1,5 @@
-// Between servers first, among dies of equal index (NHR), then inside each server over the mesh; a reduce-scatter the other
-// way round. So a NIC carries (m-1)/m n/k of an all-gather over m servers of k dies. HCCL between A2 servers.
+// Between servers first, among dies of equal index (NHR), then inside each server over the mesh; a reduce-scatter the
+// other way round. So a NIC carries (m-1)/m n/k of an all-gather over m servers of k dies. HCCL between A2 servers.
 #include "strategies/collectives/algorithm.h"
 
 namespace ascendsim {
@@ -21,7 +21,8 @@ Schedule hierarchical_schedule(const CollectiveShape& shape) {
     for (int i = 0; i < inside; ++i) {
       server.ranks.push_back(s * inside + i);
       std::vector<Range>& parts = server.parts.emplace_back();
-      for (int other = 0; other < shape.servers; ++other) parts.push_back(part(shape.n(), shape.ranks, other * inside + i));
+      for (int other = 0; other < shape.servers; ++other)
+        parts.push_back(part(shape.n(), shape.ranks, other * inside + i));
     }
     mesh_gather(server, behind, gather);
   }
@@ -31,9 +32,8 @@ Schedule hierarchical_schedule(const CollectiveShape& shape) {
 StepPlan hierarchical_plan(const CollectiveShape& shape) {
   std::vector<StepLoad> loads;
   for (int level = nhr_levels(shape.servers) - 1; level >= 0; --level)
-    loads.push_back(to_partners(shape, TransferKind::kGather, nhr_parts(shape.servers, level) * shape.block(), [&](int r) {
-      return (r + (shape.ranks_per_server << level)) % shape.ranks;
-    }));
+    loads.push_back(to_partners(shape, TransferKind::kGather, nhr_parts(shape.servers, level) * shape.block(),
+                                [&](int r) { return (r + (shape.ranks_per_server << level)) % shape.ranks; }));
   if (shape.ranks_per_server > 1)
     loads.push_back(to_all_of_server(shape, TransferKind::kGather, shape.servers * shape.block()));
   return gather_plan(shape, std::move(loads));

@@ -1,5 +1,5 @@
-// All-to-all in two steps: what is for the dies of a server goes to its die of equal index, which hands it on. The bytes on a
-// NIC are those of the direct exchange, in messages that are k times larger and m - 1 instead of p - k.
+// All-to-all in two steps: what is for the dies of a server goes to its die of equal index, which hands it on. The
+// bytes on a NIC are those of the direct exchange, in messages that are k times larger and m - 1 instead of p - k.
 #include "strategies/collectives/algorithm.h"
 
 namespace ascendsim {
@@ -32,7 +32,8 @@ Schedule hierarchical_exchange_schedule(const CollectiveShape& shape) {
 StepPlan hierarchical_exchange_plan(const CollectiveShape& shape) {
   const TransferKind kind = kind_of(shape.primitive);
   const std::int64_t other_servers = checked_product(shape.ranks - shape.ranks_per_server, shape.block());
-  StepLoad between = to_partners(shape, kind, other_servers, [&](int r) { return (r + shape.ranks_per_server) % shape.ranks; });
+  StepLoad between =
+      to_partners(shape, kind, other_servers, [&](int r) { return (r + shape.ranks_per_server) % shape.ranks; });
   between.messages = shape.servers - 1;
   StepPlan plan{1, {between}};
   if (shape.ranks_per_server > 1)

@@ -1,6 +1,6 @@
-// MoE dispatch and combine as fused kernels do it (MoeDistributeDispatch / Combine, DeepEP low-latency): every copy of a token
-// goes straight to the rank of its expert and back, all pairs at once. On A2 all of it is RDMA unless the layered algorithm is
-// chosen (vllm-ascend pull request 2752).
+// MoE dispatch and combine as fused kernels do it (MoeDistributeDispatch / Combine, DeepEP low-latency): every copy of
+// a token goes straight to the rank of its expert and back, all pairs at once. On A2 all of it is RDMA unless the
+// layered algorithm is chosen (vllm-ascend pull request 2752).
 #include "strategies/collectives/algorithm.h"
 
 namespace ascendsim {

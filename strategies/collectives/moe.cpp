@@ -7,7 +7,12 @@ namespace ascendsim {
 
 TokenRouting balanced_routing(const CollectiveShape& shape) {
   const int p = shape.ranks;
-  TokenRouting routing{.ranks = p, .ranks_per_server = shape.ranks_per_server, .tokens = p, .copies = shape.copies, .row = 1, .targets = {}};
+  TokenRouting routing{.ranks = p,
+                       .ranks_per_server = shape.ranks_per_server,
+                       .tokens = p,
+                       .copies = shape.copies,
+                       .row = 1,
+                       .targets = {}};
   routing.row = std::max<std::int64_t>(1, ceil_div(shape.n(), std::int64_t{p} * shape.copies));
   const int stride = std::max(1, p / shape.copies);
   for (int rank = 0; rank < p; ++rank)

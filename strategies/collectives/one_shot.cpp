@@ -6,12 +6,11 @@ namespace ascendsim {
 Schedule one_shot_schedule(const CollectiveShape& shape) {
   Schedule out(shape.ranks);
   for (int from = 0; from < shape.ranks; ++from)
-    for (int to = 0; to < shape.ranks; ++to) out.add({from, to, 0, Place::kVector, Place::kResult, true, 0, 0, shape.n()});
+    for (int to = 0; to < shape.ranks; ++to)
+      out.add({from, to, 0, Place::kVector, Place::kResult, true, 0, 0, shape.n()});
   return out;
 }
 
-StepPlan one_shot_plan(const CollectiveShape& shape) {
-  return {1, {to_all(shape, TransferKind::kReduce, shape.n())}};
-}
+StepPlan one_shot_plan(const CollectiveShape& shape) { return {1, {to_all(shape, TransferKind::kReduce, shape.n())}}; }
 
 }  // namespace ascendsim

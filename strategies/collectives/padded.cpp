@@ -1,5 +1,5 @@
-// MoE dispatch and combine as an all-to-all of equal blocks: every pair exchanges `capacity` rows, used or not, as MindIE's
-// all2all buffers do. Nobody has to know the counts first; what is padded costs time.
+// MoE dispatch and combine as an all-to-all of equal blocks: every pair exchanges `capacity` rows, used or not, as
+// MindIE's all2all buffers do. Nobody has to know the counts first; what is padded costs time.
 #include <algorithm>
 
 #include "strategies/collectives/algorithm.h"
@@ -27,10 +27,12 @@ Schedule padded_schedule(const TokenRouting& routing, Primitive primitive, int c
       const std::int64_t row = place * routing.row;
       if (primitive == Primitive::kDispatch) {
         out.add({s.from, s.from, pack, Place::kVector, Place::kScratch, false, token, rank * block + row, routing.row});
-        out.add({rank, rank, unpack, Place::kScratch, Place::kResult, false, received + s.from * block + row, slot, routing.row});
+        out.add({rank, rank, unpack, Place::kScratch, Place::kResult, false, received + s.from * block + row, slot,
+                 routing.row});
       } else {
         out.add({rank, rank, pack, Place::kVector, Place::kScratch, false, slot, s.from * block + row, routing.row});
-        out.add({s.from, s.from, unpack, Place::kScratch, Place::kResult, true, received + rank * block + row, token, routing.row});
+        out.add({s.from, s.from, unpack, Place::kScratch, Place::kResult, true, received + rank * block + row, token,
+                 routing.row});
       }
     }
   }

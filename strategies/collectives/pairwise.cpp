@@ -12,8 +12,8 @@ Schedule pairwise_schedule(const CollectiveShape& shape) {
     for (int from = 0; from < shape.ranks; ++from) {
       const int to = (from + distance) % shape.ranks;
       const Range block = part(shape.n(), shape.ranks, to);
-      out.add({from, to, std::max(0, distance - 1), Place::kVector, Place::kResult, false, block.begin, from * block.bytes,
-               block.bytes});
+      out.add({from, to, std::max(0, distance - 1), Place::kVector, Place::kResult, false, block.begin,
+               from * block.bytes, block.bytes});
     }
   return out;
 }

@@ -1,5 +1,5 @@
-// As hierarchical, but with a ring between servers whose steps overlap with the mesh inside: while a part goes on to the next
-// server, the one that came before is spread among the dies of this one. m steps of max(between, inside).
+// As hierarchical, but with a ring between servers whose steps overlap with the mesh inside: while a part goes on to
+// the next server, the one that came before is spread among the dies of this one. m steps of max(between, inside).
 // HCCL: pipeline (A2, several servers).
 #include "strategies/collectives/algorithm.h"
 

@@ -13,7 +13,8 @@ Schedule ring_schedule(const CollectiveShape& shape) {
 }
 
 StepPlan ring_plan(const CollectiveShape& shape) {
-  StepLoad step = to_partners(shape, TransferKind::kGather, shape.block(), [&](int r) { return (r + 1) % shape.ranks; });
+  StepLoad step =
+      to_partners(shape, TransferKind::kGather, shape.block(), [&](int r) { return (r + 1) % shape.ranks; });
   step.count = shape.ranks - 1;
   return gather_plan(shape, {step});
 }

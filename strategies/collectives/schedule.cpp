@@ -86,7 +86,7 @@ void perform(const Schedule& s, std::span<RankNumbers> ranks, const std::functio
     return std::all_of(steps.begin(), steps.begin() + transfers[i].step, [](int n) { return n == 0; });
   };
   while (!waiting.empty() || !flying.empty()) {
-    std::vector<std::size_t> ready;   // positions in `waiting`
+    std::vector<std::size_t> ready;  // positions in `waiting`
     for (std::size_t i = 0; i < waiting.size(); ++i)
       if (may_start(waiting[i])) ready.push_back(i);
     check(!ready.empty() || !flying.empty(), "a schedule cannot go on");

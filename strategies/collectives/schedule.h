@@ -1,10 +1,10 @@
 // A collective as messages that say what they carry: from which part of which buffer of one rank to which part of which
-// buffer of another, and whether they are added there. The clock plays the same schedule as flows (traffic()) that tests
-// run on real numbers (perform()), so what is timed is what is shown to be the collective.
+// buffer of another, and whether they are added there. The clock plays the same schedule as flows (traffic()) that
+// tests run on real numbers (perform()), so what is timed is what is shown to be the collective.
 //
 // Steps order as in sim/messages.h: a rank starts what it sends in a step when all that it sends or receives in earlier
-// steps is done; a message takes what it carries when it starts and may arrive before its receiver has come to the step.
-// A transfer to oneself is a local copy: it takes its place in the order and no time.
+// steps is done; a message takes what it carries when it starts and may arrive before its receiver has come to the
+// step. A transfer to oneself is a local copy: it takes its place in the order and no time.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ struct Transfer {
   std::int32_t from = 0, to = 0, step = 0;
   Place source_place = Place::kVector, target_place = Place::kVector;
   bool adds = false;
-  std::int64_t source = 0, target = 0, bytes = 0;   // offsets and length
+  std::int64_t source = 0, target = 0, bytes = 0;  // offsets and length
 };
 
 struct Range {
@@ -60,8 +60,8 @@ class Schedule {
   std::vector<Transfer> transfers_;
 };
 
-// Everything backwards and added: the reduce-scatter of an all-gather. REQUIRES: every part of the vector reaches a rank
-// once (no transfer adds).
+// Everything backwards and added: the reduce-scatter of an all-gather. REQUIRES: every part of the vector reaches a
+// rank once (no transfer adds).
 Schedule reversed(const Schedule& s);
 
 // What crosses between ranks: one entry for each (from, to, step), in that order.

@@ -25,8 +25,8 @@ Schedule tree_schedule(const CollectiveShape& shape) {
 StepPlan tree_plan(const CollectiveShape& shape) {
   StepPlan plan;
   for (int level = nhr_levels(shape.ranks) - 1; level >= 0; --level)
-    plan.loads.push_back(to_partners(shape, TransferKind::kGather, shape.n(),
-                                     [&](int r) { return child(r, 1 << level, shape.ranks); }));
+    plan.loads.push_back(
+        to_partners(shape, TransferKind::kGather, shape.n(), [&](int r) { return child(r, 1 << level, shape.ranks); }));
   return plan;
 }
 

@@ -35,8 +35,8 @@ std::vector<FieldChange> changes(const Question& before, const Question& after) 
     if (f.path == "quantisation" && before.deployment.quantisation.name == after.deployment.quantisation.name) continue;
     if (a == b) continue;
     // Local groups are matters of speed; whether CP ranks cut the cache is the engine's.
-    static constexpr std::string_view kLocal[] = {"layout.o_proj_tp", "layout.lm_head_tp", "layout.embedding_tp", "layout.mlp_tp",
-                                                  "layout.cp_cache"};
+    static constexpr std::string_view kLocal[] = {"layout.o_proj_tp", "layout.lm_head_tp", "layout.embedding_tp",
+                                                  "layout.mlp_tp", "layout.cp_cache"};
     const bool local = std::ranges::find(kLocal, f.path) != std::end(kLocal);
     const bool decides =
         (f.path.starts_with("layout.") && !local) || std::ranges::find(kDecides, f.path) != std::end(kDecides);

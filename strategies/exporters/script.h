@@ -42,7 +42,8 @@ std::string address(std::size_t host);  // of documentation (RFC 5737): 192.0.2.
 // HCCL_BUFFSIZE, HCCL_OP_EXPANSION_MODE.
 std::vector<EnvironmentValue> collective_environment(const Deployment& deployment);
 
-// What writers of start scripts share: a script for each server of each side, or the user's own one with other options in it.
+// What writers of start scripts share: a script for each server of each side, or the user's own one with other options
+// in it.
 class ScriptWriter {
  public:
   ScriptWriter(const ExportRequest& request, const OptionTable& table, Diagnostics& diagnostics)

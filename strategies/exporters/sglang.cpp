@@ -125,8 +125,8 @@ class SglangScripts final : public ScriptWriter {
                      "--model \"$MODEL_PATH\" \\\n  --host {} --port {} \\\n"
                      "  --dataset-name random --random-input-len {} --random-output-len {} --random-range-ratio 1 \\\n "
                      " --num-prompts {} --max-concurrency {}\n",
-                     weight_folder(last.question), address(0), pair() ? kRouterPort : kPort,
-                     w.input_tokens, w.output_tokens, 4 * w.batch, w.batch),
+                     weight_folder(last.question), address(0), pair() ? kRouterPort : kPort, w.input_tokens,
+                     w.output_tokens, 4 * w.batch, w.batch),
          0, false});
   }
 };

@@ -14,7 +14,8 @@ namespace ascendsim {
 
 namespace {
 
-// Ports and engine ids as in the tutorial "Long-Sequence Context Parallel (Deepseek)"; a user changes them like the addresses.
+// Ports and engine ids as in the tutorial "Long-Sequence Context Parallel (Deepseek)"; a user changes them like the
+// addresses.
 constexpr std::int64_t kPort = 8004, kProxyPort = 8000, kMasterPort = 7001, kRpcPort = 5980, kTransferPort = 30000;
 
 class VllmScripts final : public ScriptWriter {
@@ -135,11 +136,17 @@ class VllmScripts final : public ScriptWriter {
     std::vector<std::string> more, fine;
     if (d.features.flashcomm1 && has("flashcomm1_option")) more.emplace_back(R"("enable_flashcomm1": true)");
     if (d.layer_sharding.any())
-      more.push_back(fmt::format(R"("layer_sharding": [{}])", d.layer_sharding.o_proj && d.layer_sharding.q_b ? R"("q_b_proj", "o_proj")" : d.layer_sharding.o_proj ? R"("o_proj")" : R"("q_b_proj")"));
+      more.push_back(fmt::format(R"("layer_sharding": [{}])", d.layer_sharding.o_proj && d.layer_sharding.q_b
+                                                                  ? R"("q_b_proj", "o_proj")"
+                                                              : d.layer_sharding.o_proj ? R"("o_proj")"
+                                                                                        : R"("q_b_proj")"));
     if (d.features.kv_nz) more.emplace_back(R"("enable_kv_nz": true)");
-    if (const int level = fused_mc2(d); level > 0 && has("fused_mc2_option")) more.push_back(fmt::format(R"("enable_fused_mc2": {})", level));
-    for (const auto& [key, size] : {std::pair{"oproj", d.layout.o_proj_local_tp}, {"lmhead", d.layout.lm_head_local_tp},
-                                    {"embedding", d.layout.embedding_local_tp}, {"mlp", d.layout.mlp_local_tp}})
+    if (const int level = fused_mc2(d); level > 0 && has("fused_mc2_option"))
+      more.push_back(fmt::format(R"("enable_fused_mc2": {})", level));
+    for (const auto& [key, size] : {std::pair{"oproj", d.layout.o_proj_local_tp},
+                                    {"lmhead", d.layout.lm_head_local_tp},
+                                    {"embedding", d.layout.embedding_local_tp},
+                                    {"mlp", d.layout.mlp_local_tp}})
       if (size > 0) fine.push_back(fmt::format(R"("{}_tensor_parallel_size": {})", key, size));
     if (!fine.empty()) more.push_back(fmt::format(R"("finegrained_tp_config": {{{}}})", fmt::join(fine, ", ")));
     if (!more.empty()) s.add("additional-config", fmt::format("'{{{}}}'", fmt::join(more, ", ")));

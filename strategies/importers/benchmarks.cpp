@@ -320,7 +320,9 @@ std::optional<BenchmarkLoad> read_benchmark(const std::vector<LaunchedCommand>& 
   const auto data = options.text("dataset-name");
   if (data && !data->starts_with("random") && (!load.input || !load.output)) {
     load.batch = 1;
-    diagnostics.note("A0133", c.where, fmt::format("{} takes lengths from the prompts of '{}': --input and --output say them", c.program, *data));
+    diagnostics.note(
+        "A0133", c.where,
+        fmt::format("{} takes lengths from the prompts of '{}': --input and --output say them", c.program, *data));
     return load;
   }
   // vllm/benchmarks/datasets.py: 1024 in, 128 out; vllm/benchmarks/latency.py: 32 in, 128 out, batch 8.

@@ -7,8 +7,8 @@
 #include <map>
 
 #include "strategies/importers/sglang.h"
-#include "strategies/launching.h"
 #include "strategies/importers/vllm.h"
+#include "strategies/launching.h"
 
 namespace ascendsim {
 
@@ -52,37 +52,51 @@ std::optional<LaunchedCommand> recognised(const ShellCommand& command, const std
       const std::size_t length = *p.second == '\0' ? 1 : *p.third == '\0' ? 2 : 3;
       std::string program = w[i].text;
       for (std::size_t k = 1; k < length; ++k) program += " " + w[i + k].text;
-      LaunchedCommand out{p.kind, file, std::move(program), {w.begin() + static_cast<std::ptrdiff_t>(i + length), w.end()}, command.variables, w[i].where};
+      LaunchedCommand out{p.kind,
+                          file,
+                          std::move(program),
+                          {w.begin() + static_cast<std::ptrdiff_t>(i + length), w.end()},
+                          command.variables,
+                          w[i].where};
       // `env A=1 vllm serve`
       for (std::size_t k = 0; k < i; ++k)
-        if (const std::size_t equals = w[k].text.find('='); equals != std::string::npos && equals > 0 && w[k].text[0] != '-')
-          out.variables[w[k].text.substr(0, equals)] = {{w[k].text.substr(equals + 1), w[k].where, w[k].unresolved}, true};
+        if (const std::size_t equals = w[k].text.find('=');
+            equals != std::string::npos && equals > 0 && w[k].text[0] != '-')
+          out.variables[w[k].text.substr(0, equals)] = {{w[k].text.substr(equals + 1), w[k].where, w[k].unresolved},
+                                                        true};
       return out;
     }
     if (i < 4 && is_proxy(w[i].text))
-      return LaunchedCommand{LaunchKind::kProxy, file, w[i].text, {w.begin() + static_cast<std::ptrdiff_t>(i + 1), w.end()}, command.variables, w[i].where};
+      return LaunchedCommand{LaunchKind::kProxy, file,
+                             w[i].text,          {w.begin() + static_cast<std::ptrdiff_t>(i + 1), w.end()},
+                             command.variables,  w[i].where};
   }
   return std::nullopt;
 }
 
-// ---- YAML that holds options -------------------------------------------------------------------------------------------
+// ---- YAML that holds options
+// -------------------------------------------------------------------------------------------
 
 constexpr std::string_view kYamlKeys[] = {"server_cmd", "test_cases", "deployment"};
 
 // A list inside the list is an alias of a common part.
 void add_words(ConfigNode node, std::vector<ShellWord>& words) {
   for (std::size_t i = 0; i < node.size(); ++i)
-    if (node.at(i).is_sequence()) add_words(node.at(i), words);
-    else words.push_back({std::string(node.at(i).text()), node.at(i).where(), {}});
+    if (node.at(i).is_sequence())
+      add_words(node.at(i), words);
+    else
+      words.push_back({std::string(node.at(i).text()), node.at(i).where(), {}});
 }
 
 // server_cmd: a list of options, or a whole command line in one string; envs beside it.
-void read_case(ConfigNode test, const std::string& name, const Defines& defines, std::vector<LaunchedCommand>& out, Diagnostics& diagnostics) {
+void read_case(ConfigNode test, const std::string& name, const Defines& defines, std::vector<LaunchedCommand>& out,
+               Diagnostics& diagnostics) {
   LaunchedCommand command{LaunchKind::kVllm, name, "vllm serve", {}, {}, test.where()};
   for (const char* key : {"envs", "env_common"}) {
     const ConfigNode envs = test.find(key);
     for (std::size_t i = 0; i < envs.size(); ++i)
-      command.variables[std::string(envs.at(i).key())] = {{std::string(envs.at(i).text()), envs.at(i).where(), {}}, true};
+      command.variables[std::string(envs.at(i).key())] = {{std::string(envs.at(i).text()), envs.at(i).where(), {}},
+                                                          true};
   }
   // The harness chooses ports.
   const auto resolve = [&](ShellWord& word) {
@@ -95,7 +109,8 @@ void read_case(ConfigNode test, const std::string& name, const Defines& defines,
     else
       word.unresolved = {variable};
   };
-  if (const ConfigNode model = test.find("model")) command.words.push_back({std::string(model.text()), model.where(), {}});
+  if (const ConfigNode model = test.find("model"))
+    command.words.push_back({std::string(model.text()), model.where(), {}});
   const ConfigNode line = test.find("server_cmd");
   if (line.is_scalar()) {
     Defines all = defines;
@@ -120,7 +135,8 @@ void read_case(ConfigNode test, const std::string& name, const Defines& defines,
   out.push_back(std::move(command));
 }
 
-void read_yaml(ConfigNode root, const std::string& name, const Defines& defines, std::vector<LaunchedCommand>& out, Diagnostics& diagnostics) {
+void read_yaml(ConfigNode root, const std::string& name, const Defines& defines, std::vector<LaunchedCommand>& out,
+               Diagnostics& diagnostics) {
   if (root.find("server_cmd")) return read_case(root, name, defines, out, diagnostics);
   for (const char* list : {"test_cases", "deployment"}) {
     const ConfigNode cases = root.find(list);
@@ -131,7 +147,8 @@ void read_yaml(ConfigNode root, const std::string& name, const Defines& defines,
 
 bool is_options_yaml(ConfigNode root) {
   if (!root.is_map() || root.find("ascendsim") || root.find("layout") || root.find("stack")) return false;
-  return root.find("tensor-parallel-size") || root.find("tensor_parallel_size") || root.find("max-model-len") || root.find("max_model_len");
+  return root.find("tensor-parallel-size") || root.find("tensor_parallel_size") || root.find("max-model-len") ||
+         root.find("max_model_len");
 }
 
 std::shared_ptr<const Document> yaml_of(std::string_view text, Diagnostics& diagnostics) {
@@ -142,8 +159,8 @@ std::shared_ptr<const Document> yaml_of(std::string_view text, Diagnostics& diag
 
 bool mentions_program(std::string_view text) {
   const auto has = [&](std::string_view word) { return text.find(word) != std::string_view::npos; };
-  return has("vllm serve") || has("vllm bench") || has("vllm.entrypoints") || has("sglang.") || has("sglang serve") || has("sglang_router") ||
-         has("ais_bench") || (has("proxy") && has(".py"));
+  return has("vllm serve") || has("vllm bench") || has("vllm.entrypoints") || has("sglang.") || has("sglang serve") ||
+         has("sglang_router") || has("ais_bench") || (has("proxy") && has(".py"));
 }
 
 // A line `server_cmd:`, `test_cases:` ... makes it the nightly YAML, whatever else may be wrong with it.
@@ -151,7 +168,8 @@ bool nightly(std::string_view text) {
   for (const std::string_view key : kYamlKeys)
     for (std::size_t at = text.find(key); at != std::string_view::npos; at = text.find(key, at + 1)) {
       const bool begins = at == 0 || text[at - 1] == '\n';
-      if (begins && text.substr(at + key.size()).starts_with(":")) return text.find("server_cmd") != std::string_view::npos;
+      if (begins && text.substr(at + key.size()).starts_with(":"))
+        return text.find("server_cmd") != std::string_view::npos;
     }
   return false;
 }
@@ -163,15 +181,18 @@ bool is_launch_text(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos || text[first] == '{' || text[first] == '"') return false;
   Diagnostics ignored;
-  if (const auto document = yaml_of(text, ignored); document && document->root().is_map()) return is_options_yaml(document->root());
+  if (const auto document = yaml_of(text, ignored); document && document->root().is_map())
+    return is_options_yaml(document->root());
   return text.substr(first).starts_with("#!") || mentions_program(text);
 }
 
-std::vector<LaunchedCommand> read_launch(std::string text, const std::string& name, const Defines& defines, Diagnostics& diagnostics) {
+std::vector<LaunchedCommand> read_launch(std::string text, const std::string& name, const Defines& defines,
+                                         Diagnostics& diagnostics) {
   std::vector<LaunchedCommand> out;
   Diagnostics ignored;
   if (nightly(text)) {
-    if (const auto document = Document::parse(std::move(text), name, diagnostics, YamlAliases::kRead)) read_yaml(document->root(), name, defines, out, diagnostics);
+    if (const auto document = Document::parse(std::move(text), name, diagnostics, YamlAliases::kRead))
+      read_yaml(document->root(), name, defines, out, diagnostics);
     return out;
   }
   if (const auto probe = yaml_of(text, ignored); probe && is_options_yaml(probe->root())) {
@@ -192,12 +213,14 @@ std::vector<LaunchedCommand> read_launch(std::string text, const std::string& na
   return out;
 }
 
-// ---- instances ---------------------------------------------------------------------------------------------------------
+// ---- instances
+// ---------------------------------------------------------------------------------------------------------
 
 namespace {
 
 // Programs that only pass requests on: their hosts and ports must be those of the scripts.
-void check_proxies(const std::vector<LaunchedCommand>& commands, const std::vector<LaunchedInstance>& instances, Diagnostics& diagnostics) {
+void check_proxies(const std::vector<LaunchedCommand>& commands, const std::vector<LaunchedInstance>& instances,
+                   Diagnostics& diagnostics) {
   std::vector<std::pair<std::string, std::int64_t>> served;
   bool all_known = true;
   for (const LaunchedInstance& i : instances)
@@ -213,28 +236,37 @@ void check_proxies(const std::vector<LaunchedCommand>& commands, const std::vect
       std::vector<ShellWord>* into = nullptr;
       for (const ShellWord& w : c.words) {
         if (w.text.starts_with("-"))
-          into = w.text == fmt::format("{}-hosts", side) ? &hosts : w.text == fmt::format("{}-ports", side) ? &ports : nullptr;
+          into = w.text == fmt::format("{}-hosts", side)   ? &hosts
+                 : w.text == fmt::format("{}-ports", side) ? &ports
+                                                           : nullptr;
         else if (into != nullptr)
           into->push_back(w);
       }
     }
     if (hosts.size() != ports.size()) {
-      diagnostics.error("E0431", c.where, fmt::format("the proxy names {} hosts and {} ports", hosts.size(), ports.size()), "one port for each host");
+      diagnostics.error("E0431", c.where,
+                        fmt::format("the proxy names {} hosts and {} ports", hosts.size(), ports.size()),
+                        "one port for each host");
       continue;
     }
     for (std::size_t i = 0; i < hosts.size(); ++i) {
       if (!hosts[i].unresolved.empty() || !ports[i].unresolved.empty()) continue;
-      const bool known = std::ranges::any_of(served, [&](const auto& s) { return s.first == hosts[i].text && fmt::to_string(s.second) == ports[i].text; });
+      const bool known = std::ranges::any_of(
+          served, [&](const auto& s) { return s.first == hosts[i].text && fmt::to_string(s.second) == ports[i].text; });
       if (!known)
-        diagnostics.warning("W0431", hosts[i].where, fmt::format("the proxy sends to {}:{}, where none of the scripts serves", hosts[i].text, ports[i].text),
-                            "hosts are those of HCCL_IF_IP, ports those of --port", "compare the addresses");
+        diagnostics.warning(
+            "W0431", hosts[i].where,
+            fmt::format("the proxy sends to {}:{}, where none of the scripts serves", hosts[i].text, ports[i].text),
+            "hosts are those of HCCL_IF_IP, ports those of --port", "compare the addresses");
     }
   }
 }
 
 // kv_port to kv_port + chips are taken on a host; engine ids name sides of transfers.
 void check_connectors(std::vector<LaunchedInstance>& instances) {
-  constexpr const char* kGuide = "vLLM-Ascend, Long-Sequence Context Parallel: each node occupies the ports kv_port to kv_port + chips, and its engine_id is unique";
+  constexpr const char* kGuide =
+      "vLLM-Ascend, Long-Sequence Context Parallel: each node occupies the ports kv_port to kv_port + chips, and its "
+      "engine_id is unique";
   struct Seen {
     const LaunchedNode* node;
     std::int64_t chips;
@@ -243,16 +275,22 @@ void check_connectors(std::vector<LaunchedInstance>& instances) {
   for (LaunchedInstance& i : instances)
     for (const LaunchedNode& n : i.nodes) {
       Diagnostics& diagnostics = i.diagnostics;
-      const std::int64_t chips = std::max<std::int64_t>(1, n.question.deployment.layout.world() / std::max<std::int64_t>(1, n.nodes));
+      const std::int64_t chips =
+          std::max<std::int64_t>(1, n.question.deployment.layout.world() / std::max<std::int64_t>(1, n.nodes));
       if (n.kv_port && (*n.kv_port < 1 || *n.kv_port + chips > 65535))
-        diagnostics.error("E0432", n.where, fmt::format("ports {} to {} are not all ports", *n.kv_port, *n.kv_port + chips), kGuide, "a lower kv_port");
+        diagnostics.error("E0432", n.where,
+                          fmt::format("ports {} to {} are not all ports", *n.kv_port, *n.kv_port + chips), kGuide,
+                          "a lower kv_port");
       for (const Seen& s : seen) {
         if (!n.engine_id.empty() && n.engine_id == s.node->engine_id)
-          diagnostics.error("E0433", n.where, fmt::format("engine_id \"{}\" is that of {} too", n.engine_id, s.node->file), kGuide, "give every node its own");
-        if (n.kv_port && s.node->kv_port && !n.host.empty() && n.host == s.node->host && *n.kv_port < *s.node->kv_port + s.chips &&
-            *s.node->kv_port < *n.kv_port + chips)
-          diagnostics.error("E0432", n.where, fmt::format("kv_port {} with {} chips overlaps kv_port {} of {} on the same host {}", *n.kv_port, chips,
-                                                          *s.node->kv_port, s.node->file, n.host),
+          diagnostics.error("E0433", n.where,
+                            fmt::format("engine_id \"{}\" is that of {} too", n.engine_id, s.node->file), kGuide,
+                            "give every node its own");
+        if (n.kv_port && s.node->kv_port && !n.host.empty() && n.host == s.node->host &&
+            *n.kv_port < *s.node->kv_port + s.chips && *s.node->kv_port < *n.kv_port + chips)
+          diagnostics.error("E0432", n.where,
+                            fmt::format("kv_port {} with {} chips overlaps kv_port {} of {} on the same host {}",
+                                        *n.kv_port, chips, *s.node->kv_port, s.node->file, n.host),
                             kGuide, fmt::format("kv_port {}", *s.node->kv_port + s.chips));
       }
       seen.push_back({&n, chips});
@@ -267,33 +305,43 @@ void check_nodes(LaunchedInstance& instance, Diagnostics& diagnostics) {
     for (const Field& f : question_fields()) {
       const std::string here = field_text(f, n.question), there = field_text(f, first.question);
       if (here != there)
-        diagnostics.error("E0434", n.question.deployment.origin(f.path).where.line > 0 ? n.question.deployment.origin(f.path).where : n.where,
-                          fmt::format("{} is {} here and {} in {}: the nodes of one instance must agree", f.path, here, there, first.file),
-                          "the nodes have the same master or data-parallel address", "make the scripts say the same");
+        diagnostics.error(
+            "E0434",
+            n.question.deployment.origin(f.path).where.line > 0 ? n.question.deployment.origin(f.path).where : n.where,
+            fmt::format("{} is {} here and {} in {}: the nodes of one instance must agree", f.path, here, there,
+                        first.file),
+            "the nodes have the same master or data-parallel address", "make the scripts say the same");
     }
     if (n.node_rank && std::ranges::find(ranks, *n.node_rank) != ranks.end())
-      diagnostics.error("E0435", n.where, fmt::format("node rank {} is taken twice", *n.node_rank), "every node of an instance has a rank of its own", "");
+      diagnostics.error("E0435", n.where, fmt::format("node rank {} is taken twice", *n.node_rank),
+                        "every node of an instance has a rank of its own", "");
     if (n.node_rank) ranks.push_back(*n.node_rank);
   }
   const auto count = static_cast<std::int64_t>(instance.nodes.size());
   if (count > first.nodes)
-    diagnostics.error("E0435", instance.nodes.back().where, fmt::format("{} scripts for an instance of {} nodes", count, first.nodes), "--nnodes", "");
+    diagnostics.error("E0435", instance.nodes.back().where,
+                      fmt::format("{} scripts for an instance of {} nodes", count, first.nodes), "--nnodes", "");
   else if (count < first.nodes)
-    diagnostics.note("A0132", first.where, fmt::format("the instance has {} nodes and {} given: the others are taken to run with the same options", first.nodes,
-                                                       count == 1 ? "one script is" : fmt::format("{} scripts are", count)));
+    diagnostics.note(
+        "A0132", first.where,
+        fmt::format("the instance has {} nodes and {} given: the others are taken to run with the same options",
+                    first.nodes, count == 1 ? "one script is" : fmt::format("{} scripts are", count)));
 }
 
 }  // namespace
 
-std::vector<LaunchedInstance> import_instances(const std::vector<LaunchedCommand>& commands, const LaunchContext& context, Diagnostics& diagnostics) {
+std::vector<LaunchedInstance> import_instances(const std::vector<LaunchedCommand>& commands,
+                                               const LaunchContext& context, Diagnostics& diagnostics) {
   std::vector<LaunchedInstance> out;
   const LaunchedCommand* first_engine = nullptr;
   for (const LaunchedCommand& c : commands) {
     const bool vllm = c.kind == LaunchKind::kVllm;
     if (!vllm && c.kind != LaunchKind::kSglang) continue;
     if (first_engine != nullptr && first_engine->kind != c.kind) {
-      diagnostics.error("E0436", c.where, fmt::format("two engines: {} here, {} in {}", c.program, first_engine->program, first_engine->file),
-                        "scripts of one call belong to one engine", "give them to separate calls");
+      diagnostics.error(
+          "E0436", c.where,
+          fmt::format("two engines: {} here, {} in {}", c.program, first_engine->program, first_engine->file),
+          "scripts of one call belong to one engine", "give them to separate calls");
       continue;
     }
     if (first_engine == nullptr) first_engine = &c;
@@ -325,7 +373,8 @@ std::vector<LaunchedInstance> import_instances(const std::vector<LaunchedCommand
   return out;
 }
 
-// ---- what follows ------------------------------------------------------------------------------------------------------
+// ---- what follows
+// ------------------------------------------------------------------------------------------------------
 
 void complete_launch(Question& q, Fabric fabric, Diagnostics& diagnostics) {
   Deployment& d = q.deployment;
@@ -335,12 +384,17 @@ void complete_launch(Question& q, Fabric fabric, Diagnostics& diagnostics) {
   const std::int64_t most = std::max<std::int64_t>(2, d.model.max_positions);
   if (m.max_seq_len == 0) {
     m.max_seq_len = most;
-    diagnostics.note("A0100", file, fmt::format("the longest sequence is not set: {} assumed (max_position_embeddings of the model)", most));
+    diagnostics.note(
+        "A0100", file,
+        fmt::format("the longest sequence is not set: {} assumed (max_position_embeddings of the model)", most));
   }
   if (!q.named("limits.max_input_tokens")) m.max_input_tokens = std::max<std::int64_t>(1, m.max_seq_len - 1);
-  // vLLM without chunked prefill refuses what is longer than a step (a rule says so). A chunk of SGLang may exceed every prompt.
+  // vLLM without chunked prefill refuses what is longer than a step (a rule says so). A chunk of SGLang may exceed
+  // every prompt.
   if (!q.named("limits.max_prefill_tokens"))
-    m.max_prefill_tokens = d.engine == "sglang" && d.features.splitfuse ? m.max_input_tokens : std::max(m.max_batched_tokens, m.max_input_tokens);
+    m.max_prefill_tokens = d.engine == "sglang" && d.features.splitfuse
+                               ? m.max_input_tokens
+                               : std::max(m.max_batched_tokens, m.max_input_tokens);
   if (!q.named("limits.max_prefill_batch")) m.max_prefill_batch = std::max<std::int64_t>(1, m.max_batch);
   if (q.named("experts.exchange")) return;
   const Layout& l = d.layout;
@@ -367,7 +421,8 @@ void complete_launch(Question& q, Fabric fabric, Diagnostics& diagnostics) {
   q.exchange = exchange;
   d.layout.ep_level = exchange == "all-gather" ? 1 : 2;
   d.experts.exact_all_to_all = exchange == "all-to-all";
-  const char* const source = q.stack.starts_with("vllm") ? "; vllm_ascend/ascend_forward_context.py select_moe_comm_method" : "";
+  const char* const source =
+      q.stack.starts_with("vllm") ? "; vllm_ascend/ascend_forward_context.py select_moe_comm_method" : "";
   diagnostics.note("A0135", file, fmt::format("rows reach experts by {} ({}{})", exchange, why, source));
 }
 
@@ -379,11 +434,15 @@ void check_pair_of_scripts(const LaunchedInstance& prefill, const LaunchedInstan
       for (int side = 0; side < 2; ++side) {
         const char* const name = side == 0 ? "prefill" : "decode";
         if (n.peer_tp[side] && *n.peer_tp[side] != layouts[side]->tp)
-          diagnostics.error("E0437", n.where, fmt::format("{} believes that the {} side has tp_size {}, it is {}", n.file, name, *n.peer_tp[side], layouts[side]->tp), kConfig,
-                            fmt::format("\"tp_size\": {}", layouts[side]->tp));
+          diagnostics.error("E0437", n.where,
+                            fmt::format("{} believes that the {} side has tp_size {}, it is {}", n.file, name,
+                                        *n.peer_tp[side], layouts[side]->tp),
+                            kConfig, fmt::format("\"tp_size\": {}", layouts[side]->tp));
         if (n.peer_dp[side] && *n.peer_dp[side] != layouts[side]->dp)
-          diagnostics.error("E0437", n.where, fmt::format("{} believes that the {} side has dp_size {}, it is {}", n.file, name, *n.peer_dp[side], layouts[side]->dp), kConfig,
-                            fmt::format("\"dp_size\": {}", layouts[side]->dp));
+          diagnostics.error("E0437", n.where,
+                            fmt::format("{} believes that the {} side has dp_size {}, it is {}", n.file, name,
+                                        *n.peer_dp[side], layouts[side]->dp),
+                            kConfig, fmt::format("\"dp_size\": {}", layouts[side]->dp));
       }
 }
 

@@ -1,6 +1,6 @@
-// Launch scripts of vLLM and SGLang: from the text of one or several files to the instances that they start. A text is a
-// script, a pasted command line, vLLM's --config YAML, or vllm-ascend's nightly YAML (server_cmd).
-// Nodes of one instance are merged: same engine, same role, same master or data-parallel address.
+// Launch scripts of vLLM and SGLang: from the text of one or several files to the instances that they start. A text is
+// a script, a pasted command line, vLLM's --config YAML, or vllm-ascend's nightly YAML (server_cmd). Nodes of one
+// instance are merged: same engine, same role, same master or data-parallel address.
 #pragma once
 
 #include <optional>
@@ -45,8 +45,8 @@ struct LaunchedNode {
   SourceLocation where;
   std::int64_t nodes = 1;  // servers that the instance says it has
   std::optional<std::int64_t> node_rank;
-  std::string address;     // of the master, or of data parallelism; empty = alone
-  std::string host;        // this server's own address, when the script says
+  std::string address;  // of the master, or of data parallelism; empty = alone
+  std::string host;     // this server's own address, when the script says
   std::optional<std::int64_t> port, kv_port;
   std::string engine_id;
   std::optional<std::int64_t> peer_tp[2], peer_dp[2];  // what it believes of the prefill and the decode side
@@ -60,8 +60,8 @@ struct LaunchedInstance {
 };
 
 // Everything of one call: instances in the order of their first script. `diagnostics`: what concerns none of them.
-std::vector<LaunchedInstance> import_instances(const std::vector<LaunchedCommand>& commands, const LaunchContext& context,
-                                               Diagnostics& diagnostics);
+std::vector<LaunchedInstance> import_instances(const std::vector<LaunchedCommand>& commands,
+                                               const LaunchContext& context, Diagnostics& diagnostics);
 
 // What a benchmark's command line asks: one request, or those side by side.
 struct BenchmarkLoad {
@@ -71,7 +71,8 @@ struct BenchmarkLoad {
 std::optional<BenchmarkLoad> read_benchmark(const std::vector<LaunchedCommand>& commands, const Defines& defines,
                                             Diagnostics& diagnostics);
 
-// What follows from the rest once overrides are in: limits that engines derive, and how rows reach experts on this fabric.
+// What follows from the rest once overrides are in: limits that engines derive, and how rows reach experts on this
+// fabric.
 void complete_launch(Question& question, Fabric fabric, Diagnostics& diagnostics);
 
 // Two sides of a pair as vLLM's connector sees them.

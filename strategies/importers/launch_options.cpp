@@ -51,8 +51,8 @@ std::string shown(const std::vector<ShellWord>& values) {
 std::optional<std::int64_t> parse_human_integer(std::string_view text) {
   if (text.empty()) return std::nullopt;
   static constexpr std::pair<char, std::int64_t> kUnits[] = {
-      {'k', 1'000}, {'m', 1'000'000}, {'g', 1'000'000'000}, {'t', 1'000'000'000'000},
-      {'K', 1LL << 10}, {'M', 1LL << 20}, {'G', 1LL << 30}, {'T', 1LL << 40}};
+      {'k', 1'000},     {'m', 1'000'000}, {'g', 1'000'000'000}, {'t', 1'000'000'000'000},
+      {'K', 1LL << 10}, {'M', 1LL << 20}, {'G', 1LL << 30},     {'T', 1LL << 40}};
   const auto unit = std::ranges::find(kUnits, text.back(), &std::pair<char, std::int64_t>::first);
   if (unit == std::end(kUnits)) return whole_number<std::int64_t>(text);
   text.remove_suffix(1);
@@ -118,25 +118,30 @@ const EngineOption* OptionSet::look_up(const std::string& written, const SourceL
     for (const std::string_view alias : split(spec.aliases, ' '))
       if (alias == written) return &spec;
     if (written.starts_with("--") && plain.starts_with(written)) begins.emplace_back(&spec, false);
-    if (written.starts_with("--") && spec.type == OptionType::kSwitch && negated.starts_with(written)) begins.emplace_back(&spec, true);
+    if (written.starts_with("--") && spec.type == OptionType::kSwitch && negated.starts_with(written))
+      begins.emplace_back(&spec, true);
     known.push_back(spec.name);
   }
   if (begins.size() == 1) {
     off = begins.front().second;
-    diagnostics_.warning("W0420", where, fmt::format("{} stands for --{}{}", written, off ? "no-" : "", begins.front().first->name),
+    diagnostics_.warning("W0420", where,
+                         fmt::format("{} stands for --{}{}", written, off ? "no-" : "", begins.front().first->name),
                          fmt::format("{}: argparse takes an unambiguous beginning of a name", table_.engine),
                          "write the whole name: the next version may have another option that begins like it");
     return begins.front().first;
   }
-  const std::string_view bare = std::string_view(written).substr(std::min(written.find_first_not_of('-'), written.size()));
+  const std::string_view bare =
+      std::string_view(written).substr(std::min(written.find_first_not_of('-'), written.size()));
   const std::string_view near = nearest(bare, known);
   if (begins.size() > 1)
-    diagnostics_.error("E0420", where, fmt::format("{} may be --{} or --{}", written, begins[0].first->name, begins[1].first->name),
+    diagnostics_.error("E0420", where,
+                       fmt::format("{} may be --{} or --{}", written, begins[0].first->name, begins[1].first->name),
                        fmt::format("{}: an ambiguous option is refused", table_.engine), "write the whole name");
   else
-    diagnostics_.error("E0420", where, fmt::format("unknown option {}", written),
-                       fmt::format("{}: unrecognized arguments end the start", table_.engine),
-                       near.empty() ? "remove it; it may belong to another version" : fmt::format("did you mean '--{}'?", near));
+    diagnostics_.error(
+        "E0420", where, fmt::format("unknown option {}", written),
+        fmt::format("{}: unrecognized arguments end the start", table_.engine),
+        near.empty() ? "remove it; it may belong to another version" : fmt::format("did you mean '--{}'?", near));
   return nullptr;
 }
 
@@ -169,7 +174,11 @@ void OptionSet::read(std::span<const ShellWord> words) {
     }
     if (name == "--config") {
       if (!inline_value) ++i;
-      keys_.push_back({"--config", inline_value ? inline_value->text : i < words.size() ? words[i].text : "", KeyUse::kUsed, ""});
+      keys_.push_back({"--config",
+                       inline_value       ? inline_value->text
+                       : i < words.size() ? words[i].text
+                                          : "",
+                       KeyUse::kUsed, ""});
       continue;
     }
     bool off = false;
@@ -179,8 +188,9 @@ void OptionSet::read(std::span<const ShellWord> words) {
     const bool wants = spec == nullptr || needs_value(spec->type);
     if (inline_value) {
       if (!wants && spec != nullptr) {
-        diagnostics_.error("E0422", word.where, fmt::format("{} takes no value", name), fmt::format("{}", table_.engine),
-                           spec->type == OptionType::kSwitch ? fmt::format("--{} or --no-{}", spec->name, spec->name) : "remove it");
+        diagnostics_.error(
+            "E0422", word.where, fmt::format("{} takes no value", name), fmt::format("{}", table_.engine),
+            spec->type == OptionType::kSwitch ? fmt::format("--{} or --no-{}", spec->name, spec->name) : "remove it");
         option.usable = false;
       }
       option.values.push_back(*inline_value);
@@ -191,7 +201,8 @@ void OptionSet::read(std::span<const ShellWord> words) {
         if (!list) break;
       }
       if (option.values.empty() && spec != nullptr && spec->name != "compilation-config") {
-        diagnostics_.error("E0422", word.where, fmt::format("--{} needs a value", spec->name), fmt::format("{}", table_.engine));
+        diagnostics_.error("E0422", word.where, fmt::format("--{} needs a value", spec->name),
+                           fmt::format("{}", table_.engine));
         option.usable = false;
       }
     }
@@ -204,12 +215,14 @@ void OptionSet::read(std::span<const ShellWord> words) {
       if (!key.empty()) {
         const bool append = key.ends_with('+');
         if (append) key.pop_back();
-        add_leaf(*spec, append ? key + "[0]" : key, {option.values.front().text, option.values.front().where, option.values.front().unresolved});
+        add_leaf(*spec, append ? key + "[0]" : key,
+                 {option.values.front().text, option.values.front().where, option.values.front().unresolved});
       } else {
         add_json(option, option.values.front());
       }
     } else if (!key.empty()) {
-      diagnostics_.error("E0422", word.where, fmt::format("--{} takes no keys, got '.{}'", spec->name, key), std::string(table_.engine));
+      diagnostics_.error("E0422", word.where, fmt::format("--{} takes no keys, got '.{}'", spec->name, key),
+                         std::string(table_.engine));
       option.usable = false;
     }
     options_.push_back(std::move(option));
@@ -221,7 +234,8 @@ void OptionSet::read_config(const ShellWord& file) {
   // Beside the script, or where the program was called.
   std::filesystem::path path(file.text);
   std::error_code ignored;
-  if (path.is_relative() && !std::filesystem::exists(path, ignored)) path = std::filesystem::path(file.where.file).parent_path() / path;
+  if (path.is_relative() && !std::filesystem::exists(path, ignored))
+    path = std::filesystem::path(file.where.file).parent_path() / path;
   const auto document = Document::load(path.string(), diagnostics_);
   if (!document) return;
   std::vector<ShellWord> words;
@@ -241,7 +255,8 @@ void OptionSet::read_config(const ShellWord& file) {
     if (node.is_sequence())
       for (std::size_t k = 0; k < node.size(); ++k) add(std::string(node.at(k).text()));
     else if (node.is_map())
-      diagnostics_.error("E0422", node.where(), fmt::format("{} must be a value, or JSON in quotes", node.key()), std::string(table_.engine));
+      diagnostics_.error("E0422", node.where(), fmt::format("{} must be a value, or JSON in quotes", node.key()),
+                         std::string(table_.engine));
     else
       add(std::string(node.text()));
   }
@@ -283,14 +298,17 @@ void OptionSet::add_json(Option& option, const ShellWord& value) {
     std::string why;
     for (const Diagnostic& d : inside.all())
       if (why.empty()) why = fmt::format(": {}", d.message);
-    diagnostics_.error("E0422", value.where, fmt::format("--{} must be a JSON object{}", option.spec->name, why), std::string(table_.engine),
+    diagnostics_.error("E0422", value.where, fmt::format("--{} must be a JSON object{}", option.spec->name, why),
+                       std::string(table_.engine),
                        fmt::format("--{} '{{\"key\": value}}', in single quotes", option.spec->name));
     option.usable = false;
     return;
   }
   // Python's json.loads is stricter than our reader.
   for (const Document::Leniency& l : document->beyond_strict_json())
-    diagnostics_.error("E0422", value.where, fmt::format("--{} is no JSON: {} in line {}, column {} of the value", option.spec->name, l.what, l.where.line, l.where.column),
+    diagnostics_.error("E0422", value.where,
+                       fmt::format("--{} is no JSON: {} in line {}, column {} of the value", option.spec->name, l.what,
+                                   l.where.line, l.where.column),
                        std::string(table_.engine), "remove it");
   std::vector<std::pair<std::string, std::string>> leaves;
   flatten(document->root(), "", leaves);
@@ -307,14 +325,17 @@ bool OptionSet::resolved(const ShellWord& word, std::string_view what, bool need
   if (!needed) return false;
   const std::string& name = word.unresolved.front();
   const bool substitution = name.starts_with("$(");
-  diagnostics_.error("E0423", word.where, fmt::format("{} needs the value of {}, which the script does not set", what, name),
+  diagnostics_.error("E0423", word.where,
+                     fmt::format("{} needs the value of {}, which the script does not set", what, name),
                      "scripts are read, not run",
                      substitution ? "write the value into the script" : fmt::format("--define {}=VALUE", name));
   return false;
 }
 
-bool OptionSet::among(std::string_view what, const ShellWord& word, std::span<const std::string_view> choices, std::string_view source) {
-  if (choices.empty() || !word.unresolved.empty() || std::ranges::find(choices, word.text) != choices.end()) return true;
+bool OptionSet::among(std::string_view what, const ShellWord& word, std::span<const std::string_view> choices,
+                      std::string_view source) {
+  if (choices.empty() || !word.unresolved.empty() || std::ranges::find(choices, word.text) != choices.end())
+    return true;
   const std::string_view near = nearest(word.text, choices);
   const std::string known = fmt::format("one of: {}", fmt::join(choices, ", "));
   diagnostics_.error("E0426", word.where, fmt::format("{} has no '{}'", what, word.text),
@@ -328,7 +349,8 @@ void OptionSet::check(Option& o) {
   if (!o.usable || !needs_value(spec.type) || spec.type == OptionType::kJson) return;
   const auto wrong = [&](std::string message, std::string help = {}) {
     diagnostics_.error("E0422", o.values.empty() ? o.where : o.values.front().where, std::move(message),
-                       fmt::format("{}{}{}", table_.engine, spec.source.empty() ? "" : ": ", spec.source), std::move(help));
+                       fmt::format("{}{}{}", table_.engine, spec.source.empty() ? "" : ": ", spec.source),
+                       std::move(help));
     o.usable = false;
   };
   for (const ShellWord& v : o.values) {
@@ -344,15 +366,18 @@ void OptionSet::check(Option& o) {
     switch (spec.type) {
       case OptionType::kInteger:
       case OptionType::kTokens: {
-        const auto n = spec.type == OptionType::kTokens ? parse_human_integer(v.text) : whole_number<std::int64_t>(v.text);
-        if (!n) return wrong(fmt::format("--{} must be an integer, got '{}'", spec.name, v.text),
-                             spec.type == OptionType::kTokens ? "for example 65536, 64K (1024) or 64k (1000)" : "");
+        const auto n =
+            spec.type == OptionType::kTokens ? parse_human_integer(v.text) : whole_number<std::int64_t>(v.text);
+        if (!n)
+          return wrong(fmt::format("--{} must be an integer, got '{}'", spec.name, v.text),
+                       spec.type == OptionType::kTokens ? "for example 65536, 64K (1024) or 64k (1000)" : "");
         value = static_cast<double>(*n);
         break;
       }
       case OptionType::kNumber:
         value = whole_number<double>(v.text);
-        if (!value || !std::isfinite(*value)) return wrong(fmt::format("--{} must be a number, got '{}'", spec.name, v.text));
+        if (!value || !std::isfinite(*value))
+          return wrong(fmt::format("--{} must be a number, got '{}'", spec.name, v.text));
         break;
       default:
         break;
@@ -365,10 +390,12 @@ void OptionSet::check(Option& o) {
 void OptionSet::report() {
   for (const Option& o : options_) {
     const EngineOption& spec = *o.spec;
-    keys_.push_back({fmt::format("--{}{}", o.off ? "no-" : "", spec.name), shown(o.values), spec.use, std::string(spec.remark)});
+    keys_.push_back(
+        {fmt::format("--{}{}", o.off ? "no-" : "", spec.name), shown(o.values), spec.use, std::string(spec.remark)});
     if (spec.use == KeyUse::kEffectNotModelled)
-      diagnostics_.note("A0101", o.where, fmt::format("--{} is ignored here although it has an effect in {}{}", spec.name, table_.engine,
-                                                      spec.remark.empty() ? "" : fmt::format(" ({})", spec.remark)));
+      diagnostics_.note("A0101", o.where,
+                        fmt::format("--{} is ignored here although it has an effect in {}{}", spec.name, table_.engine,
+                                    spec.remark.empty() ? "" : fmt::format(" ({})", spec.remark)));
   }
   for (const auto& [path, leaf] : json_) {
     const std::size_t dot = path.find('.');
@@ -392,8 +419,9 @@ void OptionSet::report() {
       report.remark = found->remark;
       among(fmt::format("\"{}\" of --{}", key, option), {leaf.text, leaf.where, leaf.unresolved}, found->choices, "");
       if (found->use == KeyUse::kEffectNotModelled)
-        diagnostics_.note("A0101", leaf.where, fmt::format("{} is ignored here although it has an effect in {}{}", key, table_.engine,
-                                                           found->remark.empty() ? "" : fmt::format(" ({})", found->remark)));
+        diagnostics_.note("A0101", leaf.where,
+                          fmt::format("{} is ignored here although it has an effect in {}{}", key, table_.engine,
+                                      found->remark.empty() ? "" : fmt::format(" ({})", found->remark)));
     } else {
       const std::string_view near = nearest(key, known);
       if (!near.empty()) report.remark = fmt::format("did you mean \"{}\"?", near);
@@ -414,7 +442,8 @@ void OptionSet::report_environment() {
   for (const EnvironmentSpec& e : table_.environment) known.push_back(e.name);
   for (const auto& [name, variable] : variables_) {
     const auto spec = std::ranges::find(table_.environment, name, &EnvironmentSpec::name);
-    const bool engines = std::ranges::any_of(table_.own_prefixes, [&, &n = name](std::string_view p) { return n.starts_with(p); });
+    const bool engines =
+        std::ranges::any_of(table_.own_prefixes, [&, &n = name](std::string_view p) { return n.starts_with(p); });
     KeyReport report{fmt::format("env {}", name), shown({variable.value}), KeyUse::kUnknown, ""};
     if (spec == table_.environment.end()) {
       if (!engines || !variable.exported) continue;  // the script's own business
@@ -427,15 +456,18 @@ void OptionSet::report_environment() {
       if (spec->use == KeyUse::kNoEffect) continue;
       report.use = KeyUse::kNoEffect;
       report.remark = "assigned but not exported: the engine does not see it";
-      diagnostics_.warning("W0421", variable.value.where, fmt::format("{} is assigned but not exported: {} does not see it", name, table_.engine),
-                           "a shell hands only exported variables to commands", fmt::format("export {}={}", name, variable.value.text));
+      diagnostics_.warning("W0421", variable.value.where,
+                           fmt::format("{} is assigned but not exported: {} does not see it", name, table_.engine),
+                           "a shell hands only exported variables to commands",
+                           fmt::format("export {}={}", name, variable.value.text));
     } else {
       report.use = spec->use;
       report.remark = spec->remark;
       among(name, variable.value, spec->choices, spec->source);
       if (spec->use == KeyUse::kEffectNotModelled)
-        diagnostics_.note("A0101", variable.value.where, fmt::format("{} is ignored here although it has an effect in {}{}", name, table_.engine,
-                                                                     spec->remark.empty() ? "" : fmt::format(" ({})", spec->remark)));
+        diagnostics_.note("A0101", variable.value.where,
+                          fmt::format("{} is ignored here although it has an effect in {}{}", name, table_.engine,
+                                      spec->remark.empty() ? "" : fmt::format(" ({})", spec->remark)));
     }
     keys_.push_back(std::move(report));
   }
@@ -444,7 +476,8 @@ void OptionSet::report_environment() {
 std::optional<std::int64_t> OptionSet::integer(std::string_view name) const {
   const Option* const o = find(name);
   if (o == nullptr || !o->usable || o->values.empty()) return std::nullopt;
-  return o->spec->type == OptionType::kTokens ? parse_human_integer(o->values.back().text) : whole_number<std::int64_t>(o->values.back().text);
+  return o->spec->type == OptionType::kTokens ? parse_human_integer(o->values.back().text)
+                                              : whole_number<std::int64_t>(o->values.back().text);
 }
 std::optional<double> OptionSet::number(std::string_view name) const {
   const Option* const o = find(name);
@@ -467,7 +500,8 @@ std::optional<std::string> OptionSet::json(std::string_view option, std::string_
   const auto at = json_.find(fmt::format("{}.{}", option, key));
   if (at == json_.end()) return std::nullopt;
   const Leaf& leaf = at->second;
-  return resolved({leaf.text, leaf.where, leaf.unresolved}, leaf.where.key_path, true) ? std::optional(leaf.text) : std::nullopt;
+  return resolved({leaf.text, leaf.where, leaf.unresolved}, leaf.where.key_path, true) ? std::optional(leaf.text)
+                                                                                       : std::nullopt;
 }
 std::optional<std::int64_t> OptionSet::json_integer(std::string_view option, std::string_view key) const {
   const auto text = json(option, key);

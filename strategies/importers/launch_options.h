@@ -1,8 +1,9 @@
 // Command lines of engines against their option tables: what argparse does with them (vLLM's FlexibleArgumentParser,
 // SGLang's ArgumentParser), every option with what happens to it here.
-// vLLM/utils argparse_utils.py: `_` and `-` are the same in names; 1k = 1000, 1K = 1024, 25.6k = 25600; JSON options may be
-// written dotted (--speculative-config.method mtp, --x.y+ v appends); --no-x switches off; an unambiguous beginning of a name
-// is that name (argparse, allow_abbrev); the last one wins; --config FILE.yaml comes before the command line.
+// vLLM/utils argparse_utils.py: `_` and `-` are the same in names; 1k = 1000, 1K = 1024, 25.6k = 25600; JSON options
+// may be written dotted (--speculative-config.method mtp, --x.y+ v appends); --no-x switches off; an unambiguous
+// beginning of a name is that name (argparse, allow_abbrev); the last one wins; --config FILE.yaml comes before the
+// command line.
 #pragma once
 
 #include <map>
@@ -18,16 +19,16 @@
 
 namespace ascendsim {
 
-// kSwitch also exists as --no-NAME. kTokens: an integer that people write as 64k. kList: one or more values. kOpen: text that may
-// stay unresolved, its reader knows whether that matters.
+// kSwitch also exists as --no-NAME. kTokens: an integer that people write as 64k. kList: one or more values. kOpen:
+// text that may stay unresolved, its reader knows whether that matters.
 enum class OptionType : std::uint8_t { kFlag, kSwitch, kInteger, kTokens, kNumber, kText, kOpen, kJson, kList };
 
 struct EngineOption {
-  std::string_view name;  // "tensor-parallel-size"
+  std::string_view name;       // "tensor-parallel-size"
   std::string_view aliases{};  // "-tp", several with blanks between
   OptionType type = OptionType::kText;
   KeyUse use = KeyUse::kNoEffect;
-  std::string_view field{};  // of question_fields(): the value goes there as it is
+  std::string_view field{};    // of question_fields(): the value goes there as it is
   double least = 0, most = 0;  // of numbers; equal = no limit
   std::string_view remark{};
   std::string_view source{};
@@ -54,7 +55,7 @@ struct OptionTable {
   std::span<const JsonKeySpec> json_keys;
   std::span<const EnvironmentSpec> environment;
   std::span<const std::string_view> own_prefixes;  // of environment variables that would be the engine's: "VLLM_"
-  bool underscores = false;  // `_` is `-` in option names
+  bool underscores = false;                        // `_` is `-` in option names
   // Options that say a field without being its value: what reports call it. {"layout.cp", "attn-cp-size"}
   std::span<const std::pair<std::string_view, std::string_view>> words{};
 };
@@ -75,7 +76,7 @@ class OptionSet {
   [[nodiscard]] std::optional<double> number(std::string_view name) const;
   [[nodiscard]] std::optional<std::string> text(std::string_view name) const;
   [[nodiscard]] std::optional<ShellWord> word(std::string_view name) const;  // as written
-  [[nodiscard]] std::optional<bool> flag(std::string_view name) const;  // of a switch: written on or off
+  [[nodiscard]] std::optional<bool> flag(std::string_view name) const;       // of a switch: written on or off
   // Of a JSON option; "cudagraph_capture_sizes[0]" for elements.
   [[nodiscard]] std::optional<std::string> json(std::string_view option, std::string_view key) const;
   [[nodiscard]] std::optional<std::int64_t> json_integer(std::string_view option, std::string_view key) const;
@@ -114,7 +115,8 @@ class OptionSet {
   void report();
   void report_environment();
   // A word that is not among the choices is an error with the nearest of them.
-  bool among(std::string_view what, const ShellWord& word, std::span<const std::string_view> choices, std::string_view source);
+  bool among(std::string_view what, const ShellWord& word, std::span<const std::string_view> choices,
+             std::string_view source);
   bool resolved(const ShellWord& word, std::string_view what, bool needed) const;
 
   const OptionTable& table_;

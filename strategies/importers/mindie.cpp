@@ -34,7 +34,8 @@ class Keys {
       : import_(import), diagnostics_(diagnostics), node_(node), path_(std::move(path)), specs_(specs) {
     if (!node) return;
     if (!node.is_map()) {
-      diagnostics.error("E0240", node.where(), fmt::format("{} must be an object", path_.empty() ? "the file" : path_), kSource);
+      diagnostics.error("E0240", node.where(), fmt::format("{} must be an object", path_.empty() ? "the file" : path_),
+                        kSource);
       node_ = {};
       return;
     }
@@ -44,7 +45,9 @@ class Keys {
   [[nodiscard]] ConfigNode node(std::string_view key) const { return node_.find(key); }
   [[nodiscard]] const std::string& path() const { return path_; }
   // Of the key's value, or of the section that lacks it.
-  [[nodiscard]] SourceLocation where(std::string_view key) const { return node(key) ? node(key).where() : node_.where(); }
+  [[nodiscard]] SourceLocation where(std::string_view key) const {
+    return node(key) ? node(key).where() : node_.where();
+  }
   [[nodiscard]] bool readable() const { return node_.is_map(); }
 
   std::optional<std::int64_t> integer(std::string_view key) { return read<std::int64_t>(key, &ConfigNode::as_integer); }
@@ -68,7 +71,7 @@ class Keys {
   std::optional<T> read(std::string_view key, std::optional<T> (ConfigNode::*as)(Diagnostics&) const) {
     const ConfigNode n = node(key);
     if (!n) return std::nullopt;
-    Diagnostics already_said;   // check_key() reported a wrong type or range
+    Diagnostics already_said;  // check_key() reported a wrong type or range
     const std::optional<T> value = (n.*as)(already_said);
     import_.deployment.origins[std::string(key)] = {n.where(), false};
     return bad(key) ? std::nullopt : value;
@@ -104,16 +107,22 @@ class Keys {
       case KeyType::kInteger: {
         const auto value = child.as_integer(diagnostics_);
         if (value && (*value < spec.least || *value > spec.most))
-          diagnostics_.error("E0241", child.where(),
-                             spec.most == INT64_MAX
-                                 ? fmt::format("{} must be at least {}, got {}", spec.key, spec.least, *value)
-                                 : fmt::format("{} must be in [{}, {}], got {}", spec.key, spec.least, spec.most, *value),
-                             kSource);
+          diagnostics_.error(
+              "E0241", child.where(),
+              spec.most == INT64_MAX
+                  ? fmt::format("{} must be at least {}, got {}", spec.key, spec.least, *value)
+                  : fmt::format("{} must be in [{}, {}], got {}", spec.key, spec.least, spec.most, *value),
+              kSource);
         break;
       }
-      case KeyType::kBool: child.as_bool(diagnostics_); break;
-      case KeyType::kString: child.as_string(diagnostics_); break;
-      case KeyType::kAny: break;
+      case KeyType::kBool:
+        child.as_bool(diagnostics_);
+        break;
+      case KeyType::kString:
+        child.as_string(diagnostics_);
+        break;
+      case KeyType::kAny:
+        break;
     }
     if (diagnostics_.all().size() > before) bad_.emplace_back(spec.key);
   }
@@ -156,13 +165,15 @@ struct Reader {
 void Reader::read_role(Keys& server) {
   const std::string mode = server.text("inferMode").value_or("standard");
   if (mode != "standard" && mode != "dmi")
-    diagnostics.error("E0242", server.node("inferMode").where(), fmt::format("inferMode must be standard or dmi, got {}", mode), kSource);
+    diagnostics.error("E0242", server.node("inferMode").where(),
+                      fmt::format("inferMode must be standard or dmi, got {}", mode), kSource);
   if (options.role) {
     deployment().role = *options.role;
   } else if (mode == "dmi") {
     deployment().role = Role::kPrefill;
-    diagnostics.note("A0102", server.node("inferMode").where(),
-                     "inferMode dmi (prefill-decode disaggregation): the prefill role is assumed; --role decode for the other");
+    diagnostics.note(
+        "A0102", server.node("inferMode").where(),
+        "inferMode dmi (prefill-decode disaggregation): the prefill role is assumed; --role decode for the other");
   }
 }
 
@@ -170,7 +181,10 @@ void Reader::read_memory_fraction() {
   double& fraction = deployment().memory_fraction;
   fraction = stack.figures.ratio("memory_fraction").count();
   if (options.memory_fraction.empty()) {
-    diagnostics.note("A0103", {}, fmt::format("NPU_MEMORY_FRACTION is not set: {} assumed (the engine's default); --env NPU_MEMORY_FRACTION=0.92", fraction));
+    diagnostics.note(
+        "A0103", {},
+        fmt::format("NPU_MEMORY_FRACTION is not set: {} assumed (the engine's default); --env NPU_MEMORY_FRACTION=0.92",
+                    fraction));
     return;
   }
   fraction = parse_memory_fraction(options.memory_fraction, diagnostics).value_or(fraction);
@@ -195,13 +209,16 @@ void Reader::read_names(Keys& model) {
   std::string scheme = options.quantisation;
   if (scheme.empty() && !named_scheme.empty()) {
     scheme = named_scheme;
-    diagnostics.note("A0104", model.node("modelName").where(), fmt::format("quantisation {} is taken from the name '{}'", scheme, from));
+    diagnostics.note("A0104", model.node("modelName").where(),
+                     fmt::format("quantisation {} is taken from the name '{}'", scheme, from));
   }
   const bool unknown = !scheme.empty() && std::ranges::find(known, scheme) == known.end();
   if (scheme.empty()) {
     scheme = "float";
-    diagnostics.note("A0104", model.node("modelName").where(),
-                     fmt::format("no quantisation in the name '{}': 16-bit weights assumed; --quantisation w8a8 says otherwise", from));
+    diagnostics.note(
+        "A0104", model.node("modelName").where(),
+        fmt::format("no quantisation in the name '{}': 16-bit weights assumed; --quantisation w8a8 says otherwise",
+                    from));
   } else if (unknown) {
     std::vector<std::string_view> views(known.begin(), known.end());
     diagnostics.error("E0244", {}, fmt::format("unknown quantisation '{}'", scheme), {},
@@ -221,7 +238,8 @@ void Reader::read_names(Keys& model) {
                       "--model DeepSeek-R1, or the path of a HuggingFace config.json");
   } else {
     d.model = models.load(base, model.node("modelName").where(), diagnostics);
-    diagnostics.note("A0105", model.node("modelName").where(), fmt::format("model {} is taken from the name '{}'", d.model.name, from));
+    diagnostics.note("A0105", model.node("modelName").where(),
+                     fmt::format("model {} is taken from the name '{}'", d.model.name, from));
   }
 
   if (d.model.dtype) {
@@ -247,23 +265,28 @@ void Reader::read_layout(Keys& model, bool multi_node) {
   const std::int64_t known_dp = value("dp"), product = std::max<std::int64_t>(1, known_dp * l.cp);
   l.tp = model.integer_or("tp", world > 0 ? std::max<std::int64_t>(1, world / product) : 1, "worldSize / (dp x cp)");
   l.cp = model.integer_or("cp", 1, "context parallelism off");
-  l.dp = model.integer_or("dp", world > 0 ? std::max<std::int64_t>(1, world / std::max<std::int64_t>(1, l.tp * l.cp)) : 1,
-                          "worldSize / (cp x tp)");
+  l.dp =
+      model.integer_or("dp", world > 0 ? std::max<std::int64_t>(1, world / std::max<std::int64_t>(1, l.tp * l.cp)) : 1,
+                       "worldSize / (cp x tp)");
   l.sp = model.integer_or("sp", 1, "sequence parallelism off");
   if (multi_node)
-    diagnostics.note("A0107", model.node("worldSize").where(),
-                     fmt::format("multiNodesInferEnabled: worldSize is not valid, dp x cp x tp = {} ranks are taken", l.world()));
+    diagnostics.note(
+        "A0107", model.node("worldSize").where(),
+        fmt::format("multiNodesInferEnabled: worldSize is not valid, dp x cp x tp = {} ranks are taken", l.world()));
   if (!written && !multi_node) {
     import.declared_world = l.world();
     model.assume("worldSize", fmt::to_string(l.world()), "dp x cp x tp");
   }
   const std::int64_t ranks = import.declared_world > 0 ? import.declared_world : l.world();
   const auto moe_ep = model.integer("moe_ep"), moe_tp = model.integer("moe_tp");
-  l.moe_ep = moe_ep ? *moe_ep : model.integer_or("moe_ep", moe_tp ? std::max<std::int64_t>(1, ranks / *moe_tp) : 1,
-                                                 moe_tp ? "worldSize / moe_tp" : "no expert parallelism");
-  l.moe_tp = moe_tp ? *moe_tp : model.integer_or("moe_tp", std::max<std::int64_t>(1, ranks / l.moe_ep), "worldSize / moe_ep");
+  l.moe_ep = moe_ep ? *moe_ep
+                    : model.integer_or("moe_ep", moe_tp ? std::max<std::int64_t>(1, ranks / *moe_tp) : 1,
+                                       moe_tp ? "worldSize / moe_tp" : "no expert parallelism");
+  l.moe_tp =
+      moe_tp ? *moe_tp : model.integer_or("moe_tp", std::max<std::int64_t>(1, ranks / l.moe_ep), "worldSize / moe_ep");
   if (model.integer("pp").value_or(1) > 1)
-    diagnostics.error("E0246", model.node("pp").where(), "pipeline parallelism (pp > 1) is not modelled", {}, "remove pp");
+    diagnostics.error("E0246", model.node("pp").where(), "pipeline parallelism (pp > 1) is not modelled", {},
+                      "remove pp");
 }
 
 void Reader::read_local_tp(Keys& deepseek, Keys& parallel, const char* key, std::int64_t Layout::*member) {
@@ -276,7 +299,9 @@ void Reader::read_local_tp(Keys& deepseek, Keys& parallel, const char* key, std:
 void Reader::read_all_to_all_scale(ConfigNode node) {
   if (!node) return;
   const auto wrong = [&](ConfigNode n) {
-    diagnostics.error("E0247", n.where(), "alltoall_ep_buffer_scale_factors must be [[tokens, factor], ...] in descending order of tokens", kSource);
+    diagnostics.error("E0247", n.where(),
+                      "alltoall_ep_buffer_scale_factors must be [[tokens, factor], ...] in descending order of tokens",
+                      kSource);
   };
   if (!node.is_sequence()) return wrong(node);
   for (std::size_t i = 0; i < node.size(); ++i) {
@@ -305,14 +330,14 @@ void Reader::read_deepseek(Keys& model) {
   Keys kv_cache = keys(node.find(kv), path + "." + kv, sections.kv_cache);
 
   const auto level = deepseek.integer("ep_level");
-  if (!level && d.layout.moe_ep > 1)
-    deepseek.assume("ep_level", "1", "all-gather expert parallelism");
+  if (!level && d.layout.moe_ep > 1) deepseek.assume("ep_level", "1", "all-gather expert parallelism");
   d.layout.ep_level = level.value_or(1);
   d.init_routing_cutoff = deepseek.boolean("enable_init_routing_cutoff").value_or(false);
   if (const ConfigNode n = deepseek.node("topk_scaling_factor")) {
     d.topk_scaling_factor = n.as_number(diagnostics).value_or(1);
     if (!(d.topk_scaling_factor > 0 && d.topk_scaling_factor <= 1)) {
-      diagnostics.error("E0241", n.where(), fmt::format("topk_scaling_factor must be in (0, 1], got {}", n.text()), kSource);
+      diagnostics.error("E0241", n.where(), fmt::format("topk_scaling_factor must be in (0, 1], got {}", n.text()),
+                        kSource);
       d.topk_scaling_factor = 1;
     }
   }
@@ -324,13 +349,13 @@ void Reader::read_deepseek(Keys& model) {
 
 void Reader::read_plugins(Keys& model) {
   ConfigNode node = model.node("plugin_params");
-  std::shared_ptr<const Document> inner;   // MindIE writes a JSON object inside a string
+  std::shared_ptr<const Document> inner;  // MindIE writes a JSON object inside a string
   if (node.is_sequence() || (node.is_scalar() && !node.text().empty())) {
     Diagnostics inside;
     if (node.is_scalar()) inner = Document::parse(std::string(node.text()), "plugin_params", inside);
     if (!inner || !inner->root().is_map()) {
-      diagnostics.error("E0248", node.where(), "plugin_params must be a JSON object, or a string that holds one", kSource,
-                        R"("plugin_params": "{\"plugin_type\":\"mtp\",\"num_speculative_tokens\":1}")");
+      diagnostics.error("E0248", node.where(), "plugin_params must be a JSON object, or a string that holds one",
+                        kSource, R"("plugin_params": "{\"plugin_type\":\"mtp\",\"num_speculative_tokens\":1}")");
       return;
     }
   }
@@ -355,7 +380,8 @@ void Reader::read_plugins(Keys& model) {
     } else if (!type.empty()) {
       static constexpr std::string_view kTypes[] = {"mtp", "prefix_cache", "splitfuse", "la", "memory_decoding"};
       const std::string_view near = nearest(type, kTypes);
-      found.error("E0249", {}, fmt::format("unknown plugin_type '{}'", type), "MindIE knows mtp, prefix_cache, splitfuse, la, memory_decoding",
+      found.error("E0249", {}, fmt::format("unknown plugin_type '{}'", type),
+                  "MindIE knows mtp, prefix_cache, splitfuse, la, memory_decoding",
                   near.empty() ? "" : fmt::format("did you mean '{}'?", near));
     }
   }
@@ -375,10 +401,12 @@ void Reader::read_schedule(ConfigNode node, const std::string& path) {
   if (limits.block_tokens % 16 != 0)
     diagnostics.error("E0241", schedule.node("cacheBlockSize").where(),
                       fmt::format("cacheBlockSize must be a multiple of 16, got {}", limits.block_tokens), kSource);
-  limits.max_prefill_tokens = schedule.integer_or("maxPrefillTokens", std::max<std::int64_t>(8192, limits.max_input_tokens), kDefault);
+  limits.max_prefill_tokens =
+      schedule.integer_or("maxPrefillTokens", std::max<std::int64_t>(8192, limits.max_input_tokens), kDefault);
   limits.max_batch = schedule.integer_or("maxBatchSize", 200, kDefault);
-  limits.max_prefill_batch = schedule.integer_or("maxPrefillBatchSize", std::min<std::int64_t>(50, limits.max_batch), kDefault);
-  if (limits.max_prefill_batch == 0) limits.max_prefill_batch = limits.max_batch;   // documented meaning of 0
+  limits.max_prefill_batch =
+      schedule.integer_or("maxPrefillBatchSize", std::min<std::int64_t>(50, limits.max_batch), kDefault);
+  if (limits.max_prefill_batch == 0) limits.max_prefill_batch = limits.max_batch;  // documented meaning of 0
   schedule.integer("maxIterTimes");
   if (schedule.text("templateType").value_or("Standard") == "Mix") {
     deployment().features.splitfuse = true;
@@ -408,7 +436,8 @@ void Reader::read_model_config(Keys& deploy, bool multi_node) {
   read_plugins(model);
   const std::int64_t gigabytes = model.integer("npuMemSize").value_or(-1);
   if (gigabytes == 0)
-    diagnostics.error("E0241", model.node("npuMemSize").where(), "npuMemSize must be -1 or a positive number of GB, got 0", kSource);
+    diagnostics.error("E0241", model.node("npuMemSize").where(),
+                      "npuMemSize must be -1 or a positive number of GB, got 0", kSource);
   if (gigabytes > 0) deployment().kv_memory = Bytes(gigabytes << 30);
 }
 
@@ -437,11 +466,16 @@ void Reader::read(ConfigNode root) {
 
 std::string_view to_text(KeyUse use) {
   switch (use) {
-    case KeyUse::kUsed: return "used";
-    case KeyUse::kAssumed: return "assumed";
-    case KeyUse::kNoEffect: return "ignored, no effect";
-    case KeyUse::kEffectNotModelled: return "ignored, effect not modelled";
-    case KeyUse::kUnknown: return "unknown";
+    case KeyUse::kUsed:
+      return "used";
+    case KeyUse::kAssumed:
+      return "assumed";
+    case KeyUse::kNoEffect:
+      return "ignored, no effect";
+    case KeyUse::kEffectNotModelled:
+      return "ignored, effect not modelled";
+    case KeyUse::kUnknown:
+      return "unknown";
   }
   return "?";
 }
@@ -456,8 +490,8 @@ std::optional<double> parse_memory_fraction(const std::string& text, Diagnostics
   return std::nullopt;
 }
 
-Import import_mindie(const Document& document, const ImportOptions& options, const Stack& stack, const ModelLibrary& models,
-                     const QuantisationLibrary& schemes, Diagnostics& diagnostics) {
+Import import_mindie(const Document& document, const ImportOptions& options, const Stack& stack,
+                     const ModelLibrary& models, const QuantisationLibrary& schemes, Diagnostics& diagnostics) {
   Reader reader{options, stack, models, schemes, diagnostics};
   Deployment& d = reader.deployment();
   d.engine = stack.engine;
@@ -467,8 +501,8 @@ Import import_mindie(const Document& document, const ImportOptions& options, con
   return std::move(reader.import);
 }
 
-Import import_mindie(const std::string& path, const ImportOptions& options, const Stack& stack, const ModelLibrary& models,
-                     const QuantisationLibrary& schemes, Diagnostics& diagnostics) {
+Import import_mindie(const std::string& path, const ImportOptions& options, const Stack& stack,
+                     const ModelLibrary& models, const QuantisationLibrary& schemes, Diagnostics& diagnostics) {
   const auto document = Document::load(path, diagnostics);
   return document ? import_mindie(*document, options, stack, models, schemes, diagnostics) : Import{};
 }

@@ -24,24 +24,24 @@ struct KeyReport {
 
 struct Import {
   Deployment deployment;
-  std::int64_t declared_world = 0;     // worldSize as written; 0 = absent or not valid (multiNodesInferEnabled)
+  std::int64_t declared_world = 0;  // worldSize as written; 0 = absent or not valid (multiNodesInferEnabled)
   std::vector<KeyReport> keys;
 };
 
 struct ImportOptions {
-  std::string model;                   // name or path of a HuggingFace config.json; empty = from the file's names
-  std::string quantisation;            // scheme name; empty = from the file's names
-  std::string memory_fraction;         // NPU_MEMORY_FRACTION; empty = the stack's default
-  std::optional<Role> role;            // empty = from inferMode
+  std::string model;            // name or path of a HuggingFace config.json; empty = from the file's names
+  std::string quantisation;     // scheme name; empty = from the file's names
+  std::string memory_fraction;  // NPU_MEMORY_FRACTION; empty = the stack's default
+  std::optional<Role> role;     // empty = from inferMode
 };
 
 // Of NPU_MEMORY_FRACTION: a number in (0, 1].
 std::optional<double> parse_memory_fraction(const std::string& text, Diagnostics& diagnostics);
 
-Import import_mindie(const Document& document, const ImportOptions& options, const Stack& stack, const ModelLibrary& models,
-                     const QuantisationLibrary& schemes, Diagnostics& diagnostics);
+Import import_mindie(const Document& document, const ImportOptions& options, const Stack& stack,
+                     const ModelLibrary& models, const QuantisationLibrary& schemes, Diagnostics& diagnostics);
 // The file at that path.
-Import import_mindie(const std::string& path, const ImportOptions& options, const Stack& stack, const ModelLibrary& models,
-                     const QuantisationLibrary& schemes, Diagnostics& diagnostics);
+Import import_mindie(const std::string& path, const ImportOptions& options, const Stack& stack,
+                     const ModelLibrary& models, const QuantisationLibrary& schemes, Diagnostics& diagnostics);
 
 }  // namespace ascendsim

@@ -66,7 +66,9 @@ class Reader {
                        std::move(help));
     throw Stop{};
   }
-  [[nodiscard]] char peek(std::size_t ahead = 0) const { return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0'; }
+  [[nodiscard]] char peek(std::size_t ahead = 0) const {
+    return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0';
+  }
   [[nodiscard]] bool starts(std::string_view s) const { return text_.substr(at_).starts_with(s); }
 
   // Blanks, line continuations and comments.
@@ -143,8 +145,9 @@ class Reader {
   }
 
   void refuse_control_flow() {
-    static constexpr std::string_view kWords[] = {"if",   "then", "else",   "elif",     "fi",    "for", "while", "until", "do",
-                                                  "done", "case", "esac",   "select",   "function", "{", "}", "[[", "!"};
+    static constexpr std::string_view kWords[] = {"if",     "then",     "else", "elif", "fi",   "for",
+                                                  "while",  "until",    "do",   "done", "case", "esac",
+                                                  "select", "function", "{",    "}",    "[[",   "!"};
     std::size_t end = at_;
     while (end < text_.size() && !blank(text_[end]) && text_[end] != '\n' && text_[end] != ';') ++end;
     const std::string_view word = text_.substr(at_, end - at_);
@@ -227,7 +230,8 @@ class Reader {
       if (w.text.size() > kMaxValueBytes) stop("E0403", begin, fmt::format("the value of {} is too long", name), "");
       spend(w.text.size(), begin);
       // Whoever lacks `ip` of ip=$(hostname -I) can define ip.
-      const bool substituted = std::erase_if(w.unresolved, [](const std::string& n) { return n.starts_with("$("); }) > 0;
+      const bool substituted =
+          std::erase_if(w.unresolved, [](const std::string& n) { return n.starts_with("$("); }) > 0;
       if (substituted) {
         add_names(w.unresolved, {name});
         w.text = fmt::format("${{{}}}", name);
@@ -263,8 +267,8 @@ class Reader {
     in_assignment_ = true;
     const SourceLocation where = source_.locate(at_);
     const char c = peek();
-    if (at_ < text_.size() && !blank(c) && c != '\n' && c != ';' && c != '&' && c != '|' && c != '<' && c != '>' && c != ')' &&
-        continuation(at_) == 0)
+    if (at_ < text_.size() && !blank(c) && c != '\n' && c != ';' && c != '&' && c != '|' && c != '<' && c != '>' &&
+        c != ')' && continuation(at_) == 0)
       read_word(words);
     in_assignment_ = false;
     ShellWord joined{{}, where, {}};
@@ -286,7 +290,8 @@ class Reader {
       started = false;
     };
     const auto limit = [&] {
-      if (word.text.size() > kMaxValueBytes || into.size() > kMaxWords) stop("E0403", at_, "this word grows too long", "");
+      if (word.text.size() > kMaxValueBytes || into.size() > kMaxWords)
+        stop("E0403", at_, "this word grows too long", "");
     };
     const auto insert = [&](const Expansion& e, bool quoted) {
       for (std::size_t i = 0; i < e.values.size(); ++i) {
@@ -310,7 +315,8 @@ class Reader {
       const char c = peek();
       if (const std::size_t length = continuation(at_)) {
         at_ += length;
-      } else if (blank(c) || c == '\n' || c == ';' || c == '&' || c == '|' || c == '<' || c == '>' || c == '(' || c == ')') {
+      } else if (blank(c) || c == '\n' || c == ';' || c == '&' || c == '|' || c == '<' || c == '>' || c == '(' ||
+                 c == ')') {
         break;
       } else if (c == '\\') {
         if (at_ + 1 >= text_.size()) stop("E0405", at_, "a backslash ends the script", "remove it");
@@ -332,7 +338,8 @@ class Reader {
           if (peek() == '"') break;
           if (const std::size_t skipped = continuation(at_)) {
             at_ += skipped;
-          } else if (peek() == '\\' && std::string_view("\"\\$`").find(peek(1)) != std::string_view::npos && peek(1) != '\0') {
+          } else if (peek() == '\\' && std::string_view("\"\\$`").find(peek(1)) != std::string_view::npos &&
+                     peek(1) != '\0') {
             word.text += peek(1);
             any = true;
             at_ += 2;
@@ -541,8 +548,9 @@ class Reader {
       left.remove_prefix(5);
       return number(arithmetic(left, offset, true), inside, offset);
     }
-    diagnostics_.note("A0130", source_.locate(offset),
-                      fmt::format("the output of $({}) is not known: {}", inside.substr(0, inside.find('\n')), kNotRun));
+    diagnostics_.note(
+        "A0130", source_.locate(offset),
+        fmt::format("the output of $({}) is not known: {}", inside.substr(0, inside.find('\n')), kNotRun));
     return {{{"$(...)", source_.locate(offset), {fmt::format("$({})", inside)}}}, false};
   }
   Expansion number(std::optional<std::int64_t> value, std::string_view inside, std::size_t offset) {
@@ -716,7 +724,8 @@ class Reader {
 
   void end_of_command(ShellCommand& command, std::vector<std::pair<std::string, Array>>& prefix, bool was_skipped,
                       std::size_t begin) {
-    const bool test = !command.words.empty() && (command.words.front().text == "[" || command.words.front().text == "test");
+    const bool test =
+        !command.words.empty() && (command.words.front().text == "[" || command.words.front().text == "test");
     if (!was_skipped) run(command, prefix, begin);
     declared_.clear();
     if (starts("&&") || starts("||")) {
@@ -760,8 +769,9 @@ class Reader {
       stop("E0407", begin, fmt::format("a command cannot begin with the option '{}'", first),
            "the line before lacks its backslash, or a comment ended it");
     if (first == "source" || first == "." || first == "eval")
-      diagnostics_.note("A0131", command.words.front().where,
-                        fmt::format("'{}' is not followed: {}; what it sets is given with --define NAME=VALUE", first, kNotRun));
+      diagnostics_.note(
+          "A0131", command.words.front().where,
+          fmt::format("'{}' is not followed: {}; what it sets is given with --define NAME=VALUE", first, kNotRun));
     if (commands_.size() >= kMaxCommands) stop("E0403", begin, "more than 4096 commands", "");
     for (const auto& [name, a] : arrays_) {
       ShellVariable& v = command.variables[name] = {joined(a), a.exported};
@@ -799,7 +809,8 @@ class Reader {
   int depth_ = 0;
   bool in_assignment_ = false, skipped_ = false;
   std::size_t spent_ = 0;  // bytes
-  std::optional<std::pair<std::size_t, std::size_t>> here_;  // body of a here-document: from its first newline to its end
+  std::optional<std::pair<std::size_t, std::size_t>>
+      here_;  // body of a here-document: from its first newline to its end
   std::map<std::string, Array, std::less<>> arrays_;
   std::vector<std::pair<std::string, Array>> declared_;
   std::vector<std::string> missing_;

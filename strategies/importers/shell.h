@@ -1,8 +1,11 @@
 // A launch script, read and never executed: straight-line POSIX shell with bash arrays, as engines' guides print it.
-// Understood: comments, quotes, backslash-newline, assignments, export, arrays (`IPs=(a b)`, `${#IPs[@]}`, `"${ARGS[@]}"`),
-// `${x:-default}`, `$(( ))`, `expr` in backticks or `$( )`, word splitting, `A=1 cmd`, pipes, redirections, here-documents,
-// `&`, `;`, `&&`. The right side of `||` counts as not run. Diagnosed: control flow, functions, subshells, unclosed quotes.
-// Other command substitutions and variables that nobody assigns stay unresolved; whoever needs such a word says so.
+// Understood: comments, quotes, backslash-newline, assignments, export, arrays (`IPs=(a b)`, `${#IPs[@]}`,
+// `"${ARGS[@]}"`),
+// `${x:-default}`, `$(( ))`, `expr` in backticks or `$( )`, word splitting, `A=1 cmd`, pipes, redirections,
+// here-documents,
+// `&`, `;`, `&&`. The right side of `||` counts as not run. Diagnosed: control flow, functions, subshells, unclosed
+// quotes. Other command substitutions and variables that nobody assigns stay unresolved; whoever needs such a word says
+// so.
 #pragma once
 
 #include <map>
@@ -15,7 +18,7 @@
 namespace ascendsim {
 
 struct ShellWord {
-  std::string text;                     // after expansion; an unresolved variable stays as ${NAME}
+  std::string text;  // after expansion; an unresolved variable stays as ${NAME}
   SourceLocation where;
   std::vector<std::string> unresolved;  // names, for --define
 };

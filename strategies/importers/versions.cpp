@@ -50,14 +50,15 @@ EngineVersions load_versions(const std::string& folder, const std::string& engin
   const ConfigNode features = root.node("features"), defaults = root.node("defaults");
   for (std::size_t i = 0; i < features.size(); ++i) {
     Section s(features.at(i), diagnostics);
-    out.features.push_back({std::string(features.at(i).key()), s.required<std::string>("from"), s.optional<std::string>("until", ""),
-                            s.required<std::string>("source"), s.optional<std::string>("note", "")});
+    out.features.push_back({std::string(features.at(i).key()), s.required<std::string>("from"),
+                            s.optional<std::string>("until", ""), s.required<std::string>("source"),
+                            s.optional<std::string>("note", "")});
     s.finish();
   }
   for (std::size_t i = 0; i < defaults.size(); ++i) {
     Section s(defaults.at(i), diagnostics);
-    out.defaults.push_back({s.required<std::string>("option"), s.required<std::string>("from"), s.required<std::string>("value"),
-                            s.required<std::string>("source")});
+    out.defaults.push_back({s.required<std::string>("option"), s.required<std::string>("from"),
+                            s.required<std::string>("value"), s.required<std::string>("source")});
     s.finish();
   }
   root.finish();

@@ -1,5 +1,6 @@
 // `vllm serve` with vLLM-Ascend -> Question. Meaning of the options: vllm-project/vllm engine/arg_utils.py and config/;
-// vLLM-Ascend 0.15: docs/source/user_guide and vllm_ascend/. PCP becomes layout.cp, DCP layout.sp: cp x sp cache shards.
+// vLLM-Ascend 0.15: docs/source/user_guide and vllm_ascend/. PCP becomes layout.cp, DCP layout.sp: cp x sp cache
+// shards.
 #pragma once
 
 #include "strategies/importers/launch.h"

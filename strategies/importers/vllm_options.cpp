@@ -1,6 +1,6 @@
-// Options of `vllm serve`, keys of its JSON options, and the environment that vLLM-Ascend reads. Sources: vllm-project/vllm
-// engine/arg_utils.py, config/*.py, entrypoints/openai/cli_args.py (0.11 to 0.15); vllm-project/vllm-ascend envs.py,
-// ascend_config.py (0.13 to 0.23) and docs/source/user_guide/configuration.
+// Options of `vllm serve`, keys of its JSON options, and the environment that vLLM-Ascend reads. Sources:
+// vllm-project/vllm engine/arg_utils.py, config/*.py, entrypoints/openai/cli_args.py (0.11 to 0.15);
+// vllm-project/vllm-ascend envs.py, ascend_config.py (0.13 to 0.23) and docs/source/user_guide/configuration.
 #include "strategies/importers/vllm.h"
 
 namespace ascendsim {
@@ -17,12 +17,14 @@ constexpr std::string_view kParallel = "vllm/config/parallel.py", kScheduler = "
                            kServer = "vllm/entrypoints/openai/cli_args.py", kPlatform = "vllm_ascend/platform.py";
 // Closed lists of words.
 constexpr std::string_view kDtypes[] = {"auto", "half", "float16", "bfloat16", "float", "float32"};
-constexpr std::string_view kCacheDtypes[] = {"auto", "float16", "bfloat16", "int8", "fp8", "fp8_e4m3", "fp8_e5m2", "fp8_inc", "fp8_ds_mla"};
+constexpr std::string_view kCacheDtypes[] = {"auto",     "float16",  "bfloat16", "int8",      "fp8",
+                                             "fp8_e4m3", "fp8_e5m2", "fp8_inc",  "fp8_ds_mla"};
 constexpr std::string_view kPolicies[] = {"fcfs", "priority"};
 constexpr std::string_view kBackends[] = {"mp", "ray"};
 constexpr std::string_view kPlacements[] = {"linear", "round_robin"};
-constexpr std::string_view kAllToAlls[] = {"naive", "pplx", "deepep_high_throughput", "deepep_low_latency", "allgather_reducescatter",
-                                           "flashinfer_all2allv", "mori", "nixl_ep"};
+constexpr std::string_view kAllToAlls[] = {
+    "naive", "pplx",   "deepep_high_throughput", "deepep_low_latency", "allgather_reducescatter", "flashinfer_all2allv",
+    "mori",  "nixl_ep"};
 constexpr std::string_view kPreemptions[] = {"recompute", "swap"};
 constexpr std::string_view kOffloads[] = {"native", "lmcache"};
 constexpr std::string_view kRunners[] = {"auto", "generate", "pooling", "draft"};
@@ -30,28 +32,46 @@ constexpr std::string_view kImplementations[] = {"auto", "vllm", "transformers",
 constexpr std::string_view kLogprobs[] = {"raw_logits", "raw_logprobs", "processed_logits", "processed_logprobs"};
 constexpr std::string_view kLogLevels[] = {"critical", "error", "warning", "info", "debug", "trace"};
 constexpr std::string_view kTransferRoles[] = {"kv_producer", "kv_consumer", "kv_both"};
-constexpr std::string_view kDrafters[] = {"mtp", "deepseek_mtp", "mimo_mtp", "glm4_moe_mtp", "ernie_mtp", "qwen3_next_mtp", "longcat_flash_mtp", "pangu_ultra_moe_mtp",
-                                          "exaone_moe_mtp", "eagle", "eagle3", "medusa", "mlp_speculator", "draft_model", "ngram", "ngram_gpu", "suffix"};
+constexpr std::string_view kDrafters[] = {"mtp",
+                                          "deepseek_mtp",
+                                          "mimo_mtp",
+                                          "glm4_moe_mtp",
+                                          "ernie_mtp",
+                                          "qwen3_next_mtp",
+                                          "longcat_flash_mtp",
+                                          "pangu_ultra_moe_mtp",
+                                          "exaone_moe_mtp",
+                                          "eagle",
+                                          "eagle3",
+                                          "medusa",
+                                          "mlp_speculator",
+                                          "draft_model",
+                                          "ngram",
+                                          "ngram_gpu",
+                                          "suffix"};
 constexpr std::string_view kExpansions[] = {"AIV", "AIV_ONLY", "AI_CPU", "HOST", "HOST_TS"};
 constexpr std::string_view kQueues[] = {"0", "1", "2"};
-
 
 constexpr EngineOption kOptions[] = {
     // layout
     {"tensor-parallel-size", "-tp", kInt, kUsed, "layout.tp", 1, kMostRanks, "", kParallel},
     {"pipeline-parallel-size", "-pp", kInt, kUsed, "layout.pp", 1, kMostRanks, "", kParallel},
     {"data-parallel-size", "-dp", kInt, kUsed, "layout.dp", 1, kMostRanks, "", kParallel},
-    {"prefill-context-parallel-size", "-pcp", kInt, kUsed, "layout.cp", 1, kMostRanks, "PCP: ranks of its own", kParallel},
-    {"decode-context-parallel-size", "-dcp", kInt, kUsed, "layout.sp", 1, kMostRanks, "DCP: inside the TP group", kParallel},
+    {"prefill-context-parallel-size", "-pcp", kInt, kUsed, "layout.cp", 1, kMostRanks, "PCP: ranks of its own",
+     kParallel},
+    {"decode-context-parallel-size", "-dcp", kInt, kUsed, "layout.sp", 1, kMostRanks, "DCP: inside the TP group",
+     kParallel},
     {"cp-kv-cache-interleave-size", "", kInt, kUsed, "kv_cache.interleave", 1, 4096, "", kParallel},
-    {"dcp-kv-cache-interleave-size", "", kInt, kUsed, "", 1, 4096, "older name of --cp-kv-cache-interleave-size", kParallel},
+    {"dcp-kv-cache-interleave-size", "", kInt, kUsed, "", 1, 4096, "older name of --cp-kv-cache-interleave-size",
+     kParallel},
     {"enable-expert-parallel", "-ep", kSwitch, kUsed, "", 0, 0, "pure EP over all ranks; otherwise pure TP", kParallel},
     {"nnodes", "-n", kInt, kUsed, "", 1, 4096, "servers of the instance", kParallel},
     {"node-rank", "-r", kInt, kNone, "", 0, 0, "which of the nodes does not matter", kParallel},
     {"headless", "", kSwitch, kNone, "", 0, 0, "only says who serves HTTP", kServer},
     {"master-addr", "", kText, kNone, "", 0, 0, "", kParallel},
     {"master-port", "", kText, kNone, "", 0, 0, "", kParallel},
-    {"data-parallel-size-local", "-dpl", kInt, kUsed, "", 0, kMostRanks, "data-parallel ranks on this server", kParallel},
+    {"data-parallel-size-local", "-dpl", kInt, kUsed, "", 0, kMostRanks, "data-parallel ranks on this server",
+     kParallel},
     {"data-parallel-start-rank", "-dpr", kInt, kNone, "", 0, 0, "which of the nodes does not matter", kParallel},
     {"data-parallel-rank", "-dpn", kInt, kNone, "", 0, 0, "which of the ranks does not matter", kParallel},
     {"data-parallel-address", "-dpa", kText, kNone},
@@ -61,7 +81,8 @@ constexpr EngineOption kOptions[] = {
     {"data-parallel-external-lb", "-dpe", kSwitch, kNone},
     {"distributed-executor-backend", "", kText, kNone, "", 0, 0, "starts the workers", kParallel},
     {"api-server-count", "-asc", kInt, kEffect, "", 0, 0, "host-side tokenising and HTTP are not modelled", kServer},
-    {"all2all-backend", "", kText, kEffect, "", 0, 0, "vLLM-Ascend picks by version, size and hardware", kParallel, kAllToAlls},
+    {"all2all-backend", "", kText, kEffect, "", 0, 0, "vLLM-Ascend picks by version, size and hardware", kParallel,
+     kAllToAlls},
     {"enable-dbo", "", kSwitch, kEffect, "", 0, 0, "dual batch overlap", kParallel},
     {"dbo-decode-token-threshold", "", kInt, kEffect},
     {"dbo-prefill-token-threshold", "", kInt, kEffect},
@@ -77,8 +98,10 @@ constexpr EngineOption kOptions[] = {
     {"worker-extension-cls", "", kText, kNone},
     {"disable-nccl-for-dp-synchronization", "", kSwitch, kNone},
     // limits
-    {"max-model-len", "", kTokens, kUsed, "limits.max_seq_len", 1, kMostTokens, "prompt and output together", kModelConfig},
-    {"max-num-batched-tokens", "", kTokens, kUsed, "limits.max_batched_tokens", 1, kMostTokens, "tokens of a step", kScheduler},
+    {"max-model-len", "", kTokens, kUsed, "limits.max_seq_len", 1, kMostTokens, "prompt and output together",
+     kModelConfig},
+    {"max-num-batched-tokens", "", kTokens, kUsed, "limits.max_batched_tokens", 1, kMostTokens, "tokens of a step",
+     kScheduler},
     {"max-num-seqs", "", kTokens, kUsed, "limits.max_batch", 1, 1 << 20, "requests of a DP group", kScheduler},
     {"block-size", "", kInt, kUsed, "kv_cache.block_tokens", 1, 4096, "128 on Ascend", kCache},
     {"gpu-memory-utilization", "-gmu", kNumber, kUsed, "memory_fraction", 0.01, 1, "share of the die's memory", kCache},
@@ -102,7 +125,8 @@ constexpr EngineOption kOptions[] = {
     {"scheduling-policy", "", kText, kEffect, "", 0, 0, "requests are alike here", kScheduler, kPolicies},
     {"scheduler-cls", "", kText, kEffect},
     {"disable-chunked-mm-input", "", kSwitch, kNone},
-    {"disable-hybrid-kv-cache-manager", "", kSwitch, kNone, "", 0, 0, "of models with several kinds of attention", kScheduler},
+    {"disable-hybrid-kv-cache-manager", "", kSwitch, kNone, "", 0, 0, "of models with several kinds of attention",
+     kScheduler},
     {"stream-interval", "", kInt, kEffect, "", 0, 0, "every token is taken to be sent at once", kScheduler},
     {"num-scheduler-steps", "", kInt, kEffect},
     {"num-lookahead-slots", "", kInt, kNone},
@@ -118,7 +142,8 @@ constexpr EngineOption kOptions[] = {
     {"cuda-graph-sizes", "", kList, kUsed, "", 0, 0, "older form of cudagraph_capture_sizes", kScheduler},
     {"cudagraph-capture-sizes", "", kList, kUsed, "", 0, 0, "", "vllm/config/compilation.py"},
     {"max-cudagraph-capture-size", "", kInt, kEffect},
-    {"hf-overrides", "", kJson, kEffect, "", 0, 0, "shapes are those of the model library; --model takes a config.json", kModelConfig},
+    {"hf-overrides", "", kJson, kEffect, "", 0, 0, "shapes are those of the model library; --model takes a config.json",
+     kModelConfig},
     {"hf-config-path", "", kText, kEffect, "", 0, 0, "--model takes a config.json", kModelConfig},
     {"rope-scaling", "", kJson, kNone},
     {"rope-theta", "", kNumber, kNone},
@@ -282,7 +307,8 @@ constexpr JsonKeySpec kJsonKeys[] = {
     {"kv-transfer-config", "kv_connector_extra_config.decode.dp_size", kUsed, "compared with the sides"},
     {"kv-transfer-config", "kv_connector_extra_config.decode.tp_size", kUsed, "compared with the sides"},
     {"kv-transfer-config", "kv_connector_extra_config.prefill.pp_size", kNone},
-    {"kv-transfer-config", "kv_connector_extra_config.use_ascend_direct", kEffect, "the plane of the transfer is the RoCE plane"},
+    {"kv-transfer-config", "kv_connector_extra_config.use_ascend_direct", kEffect,
+     "the plane of the transfer is the RoCE plane"},
     {"kv-transfer-config", "kv_connector_extra_config.*", kEffect},
     {"additional-config", "enable_flashcomm1", kUsed},
     {"additional-config", "enable_shared_expert_dp", kUsed, "turns FlashComm1 on"},
@@ -296,8 +322,10 @@ constexpr JsonKeySpec kJsonKeys[] = {
     {"additional-config", "enable_prefill_mc2", kEffect},
     {"additional-config", "mc2_comm_alg", kEffect},
     {"additional-config", "enable_kv_nz", kUsed},
-    {"additional-config", "enable_dsa_cp", kEffect, "DSA-CP runs where FlashComm1 meets an indexer (vllm_ascend 0.15, sfa_v1.py), whatever this says"},
-    {"additional-config", "enable_sfa_cp", kEffect, "DSA-CP runs where FlashComm1 meets an indexer (vllm_ascend 0.15, sfa_v1.py), whatever this says"},
+    {"additional-config", "enable_dsa_cp", kEffect,
+     "DSA-CP runs where FlashComm1 meets an indexer (vllm_ascend 0.15, sfa_v1.py), whatever this says"},
+    {"additional-config", "enable_sfa_cp", kEffect,
+     "DSA-CP runs where FlashComm1 meets an indexer (vllm_ascend 0.15, sfa_v1.py), whatever this says"},
     {"additional-config", "enable_context_parallel", kUsed},
     {"additional-config", "finegrained_tp_config.oproj_tensor_parallel_size", kUsed},
     {"additional-config", "finegrained_tp_config.lmhead_tensor_parallel_size", kUsed},
@@ -421,10 +449,18 @@ constexpr EnvironmentSpec kEnvironment[] = {
 constexpr std::string_view kPrefixes[] = {"VLLM_", "HCCL_", "ASCEND_"};
 
 constexpr std::pair<std::string_view, std::string_view> kWords[] = {
-    {"limits.max_input_tokens", "max-model-len"},   {"limits.max_prefill_tokens", "max-num-batched-tokens"}, {"limits.max_prefill_batch", "max-num-seqs"},
-    {"layout.moe_ep", "enable-expert-parallel"},    {"layout.moe_tp", "enable-expert-parallel"},             {"kv_cache.memory", "kv-cache-memory-bytes"},
-    {"kv_cache.dtype", "kv-cache-dtype"},           {"role", "kv-transfer-config"},                          {"features.speculative_tokens", "speculative-config"},
-    {"graph.capture_sizes", "compilation-config"},  {"model", "model"},                                      {"quantisation", "quantization"},
+    {"limits.max_input_tokens", "max-model-len"},
+    {"limits.max_prefill_tokens", "max-num-batched-tokens"},
+    {"limits.max_prefill_batch", "max-num-seqs"},
+    {"layout.moe_ep", "enable-expert-parallel"},
+    {"layout.moe_tp", "enable-expert-parallel"},
+    {"kv_cache.memory", "kv-cache-memory-bytes"},
+    {"kv_cache.dtype", "kv-cache-dtype"},
+    {"role", "kv-transfer-config"},
+    {"features.speculative_tokens", "speculative-config"},
+    {"graph.capture_sizes", "compilation-config"},
+    {"model", "model"},
+    {"quantisation", "quantization"},
     {"hardware.servers", "nnodes"}};
 
 constexpr OptionTable kTable{"vLLM", kOptions, kJsonKeys, kEnvironment, kPrefixes, true, kWords};

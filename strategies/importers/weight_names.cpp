@@ -8,7 +8,8 @@ WeightName split_weight_name(std::string_view name, std::span<const std::string>
   while (name.ends_with('/')) name.remove_suffix(1);
   name = name.substr(name.rfind('/') + 1);
   std::string lower(name);
-  std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::ranges::transform(lower, lower.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   WeightName out{std::string(name), {}};
   for (const std::string& scheme : schemes) {
     const std::size_t at = lower.rfind(scheme);

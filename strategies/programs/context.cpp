@@ -9,8 +9,8 @@ namespace {
 // vllm_ascend/worker/pcp_utils.py (v0.15.0rc1): keys without mask are split into lists of 16K for npu_ring_mla.
 constexpr std::int64_t kUnmaskedSegment = 16'384;
 
-// vllm/v1/attention/backends/mla/common.py, determine_chunked_prefill_workspace_size: eight longest requests or four blocks a
-// request, at most 64K tokens; at least a block a request.
+// vllm/v1/attention/backends/mla/common.py, determine_chunked_prefill_workspace_size: eight longest requests or four
+// blocks a request, at most 64K tokens; at least a block a request.
 std::int64_t chunked_prefill_workspace(const Limits& m) {
   constexpr std::int64_t kMost = 64 * 1024;
   const std::int64_t wanted = std::max(8 * m.max_seq_len, 4 * m.max_batch * m.block_tokens);
@@ -35,7 +35,7 @@ ContextScheme context_scheme(const Deployment& d) {
     s.merges_in_32_bit = s.head_gathers_by_group = true;
   } else {
     // MindIE operation/ring_attention.cpp, fa_update.cpp.
-    s.chunk_major = !d.model.sparse();   // sparse attention picks among the keys of a sequence, so they lie in order
+    s.chunk_major = !d.model.sparse();  // sparse attention picks among the keys of a sequence, so they lie in order
     s.calls = ContextScheme::Calls::kChunkByChunk;
   }
   return s;

@@ -1,13 +1,15 @@
-// Prefill attention where context parallelism cuts prompts, and over prefixes that the cache holds; ContextScheme says how.
+// Prefill attention where context parallelism cuts prompts, and over prefixes that the cache holds; ContextScheme says
+// how.
 //
-// Gathered: the latent of the whole prompt reaches every cp rank in one all-gather, is put in order, goes to the cache and is
-// expanded there (kv_b over all keys, on every cp rank). MindIE then calls the kernel chunk by chunk in ring order, vLLM-Ascend
-// and SGLang once for the masked keys of each chunk and again for those that need no mask (npu_ring_mla goes on from out and
-// lse). Round-robin shares see each other through triangles: row i of rank r sees rows 0 .. i of ranks up to r, 0 .. i - 1 of
-// the others (striped attention, Brandon et al. 2023); no dense kernel here takes such queries in one call.
+// Gathered: the latent of the whole prompt reaches every cp rank in one all-gather, is put in order, goes to the cache
+// and is expanded there (kv_b over all keys, on every cp rank). MindIE then calls the kernel chunk by chunk in ring
+// order, vLLM-Ascend and SGLang once for the masked keys of each chunk and again for those that need no mask
+// (npu_ring_mla goes on from out and lse). Round-robin shares see each other through triangles: row i of rank r sees
+// rows 0 .. i of ranks up to r, 0 .. i - 1 of the others (striped attention, Brandon et al. 2023); no dense kernel here
+// takes such queries in one call.
 //
-// Ring: the latent goes from neighbour to neighbour while the kernel works on what has come (Liu, Zaharia, Abbeel 2023; zigzag
-// as in zhuzilin/ring-flash-attention), and only the keys that some query sees are expanded.
+// Ring: the latent goes from neighbour to neighbour while the kernel works on what has come (Liu, Zaharia, Abbeel 2023;
+// zigzag as in zhuzilin/ring-flash-attention), and only the keys that some query sees are expanded.
 #include <algorithm>
 #include <array>
 #include <vector>
@@ -22,7 +24,12 @@ namespace {
 class PromptAttention {
  public:
   PromptAttention(RankStep& step, Value q, Value out, Value lse)
-      : s_(step), core_(prefill_core(step)), q_(q), out_(out), lse_(lse), part_rows_(step.load.sequences * step.split.chunk) {}
+      : s_(step),
+        core_(prefill_core(step)),
+        q_(q),
+        out_(out),
+        lse_(lse),
+        part_rows_(step.load.sequences * step.split.chunk) {}
 
   void gathered(Value latent, Value cache);
   void ring(Value latent, Value cache);
@@ -39,7 +46,8 @@ class PromptAttention {
     const auto queries = [&](Value x) { return x.row_slice(part * part_rows_, rows); };
     s_.category(Category::kAttention);
     attend(s_.p, label, core_, blocks, queries(q_), kv.k, kv.v, queries(out_), queries(lse_));
-    for (std::int64_t i = part; i * part_rows_ < part * part_rows_ + rows; ++i) begun_[static_cast<std::size_t>(i)] = true;
+    for (std::int64_t i = part; i * part_rows_ < part * part_rows_ + rows; ++i)
+      begun_[static_cast<std::size_t>(i)] = true;
   }
   void chunk_by_chunk(const Expanded& kv);
   void masked_first(const Expanded& kv);
@@ -50,7 +58,7 @@ class PromptAttention {
   PrefillCore core_;
   Value q_, out_, lse_;
   std::int64_t part_rows_;
-  std::array<bool, 2> begun_{};                  // out and lse of a part hold something
+  std::array<bool, 2> begun_{};  // out and lse of a part hold something
 };
 
 // Keys lie chunk after chunk, in each chunk sequence after sequence, as queries do.
@@ -59,7 +67,8 @@ void PromptAttention::chunk_by_chunk(const Expanded& kv) {
     for (std::int64_t j = 0; j <= index(part); ++j) {
       Blocks blocks;
       for (std::int32_t first = 0; first < part_rows_; first += chunk())
-        blocks.push_back({.q_row = first, .q_rows = chunk(), .k_row = first, .k_rows = chunk(), .causal = j == index(part)});
+        blocks.push_back(
+            {.q_row = first, .q_rows = chunk(), .k_row = first, .k_rows = chunk(), .causal = j == index(part)});
       const auto keys = [&](Value x) { return x.row_slice(j * part_rows_, part_rows_); };
       call("ring_mla", blocks, part, part_rows_, {keys(kv.k), keys(kv.v)});
     }
@@ -89,7 +98,8 @@ void PromptAttention::masked_first(const Expanded& kv) {
       call(label, b, part, part_rows_, {kv.k.row_slice(at, rows), kv.v.row_slice(at, rows)});
     };
     over("masked_attention", before, chunk(), true);
-    const std::int64_t segment = s_.context.unmasked_segment > 0 ? s_.context.unmasked_segment : std::max<std::int64_t>(before, 1);
+    const std::int64_t segment =
+        s_.context.unmasked_segment > 0 ? s_.context.unmasked_segment : std::max<std::int64_t>(before, 1);
     for (std::int64_t first = 0; first < before; first += segment)
       over("unmasked_attention", first, std::min(segment, before - first), false);
   }
@@ -97,7 +107,7 @@ void PromptAttention::masked_first(const Expanded& kv) {
 
 // Queries of this round-robin rank against keys of another, which begin at a row.
 PromptAttention::Blocks PromptAttention::triangle_with(std::int64_t rank, std::int64_t first_key_row) const {
-  const std::int32_t hidden = rank > s_.at.cp ? 1 : 0;   // the first row sees no key of a later rank
+  const std::int32_t hidden = rank > s_.at.cp ? 1 : 0;  // the first row sees no key of a later rank
   Blocks out;
   for (std::int32_t first = 0; first < part_rows_ && chunk() > hidden; first += chunk())
     out.push_back({.q_row = first + hidden,
@@ -122,9 +132,12 @@ void PromptAttention::gathered(Value latent, Value cache) {
   write_gathered(s_, all.ordered, cache, s_.gathered_cache_writes);
   const bool stripes = s_.context.partition == PromptPartition::kRoundRobin;
   const Expanded kv = expand(s_, stripes ? all.by_rank : all.ordered, "kv_b_k", "kv_b_v");
-  if (stripes) striped(kv);
-  else if (s_.context.calls == ContextScheme::Calls::kChunkByChunk) chunk_by_chunk(kv);
-  else masked_first(kv);
+  if (stripes)
+    striped(kv);
+  else if (s_.context.calls == ContextScheme::Calls::kChunkByChunk)
+    chunk_by_chunk(kv);
+  else
+    masked_first(kv);
 }
 
 // Step i of cp: the rank works on what started on rank r - i while it hands it on to r + 1. Two buffers take turns.
@@ -138,9 +151,10 @@ void PromptAttention::ring(Value latent, Value cache) {
     const std::int64_t rank = (s_.at.cp - step + s_.l.cp) % s_.l.cp;
     const Value next = buffers[static_cast<std::size_t>(step % 2)];
     if (step + 1 < s_.l.cp) s_.p.shift("latent_shift", now, next, s_.group(Group::kAttnCp));
-    if (const Moves writes = s_.passing_cache_writes[static_cast<std::size_t>(rank)]; writes.rows > 0) write_gathered(s_, now, cache, writes);
-    // Zigzag: all queries see the first chunk of an earlier rank and none of its second; of a later rank the second chunk of
-    // queries sees both.
+    if (const Moves writes = s_.passing_cache_writes[static_cast<std::size_t>(rank)]; writes.rows > 0)
+      write_gathered(s_, now, cache, writes);
+    // Zigzag: all queries see the first chunk of an earlier rank and none of its second; of a later rank the second
+    // chunk of queries sees both.
     const bool own = rank == s_.at.cp, earlier = rank < s_.at.cp;
     const Value seen = stripes || own || !earlier ? now : now.row_slice(0, part_rows_);
     const Expanded kv = expand(s_, seen, "kv_b_k", "kv_b_v", &weights);
@@ -174,10 +188,13 @@ GatheredRows gather_over_cp(RankStep& s, const char* gather, const char* reorder
 }
 
 void attend_context_parallel(RankStep& s, Value q, Value latent, Value cache, Value out, Value lse) {
-  if (s.load.sequences == 0) return attend(s.p, "no_prompt", prefill_core(s), {}, q, q, q, out, lse);   // the whole cp group idles
+  if (s.load.sequences == 0)
+    return attend(s.p, "no_prompt", prefill_core(s), {}, q, q, q, out, lse);  // the whole cp group idles
   PromptAttention attention(s, q, out, lse);
-  if (s.context.exchange == LatentExchange::kRing) attention.ring(latent, cache);
-  else attention.gathered(latent, cache);
+  if (s.context.exchange == LatentExchange::kRing)
+    attention.ring(latent, cache);
+  else
+    attention.gathered(latent, cache);
   attend_history(s, q, out, lse, cache, true);
 }
 
@@ -194,7 +211,8 @@ void attend_history(RankStep& s, Value q, Value out, Value lse, Value cache, boo
       latent = s.p.all_gather("history_gather", latent, s.group(Group::kKvShards));
     }
     s.category(Category::kVector);
-    if (s.l.kv_shards() > 1) latent = place_rows(s.p, "history_reorder", latent, s.load.sequences * piece.tokens, piece.order);
+    if (s.l.kv_shards() > 1)
+      latent = place_rows(s.p, "history_reorder", latent, s.load.sequences * piece.tokens, piece.order);
     const Expanded kv = expand(s, latent, "history_kv_b_k", "history_kv_b_v");
 
     // Queries lie part after part, in each part sequence after sequence.

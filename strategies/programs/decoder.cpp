@@ -1,6 +1,6 @@
 // A whole forward step of a DeepSeek-V3-like decoder on one rank: embedding, layers with the collectives that the
-// placement rule puts between their parts, head. The residual stream is whole on every rank of a TP group at the start of
-// a layer and, where the placement scatters it, cut by rows between attention and the end of the feed-forward part.
+// placement rule puts between their parts, head. The residual stream is whole on every rank of a TP group at the start
+// of a layer and, where the placement scatters it, cut by rows between attention and the end of the feed-forward part.
 #include <algorithm>
 
 #include "strategies/expert_loads.h"
@@ -23,18 +23,21 @@ Value embedding(RankStep& s) {
     const auto group = s.group(Group::kEmbeddingTp);
     ids = s.p.all_gather("embedding_ids_gather", ids, group);
     s.category(Category::kVector);
-    const Value part = s.weight(Module::kEmbedding, "embedding", s.m.vocabulary, s.m.hidden, {.row_parts = parts, .row_part = s.at.dp % parts});
+    const Value part = s.weight(Module::kEmbedding, "embedding", s.m.vocabulary, s.m.hidden,
+                                {.row_parts = parts, .row_part = s.at.dp % parts});
     return s.own_share(s.p.reduce_scatter("embedding_reduce_scatter", embed(s.p, "embedding", ids, part), group));
   }
   if (s.flashcomm()) {
     // Split over the vocabulary: rows of other ranks' tokens are zero, and the sum of all parts goes where it is kept.
-    const Value part = s.weight(Module::kEmbedding, "embedding", s.m.vocabulary, s.m.hidden, {.row_parts = s.l.tp, .row_part = s.at.tp});
+    const Value part = s.weight(Module::kEmbedding, "embedding", s.m.vocabulary, s.m.hidden,
+                                {.row_parts = s.l.tp, .row_part = s.at.tp});
     return s.p.reduce_scatter("embedding_reduce_scatter", embed(s.p, "embedding", ids, part), s.group(Group::kAttnTp));
   }
   // Split over hidden columns; each rank looks up its part of every row.
   const Value table = s.weight(Module::kEmbedding, "embedding", s.m.vocabulary, s.m.hidden,
                                {.column_parts = s.l.tp, .column_part = s.at.tp});
-  const Value rows = s.p.all_gather("embedding_gather", embed(s.p, "embedding", ids, table), s.group(Group::kAttnTp), Axis::kColumns);
+  const Value rows =
+      s.p.all_gather("embedding_gather", embed(s.p, "embedding", ids, table), s.group(Group::kAttnTp), Axis::kColumns);
   return s.own_share(rows);
 }
 
@@ -45,7 +48,8 @@ Value normed_for_ffn(RankStep& s, Value attention_out, Value residual, bool moe)
   const Value w = s.norm_weight("post_attention_norm", s.m.hidden);
   s.widened.reset();
   if (moe && s.facts.casts_for_router_in_norm && s.d.quantisation.of(Module::kGate).weight == Dtype::kFp32)
-    return s.widened.emplace(add_rms_norm_cast(s.p, "post_attention_norm", attention_out, residual, w, s.d.dtype)).first;
+    return s.widened.emplace(add_rms_norm_cast(s.p, "post_attention_norm", attention_out, residual, w, s.d.dtype))
+        .first;
   return add_rms_norm(s.p, "post_attention_norm", attention_out, residual, w, s.norm_output(next));
 }
 
@@ -64,9 +68,9 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
                                       : place_collectives(s.l, moe, last);
   if (s.token_split()) place.ffn_all_gather = last;
 
-  s.p.set_outside_graph(true);                   // piecewise graphs end where attention begins
-  Value x = s.m.sparse()                   ? sparse_mla(s, residual)
-            : s.token_split()             ? mla_prefill_token_split(s, residual)
+  s.p.set_outside_graph(true);  // piecewise graphs end where attention begins
+  Value x = s.m.sparse()                 ? sparse_mla(s, residual)
+            : s.token_split()            ? mla_prefill_token_split(s, residual)
             : s.phase == Phase::kPrefill ? output_projection(s, mla_prefill(s, residual))
                                          : output_projection(s, mla_decode(s, residual));
   s.p.set_outside_graph(false);
@@ -82,11 +86,14 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
   // With tp = 1 the streams are the ranks of the DP group, or of the CP group: then that is the world.
   if (place.attention_all_gather)
     x = s.p.all_gather("ffn_all_gather", x,
-                       s.group(place.ffn_within_tp                               ? Group::kAttnTp
+                       s.group(place.ffn_within_tp                            ? Group::kAttnTp
                                : place.attention_reduce_scatter || s.l.cp > 1 ? Group::kWorld
-                                                                                : Group::kAttnDp));
+                                                                              : Group::kAttnDp));
 
-  x = !moe ? dense_mlp(s, x) : shares ? moe_shared_rows(s, x) : s.l.ep_level == 2 && s.l.moe_ep > 1 ? moe_all_to_all(s, x) : moe_all_gather(s, x);
+  x = !moe                                  ? dense_mlp(s, x)
+      : shares                              ? moe_shared_rows(s, x)
+      : s.l.ep_level == 2 && s.l.moe_ep > 1 ? moe_all_to_all(s, x)
+                                            : moe_all_gather(s, x);
 
   if (place.ffn_all_reduce) x = s.p.all_reduce("ffn_all_reduce", x, s.group(Group::kAttnTp));
   if (place.ffn_reduce_scatter)
@@ -94,9 +101,12 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
   s.category(Category::kVector);
   if (own_shared) add(s.p, "shared_add", x, shared);
   // Where the stream is gathered first it must be whole; the last layer's norm takes only some rows.
-  if (s.facts.adds_residual_in_norm && !place.ffn_all_gather && layer + 1 < s.d.end_layer()) s.not_yet_added = x;
-  else add(s.p, "residual_add", residual, x);
-  if (place.ffn_all_gather && last && !s.l.local_head() && s.l.cp > 1 && s.l.dp == 1 && s.context.head_gathers_by_group) {
+  if (s.facts.adds_residual_in_norm && !place.ffn_all_gather && layer + 1 < s.d.end_layer())
+    s.not_yet_added = x;
+  else
+    add(s.p, "residual_add", residual, x);
+  if (place.ffn_all_gather && last && !s.l.local_head() && s.l.cp > 1 && s.l.dp == 1 &&
+      s.context.head_gathers_by_group) {
     if (residual.rows < s.padded_rows) residual = s.p.all_gather("head_all_gather", residual, s.group(Group::kAttnTp));
     residual = s.p.all_gather("head_cp_all_gather", residual, s.group(Group::kAttnCp));
   } else if (place.ffn_all_gather)
@@ -105,12 +115,13 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
   return residual;
 }
 
-// Rows that are sampled are picked before the norm. Whose rows a rank has by then, and over which ranks the vocabulary is cut.
+// Rows that are sampled are picked before the norm. Whose rows a rank has by then, and over which ranks the vocabulary
+// is cut.
 struct HeadRows {
   Moves sampled;
   std::int64_t rows = 0;
   Group group = Group::kWorld;
-  bool exchanged = false;                        // each rank has rows of its own: all are gathered, parts of logits exchanged
+  bool exchanged = false;  // each rank has rows of its own: all are gathered, parts of logits exchanged
 };
 HeadRows head_rows(const RankStep& s) {
   if (s.l.local_head()) return {s.own_sampled, s.padded_sampled_rows, Group::kLmHeadTp, true};
@@ -136,13 +147,14 @@ void head(RankStep& s, Value residual, const char* norm) {
   const Value ids = sample(s.p, "sampling", logits);
   if (s.noted == nullptr) return;
   std::vector<std::int64_t> names(static_cast<std::size_t>(logits.rows), Program::kPaddingRow);
-  const std::vector<std::int64_t> sources = from.exchanged               ? s.names_of_stream(s.at.dp, s.at.cp)
+  const std::vector<std::int64_t> sources = from.exchanged                ? s.names_of_stream(s.at.dp, s.at.cp)
                                             : from.group == Group::kWorld ? s.names_of_world()
                                                                           : s.names_of_group();
   for (const RowMove& m : s.p.moves(from.sampled))
     for (std::int32_t i = 0; i < m.repeats; ++i)
       for (std::int32_t r = 0; r < m.rows; ++r)
-        names[static_cast<std::size_t>(m.to + i * m.to_stride + r)] = sources[static_cast<std::size_t>(m.from + i * m.from_stride + r)];
+        names[static_cast<std::size_t>(m.to + i * m.to_stride + r)] =
+            sources[static_cast<std::size_t>(m.from + i * m.from_stride + r)];
   s.output(StepOutput::What::kLogits, logits, names);
   s.output(StepOutput::What::kSampled, ids, std::move(names));
 }
@@ -193,8 +205,9 @@ Value draft_pass(RankStep& s, Value hidden) {
   return own_stream(s, rows);
 }
 
-// hidden: of the rank's attention stream, as the head saw it. Prefill fills the draft layer's cache with every prompt token. Decode drafts k tokens one after another: the first pass
-// covers all rows that the main model has just verified, the others one row a sequence or all again (drafts_all_rows).
+// hidden: of the rank's attention stream, as the head saw it. Prefill fills the draft layer's cache with every prompt
+// token. Decode drafts k tokens one after another: the first pass covers all rows that the main model has just
+// verified, the others one row a sequence or all again (drafts_all_rows).
 void draft(RankStep& s, Value hidden) {
   const std::vector<GroupLoad> verified = s.loads;
   s.set_pass(1);
@@ -207,9 +220,11 @@ void draft(RankStep& s, Value hidden) {
     s.set_loads(draft_loads(s.d, verified, s.phase, i));
     if (i == 1 && !drafts_all_rows(s.d)) {
       s.category(Category::kVector);
-      const RowMove last{.from = static_cast<std::int32_t>(before - 1), .rows = 1,
+      const RowMove last{.from = static_cast<std::int32_t>(before - 1),
+                         .rows = 1,
                          .repeats = static_cast<std::int32_t>(s.load.sequences),
-                         .from_stride = static_cast<std::int32_t>(before), .to_stride = 1};
+                         .from_stride = static_cast<std::int32_t>(before),
+                         .to_stride = 1};
       const std::span<const RowMove> moves(&last, s.load.sequences > 0 ? 1 : 0);
       hidden = place_rows(s.p, "mtp_last_hidden", hidden, s.padded_rows, s.p.add_moves(moves));
     }
@@ -236,14 +251,15 @@ Step prefill_step(const Layout& layout, std::int64_t sequences, std::int64_t tok
 
 Step decode_step(const Layout& layout, std::int64_t sequences, std::int64_t prompt, std::int64_t context,
                  std::int64_t rows_per_sequence) {
-  return spread(Phase::kDecode, layout, sequences, {.new_tokens = rows_per_sequence, .context = context, .prompt = prompt});
+  return spread(Phase::kDecode, layout, sequences,
+                {.new_tokens = rows_per_sequence, .context = context, .prompt = prompt});
 }
 
 std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64_t rank) {
   const Layout& l = deployment.layout;
   const RankCoordinates at = coordinates(l, rank);
   const GroupLoad& load = step.load[static_cast<std::size_t>(at.dp)];
-  std::uint64_t role = 0xcbf29ce484222325;   // FNV-1a, word by word
+  std::uint64_t role = 0xcbf29ce484222325;  // FNV-1a, word by word
   const auto differs_by = [&](std::int64_t x) { role = (role ^ static_cast<std::uint64_t>(x)) * 0x100000001b3; };
   std::int64_t same_load = 0;
   while (!(step.load[static_cast<std::size_t>(same_load)] == load)) ++same_load;
@@ -251,12 +267,13 @@ std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64
   differs_by(at.moe_ep < deployment.experts.shared_ranks ? 1 : 0);
   differs_by(routed_load(deployment, rank));
   if (deployment.compute_skew > 0) differs_by(rank);
-  // Besides its load and whether it holds the shared expert, a rank differs by its part of the prompt, by how many real rows its share of scattered ones has, and by
-  // which tokens its KV shard holds.
+  // Besides its load and whether it holds the shared expert, a rank differs by its part of the prompt, by how many real
+  // rows its share of scattered ones has, and by which tokens its KV shard holds.
   if (step.phase == Phase::kPrefill) differs_by(at.cp);
   // With sparse attention also by its tokens, where the TP group splits them: later ones see more keys.
   if (deployment.model.sparse() && scatters_rows(deployment, step.phase)) differs_by(at.tp);
-  const std::int64_t passes = step.phase == Phase::kDecode ? std::max<std::int64_t>(1, deployment.features.speculative_tokens) : 1;
+  const std::int64_t passes =
+      step.phase == Phase::kDecode ? std::max<std::int64_t>(1, deployment.features.speculative_tokens) : 1;
   for (std::int64_t pass = 0; pass < passes; ++pass) {
     const std::vector<GroupLoad> loads = draft_loads(deployment, step.load, step.phase, pass);
     if (l.ep_level == 2 && l.tp > 1) differs_by(stream_rows(deployment, step.phase, loads, at.dp).real_in_share(at.tp));

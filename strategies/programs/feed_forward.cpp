@@ -26,13 +26,12 @@ Value gated_mlp(RankStep& s, Module module, const MlpLabels& labels, Value x, st
                                s.d.dtype);
   const bool quantised = s.d.quantisation.of(module).activation != ActivationQuant::kNone;
   const Value act = swiglu(s.p, labels.swiglu, gate_up, quantised ? Dtype::kInt8 : s.d.dtype);
-  return linear(s.p, labels.down, act, s.weight(module, labels.down, width, s.m.hidden, {.row_parts = parts, .row_part = part}),
-                s.d.dtype);
+  return linear(s.p, labels.down, act,
+                s.weight(module, labels.down, width, s.m.hidden, {.row_parts = parts, .row_part = part}), s.d.dtype);
 }
 
 Value shared_expert(RankStep& s, Value x, std::int64_t parts, std::int64_t part) {
-  return gated_mlp(s, Module::kSharedExpert,
-                   {"shared_quant", "shared_gate_up", "shared_swiglu", "shared_down"}, x,
+  return gated_mlp(s, Module::kSharedExpert, {"shared_quant", "shared_gate_up", "shared_swiglu", "shared_down"}, x,
                    s.m.expert_width * s.m.shared_experts, parts, part);
 }
 
@@ -40,7 +39,9 @@ Value shared_expert(RankStep& s, Value x, std::int64_t parts, std::int64_t part)
 Routing route(RankStep& s, Value x) {
   const Precision& gate = s.d.quantisation.of(Module::kGate);
   const bool widened = s.widened && s.widened->first.buffer == x.buffer;
-  const Value in = gate.weight != Dtype::kFp32 ? x : widened ? s.widened->second.row_slice(x.row, x.rows) : cast(s.p, "gate_cast", x, Dtype::kFp32);
+  const Value in = gate.weight != Dtype::kFp32 ? x
+                   : widened                   ? s.widened->second.row_slice(x.row, x.rows)
+                                               : cast(s.p, "gate_cast", x, Dtype::kFp32);
   // The correction bias is one more row of the weight: it is used only for selecting.
   const Value w = s.weight(Module::kGate, "gate", s.m.hidden + 1, s.m.experts);
   const Value scores = linear(s.p, "gate", in, w.row_slice(0, s.m.hidden), gate.weight);
@@ -72,10 +73,10 @@ Value experts(RankStep& s, Value copies, Value w, const RoutedRows& rows, std::i
   const bool quantised = s.routed_precision().activation != ActivationQuant::kNone;
   const Value act = swiglu(s.p, "experts_swiglu", gate_up, quantised ? Dtype::kInt8 : s.d.dtype, capacity);
   if (splits) split_rows(s.p, "experts_split", act);
-  return grouped_linear(s.p, "experts_down", act,
-                        s.expert_weight("experts_down", s.m.expert_width, s.m.hidden,
-                                        {.row_parts = s.l.moe_tp, .row_part = s.at.moe_tp}),
-                        rows, capacity, s.d.dtype);
+  return grouped_linear(
+      s.p, "experts_down", act,
+      s.expert_weight("experts_down", s.m.expert_width, s.m.hidden, {.row_parts = s.l.moe_tp, .row_part = s.at.moe_tp}),
+      rows, capacity, s.d.dtype);
 }
 
 Dtype routed_input(const RankStep& s) {
@@ -84,7 +85,8 @@ Dtype routed_input(const RankStep& s) {
 
 std::int32_t held_experts(const RankStep& s) { return static_cast<std::int32_t>(s.d.experts_per_rank()); }
 
-// names: of the rows that were routed, with padding anywhere between. REQUIRES: outputs were asked for (names are long).
+// names: of the rows that were routed, with padding anywhere between. REQUIRES: outputs were asked for (names are
+// long).
 void note_experts(const RankStep& s, const Routing& routing, std::vector<std::int64_t> names) {
   std::erase(names, Program::kPaddingRow);
   s.output(StepOutput::What::kExperts, routing.experts, std::move(names));
@@ -95,7 +97,8 @@ void note_experts(const RankStep& s, const Routing& routing, std::vector<std::in
 Value dense_mlp(RankStep& s, Value x) {
   constexpr MlpLabels kLabels{"mlp_quant", "mlp_gate_up", "mlp_swiglu", "mlp_down"};
   const std::int64_t shared = s.l.mlp_parts();
-  // Rows of several DP groups through a part of the width each (vllm_ascend/ops/linear_op.py, MLPColumnParallelOp). REQUIRES: tp 1.
+  // Rows of several DP groups through a part of the width each (vllm_ascend/ops/linear_op.py, MLPColumnParallelOp).
+  // REQUIRES: tp 1.
   const auto group = s.group(Group::kMlpTp);
   if (shared > 1) x = s.p.all_gather("mlp_rows_gather", x, group);
   s.category(Category::kLinear);
@@ -112,15 +115,16 @@ Value whole_shared_expert(RankStep& s, Value x) {
 
 Value moe_all_gather(RankStep& s, Value gathered) {
   s.category(Category::kMoe);
-  // Every rank sees every row; padding rows are carried but not computed: where they lie between real ones, those are picked
-  // and put back (MindIE decoder_layer.cpp, ffn_unpadding_idx).
+  // Every rank sees every row; padding rows are carried but not computed: where they lie between real ones, those are
+  // picked and put back (MindIE decoder_layer.cpp, ffn_unpadding_idx).
   const std::int64_t streams = gathered.rows / s.padded_rows;
   const bool picks = streams > 1 && !s.real_rows_first;
   const std::int64_t real = streams > 1 ? s.world_rows : s.rows;
   const Value x = picks ? place_rows(s.p, "ffn_unpad", gathered, real, s.real_rows) : gathered.row_slice(0, real);
   const Routing routing = route(s, x);
-  if (s.noted != nullptr) note_experts(s, routing, streams > 1 ? s.names_of_world() : s.names_of_stream(s.at.dp, s.at.cp));
-  const bool beside = !s.flashcomm();            // else every rank has done its own rows
+  if (s.noted != nullptr)
+    note_experts(s, routing, streams > 1 ? s.names_of_world() : s.names_of_stream(s.at.dp, s.at.cp));
+  const bool beside = !s.flashcomm();  // else every rank has done its own rows
   const Value shared = beside ? shared_expert(s, x, s.l.world(), s.rank) : Value{};
 
   // init-routing allocates every copy of every (padded) row, although only this rank's experts' copies are valid.
@@ -154,11 +158,11 @@ namespace {
 
 // One rank's side of an all-to-all over the expert-parallel group.
 struct Exchange {
-  Value rows;                          // of this rank, normed
+  Value rows;  // of this rank, normed
   Routing routing{};
-  RoutedRows expected;                 // what comes in for routed experts
-  std::int64_t received = 0;           // rows that come in
-  std::int64_t copies = 0;             // what goes out
+  RoutedRows expected;        // what comes in for routed experts
+  std::int64_t received = 0;  // rows that come in
+  std::int64_t copies = 0;    // what goes out
   ProgramBuilder::Group group;
 };
 
@@ -171,35 +175,41 @@ Bytes travelling(const RankStep& s, Dtype dtype) {
 
 // Every token sends one row to one of the ranks that hold the shared expert.
 Value computed(RankStep& s, Value received, const Exchange& e) {
-  return s.holds_shared_expert() ? shared_expert(s, received, 1, 0) : experts(s, received, gate_up_weight(s), e.expected, 0);
+  return s.holds_shared_expert() ? shared_expert(s, received, 1, 0)
+                                 : experts(s, received, gate_up_weight(s), e.expected, 0);
 }
 
-// MC2: kernels deal rows out and quantise them on the way; 16-bit rows come back. Fused: the products are parts of the same kernel.
+// MC2: kernels deal rows out and quantise them on the way; 16-bit rows come back. Fused: the products are parts of the
+// same kernel.
 Value exchange_mc2(RankStep& s, const Exchange& e, bool fused) {
   const Value received = s.p.activation(routed_input(s), e.received, s.m.hidden);
-  s.p.exchange(fused ? kFusedDispatch : kMoeDispatch, fused ? "fused_dispatch" : "moe_dispatch", {e.rows, e.routing.experts}, received, e.group,
-               travelling(s, received.dtype), held_experts(s));
+  s.p.exchange(fused ? kFusedDispatch : kMoeDispatch, fused ? "fused_dispatch" : "moe_dispatch",
+               {e.rows, e.routing.experts}, received, e.group, travelling(s, received.dtype), held_experts(s));
   const Value results = computed(s, received, e);
   const Value returned = s.p.activation(s.d.dtype, e.copies, s.m.hidden);
-  s.p.exchange(fused ? kFusedCombine : kMoeCombine, fused ? "fused_combine" : "moe_combine", {results}, returned, e.group, travelling(s, s.d.dtype));
+  s.p.exchange(fused ? kFusedCombine : kMoeCombine, fused ? "fused_combine" : "moe_combine", {results}, returned,
+               e.group, travelling(s, s.d.dtype));
   return returned;
 }
 
 // MindIE's prefill: fixed-size buffers of 16-bit rows, an equal share for every peer, whatever the router said.
 Value exchange_padded(RankStep& s, const Exchange& e) {
   const std::int64_t buffer = padded_all_to_all_rows(s.d, s.scattered_rows, true);
-  const Value dealt = deal_out_all(s.p, "init_routing", e.rows, e.routing, held_experts(s), e.copies, e.copies, s.d.dtype);
+  const Value dealt =
+      deal_out_all(s.p, "init_routing", e.rows, e.routing, held_experts(s), e.copies, e.copies, s.d.dtype);
   const Value padded = pad_shares(s.p, "all_to_all_pad", dealt, buffer, e.group.ranks);
   const Value received = s.p.all_to_all("moe_dispatch", padded, e.group, buffer, s.m.hidden);
   const Value valid = collect_copies(s.p, "all_to_all_collect", received, e.expected.expected(), buffer);
   const Value in = s.prepared(Module::kRoutedExpert, "experts_quant", valid);
-  const Value results = return_copies(s.p, "all_to_all_unpad", experts(s, in, gate_up_weight(s), e.expected, buffer), received);
+  const Value results =
+      return_copies(s.p, "all_to_all_unpad", experts(s, in, gate_up_weight(s), e.expected, buffer), received);
   return s.p.all_to_all("moe_combine", results, e.group, buffer, s.m.hidden);
 }
 
 // All-to-all-v: rows quantised before they leave, real counts, 16-bit rows back (cann-recipes, vLLM-Ascend).
 Value exchange_exact(RankStep& s, const Exchange& e) {
-  const Value dealt = deal_out_all(s.p, "init_routing", e.rows, e.routing, held_experts(s), e.copies, e.copies, routed_input(s));
+  const Value dealt =
+      deal_out_all(s.p, "init_routing", e.rows, e.routing, held_experts(s), e.copies, e.copies, routed_input(s));
   const Value received = s.p.activation(routed_input(s), e.received, s.m.hidden);
   s.p.exchange(kAllToAllRows, "moe_dispatch", {dealt}, received, e.group, travelling(s, received.dtype));
   const Value results = computed(s, received, e);
@@ -213,7 +223,8 @@ Value exchange_exact(RankStep& s, const Exchange& e) {
 Value moe_all_to_all(RankStep& s, Value x) {
   s.category(Category::kMoe);
   const bool scattered = x.rows < s.padded_rows;
-  const std::int64_t own = scattered ? StreamRows{s.rows, s.padded_rows, s.scattered_rows}.real_in_share(s.at.tp) : s.rows;
+  const std::int64_t own =
+      scattered ? StreamRows{s.rows, s.padded_rows, s.scattered_rows}.real_in_share(s.at.tp) : s.rows;
   Exchange e{.rows = x.row_slice(0, own),
              .expected = routed_rows(s, s.world_rows),
              .copies = own * s.d.copies_per_token(),
@@ -231,8 +242,8 @@ Value moe_all_to_all(RankStep& s, Value x) {
   const ExpertCarrier carrier = expert_carrier(s.d, s.phase, s.routed_world_rows / (s.l.dp * s.l.cp), s.drafting);
   const bool fused = carrier == ExpertCarrier::kFusedMc2;
   const Value returned = fused || carrier == ExpertCarrier::kMc2 ? exchange_mc2(s, e, fused)
-                         : carrier == ExpertCarrier::kAllToAllV ? exchange_exact(s, e)
-                                                                : exchange_padded(s, e);
+                         : carrier == ExpertCarrier::kAllToAllV  ? exchange_exact(s, e)
+                                                                 : exchange_padded(s, e);
   const Value out = sum_up(s.p, "finalize_routing", returned, e.routing, own, x.rows, s.d.dtype,
                            fused || carrier == ExpertCarrier::kMc2 ? SummedBy::kCombine : SummedBy::kKernel);
   if (beside) add(s.p, "shared_add", out.row_slice(0, own), shared);

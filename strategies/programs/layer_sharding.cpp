@@ -7,12 +7,15 @@ namespace ascendsim {
 LayerSeries o_proj_series(const Deployment& d) {
   return {Module::kOProj, "o_proj", "o_proj_broadcast", d.model.heads * d.model.value, d.model.hidden};
 }
-LayerSeries q_b_series(const Deployment& d) { return {Module::kQB, "q_b", "q_b_broadcast", d.model.q_rank, d.model.heads * d.model.qk_width()}; }
+LayerSeries q_b_series(const Deployment& d) {
+  return {Module::kQB, "q_b", "q_b_broadcast", d.model.q_rank, d.model.heads * d.model.qk_width()};
+}
 
 namespace {
 
 bool shards(const Deployment& d, bool asked) {
-  return asked && d.role == Role::kPrefill && d.model.sparse() && runs_flashcomm(d) && d.layout.world() / d.layout.pp > 1;
+  return asked && d.role == Role::kPrefill && d.model.sparse() && runs_flashcomm(d) &&
+         d.layout.world() / d.layout.pp > 1;
 }
 TensorSlice slice_of(const RankStep& s, const LayerSeries& series, const char* key, std::int64_t layer) {
   return {.key = key,
@@ -27,7 +30,9 @@ bool shards_o_proj(const Deployment& d) { return shards(d, d.layer_sharding.o_pr
 bool shards_q_b(const Deployment& d) { return shards(d, d.layer_sharding.q_b); }
 bool shards_o_proj(const RankStep& s) { return s.phase == Phase::kPrefill && !s.drafting && shards_o_proj(s.d); }
 bool shards_q_b(const RankStep& s) { return s.phase == Phase::kPrefill && !s.drafting && shards_q_b(s.d); }
-std::int64_t held_layers(const Deployment& d) { return ceil_div(d.end_layer() - d.first_layer(), d.layout.world() / d.layout.pp); }
+std::int64_t held_layers(const Deployment& d) {
+  return ceil_div(d.end_layer() - d.first_layer(), d.layout.world() / d.layout.pp);
+}
 
 Value LayerWindows::weight(RankStep& s, const LayerSeries& series) {
   const std::int64_t step = s.output_layer - s.d.first_layer();
@@ -43,8 +48,10 @@ void LayerWindows::fetch(RankStep& s, const LayerSeries& series, Value reached) 
   const std::int64_t step = s.output_layer - s.d.first_layer();
   const std::int64_t next = s.output_layer + 1 < s.d.end_layer() ? s.output_layer + 1 : s.d.first_layer();
   const std::int64_t holder = next % s.l.world();
-  const Value held = s.p.weight(type, series.inputs, series.outputs, slice_of(s, series, s.rank == holder ? series.key : kElsewhere, next));
-  s.p.broadcast(series.fetch, held, windows_[static_cast<std::size_t>((step + 1) % 2)], s.group(Group::kWorld), static_cast<int>(holder), reached);
+  const Value held = s.p.weight(type, series.inputs, series.outputs,
+                                slice_of(s, series, s.rank == holder ? series.key : kElsewhere, next));
+  s.p.broadcast(series.fetch, held, windows_[static_cast<std::size_t>((step + 1) % 2)], s.group(Group::kWorld),
+                static_cast<int>(holder), reached);
 }
 
 }  // namespace ascendsim

@@ -1,6 +1,6 @@
-// Multi-head latent attention of one layer on one rank, MindIE's way (operation/latent_attention.cpp, ring_attention.cpp,
-// fa_update.cpp). Prefill expands keys and values from the latent; decode absorbs W_UK and W_UV and attends to the cached
-// latent itself. Prompts that are cut over cp, and cached prefixes: context_parallel.cpp.
+// Multi-head latent attention of one layer on one rank, MindIE's way (operation/latent_attention.cpp,
+// ring_attention.cpp, fa_update.cpp). Prefill expands keys and values from the latent; decode absorbs W_UK and W_UV and
+// attends to the cached latent itself. Prompts that are cut over cp, and cached prefixes: context_parallel.cpp.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -28,13 +28,19 @@ Value kv_cache(RankStep& s) {
   return s.draft_cache;
 }
 
-Value qkv_a_weight(RankStep& s) { return s.weight(Module::kAttentionA, "qkv_a", s.m.hidden, s.m.q_rank + s.m.cache_width()); }
+Value qkv_a_weight(RankStep& s) {
+  return s.weight(Module::kAttentionA, "qkv_a", s.m.hidden, s.m.q_rank + s.m.cache_width());
+}
 Value q_b_weight(RankStep& s) {
   if (shards_q_b(s)) return s.q_b_windows.weight(s, q_b_series(s.d));
   return s.weight(Module::kQB, "q_b", s.m.q_rank, s.m.heads * s.m.qk_width(), by_heads(s));
 }
-Value w_uk_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uk", s.m.kv_rank, s.m.heads * s.m.nope, by_heads(s)); }
-Value w_uv_weight(RankStep& s) { return s.weight(Module::kKvB, "w_uv", s.m.kv_rank, s.m.heads * s.m.value, by_heads(s)); }
+Value w_uk_weight(RankStep& s) {
+  return s.weight(Module::kKvB, "w_uk", s.m.kv_rank, s.m.heads * s.m.nope, by_heads(s));
+}
+Value w_uv_weight(RankStep& s) {
+  return s.weight(Module::kKvB, "w_uv", s.m.kv_rank, s.m.heads * s.m.value, by_heads(s));
+}
 
 Value input_norm(RankStep& s, Value residual, Value x, Dtype out) {
   const Value w = s.norm_weight("input_norm", s.m.hidden);
@@ -47,8 +53,8 @@ Value input_norm(RankStep& s, Value residual, Value x, Dtype out) {
 namespace {
 
 struct Compressed {
-  Value q_c;      // [rows, q_rank], ready for q_b
-  Value latent;   // [rows, kv_rank + rope], normed and rotated
+  Value q_c;     // [rows, q_rank], ready for q_b
+  Value latent;  // [rows, kv_rank + rope], normed and rotated
 };
 
 // FlashComm1: each rank has compressed its own rows, attention needs those of the whole stream.
@@ -56,9 +62,9 @@ Value whole_rows(RankStep& s, const char* label, Value x) {
   return s.p.all_gather(label, x, s.group(Group::kAttnTp)).row_slice(0, s.rows);
 }
 
-// The separate operators of the projections; every TP rank computes q_a and kv_a whole, or of its own rows (FlashComm1, which
-// gathers in 16 bit what it quantises, norms and rotates afterwards: vllm_ascend/attention/mla_v1.py _mla_preprocess). Rows go
-// to the cache at once where the rank has all that its shard needs.
+// The separate operators of the projections; every TP rank computes q_a and kv_a whole, or of its own rows (FlashComm1,
+// which gathers in 16 bit what it quantises, norms and rotates afterwards: vllm_ascend/attention/mla_v1.py
+// _mla_preprocess). Rows go to the cache at once where the rank has all that its shard needs.
 Compressed compress(RankStep& s, Value residual, Value x, Value positions, const Value* cache) {
   s.category(Category::kVector);
   Value h = input_norm(s, residual, x, s.norm_output(Module::kAttentionA));
@@ -172,14 +178,15 @@ Value mla_prefill(RankStep& s, Value residual) {
   return out;
 }
 
-// Tokens are split for the projections and o_proj, heads for attention: compressed queries and latent are gathered over the
-// TP group, attention outputs exchanged back. o_proj is whole on every rank.
+// Tokens are split for the projections and o_proj, heads for attention: compressed queries and latent are gathered over
+// the TP group, attention outputs exchanged back. o_proj is whole on every rank.
 Value mla_prefill_token_split(RankStep& s, Value residual) {
   const Value cache = kv_cache(s);
-  Compressed c = compress(s, residual, residual, s.positions.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows), nullptr);
+  Compressed c =
+      compress(s, residual, residual, s.positions.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows), nullptr);
   c.q_c = s.p.all_gather("q_c_gather", c.q_c, s.group(Group::kAttnTp)).row_slice(0, s.rows);
   c.latent = s.p.all_gather("latent_gather", c.latent, s.group(Group::kAttnTp)).row_slice(0, s.rows);
-  const Value q = queries_of_heads(s, c.q_c);   // while the latent is on its way
+  const Value q = queries_of_heads(s, c.q_c);  // while the latent is on its way
   write_gathered(s, c.latent, cache, s.gathered_cache_writes);
   const Value out = s.p.activation(s.d.dtype, s.padded_rows, s.heads * s.m.value);
   const Value lse = s.p.activation(Dtype::kFp32, s.rows, s.heads);
@@ -205,20 +212,26 @@ Value mla_decode(RankStep& s, Value residual) {
     Value x = s.flashcomm() ? residual : residual.row_slice(0, s.rows);
     s.category(Category::kVector);
     if (normed) x = input_norm(s, residual, x, s.d.dtype);
-    // The prolog wants the rows of the whole stream, so these are gathered where they are scattered (mla_v1.py, enable_mlapo).
+    // The prolog wants the rows of the whole stream, so these are gathered where they are scattered (mla_v1.py,
+    // enable_mlapo).
     if (s.flashcomm()) x = whole_rows(s, "hidden_gather", x);
     s.category(Category::kLinear);
-    const MlaPrologWeights w{normed ? std::optional<Value>{} : s.norm_weight("input_norm", s.m.hidden), qkv_a_weight(s), s.norm_weight("q_a_norm", s.m.q_rank),
-                             s.norm_weight("kv_a_norm", s.m.kv_rank), q_b_weight(s), w_uk_weight(s)};
-    q = mla_prolog(s.p, "mla_prolog", x, w, positions, cache, s.own_cache_writes, static_cast<int>(s.heads), s.m.kv_rank,
-                   s.m.rope, s.d.dtype);
+    const MlaPrologWeights w{normed ? std::optional<Value>{} : s.norm_weight("input_norm", s.m.hidden),
+                             qkv_a_weight(s),
+                             s.norm_weight("q_a_norm", s.m.q_rank),
+                             s.norm_weight("kv_a_norm", s.m.kv_rank),
+                             q_b_weight(s),
+                             w_uk_weight(s)};
+    q = mla_prolog(s.p, "mla_prolog", x, w, positions, cache, s.own_cache_writes, static_cast<int>(s.heads),
+                   s.m.kv_rank, s.m.rope, s.d.dtype);
   } else {
     const Value x = s.flashcomm() ? residual : residual.row_slice(0, s.rows);
     q = absorbed_queries(s, queries_of_heads(s, compress(s, residual, x, positions, &cache).q_c));
   }
 
-  // A cut cache: the shards hold different tokens, so every rank of attn_sp takes the heads of all and later gives their partial
-  // results back. MindIE sends output and log-sum-exp in the 16-bit model type (hence its FP16-only rule), vLLM in 32 bit.
+  // A cut cache: the shards hold different tokens, so every rank of attn_sp takes the heads of all and later gives
+  // their partial results back. MindIE sends output and log-sum-exp in the 16-bit model type (hence its FP16-only
+  // rule), vLLM in 32 bit.
   q = s.p.all_gather("q_gather", q, s.group(Group::kAttnSp), Axis::kColumns);
   const std::int64_t core_heads = s.heads * s.l.sp;
   s.category(Category::kAttention);
@@ -226,7 +239,8 @@ Value mla_decode(RankStep& s, Value residual) {
   std::vector<AttentionBlock> blocks;
   std::int64_t context = 0;
   for (const std::int64_t seen : s.visible) {
-    blocks.push_back({.q_row = static_cast<std::int32_t>(blocks.size()), .q_rows = 1, .k_rows = static_cast<std::int32_t>(seen)});
+    blocks.push_back(
+        {.q_row = static_cast<std::int32_t>(blocks.size()), .q_rows = 1, .k_rows = static_cast<std::int32_t>(seen)});
     context += seen * s.load.sequences;
   }
   const Partial partial = attend_absorbed(s.p, "mla_decode",
@@ -248,23 +262,26 @@ Value mla_decode(RankStep& s, Value residual) {
     packed = s.p.all_to_all("out_lse_exchange", packed, s.group(Group::kAttnSp), s.rows * s.l.sp, s.heads * width);
     if (!s.l.cp_whole_cache) packed = s.p.all_gather("out_lse_gather", packed, s.group(Group::kAttnCp));
     s.category(Category::kAttention);
-    out = merge_partials(s.p, "fa_update", packed, static_cast<int>(s.l.kv_shards()), s.rows, s.heads * s.m.kv_rank, s.d.dtype);
+    out = merge_partials(s.p, "fa_update", packed, static_cast<int>(s.l.kv_shards()), s.rows, s.heads * s.m.kv_rank,
+                         s.d.dtype);
   }
   s.category(Category::kLinear);
   return per_head_linear(s.p, "v_absorb", out, w_uv_weight(s), static_cast<int>(s.heads));
 }
 
-// Local tensor parallelism of o_proj (MindIE o_proj_local_tp, with tp = 1): the group's ranks exchange tokens for heads, each
-// multiplies its heads' part for all of them, and the sums are scattered back to the tokens' owners.
+// Local tensor parallelism of o_proj (MindIE o_proj_local_tp, with tp = 1): the group's ranks exchange tokens for
+// heads, each multiplies its heads' part for all of them, and the sums are scattered back to the tokens' owners.
 Value local_output_projection(RankStep& s, Value attention_out) {
   const std::int64_t parts = s.l.o_proj_parts(), width = s.m.heads * s.m.value;
   s.category(Category::kVector);
   const Value padded = copy_rows(s.p, "o_proj_pad", attention_out, s.padded_rows);
-  const Value exchanged = s.p.all_to_all("o_proj_exchange", padded, s.group(Group::kOProjTp), s.padded_rows * parts, width / parts);
+  const Value exchanged =
+      s.p.all_to_all("o_proj_exchange", padded, s.group(Group::kOProjTp), s.padded_rows * parts, width / parts);
   s.category(Category::kVector);
   const Value x = s.prepared(Module::kOProj, "o_proj_quant", exchanged);
   s.category(Category::kLinear);
-  const Value w = s.weight(Module::kOProj, "o_proj", width, s.m.hidden, {.row_parts = parts, .row_part = s.rank % parts});
+  const Value w =
+      s.weight(Module::kOProj, "o_proj", width, s.m.hidden, {.row_parts = parts, .row_part = s.rank % parts});
   return s.p.reduce_scatter("o_proj_reduce_scatter", linear(s.p, "o_proj", x, w, s.d.dtype), s.group(Group::kOProjTp));
 }
 
@@ -273,7 +290,8 @@ Value output_projection(RankStep& s, Value attention_out) {
   s.category(Category::kVector);
   const Value x = s.prepared(Module::kOProj, "o_proj_quant", attention_out);
   s.category(Category::kLinear);
-  const Value w = s.weight(Module::kOProj, "o_proj", s.m.heads * s.m.value, s.m.hidden, {.row_parts = s.l.tp, .row_part = s.at.tp});
+  const Value w =
+      s.weight(Module::kOProj, "o_proj", s.m.heads * s.m.value, s.m.hidden, {.row_parts = s.l.tp, .row_part = s.at.tp});
   const Value out = s.p.activation(s.d.dtype, s.padded_rows, s.m.hidden);
   linear_into(s.p, "o_proj", x, w, out.row_slice(0, s.rows));
   zero_padding(s, "o_proj_padding", out);

@@ -20,7 +20,8 @@ class MoveList {
  public:
   void add(std::int64_t from, std::int64_t to, std::int64_t rows) {
     if (rows == 0) return;
-    const auto f = static_cast<std::int32_t>(from), t = static_cast<std::int32_t>(to), n = static_cast<std::int32_t>(rows);
+    const auto f = static_cast<std::int32_t>(from), t = static_cast<std::int32_t>(to),
+               n = static_cast<std::int32_t>(rows);
     if (!moves_.empty()) {
       RowMove& last = moves_.back();
       if (last.repeats == 1 && f == last.from + last.rows && t == last.to + last.rows) {
@@ -33,7 +34,8 @@ class MoveList {
         last.repeats = 2;
         return;
       }
-      if (last.rows == n && f == last.from + last.repeats * last.from_stride && t == last.to + last.repeats * last.to_stride) {
+      if (last.rows == n && f == last.from + last.repeats * last.from_stride &&
+          t == last.to + last.repeats * last.to_stride) {
         ++last.repeats;
         return;
       }
@@ -83,20 +85,22 @@ StreamRows stream_rows(const Deployment& d, Phase phase, std::span<const GroupLo
   const Layout& l = d.layout;
   StreamRows r{.rows = attention_rows(l, phase, loads[static_cast<std::size_t>(dp)])};
   for (const GroupLoad& g : loads) r.padded = std::max(r.padded, attention_rows(l, phase, g));
-  if (place_collectives(l, true, false).attention_reduce_scatter || scatters_rows(d, phase)) r.padded = round_up(r.padded, l.tp);
+  if (place_collectives(l, true, false).attention_reduce_scatter || scatters_rows(d, phase))
+    r.padded = round_up(r.padded, l.tp);
   r.routed = r.padded;
-  // A replayed graph takes the rows it was captured with. Kernels before o_proj are charged the real ones: over so few rows they
-  // take the time of their weights.
+  // A replayed graph takes the rows it was captured with. Kernels before o_proj are charged the real ones: over so few
+  // rows they take the time of their weights.
   r.padded = std::max(r.padded, launching(d, phase, r.padded).rows);
   r.scattered = ceil_div(r.padded, l.tp);
   return r;
 }
 
-// hicann/cann-recipes-infer executor/core/model_worker/mtp_worker.py, get_next_mtp_model_inputs: next_n + 1 rows a sequence in every
-// iteration, so that one captured graph serves all.
+// hicann/cann-recipes-infer executor/core/model_worker/mtp_worker.py, get_next_mtp_model_inputs: next_n + 1 rows a
+// sequence in every iteration, so that one captured graph serves all.
 bool drafts_all_rows(const Deployment& d) { return d.engine == "cann-recipes"; }
 
-std::vector<GroupLoad> draft_loads(const Deployment& d, std::span<const GroupLoad> loads, Phase phase, std::int64_t pass) {
+std::vector<GroupLoad> draft_loads(const Deployment& d, std::span<const GroupLoad> loads, Phase phase,
+                                   std::int64_t pass) {
   std::vector<GroupLoad> out(loads.begin(), loads.end());
   if (phase == Phase::kPrefill || pass == 0) return out;
   for (GroupLoad& g : out) {
@@ -130,7 +134,8 @@ RankStep::RankStep(ProgramBuilder& builder, const Deployment& deployment, const 
       lane(own_lane),
       at(coordinates(deployment.layout, own_rank)),
       expert_load(routed_load(deployment, own_rank)),
-      heads(deployment.model.sparse() && scattered() ? deployment.model.heads : deployment.model.heads / deployment.layout.tp) {
+      heads(deployment.model.sparse() && scattered() ? deployment.model.heads
+                                                     : deployment.model.heads / deployment.layout.tp) {
   if (!facts.communication_stream) p.serialise_communication();
   first_sequence = lane * kLaneSequences;
   for (std::int64_t g = 0; g < at.dp; ++g) first_sequence += step.load[static_cast<std::size_t>(g)].sequences;
@@ -155,14 +160,16 @@ void RankStep::set_loads(std::vector<GroupLoad> now) {
   }
   sampled_rows = sampled_rows_of(phase, load);
   const std::vector<NamedRows> own_positions = stream_names(at.dp, at.cp, 0, true);
-  // Where tokens are split the rows of the rank are part of the stream, but attention has the whole of it: names follow it.
+  // Where tokens are split the rows of the rank are part of the stream, but attention has the whole of it: names follow
+  // it.
   positions = p.input(Dtype::kInt32, padded_rows, 1, {.key = "positions"}, p.name_rows(own_positions));
   lay_out_cache();
   lay_out_streams();
 }
 
 // Parts of a context-parallel prompt lie one after another, in each part sequence after sequence.
-std::vector<NamedRows> RankStep::stream_names(std::int64_t dp, std::int64_t cp, std::int64_t later, bool positions_only) const {
+std::vector<NamedRows> RankStep::stream_names(std::int64_t dp, std::int64_t cp, std::int64_t later,
+                                              bool positions_only) const {
   const GroupLoad& g = loads[static_cast<std::size_t>(dp)];
   std::vector<NamedRows> out;
   if (g.sequences == 0) return out;
@@ -212,12 +219,15 @@ void RankStep::lay_out_cache() {
   NameList names;
   MoveList own;
   const std::vector<PlacedTokens> fresh = within(placed, first, end);
-  const std::vector<PlacedTokens> stored =
-      cache_stride == cached_tokens ? placed : ascendsim::cached_tokens(d, phase, [&] {
-        GroupLoad last = load;
-        last.context += drafts - pass;
-        return last;
-      }(), at.kv_shard(l));
+  const std::vector<PlacedTokens> stored = cache_stride == cached_tokens ? placed
+                                                                         : ascendsim::cached_tokens(
+                                                                               d, phase,
+                                                                               [&] {
+                                                                                 GroupLoad last = load;
+                                                                                 last.context += drafts - pass;
+                                                                                 return last;
+                                                                               }(),
+                                                                               at.kv_shard(l));
   const bool cut = phase == Phase::kPrefill && l.cp > 1 && load.sequences > 0;
   split = phase == Phase::kPrefill && load.sequences > 0 ? prompt_split(l.cp_partition, load.new_tokens, l.cp)
                                                          : PromptSplit{.chunk = load.new_tokens};
@@ -232,8 +242,10 @@ void RankStep::lay_out_cache() {
   if (cut) lay_out_gathered(fresh, first);
   history.clear();
   if (load.sequences == 0) return;
-  if (m.sparse()) lay_out_gathered_cache();
-  else lay_out_history();
+  if (m.sparse())
+    lay_out_gathered_cache();
+  else
+    lay_out_history();
 }
 
 std::int64_t RankStep::gathered_row(std::int64_t sequence, std::int64_t token) const {
@@ -248,29 +260,35 @@ void RankStep::lay_out_gathered(std::span<const PlacedTokens> fresh, std::int64_
   for (std::int64_t c = 0; c < l.cp; ++c)
     for (std::int64_t part = 0; part < split.parts; ++part)
       for (std::int64_t s = 0; s < load.sequences; ++s) {
-        const std::int64_t from = (c * split.parts + part) * load.sequences * split.chunk + s * split.chunk, token = split.first(c, part);
-        if (split.stride == 1) order.add(from, gathered_row(s, token), split.chunk);
+        const std::int64_t from = (c * split.parts + part) * load.sequences * split.chunk + s * split.chunk,
+                           token = split.first(c, part);
+        if (split.stride == 1)
+          order.add(from, gathered_row(s, token), split.chunk);
         else
-          for (std::int64_t i = 0; i < split.chunk; ++i) order.add(from + i, gathered_row(s, token + i * split.stride), 1);
+          for (std::int64_t i = 0; i < split.chunk; ++i)
+            order.add(from + i, gathered_row(s, token + i * split.stride), 1);
       }
   // Tokens that follow each other for `run` tokens, from multiples of it on.
   const auto in_runs = [&](std::int64_t run, auto add) {
     for (std::int64_t s = 0; s < load.sequences; ++s)
       for (const PlacedTokens& piece : fresh)
         for (std::int64_t done = 0; done < piece.tokens;) {
-          const std::int64_t token = piece.first + done - first, tokens = std::min(piece.tokens - done, run - token % run);
+          const std::int64_t token = piece.first + done - first,
+                             tokens = std::min(piece.tokens - done, run - token % run);
           add(s, token, s * cache_stride + piece.row + done, tokens);
           done += tokens;
         }
   };
-  in_runs(context.chunk_major ? split.chunk : split.padded(), [&](std::int64_t s, std::int64_t token, std::int64_t to, std::int64_t tokens) {
-    writes.add(gathered_row(s, token), to, tokens);
-  });
+  in_runs(context.chunk_major ? split.chunk : split.padded(),
+          [&](std::int64_t s, std::int64_t token, std::int64_t to, std::int64_t tokens) {
+            writes.add(gathered_row(s, token), to, tokens);
+          });
   if (!passing.empty())
-    in_runs(split.stride > 1 ? 1 : split.chunk, [&](std::int64_t s, std::int64_t token, std::int64_t to, std::int64_t tokens) {
-      const PromptSplit::Place from = split.place_of(token);
-      passing[static_cast<std::size_t>(from.rank)].add(own_row(s, from.part, from.row), to, tokens);
-    });
+    in_runs(split.stride > 1 ? 1 : split.chunk,
+            [&](std::int64_t s, std::int64_t token, std::int64_t to, std::int64_t tokens) {
+              const PromptSplit::Place from = split.place_of(token);
+              passing[static_cast<std::size_t>(from.rank)].add(own_row(s, from.part, from.row), to, tokens);
+            });
   gathered_order = order.into(p);
   gathered_cache_writes = writes.into(p);
   passing_cache_writes.clear();
@@ -280,7 +298,8 @@ void RankStep::lay_out_gathered(std::span<const PlacedTokens> fresh, std::int64_
 void RankStep::lay_out_history() {
   if (phase != Phase::kPrefill || load.history == 0) return;
   std::vector<std::vector<PlacedTokens>> shards;
-  for (std::int64_t shard = 0; shard < l.kv_shards(); ++shard) shards.push_back(ascendsim::cached_tokens(d, phase, load, shard));
+  for (std::int64_t shard = 0; shard < l.kv_shards(); ++shard)
+    shards.push_back(ascendsim::cached_tokens(d, phase, load, shard));
   // Whole rounds of turns, as far as the workspace reaches.
   std::int64_t step = load.history;
   if (context.history_workspace > 0) {
@@ -291,8 +310,11 @@ void RankStep::lay_out_history() {
     HistoryPiece piece;
     piece.first = first;
     piece.tokens = std::min(step, load.history - first);
-    const auto of_shard = [&](std::int64_t shard) { return within(shards[static_cast<std::size_t>(shard)], first, first + piece.tokens); };
-    for (std::int64_t shard = 0; shard < l.kv_shards(); ++shard) piece.local_rows = std::max(piece.local_rows, tokens_of(of_shard(shard)));
+    const auto of_shard = [&](std::int64_t shard) {
+      return within(shards[static_cast<std::size_t>(shard)], first, first + piece.tokens);
+    };
+    for (std::int64_t shard = 0; shard < l.kv_shards(); ++shard)
+      piece.local_rows = std::max(piece.local_rows, tokens_of(of_shard(shard)));
     MoveList loaded, ordered;
     for (std::int64_t s = 0; s < load.sequences; ++s) {
       std::int64_t to = s * piece.local_rows;
@@ -328,7 +350,8 @@ void RankStep::lay_out_gathered_cache() {
   for (std::int64_t s = 0; s < load.sequences; ++s)
     for (std::int64_t shard = 0; shard < l.kv_shards(); ++shard)
       for (const PlacedTokens& piece : shards[static_cast<std::size_t>(shard)])
-        ordered.add((shard * load.sequences + s) * gathered_rows + piece.row, s * load.context + piece.first, piece.tokens);
+        ordered.add((shard * load.sequences + s) * gathered_rows + piece.row, s * load.context + piece.first,
+                    piece.tokens);
   shard_load = loaded.into(p);
   shard_order = ordered.into(p);
 }
@@ -359,13 +382,14 @@ void RankStep::lay_out_streams() {
       step = cut.chunk;
       row = last.row + last.part * load_of.sequences * cut.chunk;
     }
-    const std::int64_t at_once = step == count ? load_of.sequences : 1;   // rows of all sequences follow each other
+    const std::int64_t at_once = step == count ? load_of.sequences : 1;  // rows of all sequences follow each other
     for (std::int64_t s = 0; s < load_of.sequences; s += at_once, taken += count * at_once)
       sampled.add((g * l.cp + cp) * padded_rows + row + s * step, taken, count * at_once);
     if (g != at.dp) continue;
     for (std::int64_t s = 0; s < load_of.sequences; ++s) group.add(cp * padded_rows + row + s * step, s * count, count);
     if (phase == Phase::kPrefill && cp != at.cp) continue;
-    for (std::int64_t s = 0; s < load_of.sequences; ++s, own_sampled_rows += count) own.add(row + s * step, own_sampled_rows, count);
+    for (std::int64_t s = 0; s < load_of.sequences; ++s, own_sampled_rows += count)
+      own.add(row + s * step, own_sampled_rows, count);
   }
   real_rows = real.into(p);
   padded_places = back.into(p);
@@ -380,7 +404,8 @@ void RankStep::set_pass(int now) {
 }
 
 Value RankStep::ids() {
-  return p.input(Dtype::kInt32, padded_rows, 1, {.key = "token_ids"}, p.name_rows(stream_names(at.dp, at.cp, pass > 0 ? 1 : 0, false)));
+  return p.input(Dtype::kInt32, padded_rows, 1, {.key = "token_ids"},
+                 p.name_rows(stream_names(at.dp, at.cp, pass > 0 ? 1 : 0, false)));
 }
 
 Value RankStep::handed_on() {
@@ -391,7 +416,9 @@ Value RankStep::handed_on() {
   for (const NamedRows& n : stream_names(at.dp, at.cp, 0, false))
     for (std::int32_t repeat = 0; repeat < n.repeats; ++repeat, row += n.rows) {
       const std::int64_t from = std::max(first, row), to = std::min<std::int64_t>(end, row + n.rows);
-      if (from < to) own.push_back({.first = n.first + repeat * n.stride + from - row, .rows = static_cast<std::int32_t>(to - from)});
+      if (from < to)
+        own.push_back(
+            {.first = n.first + repeat * n.stride + from - row, .rows = static_cast<std::int32_t>(to - from)});
     }
   if (own.empty()) own.push_back({.first = Program::kPaddingRow, .repeats = static_cast<std::int32_t>(stream_rows())});
   return p.input(d.dtype, stream_rows(), m.hidden, {.key = "handed_on"}, p.name_rows(own));
@@ -427,25 +454,39 @@ std::vector<std::int64_t> RankStep::names_of_world() const {
 
 void RankStep::output(StepOutput::What what, Value value, std::vector<std::int64_t> names) const {
   check(static_cast<std::int64_t>(names.size()) == value.rows, "every row of an output has a name");
-  noted->push_back({what, pass, static_cast<std::int32_t>(what == StepOutput::What::kExperts || what == StepOutput::What::kKeys ? output_layer : -1), value,
-                      std::move(names)});
+  noted->push_back({what, pass,
+                    static_cast<std::int32_t>(
+                        what == StepOutput::What::kExperts || what == StepOutput::What::kKeys ? output_layer : -1),
+                    value, std::move(names)});
 }
 
 ProgramBuilder::Group RankStep::group(Group g) const {
   const auto size = [&]() -> std::int64_t {
     switch (g) {
-      case Group::kAttnTp: return l.tp;
-      case Group::kAttnSp: return l.sp;
-      case Group::kAttnDp: return l.dp;
-      case Group::kAttnCp: return l.cp;
-      case Group::kMoeTp: return l.moe_tp;
-      case Group::kMoeEp: return l.moe_ep;
-      case Group::kWorld: return l.world();
-      case Group::kKvShards: return l.kv_shards();
-      case Group::kOProjTp: return l.o_proj_parts();
-      case Group::kLmHeadTp: return l.lm_head_parts();
-      case Group::kEmbeddingTp: return l.embedding_parts();
-      case Group::kMlpTp: return l.mlp_parts();
+      case Group::kAttnTp:
+        return l.tp;
+      case Group::kAttnSp:
+        return l.sp;
+      case Group::kAttnDp:
+        return l.dp;
+      case Group::kAttnCp:
+        return l.cp;
+      case Group::kMoeTp:
+        return l.moe_tp;
+      case Group::kMoeEp:
+        return l.moe_ep;
+      case Group::kWorld:
+        return l.world();
+      case Group::kKvShards:
+        return l.kv_shards();
+      case Group::kOProjTp:
+        return l.o_proj_parts();
+      case Group::kLmHeadTp:
+        return l.lm_head_parts();
+      case Group::kEmbeddingTp:
+        return l.embedding_parts();
+      case Group::kMlpTp:
+        return l.mlp_parts();
     }
     return 1;
   };
@@ -490,7 +531,8 @@ const Precision& RankStep::routed_precision() const {
 Value RankStep::prepared(Module module, const char* label, Value x) {
   const ActivationQuant scheme = d.quantisation.of(module).activation;
   if (scheme == ActivationQuant::kNone || x.dtype == Dtype::kInt8) return x;
-  return quantise(p, label, x, scheme == ActivationQuant::kStatic ? QuantisationScale::kStatic : QuantisationScale::kPerToken);
+  return quantise(p, label, x,
+                  scheme == ActivationQuant::kStatic ? QuantisationScale::kStatic : QuantisationScale::kPerToken);
 }
 
 Dtype RankStep::norm_output(Module module) const {

@@ -1,8 +1,9 @@
-// Multi-head latent attention of one layer with an indexer (DeepSeek sparse attention), absorbed in prefill as in decode: a query attends
-// to single rows of the latent cache (vllm_ascend/attention/sfa_v1.py; hicann/cann-recipes-infer, deepseek_v3.2_exp_inference_guide.md).
-// The indexer is whole on every TP rank, scores and projections alike, and so is the gathering of rows: the TP group divides heads, and
-// neither depends on them. Only what splits tokens divides this work: DP, context parallelism, or the TP group where its rows are
-// scattered (DSA-CP of vLLM-Ascend, with FlashComm1: all heads on every rank for its share of the tokens).
+// Multi-head latent attention of one layer with an indexer (DeepSeek sparse attention), absorbed in prefill as in
+// decode: a query attends to single rows of the latent cache (vllm_ascend/attention/sfa_v1.py;
+// hicann/cann-recipes-infer, deepseek_v3.2_exp_inference_guide.md). The indexer is whole on every TP rank, scores and
+// projections alike, and so is the gathering of rows: the TP group divides heads, and neither depends on them. Only
+// what splits tokens divides this work: DP, context parallelism, or the TP group where its rows are scattered (DSA-CP
+// of vLLM-Ascend, with FlashComm1: all heads on every rank for its share of the tokens).
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -35,25 +36,25 @@ struct Rows {
 
 // What the own tokens bring into attention.
 struct Projected {
-  Value q;                // absorbed queries [rows, heads * (kv_rank + rope)]
-  Value index_q;          // [rows, index_heads * index_width]
-  Value index_weights;    // [rows, index_heads]
-  Rows fresh;             // of those tokens; latents are missing where the fused prolog put them into the cache
+  Value q;              // absorbed queries [rows, heads * (kv_rank + rope)]
+  Value index_q;        // [rows, index_heads * index_width]
+  Value index_weights;  // [rows, index_heads]
+  Rows fresh;           // of those tokens; latents are missing where the fused prolog put them into the cache
 };
 
 struct Compressed {
   Value q, q_c, latent;
 };
 
-// Queries and latents. The normed rows stay in 16 bit, which the indexer's projections need; quantising them is a kernel of its own.
-// cache: rows go there at once.
+// Queries and latents. The normed rows stay in 16 bit, which the indexer's projections need; quantising them is a
+// kernel of its own. cache: rows go there at once.
 Compressed latent_queries(RankStep& s, Value h, Value positions, const Value* cache) {
   const Value kv_norm = s.norm_weight("kv_a_norm", s.m.kv_rank), q_norm = s.norm_weight("q_a_norm", s.m.q_rank);
   if (s.phase == Phase::kDecode && cache != nullptr && s.rows <= s.facts.prolog_max_tokens) {
     s.category(Category::kLinear);
     const MlaPrologWeights w{{}, qkv_a_weight(s), q_norm, kv_norm, q_b_weight(s), w_uk_weight(s)};
-    const PrologQueries q = mla_prolog_of_normed(s.p, "mla_prolog", h, w, positions, *cache, s.own_cache_writes, static_cast<int>(s.heads),
-                                                 s.m.kv_rank, s.m.rope, s.d.dtype);
+    const PrologQueries q = mla_prolog_of_normed(s.p, "mla_prolog", h, w, positions, *cache, s.own_cache_writes,
+                                                 static_cast<int>(s.heads), s.m.kv_rank, s.m.rope, s.d.dtype);
     return {q.absorbed, q.compressed, {}};
   }
   s.category(Category::kVector);
@@ -66,7 +67,8 @@ Compressed latent_queries(RankStep& s, Value h, Value positions, const Value* ca
   const Value q_c = rms_norm(s.p, "q_a_norm", a.column_slice(0, s.m.q_rank), q_norm, s.d.dtype);
   const Value kv = a.column_slice(s.m.q_rank, s.m.cache_width());
   const Value latent = cache == nullptr ? kv_norm_rope(s.p, "kv_norm_rope", kv, kv_norm, positions)
-                                        : kv_norm_rope_cache(s.p, "kv_norm_rope_cache", kv, kv_norm, positions, *cache, s.own_cache_writes);
+                                        : kv_norm_rope_cache(s.p, "kv_norm_rope_cache", kv, kv_norm, positions, *cache,
+                                                             s.own_cache_writes);
   const Value q = absorbed_queries(s, queries_of_heads(s, s.prepared(Module::kQB, "q_a_quant", q_c), positions));
   return {q, q_c, latent};
 }
@@ -78,20 +80,24 @@ Projected project(RankStep& s, Value residual, Value x, Value positions, const R
 
   const auto rope_width = static_cast<int>(s.m.rope);
   s.category(Category::kLinear);
-  const Value key = linear(s.p, "index_k", h, s.weight(Module::kIndexK, "index_k", s.m.hidden, s.m.index_width), s.d.dtype);
+  const Value key =
+      linear(s.p, "index_k", h, s.weight(Module::kIndexK, "index_k", s.m.hidden, s.m.index_width), s.d.dtype);
   s.category(Category::kVector);
   const Value norm = s.weight(Module::kNorm, "index_k_norm", 2, s.m.index_width);
   const Value index_key_rows = cache == nullptr ? index_key(s.p, "index_k_norm_rope", key, norm, positions, rope_width)
-                                                : index_key_cache(s.p, "index_k_norm_rope_cache", key, norm, positions, rope_width,
-                                                                  cache->index_keys, s.own_cache_writes);
+                                                : index_key_cache(s.p, "index_k_norm_rope_cache", key, norm, positions,
+                                                                  rope_width, cache->index_keys, s.own_cache_writes);
   const Value q_c = s.prepared(Module::kIndexQ, "index_q_quant", c.q_c);
   s.category(Category::kLinear);
-  Value index_q = linear(s.p, "index_q", q_c, s.weight(Module::kIndexQ, "index_q", s.m.q_rank, s.m.index_heads * s.m.index_width), s.d.dtype);
+  Value index_q =
+      linear(s.p, "index_q", q_c, s.weight(Module::kIndexQ, "index_q", s.m.q_rank, s.m.index_heads * s.m.index_width),
+             s.d.dtype);
   s.category(Category::kVector);
   index_query_rope(s.p, "index_q_rope", index_q, positions, static_cast<int>(s.m.index_heads), rope_width);
   if (s.d.kv_int8) index_q = quantise(s.p, "index_query_quant", index_q, QuantisationScale::kPerToken);
   s.category(Category::kLinear);
-  const Value weights = linear(s.p, "index_weights", h, s.weight(Module::kIndexK, "index_weights", s.m.hidden, s.m.index_heads), s.d.dtype);
+  const Value weights = linear(s.p, "index_weights", h,
+                               s.weight(Module::kIndexK, "index_weights", s.m.hidden, s.m.index_heads), s.d.dtype);
   return {c.q, index_q, weights, {c.latent, index_key_rows}};
 }
 
@@ -112,8 +118,10 @@ Rows gathered(RankStep& s, const Rows& fresh, Group group) {
 
 void write_gathered(RankStep& s, const Rows& rows, const Rows& cache) {
   s.category(Category::kVector);
-  write_cache(s.p, "kv_cache_write", rows.latents, cache.latents, static_cast<int>(s.m.kv_rank), s.gathered_cache_writes);
-  write_cache(s.p, "index_cache_write", rows.index_keys, cache.index_keys, static_cast<int>(s.m.index_width), s.gathered_cache_writes);
+  write_cache(s.p, "kv_cache_write", rows.latents, cache.latents, static_cast<int>(s.m.kv_rank),
+              s.gathered_cache_writes);
+  write_cache(s.p, "index_cache_write", rows.index_keys, cache.index_keys, static_cast<int>(s.m.index_width),
+              s.gathered_cache_writes);
 }
 
 // The whole cache on every rank that holds a part of it.
@@ -132,7 +140,9 @@ Rows gathered_cache(RankStep& s, const Rows& cache) {
 // Following rows of the rank's attention stream that are tokens of one sequence, `step` positions apart.
 struct Run {
   std::int64_t row = 0, rows = 0, sequence = 0, position = 0, step = 1;
-  [[nodiscard]] std::int64_t end(std::int64_t first_rows) const { return position + (first_rows - 1) * step + 1; }   // keys that they see
+  [[nodiscard]] std::int64_t end(std::int64_t first_rows) const {
+    return position + (first_rows - 1) * step + 1;
+  }  // keys that they see
 };
 std::vector<Run> runs_of_stream(const RankStep& s) {
   std::vector<Run> runs;
@@ -148,7 +158,8 @@ std::vector<Run> runs_of_stream(const RankStep& s) {
   return runs;
 }
 
-// keys: `of_sequence` of each sequence from its first token on, `stride` rows apart. A query sees the tokens up to its own.
+// keys: `of_sequence` of each sequence from its first token on, `stride` rows apart. A query sees the tokens up to its
+// own.
 Visible up_to_own(const RankStep& s, const Rows& keys, std::int64_t stride, std::int64_t of_sequence) {
   Visible v{.keys = keys, .sequences = {.k_stride = stride}, .blocks = {}};
   const std::vector<Run> runs = runs_of_stream(s);
@@ -185,8 +196,8 @@ Visible up_to_own(const RankStep& s, const Rows& keys, std::int64_t stride, std:
   return v;
 }
 
-// Which keys the own queries see. Where tokens are split, latents and index keys of the others are gathered first: over the TP group
-// (DSA-CP), over the CP group (zigzag chunks or every cp-th token, put in order), or both.
+// Which keys the own queries see. Where tokens are split, latents and index keys of the others are gathered first: over
+// the TP group (DSA-CP), over the CP group (zigzag chunks or every cp-th token, put in order), or both.
 Visible visible_keys(RankStep& s, const Rows& fresh, const Rows& cache) {
   const bool cut = s.phase == Phase::kPrefill && s.l.cp > 1;
   Rows all = fresh;
@@ -202,7 +213,8 @@ Visible visible_keys(RankStep& s, const Rows& fresh, const Rows& cache) {
   }
   if (s.scattered() || cut) write_gathered(s, all, cache);
   if (s.l.kv_shards() == 1)
-    return up_to_own(s, cache, s.cache_stride, s.load.sequences > 0 ? first_position(s.phase, s.load) + s.load.new_tokens : 0);
+    return up_to_own(s, cache, s.cache_stride,
+                     s.load.sequences > 0 ? first_position(s.phase, s.load) + s.load.new_tokens : 0);
   // A cut cache: a prompt without cached prefix is there whole already, else everyone gathers all shards.
   if (s.phase == Phase::kPrefill && s.load.history == 0) {
     const std::int64_t tokens = s.load.sequences > 0 ? all.latents.rows / s.load.sequences : 0;
@@ -211,9 +223,9 @@ Visible visible_keys(RankStep& s, const Rows& fresh, const Rows& cache) {
   return up_to_own(s, gathered_cache(s, cache), s.load.context, s.load.context);
 }
 
-// The tokens that a rank has are whole in its own hands, all heads. FlashComm1 keeps o_proj cut over the TP group: prefill gathers the
-// weight, decode exchanges tokens for heads and leaves partial sums to the reduce-scatter (vllm_ascend/attention/sfa_v1.py). A
-// prefill node has it whole.
+// The tokens that a rank has are whole in its own hands, all heads. FlashComm1 keeps o_proj cut over the TP group:
+// prefill gathers the weight, decode exchanges tokens for heads and leaves partial sums to the reduce-scatter
+// (vllm_ascend/attention/sfa_v1.py). A prefill node has it whole.
 Value project_own_rows(RankStep& s, Value values) {
   const std::int64_t width = s.m.heads * s.m.value;
   const bool whole = s.token_split() || s.d.role == Role::kPrefill;
@@ -225,7 +237,8 @@ Value project_own_rows(RankStep& s, Value values) {
     s.category(Category::kLinear);
     return linear(s.p, "o_proj", x, s.o_proj_windows.weight(s, o_proj_series(s.d)), s.d.dtype);
   }
-  Value w = s.weight(Module::kOProj, "o_proj", width, s.m.hidden, whole ? RankStep::Cut{} : RankStep::Cut{.row_parts = s.l.tp, .row_part = s.at.tp});
+  Value w = s.weight(Module::kOProj, "o_proj", width, s.m.hidden,
+                     whole ? RankStep::Cut{} : RankStep::Cut{.row_parts = s.l.tp, .row_part = s.at.tp});
   if (!whole && s.whole_rows_after_attention()) w = s.p.all_gather("o_proj_weight_gather", w, s.group(Group::kAttnTp));
   s.category(Category::kLinear);
   return linear(s.p, "o_proj", x, w, s.d.dtype);

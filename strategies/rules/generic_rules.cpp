@@ -17,7 +17,8 @@ class GenericRules : RuleBase {
   void check() {
     if (l.tp % l.sp != 0)
       error("E0410", "sp", fmt::format("{} must divide {}: {} and {}", name("sp"), name("tp"), l.sp, l.tp),
-            "cache shards lie on neighbouring ranks of the TP group", fmt::format("set {}", set("sp", std::gcd(l.sp, l.tp))));
+            "cache shards lie on neighbouring ranks of the TP group",
+            fmt::format("set {}", set("sp", std::gcd(l.sp, l.tp))));
     world(kOwn);
     all_to_all("rows travel to ranks that hold whole experts");
     placement("every server gets the same number of ranks");
@@ -25,7 +26,8 @@ class GenericRules : RuleBase {
     local_groups();
     extensions();
     if (d.features.splitfuse && d.limits.max_batched_tokens == 0)
-      warn("W0331", "features.splitfuse", "prompts are prefilled whole: nobody says how large a chunk is", kOwn, "limits.max_batched_tokens: 8192");
+      warn("W0331", "features.splitfuse", "prompts are prefilled whole: nobody says how large a chunk is", kOwn,
+           "limits.max_batched_tokens: 8192");
     limits(kOwn, "a prompt needs room for one output token");
   }
 

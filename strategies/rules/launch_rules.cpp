@@ -72,8 +72,8 @@ class VllmRules : LaunchRules {
  private:
   [[nodiscard]] std::string tp() const { return name("tp"); }
 
-  // For a model of grouped-query attention vLLM asks for dcp <= tp / KV heads. Models here have latent attention, one KV head, so
-  // that is dcp <= tp; others are refused when their config.json is read.
+  // For a model of grouped-query attention vLLM asks for dcp <= tp / KV heads. Models here have latent attention, one
+  // KV head, so that is dcp <= tp; others are refused when their config.json is read.
   void context_parallelism() {
     if (l.sp > l.tp || l.tp % l.sp != 0)
       error("E0410", "sp", fmt::format("{} must divide {}: {} and {}", name("sp"), tp(), l.sp, l.tp),
@@ -88,8 +88,10 @@ class VllmRules : LaunchRules {
             "vllm_ascend mooncake_connector.py: pcp and pp are not used together", fmt::format("set {}", set("pp", 1)));
     lacks("pcp", l.cp > 1, "cp", "prefill context parallelism");
     lacks("dcp", l.sp > 1, "sp", "decode context parallelism");
-    lacks("pcp_with_sparse_attention", d.model.sparse() && l.cp > 1, "cp", "prefill context parallelism with sparse attention");
-    lacks("dcp_with_sparse_attention", d.model.sparse() && l.sp > 1, "sp", "decode context parallelism with sparse attention");
+    lacks("pcp_with_sparse_attention", d.model.sparse() && l.cp > 1, "cp",
+          "prefill context parallelism with sparse attention");
+    lacks("dcp_with_sparse_attention", d.model.sparse() && l.sp > 1, "sp",
+          "decode context parallelism with sparse attention");
     const bool on_a2 = input.versions == nullptr || input.versions->has("context_parallel_on_a2", d.engine_version);
     if (l.kv_shards() > 1 && server.fabric != Fabric::kUnifiedBus && !on_a2)
       error(
@@ -217,12 +219,16 @@ class VllmRules : LaunchRules {
 void VllmRules::layer_sharding() {
   if (!d.layer_sharding.any()) return;
   constexpr const char* kKey = "weights.layer_sharding";
-  if (d.role != Role::kPrefill && (input.versions == nullptr || input.versions->has("layer_sharding_on_prefill_nodes_only", d.engine_version)))
+  if (d.role != Role::kPrefill &&
+      (input.versions == nullptr || input.versions->has("layer_sharding_on_prefill_nodes_only", d.engine_version)))
     error("E0445", kKey, "layer sharding is for the prefill node of a pair only",
-          "vllm_ascend/platform.py: additional_config.layer_sharding can only be enabled in PD-disaggregated's P node", "kv_role kv_producer, or leave layer_sharding out");
+          "vllm_ascend/platform.py: additional_config.layer_sharding can only be enabled in PD-disaggregated's P node",
+          "kv_role kv_producer, or leave layer_sharding out");
   else if (d.role != Role::kPrefill || !d.model.sparse() || !d.features.flashcomm1)
-    warn("W0417", kKey, "layer sharding has no effect here: without DSA-CP on a prefill node q_b and o_proj are cut over the TP group",
-         "vllm_ascend/utils.py, enable_dsa_cp_with_layer_shard: an indexer, FlashComm1 and kv_role kv_producer", "leave layer_sharding out");
+    warn("W0417", kKey,
+         "layer sharding has no effect here: without DSA-CP on a prefill node q_b and o_proj are cut over the TP group",
+         "vllm_ascend/utils.py, enable_dsa_cp_with_layer_shard: an indexer, FlashComm1 and kv_role kv_producer",
+         "leave layer_sharding out");
 }
 
 class SglangRules : LaunchRules {
@@ -239,8 +245,12 @@ class SglangRules : LaunchRules {
             "--disaggregation-mode prefill");
     lacks("cp_with_sparse_attention", d.model.sparse() && l.cp > 1, "cp", "context parallelism with sparse attention");
     if (d.model.sparse() && l.cp > 1 && l.cp_partition == PromptPartition::kRoundRobin)
-      warn("W0418", "layout.cp_partition", "SGLang's indexer on Ascend takes the two chunks of a zigzag: round-robin prompts are simulated, not supported",
-           "sglang/srt/layers/attention/nsa/nsa_indexer.py: do_npu_cp_balance_indexer splits queries into head and tail", "--cp-strategy zigzag");
+      warn(
+          "W0418", "layout.cp_partition",
+          "SGLang's indexer on Ascend takes the two chunks of a zigzag: round-robin prompts are simulated, not "
+          "supported",
+          "sglang/srt/layers/attention/nsa/nsa_indexer.py: do_npu_cp_balance_indexer splits queries into head and tail",
+          "--cp-strategy zigzag");
     degrees("SGLang: tp-size = dp x cp x attention TP");
     if (l.sp > 1)
       error("E0443", "sp", "SGLang does not cut the KV cache over the TP group",

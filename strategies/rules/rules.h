@@ -18,7 +18,7 @@ struct RuleInput {
   std::int64_t declared_world = 0;  // worldSize as written; 0 = dp x cp x tp
   const Server& server;             // server.dies() dies each
   int servers = 1;
-  bool own_file = false;  // messages name keys as our own file does
+  bool own_file = false;                     // messages name keys as our own file does
   const EngineVersions* versions = nullptr;  // what the engine's versions have; null = nothing is known of them
 };
 
@@ -41,8 +41,8 @@ void check_workload(const Deployment& deployment, const Workload& workload, bool
 struct LocalDegree {
   const char *key, *vllm;  // vllm: in vLLM-Ascend's finegrained_tp_config
   const char* what;        // that is cut, "attention heads"
-  std::int64_t Layout::* value;
-  std::int64_t Model::* columns;
+  std::int64_t Layout::*value;
+  std::int64_t Model::*columns;
 };
 std::span<const LocalDegree> local_degrees();
 
@@ -53,7 +53,8 @@ class RuleBase {
 
  protected:
   [[nodiscard]] const SourceLocation& at(std::string_view key) const { return d.origin(key).where; }
-  // "tp" is "tp", "layout.tp" or "--tensor-parallel-size" to the reader; `"tp": 8`, `layout.tp: 8` or `--tensor-parallel-size 8`.
+  // "tp" is "tp", "layout.tp" or "--tensor-parallel-size" to the reader; `"tp": 8`, `layout.tp: 8` or
+  // `--tensor-parallel-size 8`.
   [[nodiscard]] std::string name(std::string_view key) const;
   [[nodiscard]] std::string set(std::string_view key, std::int64_t value) const;
   void error(const char* code, std::string_view key, std::string message, std::string rule, std::string help);
@@ -64,7 +65,8 @@ class RuleBase {
   void all_to_all(const std::string& rule);
   void placement(const std::string& rule);
   void divisibility();
-  void local_degree(const LocalDegree& degree, const std::string& called, std::int64_t whole, const char* what);   // what: "ranks of a server"
+  void local_degree(const LocalDegree& degree, const std::string& called, std::int64_t whole,
+                    const char* what);  // what: "ranks of a server"
   void extensions();
   void shared_ranks();
   void expansion();

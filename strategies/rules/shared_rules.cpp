@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "strategies/expert_loads.h"
 #include "strategies/importers/sglang.h"
 #include "strategies/importers/vllm.h"
 #include "strategies/question.h"
-#include "strategies/expert_loads.h"
 #include "strategies/rules/rules.h"
 
 namespace ascendsim {
@@ -38,7 +38,9 @@ std::string setting(const Deployment& d, bool own_file, std::string_view key, st
 }  // namespace
 
 std::string key_name(const Deployment& d, std::string_view key) { return name_in(d, d.own_words, key); }
-std::string key_setting(const Deployment& d, std::string_view key, std::int64_t value) { return setting(d, d.own_words, key, value); }
+std::string key_setting(const Deployment& d, std::string_view key, std::int64_t value) {
+  return setting(d, d.own_words, key, value);
+}
 
 RuleBase::RuleBase(const RuleInput& in, Diagnostics& out) : input(in), diagnostics(out) {}
 
@@ -134,22 +136,26 @@ void RuleBase::divisibility() {
        d.physical_experts(), l.moe_ep - d.experts.shared_ranks);
   even("moe_tp", "columns of an expert", m.expert_width, l.moe_tp);
   if (m.layers > 0 && l.pp > m.layers)
-    error("E0325", "layout.pp", fmt::format("{} layers cannot be cut into {} stages", m.layers, l.pp), "every stage has a layer",
-          fmt::format("at most {}", m.layers));
+    error("E0325", "layout.pp", fmt::format("{} layers cannot be cut into {} stages", m.layers, l.pp),
+          "every stage has a layer", fmt::format("at most {}", m.layers));
   if (l.ep_level == 1) even("worldSize", "columns of the shared expert", m.expert_width * m.shared_experts, l.world());
 }
 
 std::span<const LocalDegree> local_degrees() {
   static constexpr LocalDegree kDegrees[] = {
       {"o_proj_local_tp", "oproj_tensor_parallel_size", "attention heads", &Layout::o_proj_local_tp, &Model::heads},
-      {"lm_head_local_tp", "lmhead_tensor_parallel_size", "columns of the LM head", &Layout::lm_head_local_tp, &Model::vocabulary},
-      {"layout.embedding_tp", "embedding_tensor_parallel_size", "rows of the embedding", &Layout::embedding_local_tp, &Model::vocabulary},
-      {"layout.mlp_tp", "mlp_tensor_parallel_size", "columns of the dense MLP", &Layout::mlp_local_tp, &Model::dense_width}};
+      {"lm_head_local_tp", "lmhead_tensor_parallel_size", "columns of the LM head", &Layout::lm_head_local_tp,
+       &Model::vocabulary},
+      {"layout.embedding_tp", "embedding_tensor_parallel_size", "rows of the embedding", &Layout::embedding_local_tp,
+       &Model::vocabulary},
+      {"layout.mlp_tp", "mlp_tensor_parallel_size", "columns of the dense MLP", &Layout::mlp_local_tp,
+       &Model::dense_width}};
   return kDegrees;
 }
 
 // Local groups are blocks of neighbours among `whole`.
-void RuleBase::local_degree(const LocalDegree& degree, const std::string& called, std::int64_t whole, const char* what) {
+void RuleBase::local_degree(const LocalDegree& degree, const std::string& called, std::int64_t whole,
+                            const char* what) {
   const std::int64_t value = l.*degree.value, columns = d.model.*degree.columns;
   if (value == 0)
     error("E0316", degree.key, fmt::format("{} must be -1 or at least 1, got 0", called), "",
@@ -174,22 +180,30 @@ void RuleBase::shared_ranks() {
     refuse("the shared expert has ranks of its own only with experts.exchange: all-to-all", "rows must travel to them",
            "set experts.exchange: all-to-all, or experts.shared_ranks: 0");
   else if (holders >= l.moe_ep)
-    refuse(fmt::format("{} ranks of the shared expert leave none of {} {} for routed ones", holders, name("moe_ep"), l.moe_ep),
+    refuse(fmt::format("{} ranks of the shared expert leave none of {} {} for routed ones", holders, name("moe_ep"),
+                       l.moe_ep),
            "a rank holds the shared expert or routed ones", "set fewer");
   else if (d.model.shared_experts == 0)
-    refuse(fmt::format("{} has no shared expert", d.model.name), "its configuration says so", "set experts.shared_ranks: 0");
+    refuse(fmt::format("{} has no shared expert", d.model.name), "its configuration says so",
+           "set experts.shared_ranks: 0");
 }
 
 // What no importer sets: token-split prefill, micro-batches.
 void RuleBase::extensions() {
   shared_ranks();
-  if (const std::string why = d.experts.shared_ranks < l.moe_ep && d.model.experts > 0 ? loads_refusal(d) : ""; !why.empty())
-    error("E0378", d.experts.loads.empty() ? "experts.imbalance" : "experts.loads", why, "strategies/expert_loads.h", "a load for each of experts + experts.redundant, or a smaller imbalance");
+  if (const std::string why = d.experts.shared_ranks < l.moe_ep && d.model.experts > 0 ? loads_refusal(d) : "";
+      !why.empty())
+    error("E0378", d.experts.loads.empty() ? "experts.imbalance" : "experts.loads", why, "strategies/expert_loads.h",
+          "a load for each of experts + experts.redundant, or a smaller imbalance");
   if (d.layer_sharding.any() && d.micro_batches > 1)
-    error("E0446", "weights.layer_sharding", fmt::format("layer sharding needs micro_batches: 1, got {}", d.micro_batches),
-          "the windows that weights are broadcast into hold those of one layer and the next", "set micro_batches: 1, or weights.layer_sharding: none");
-  if (!d.origin("experts.seed").assumed && d.compute_skew == 0 && (d.experts.imbalance == 1 || !d.experts.loads.empty()))
-    warn("W0336", "experts.seed", "experts.seed has no effect: nothing is drawn", "the seed orders ranks of unequal speed and experts of unequal load",
+    error("E0446", "weights.layer_sharding",
+          fmt::format("layer sharding needs micro_batches: 1, got {}", d.micro_batches),
+          "the windows that weights are broadcast into hold those of one layer and the next",
+          "set micro_batches: 1, or weights.layer_sharding: none");
+  if (!d.origin("experts.seed").assumed && d.compute_skew == 0 &&
+      (d.experts.imbalance == 1 || !d.experts.loads.empty()))
+    warn("W0336", "experts.seed", "experts.seed has no effect: nothing is drawn",
+         "the seed orders ranks of unequal speed and experts of unequal load",
          "compute_skew or experts.imbalance, or leave the seed out");
   if (!d.token_split_prefill) return;
   const auto needs = [&](bool holds, const char* what, const std::string& got) {

@@ -1,5 +1,5 @@
-// What the calculator costs: float attention of one rank at the model's widths, 8 heads (keys and values expanded, the causal
-// triangle in tiles), and how much of it is the inputs from the hash.
+// What the calculator costs: float attention of one rank at the model's widths, 8 heads (keys and values expanded, the
+// causal triangle in tiles), and how much of it is the inputs from the hash.
 #include <benchmark/benchmark.h>
 
 #include "sim/calculator.h"

@@ -1,10 +1,10 @@
 // The hold model: as many events pending all the while, each one handled schedules another one at a random distance.
 // The engine beside std::priority_queue of the same struct with the same handlers.
-#include "sim/event_engine.h"
-
 #include <benchmark/benchmark.h>
 
 #include <queue>
+
+#include "sim/event_engine.h"
 
 namespace ascendsim {
 namespace {

@@ -1,8 +1,8 @@
 // A program of 2,000 operators on 16 ranks, unfolded: two lanes, a collective every tenth operator, a wait every
 // fourth. The sweep, the executor without sharing, and with it.
-#include "sim/executor.h"
-
 #include <benchmark/benchmark.h>
+
+#include "sim/executor.h"
 
 namespace ascendsim {
 namespace {

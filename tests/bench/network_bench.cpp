@@ -16,7 +16,7 @@ namespace {
 
 struct Timed {
   MessagesResult result;
-  double processor = 0;                // seconds, the best of several
+  double processor = 0;  // seconds, the best of several
 };
 
 Timed timed(const FlowNetwork& network, const MessageSchedule& schedule) {
@@ -40,16 +40,18 @@ void row(std::string_view name, const Timed& t, double messages, const std::stri
              microseconds(t.result.finish), t.processor * 1e9 / messages, beside);
 }
 
-void beside_simgrid(const char* name, const SmallFabric& fabric, const MessageSchedule& all, const FlowNetwork& folded_network,
-                    const MessageSchedule& folded) {
+void beside_simgrid(const char* name, const SmallFabric& fabric, const MessageSchedule& all,
+                    const FlowNetwork& folded_network, const MessageSchedule& folded) {
   const Timed ours = timed(fabric.network, all), grouped = timed(folded_network, folded);
   const auto theirs = simgrid_if_present(fabric.network, all);
   const auto messages = static_cast<double>(all.messages.size());
-  row(fmt::format("{}, ungrouped", name), ours, messages, theirs ? fmt::format("x{:.0f}", theirs->processor / ours.processor) : "");
-  row(fmt::format("{}, grouped", name), grouped, messages, theirs ? fmt::format("x{:.0f}", theirs->processor / grouped.processor) : "");
+  row(fmt::format("{}, ungrouped", name), ours, messages,
+      theirs ? fmt::format("x{:.0f}", theirs->processor / ours.processor) : "");
+  row(fmt::format("{}, grouped", name), grouped, messages,
+      theirs ? fmt::format("x{:.0f}", theirs->processor / grouped.processor) : "");
   if (theirs)
-    fmt::print("{:34} {:>9} {:>9} {:>8} {:>9} {:>10.3f} {:>8.3f} us {:>10.1f}\n", fmt::format("{}, SimGrid", name), messages, "",
-               "", "", theirs->processor * 1e3, theirs->finish * 1e6, theirs->processor * 1e9 / messages);
+    fmt::print("{:34} {:>9} {:>9} {:>8} {:>9} {:>10.3f} {:>8.3f} us {:>10.1f}\n", fmt::format("{}, SimGrid", name),
+               messages, "", "", "", theirs->processor * 1e3, theirs->finish * 1e6, theirs->processor * 1e9 / messages);
 }
 
 void small_fabrics() {
@@ -63,7 +65,8 @@ void small_fabrics() {
                  FoldedStar(128, kPort, kLatency).network, folded_all_to_all(128, Bytes(1'000'000)));
 }
 
-// The unkind case: every message has another size, so that each of 4,032 ends is an instant that touches all that is left.
+// The unkind case: every message has another size, so that each of 4,032 ends is an instant that touches all that is
+// left.
 void unequal() {
   const SmallFabric fabric = star(64, BytesPerSecond(50e9), std::chrono::nanoseconds(1000));
   MessageSchedule schedule = all_to_all_schedule(fabric, Bytes(1), true);
@@ -78,7 +81,8 @@ void unequal() {
 void astra_setting() {
   for (const std::uint32_t ranks : {64U, 256U, 512U}) {
     FlowNetwork network;
-    MessageSchedule schedule{.ranks = ranks, .messages = {}, .costs = {.per_message = std::chrono::nanoseconds(10), .per_step = {}}};
+    MessageSchedule schedule{
+        .ranks = ranks, .messages = {}, .costs = {.per_message = std::chrono::nanoseconds(10), .per_step = {}}};
     for (std::uint32_t r = 0; r < ranks; ++r) {
       const std::array hop{network.add_link({BytesPerSecond(50e9), std::chrono::nanoseconds(500)})};
       network.add_route(hop);
@@ -94,7 +98,8 @@ void astra_setting() {
 
 void cloud_matrix() {
   Diagnostics diagnostics;
-  const Server server = Catalogue(ASCENDSIM_SOURCE_ROOT "/hardware/catalogue").server("cloudmatrix384", "", diagnostics);
+  const Server server =
+      Catalogue(ASCENDSIM_SOURCE_ROOT "/hardware/catalogue").server("cloudmatrix384", "", diagnostics);
   diagnostics.throw_if_errors();
   const auto begin = std::chrono::steady_clock::now();
   const Cluster cluster(server, 48);
@@ -105,19 +110,23 @@ void cloud_matrix() {
   MessageSchedule all{.ranks = 768, .messages = {}};
   for (std::uint32_t a = 0; a < 768; ++a)
     for (std::uint32_t b = 0; b < 768; ++b)
-      if (a != b) all.messages.push_back({a, b, 0, network.route(static_cast<int>(a), static_cast<int>(b)), Bytes(1'000'000)});
+      if (a != b)
+        all.messages.push_back({a, b, 0, network.route(static_cast<int>(a), static_cast<int>(b)), Bytes(1'000'000)});
   const auto routed = std::chrono::steady_clock::now();
   const auto folded = fold(cluster, network, ranks);
   check(folded.has_value(), "CloudMatrix384 folds");
   MessageSchedule one{.ranks = 1, .messages = {}};
-  for (const FoldedPeers& c : folded->classes) one.messages.push_back({0, 0, 0, c.route, Bytes(1'000'000), folded->ranks * c.peers});
+  for (const FoldedPeers& c : folded->classes)
+    one.messages.push_back({0, 0, 0, c.route, Bytes(1'000'000), folded->ranks * c.peers});
   const auto end = std::chrono::steady_clock::now();
-  const auto milliseconds_of = [](auto duration) { return std::chrono::duration<double, std::milli>(duration).count(); };
+  const auto milliseconds_of = [](auto duration) {
+    return std::chrono::duration<double, std::milli>(duration).count();
+  };
   const auto messages = static_cast<double>(all.messages.size());
   row("all-to-all, 768 dies, ungrouped", timed(network.flows(), all), messages);
   row("all-to-all, 768 dies, grouped", timed(folded->flows, one), messages);
-  fmt::print("  graph {:.1f} ms, 589,056 routes and messages {:.1f} ms, folding {:.3f} ms\n", milliseconds_of(built - begin),
-             milliseconds_of(routed - built), milliseconds_of(end - routed));
+  fmt::print("  graph {:.1f} ms, 589,056 routes and messages {:.1f} ms, folding {:.3f} ms\n",
+             milliseconds_of(built - begin), milliseconds_of(routed - built), milliseconds_of(end - routed));
 }
 
 }  // namespace

@@ -17,7 +17,8 @@ const PlanSite& site() {
     put<double>(s.question, "memory_fraction", 0.92, "benchmark");
     s.stack = StackLibrary(root + "/strategies/stacks").load("mindie", "", diagnostics);
     s.question.deployment.engine = s.stack.engine;
-    resolve(s.question, ModelLibrary(root + "/workloads/models"), QuantisationLibrary(root + "/workloads/quantisation"), diagnostics);
+    resolve(s.question, ModelLibrary(root + "/workloads/models"), QuantisationLibrary(root + "/workloads/quantisation"),
+            diagnostics);
     const Catalogue catalogue(root + "/hardware/catalogue");
     s.kernels = catalogue.kernels(s.stack.kernels, diagnostics);
     s.server = catalogue.server("atlas-800i-a3", "", diagnostics);
@@ -37,7 +38,8 @@ void plan_cell(benchmark::State& state, std::int64_t batch) {
     counts = cell.counts;
     layouts += planner.layouts().legal;
   }
-  state.counters["in_memory"] = static_cast<double>(counts.in_memory);   // of these, prefill and a decode step are priced
+  state.counters["in_memory"] =
+      static_cast<double>(counts.in_memory);  // of these, prefill and a decode step are priced
   state.counters["priced"] = static_cast<double>(counts.priced);
   state.counters["legal_layouts_per_s"] = benchmark::Counter(static_cast<double>(layouts), benchmark::Counter::kIsRate);
 }
@@ -54,7 +56,8 @@ void sweep_of_400_points(benchmark::State& state) {
     for (const Question& layout : layouts)
       for (std::int64_t length = 2048; length <= 20 * 2048; length += 2048)
         for (const std::int64_t batch : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32}) {
-          const Question q = *planner.with_load(layout, {.input_tokens = length, .output_tokens = 1024, .batch = batch});
+          const Question q =
+              *planner.with_load(layout, {.input_tokens = length, .output_tokens = 1024, .batch = batch});
           benchmark::DoNotOptimize(predict(Scenario(q.deployment, s.stack, s.kernels, cluster), q.workload).ttft.mean);
           ++points;
         }

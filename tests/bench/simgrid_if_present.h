@@ -24,7 +24,9 @@ inline std::optional<SimgridResult> simgrid_if_present(const FlowNetwork& networ
 struct SimgridResult {
   double finish = 0, processor = 0;
 };
-inline std::optional<SimgridResult> simgrid_if_present(const FlowNetwork&, const MessageSchedule&) { return std::nullopt; }
+inline std::optional<SimgridResult> simgrid_if_present(const FlowNetwork&, const MessageSchedule&) {
+  return std::nullopt;
+}
 #endif
 
 }  // namespace ascendsim

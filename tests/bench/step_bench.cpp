@@ -153,7 +153,8 @@ const Scenario& supernode(double imbalance) {
   KernelTable kernels = catalogue.kernels(stack.kernels, diagnostics);
   Server server = catalogue.server("cloudmatrix384", "", diagnostics);
   diagnostics.throw_if_errors();
-  return *(s = std::make_unique<Scenario>(std::move(d), std::move(stack), std::move(kernels), Cluster(std::move(server), 20)));
+  return *(s = std::make_unique<Scenario>(std::move(d), std::move(stack), std::move(kernels),
+                                          Cluster(std::move(server), 20)));
 }
 
 void supernode_step(benchmark::State& state, double imbalance, bool folded) {

@@ -67,7 +67,8 @@ SimgridResult run(const FlowNetwork& network, std::span<const MessageSchedule> s
     inboxes[s].resize(schedules[s].ranks);
     std::set<std::pair<std::uint32_t, std::uint32_t>> known;
     for (const Message& m : schedules[s].messages) {
-      auto* mailbox = sg::Mailbox::by_name(std::to_string(s) + ":" + std::to_string(m.from) + ">" + std::to_string(m.to));
+      auto* mailbox =
+          sg::Mailbox::by_name(std::to_string(s) + ":" + std::to_string(m.from) + ">" + std::to_string(m.to));
       parts[s][m.from][m.step].sends.emplace_back(mailbox, static_cast<std::uint64_t>(m.bytes.count()));
       parts[s][m.to][m.step].receives.push_back(mailbox);
       if (!known.emplace(m.from, m.to).second) continue;
@@ -95,7 +96,7 @@ SimgridResult run(const FlowNetwork& network, std::span<const MessageSchedule> s
 SimgridResult simgrid_play(const FlowNetwork& network, std::span<const MessageSchedule> schedules) {
   int channel[2];
   check(pipe(channel) == 0, "no pipe to a child process");
-  fflush(nullptr);                     // else the child prints what is buffered again
+  fflush(nullptr);  // else the child prints what is buffered again
   const pid_t child = fork();
   check(child >= 0, "no child process");
   if (child == 0) {

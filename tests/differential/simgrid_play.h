@@ -1,4 +1,5 @@
-// Schedules of messages played by SimGrid (Casanova et al., JPDC 2014) on the same links and routes: an independent check.
+// Schedules of messages played by SimGrid (Casanova et al., JPDC 2014) on the same links and routes: an independent
+// check.
 #pragma once
 
 #include <span>
@@ -9,8 +10,8 @@
 namespace ascendsim {
 
 struct SimgridResult {
-  double finish = 0;                   // seconds of simulated time
-  double processor = 0;                // seconds of processor time that its run took, without building the platform
+  double finish = 0;     // seconds of simulated time
+  double processor = 0;  // seconds of processor time that its run took, without building the platform
 };
 
 // Model CM02, TCP-gamma 0, crosstraffic 0, all factors 1: then rates are max-min fair when routes have equal latency.

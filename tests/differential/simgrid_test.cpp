@@ -20,7 +20,7 @@ void expect_equal(const FlowNetwork& network, std::span<const MessageSchedule> s
 SmallFabric fabric(const std::string& name, std::uint32_t ranks) {
   if (name == "star") return star(ranks, kPort, kLatency);
   if (name == "mesh") return mesh(ranks, kPort, kLatency);
-  return two_levels(ranks, ranks / 4, kPort, kUplink, kLatency);   // 4 x 50 into 75 GB/s
+  return two_levels(ranks, ranks / 4, kPort, kUplink, kLatency);  // 4 x 50 into 75 GB/s
 }
 
 class SimGrid : public ::testing::TestWithParam<const char*> {};

@@ -28,7 +28,8 @@ void import(std::string text) {
   const auto commands = read_launch(std::move(text), "script", defines, diagnostics);
   read_benchmark(commands, defines, diagnostics);
   for (LaunchedInstance& i :
-       import_instances(commands, {options, defines, libraries.models, libraries.schemes, libraries.versions, "0.15"}, diagnostics)) {
+       import_instances(commands, {options, defines, libraries.models, libraries.schemes, libraries.versions, "0.15"},
+                        diagnostics)) {
     Question& q = i.question;
     if (diagnostics.has_errors() || i.diagnostics.has_errors()) continue;
     q.deployment.engine = q.stack;

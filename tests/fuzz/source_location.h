@@ -1,4 +1,5 @@
-// clang 14 has the built-ins of std::source_location, libstdc++ 12 asks for a newer one. Included by the preset `fuzz` only.
+// clang 14 has the built-ins of std::source_location, libstdc++ 12 asks for a newer one. Included by the preset `fuzz`
+// only.
 #pragma once
 
 #include <version>
@@ -8,7 +9,8 @@
 
 namespace std {
 struct source_location {
-  static constexpr source_location current(const char* file = __builtin_FILE(), const char* function = __builtin_FUNCTION(),
+  static constexpr source_location current(const char* file = __builtin_FILE(),
+                                           const char* function = __builtin_FUNCTION(),
                                            unsigned line = __builtin_LINE()) noexcept {
     source_location s;
     s.file_ = file;

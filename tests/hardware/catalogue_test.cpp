@@ -34,7 +34,8 @@ void expect_sourced(const LinkType& link) {
   expect_sourced(link.name, link.bandwidth);
   expect_sourced(link.name, link.efficiency);
   expect_sourced(link.name, link.latency);
-  link.transfers.for_each([&](const std::string& key, const auto& figure) { expect_sourced(link.name + " " + key, figure); });
+  link.transfers.for_each(
+      [&](const std::string& key, const auto& figure) { expect_sourced(link.name + " " + key, figure); });
 }
 
 TEST(Catalogue, ListsWhatItHas) {
@@ -139,7 +140,8 @@ TEST(Catalogue, MeshFiguresReproduceTheVendorFormula) {
     const double bytes = mib * 1048576;
     const double ramp_bytes = static_cast<double>(server.collectives.bytes("mesh_ramp_bytes").count());
     const double us = microseconds(server.collectives.duration("mesh_floor")) + 1e6 * bytes * 2 * 7 / 8 / links +
-                      microseconds(server.collectives.duration("mesh_ramp")) * bytes / std::sqrt(bytes * bytes + ramp_bytes * ramp_bytes);
+                      microseconds(server.collectives.duration("mesh_ramp")) * bytes /
+                          std::sqrt(bytes * bytes + ramp_bytes * ramp_bytes);
     EXPECT_NEAR(us / published_us, 1.0, 0.04) << mib << " MiB";
   }
 }

@@ -40,12 +40,13 @@ std::vector<int> first_ranks(int count) {
 }
 
 TEST(ClusterNetwork, RoutesOfA2AreHccsInsideAndLeafAndSpineOutside) {
-  const Cluster cluster(shipped_server("atlas-800i-a2"), 5);   // four servers on leaf 0, the fifth on leaf 1
+  const Cluster cluster(shipped_server("atlas-800i-a2"), 5);  // four servers on leaf 0, the fifth on leaf 1
   ClusterNetwork network(cluster);
   EXPECT_EQ(path(network, 3, 3), Names{});
   EXPECT_EQ(path(network, 3, 5), Names{"die 0.3 -> die 0.5"});
   EXPECT_EQ(path(network, 3, 11), (Names{"die 0.3 -> leaf 0", "leaf 0 -> die 1.3"}));
-  EXPECT_EQ(path(network, 3, 32), (Names{"die 0.3 -> leaf 0", "leaf 0 -> spine", "spine -> leaf 1", "leaf 1 -> die 4.0"}));
+  EXPECT_EQ(path(network, 3, 32),
+            (Names{"die 0.3 -> leaf 0", "leaf 0 -> spine", "spine -> leaf 1", "leaf 1 -> die 4.0"}));
   EXPECT_EQ(path(network, 3, 5, Plane::kRoce), (Names{"die 0.3 -> leaf 0", "leaf 0 -> die 0.5"}));
   EXPECT_EQ(network.route(3, 5), network.route(3, 5));
   // Sustained: 28 x 0.69, 25 x 0.8 GB/s. A leaf is not oversubscribed: 32 ports.
@@ -66,7 +67,7 @@ TEST(ClusterNetwork, RoutesOfA3AreSioThenUnifiedBus) {
                                          "UB L2 -> server 1 UB L1", "server 1 UB L1 -> die 1.0"}));
   EXPECT_EQ(path(network, 4, 16, Plane::kRoce), (Names{"die 0.4 -> leaf 0", "leaf 0 -> die 1.0"}));
   EXPECT_DOUBLE_EQ(gigabytes(network, 4, 5, 0), 240);
-  EXPECT_DOUBLE_EQ(gigabytes(network, 4, 16, 0), 196);          // seven planes
+  EXPECT_DOUBLE_EQ(gigabytes(network, 4, 16, 0), 196);  // seven planes
   EXPECT_DOUBLE_EQ(gigabytes(network, 4, 16, 1), 16 * 196);
   EXPECT_EQ(network.flows().latency(network.route(4, 16)), std::chrono::nanoseconds(1900));
   EXPECT_THROW(network.route(0, 32), InternalError);
@@ -82,7 +83,8 @@ TEST(ClusterNetwork, OversubscriptionNarrowsTheLeaves) {
   // Eight pairs of equal index at once: 12.5 GB/s each, 1 MB in 80 us (and 5.2 us of latency).
   MessageSchedule schedule{.ranks = 16, .messages = {}};
   for (std::uint32_t d = 0; d < 8; ++d)
-    schedule.messages.push_back({d, d + 8, 0, network.route(static_cast<int>(d), static_cast<int>(d) + 8), Bytes(1'000'000)});
+    schedule.messages.push_back(
+        {d, d + 8, 0, network.route(static_cast<int>(d), static_cast<int>(d) + 8), Bytes(1'000'000)});
   EXPECT_EQ(play(network.flows(), std::span(&schedule, 1)).finish, std::chrono::nanoseconds(85'200));
 }
 
@@ -116,7 +118,8 @@ TEST(ClusterNetwork, ALostNicCutsAnA2DieOffFromOtherServers) {
   say_disconnected(cluster, network, {}, diagnostics);
   ASSERT_EQ(diagnostics.all().size(), 1U);
   EXPECT_EQ(diagnostics.all()[0].code, "E0216");
-  EXPECT_EQ(diagnostics.all()[0].message, "rank 7 (die 0.7) has no route to 8 other ranks, the first is rank 8 (die 1.0)");
+  EXPECT_EQ(diagnostics.all()[0].message,
+            "rank 7 (die 0.7) has no route to 8 other ranks, the first is rank 8 (die 1.0)");
   EXPECT_THROW(network.route(7, 8), InternalError);
 }
 
@@ -132,8 +135,8 @@ TEST(ClusterNetwork, RoceStandsInForTheUnifiedBus) {
   EXPECT_TRUE(diagnostics.all().empty());
 }
 
-// All pairs of two A3 servers at once. The port of a die carries 30 of its 31 messages (one goes over SIO): 30 x 1 MB at
-// 196 GB/s are 153.06 us, behind the longest latency.
+// All pairs of two A3 servers at once. The port of a die carries 30 of its 31 messages (one goes over SIO): 30 x 1 MB
+// at 196 GB/s are 153.06 us, behind the longest latency.
 TEST(ClusterNetwork, AllPairsOfTwoServersFillThePorts) {
   const Cluster cluster(shipped_server("atlas-800i-a3"), 2);
   ClusterNetwork network(cluster, nominal());
@@ -146,9 +149,9 @@ TEST(ClusterNetwork, AllPairsOfTwoServersFillThePorts) {
 }
 
 TEST(ClusterNetwork, FoldedIsUnfolded) {
-  for (const auto& [name, servers, share] : {std::tuple("atlas-800i-a2", 1, 8), std::tuple("atlas-800i-a2", 4, 8),
-                                             std::tuple("atlas-800i-a2", 8, 8), std::tuple("atlas-800i-a3", 1, 16),
-                                             std::tuple("atlas-800i-a3", 3, 16), std::tuple("atlas-800i-a3", 4, 4)}) {
+  for (const auto& [name, servers, share] :
+       {std::tuple("atlas-800i-a2", 1, 8), std::tuple("atlas-800i-a2", 4, 8), std::tuple("atlas-800i-a2", 8, 8),
+        std::tuple("atlas-800i-a3", 1, 16), std::tuple("atlas-800i-a3", 3, 16), std::tuple("atlas-800i-a3", 4, 4)}) {
     const Cluster cluster(shipped_server(name), servers, share);
     ClusterNetwork network(cluster);
     const std::vector<int> ranks = first_ranks(cluster.ranks());
@@ -164,8 +167,8 @@ TEST(ClusterNetwork, FoldedIsUnfolded) {
 }
 
 // All 589,056 pairs of CloudMatrix384. Six instants: messages enter after the latencies of SIO, L1 and L2, and end over
-// SIO, inside the servers, and between them. Every rate but those of SIO is computed when the latter enter, and again for
-// those that are left when the ends inside the servers come.
+// SIO, inside the servers, and between them. Every rate but those of SIO is computed when the latter enter, and again
+// for those that are left when the ends inside the servers come.
 TEST(ClusterNetwork, AllPairsOfCloudMatrix384) {
   const Cluster cluster(shipped_server("cloudmatrix384"), 48);
   ClusterNetwork network(cluster);
@@ -179,7 +182,8 @@ TEST(ClusterNetwork, AllPairsOfCloudMatrix384) {
   ASSERT_TRUE(folded.has_value());
   ASSERT_EQ(folded->classes.size(), 3U);
   MessageSchedule one{.ranks = 1, .messages = {}};
-  for (const FoldedPeers& c : folded->classes) one.messages.push_back({0, 0, 0, c.route, Bytes(1'000'000), 768 * c.peers});
+  for (const FoldedPeers& c : folded->classes)
+    one.messages.push_back({0, 0, 0, c.route, Bytes(1'000'000), 768 * c.peers});
   const MessagesResult grouped = play(folded->flows, std::span(&one, 1));
   EXPECT_EQ(grouped.finish, unfolded.finish);
   EXPECT_EQ(grouped.counts.flows.solves, 6U);
@@ -191,8 +195,8 @@ TEST(ClusterNetwork, AllPairsOfCloudMatrix384) {
 TEST(ClusterNetwork, UnequalRanksDoNotFold) {
   const Cluster cluster(shipped_server("atlas-800i-a3"), 2);
   ClusterNetwork network(cluster);
-  EXPECT_FALSE(fold(cluster, network, std::vector<int>{0, 1, 16}));      // a server has two, one has one
-  EXPECT_FALSE(fold(cluster, network, std::vector<int>{0, 1, 2, 16, 17, 18}));   // a package has two, one has one
+  EXPECT_FALSE(fold(cluster, network, std::vector<int>{0, 1, 16}));             // a server has two, one has one
+  EXPECT_FALSE(fold(cluster, network, std::vector<int>{0, 1, 2, 16, 17, 18}));  // a package has two, one has one
   const Cluster faulty(shipped_server("atlas-800i-a3"), 2, 16, {{LinkKind::kRoce, 0, 7, 0, Ratio(0.5)}});
   EXPECT_FALSE(fold(faulty, network, first_ranks(32)));
 }

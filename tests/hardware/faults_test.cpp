@@ -10,17 +10,19 @@ namespace {
 
 struct Read {
   std::vector<LinkFault> faults;
-  std::vector<std::string> said;       // "2:5 E0213 message"
+  std::vector<std::string> said;  // "2:5 E0213 message"
 };
 
 Read read(std::string_view server, int servers, const std::string& text) {
   const std::string path = (std::filesystem::temp_directory_path() /
-                            (std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()) + ".yaml")).string();
+                            (std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()) + ".yaml"))
+                               .string();
   std::ofstream(path) << text;
   Diagnostics diagnostics;
   Read result{read_faults(path, Cluster(shipped_server(server), servers), diagnostics), {}};
   for (const Diagnostic& d : diagnostics.all())
-    result.said.push_back(std::to_string(d.where.line) + ":" + std::to_string(d.where.column) + " " + d.code + " " + d.message);
+    result.said.push_back(std::to_string(d.where.line) + ":" + std::to_string(d.where.column) + " " + d.code + " " +
+                          d.message);
   std::filesystem::remove(path);
   return result;
 }
@@ -63,20 +65,19 @@ TEST(Faults, EveryMistakeIsNamedAtOnce) {
                       "  - {link: roce, server: 0, die: 7, remaining: 0}\n"
                       "  - {link: roce, server: 0, die: 7, remaining: 0.5}\n"
                       "  - {link: roce-uplink, leaf: 0, remaining: 0}\n");
-  EXPECT_EQ(r.said, (std::vector<std::string>{
-                        "2:12 E0214 unknown link 'hcsc'",
-                        "3:12 E0213 atlas-800i-a2 of 1 server has no link of kind 'sio'",
-                        "4:26 E0213 there is no server 1: they count from 0 to 0",
-                        "4:39 E0213 there is no die 8: they count from 0 to 7",
-                        "5:54 E0215 a fault needs 'remaining': the share of the bandwidth that is left, from 0 to below 1",
-                        "5:35 E0213 'dies' must name two dies",
-                        "6:51 E0110 unknown key 'plane'",
-                        "8:12 E0215 this link has a fault already",
-                        "9:12 E0213 atlas-800i-a2 of 1 server has no link of kind 'roce-uplink'"}));
+  EXPECT_EQ(r.said,
+            (std::vector<std::string>{
+                "2:12 E0214 unknown link 'hcsc'", "3:12 E0213 atlas-800i-a2 of 1 server has no link of kind 'sio'",
+                "4:26 E0213 there is no server 1: they count from 0 to 0",
+                "4:39 E0213 there is no die 8: they count from 0 to 7",
+                "5:54 E0215 a fault needs 'remaining': the share of the bandwidth that is left, from 0 to below 1",
+                "5:35 E0213 'dies' must name two dies", "6:51 E0110 unknown key 'plane'",
+                "8:12 E0215 this link has a fault already",
+                "9:12 E0213 atlas-800i-a2 of 1 server has no link of kind 'roce-uplink'"}));
 }
 
 TEST(Faults, AFileThatIsNoListOfFaults) {
-  EXPECT_EQ(read("atlas-800i-a2", 1, "fault: []\n").said.size(), 2U);   // no list, and an unknown key
+  EXPECT_EQ(read("atlas-800i-a2", 1, "fault: []\n").said.size(), 2U);  // no list, and an unknown key
   EXPECT_EQ(read("atlas-800i-a2", 1, "faults: 3\n").said.size(), 1U);
 }
 

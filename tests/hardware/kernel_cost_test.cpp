@@ -12,8 +12,9 @@
 namespace ascendsim {
 namespace {
 
-constexpr std::array<std::string_view, 8> kFamilies{"gemm_16",           "gemm_int8",  "grouped_gemm_int8", "finalize_routing",
-                                                    "attention_prefill", "mla_decode", "gemm_fp32",         "vector"};
+constexpr std::array<std::string_view, 8> kFamilies{
+    "gemm_16",           "gemm_int8",  "grouped_gemm_int8", "finalize_routing",
+    "attention_prefill", "mla_decode", "gemm_fp32",         "vector"};
 enum Family : std::uint8_t { kGemm16, kGemmInt8, kGroupedInt8, kByRows, kPrefill, kMlaDecode, kGemmFp32, kByBytes };
 
 KernelCost cost_on(const Die& die) { return {die, shipped_kernels(), kFamilies}; }
@@ -97,8 +98,8 @@ TEST(KernelCost, AVectorKernelByHand) {
   EXPECT_EQ(a3_cost().price(work).total.count(), 1'200'000 + 462'000 + 3'583'427);
 }
 
-// Cut by bytes: 11 kB are two blocks of 5.5 kB, one byte more is a third one, however many rows; 1 MB keeps all 48 cores busy.
-// L2: 11 kB / (4.75 TB/s x 0.94) = 2.464 ns.
+// Cut by bytes: 11 kB are two blocks of 5.5 kB, one byte more is a third one, however many rows; 1 MB keeps all 48
+// cores busy. L2: 11 kB / (4.75 TB/s x 0.94) = 2.464 ns.
 TEST(KernelCost, AnElementwiseKernelIsCutByBytes) {
   Work work;
   work.family = kByBytes;
@@ -130,9 +131,7 @@ TEST(KernelCost, ALargeVectorKernelIsBoundByHbm) {
 // 7168 x 256 x 2 B x 3 + 7168 x 2 B + 512 B = 11.025 MB / (1.6 TB/s x 0.73) = 9.4393 us; 2.2 us, and 256 / 8192 of a
 // core's 0.15 us = 0.0047 us; tiles of 64 x 64 (16 rows at least): 4 on 24 cores, 16 x 64 x 24 elements x 2 x 7168 FLOP
 // / (353.9 TFLOPS x 0.9) = 1.1063 us. 2.2047 + (9.4393^1.5 + 1.1063^1.5)^(2/3) = 11.8946 us.
-TEST(KernelCost, FewColumnsFeedFewCores) {
-  EXPECT_NEAR(price_us(gemm(kGemm16, 1, 7168, 256)), 11.896, 0.005);
-}
+TEST(KernelCost, FewColumnsFeedFewCores) { EXPECT_NEAR(price_us(gemm(kGemm16, 1, 7168, 256)), 11.896, 0.005); }
 
 RC_GTEST_PROP(KernelCost, MoreRowsOfAVectorKernelAreNeverFaster, ()) {
   Work work;

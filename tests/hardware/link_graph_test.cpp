@@ -99,7 +99,7 @@ TEST(LinkGraph, DegreesAndUplinks) {
         EXPECT_EQ(degree, 2U);
         break;
       case VertexKind::kRoceLeaf:
-        EXPECT_EQ(degree, 65U);        // 64 NICs and the spine
+        EXPECT_EQ(degree, 65U);  // 64 NICs and the spine
         break;
       case VertexKind::kRoceSpine:
         EXPECT_EQ(degree, 12U);

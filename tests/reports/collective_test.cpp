@@ -51,9 +51,15 @@ TEST_F(Collective, SizesHaveUnitsUpToPebibytes) {
 }
 
 TEST_F(Collective, SaysWhatASizeIsOf) {
-  ASSERT_EQ(run({"collective", "--op", "all-to-all", "--ranks", "16", "--hardware", "atlas-800i-a3", "--bytes", "64MiB"}), kDone) << err;
+  ASSERT_EQ(
+      run({"collective", "--op", "all-to-all", "--ranks", "16", "--hardware", "atlas-800i-a3", "--bytes", "64MiB"}),
+      kDone)
+      << err;
   EXPECT_NE(out.find("64 MiB, the buffer of a rank: 4 MiB for each peer"), std::string::npos) << out;
-  ASSERT_EQ(run({"collective", "--op", "all-reduce", "--ranks", "8", "--hardware", "atlas-800i-a2", "--sweep", "1M:2M"}), kDone) << err;
+  ASSERT_EQ(
+      run({"collective", "--op", "all-reduce", "--ranks", "8", "--hardware", "atlas-800i-a2", "--sweep", "1M:2M"}),
+      kDone)
+      << err;
   EXPECT_NE(out.find("vector of every rank"), std::string::npos) << out;
 }
 
@@ -62,14 +68,19 @@ TEST_F(Collective, RefusesOptionsThatPlayNoPart) {
   EXPECT_TRUE(says("--top-k plays no part in all-gather")) << err;
   EXPECT_EQ(ask({"--bytes", "1M", "--padding", "2"}), kWrongInput);
   EXPECT_TRUE(says("--padding plays no part without --algorithm padded")) << err;
-  EXPECT_EQ(run({"collective", "--op", "all-reduce", "--ranks", "8", "--hardware", "atlas-800i-a2", "--bytes", "1M", "--per", "rank"}), kWrongInput);
+  EXPECT_EQ(run({"collective", "--op", "all-reduce", "--ranks", "8", "--hardware", "atlas-800i-a2", "--bytes", "1M",
+                 "--per", "rank"}),
+            kWrongInput);
   EXPECT_TRUE(says("--per rank plays no part in all-reduce")) << err;
 }
 
 TEST_F(Collective, SaysThatAnExpansionFellBackAndWhatIsLeftOut) {
   ASSERT_EQ(ask({"--bytes", "64MiB", "--expansion", "aiv"}), kDone) << err;
   EXPECT_NE(out.find("AIV asked for, but above its threshold HCCL falls back to AI CPUs"), std::string::npos) << out;
-  ASSERT_EQ(run({"collective", "--op", "dispatch", "--ranks", "768", "--hardware", "cloudmatrix384", "--bytes", "8MiB"}), kDone) << err;
+  ASSERT_EQ(
+      run({"collective", "--op", "dispatch", "--ranks", "768", "--hardware", "cloudmatrix384", "--bytes", "8MiB"}),
+      kDone)
+      << err;
   EXPECT_NE(out.find("left out, links too: more than 1,048,576 messages"), std::string::npos) << out;
 }
 
@@ -82,7 +93,7 @@ TEST_F(Collective, ConcurrentOnesAreSlowerButShareOneSetup) {
 TEST_F(Collective, SweepNamesBothSizes) {
   ASSERT_EQ(ask({"--sweep", "8K:64K", "--json"}), kDone) << err;
   const Json sizes = Json::parse(out)["sizes"];
-  ASSERT_EQ(sizes.size(), 4U);   // 8, 16, 32, 64 KiB
+  ASSERT_EQ(sizes.size(), 4U);  // 8, 16, 32, 64 KiB
   EXPECT_EQ(sizes[0]["bytes"], 8192);
   EXPECT_EQ(sizes[0]["bytes_per_rank"], 512);
   EXPECT_EQ(sizes[3]["bytes"], 65536);
@@ -92,8 +103,10 @@ TEST_F(Collective, SweepNamesBothSizes) {
 }
 
 TEST_F(Collective, ComparesWithAnOutputOfHcclTest) {
-  write("hccl.txt", "mpirun says something\n[1,0]<stdout>:data_size(Bytes): | aveg_time(us): | alg_bandwidth(GB/s): | check_result:\n[1,0]<stdout>:67108864 | 400.00 | 167.77216 | success\n"
-                    "134217728 | 700.00 | 191.73961 | failed\n");
+  write("hccl.txt",
+        "mpirun says something\n[1,0]<stdout>:data_size(Bytes): | aveg_time(us): | alg_bandwidth(GB/s): | "
+        "check_result:\n[1,0]<stdout>:67108864 | 400.00 | 167.77216 | success\n"
+        "134217728 | 700.00 | 191.73961 | failed\n");
   ASSERT_EQ(ask({"--compare", "hccl.txt", "--json"}), kDone) << err;
   const Json sizes = Json::parse(out)["sizes"];
   ASSERT_EQ(sizes.size(), 2U);
@@ -103,14 +116,22 @@ TEST_F(Collective, ComparesWithAnOutputOfHcclTest) {
 }
 
 TEST_F(Collective, SaysTheRuleThatIsBroken) {
-  EXPECT_EQ(run({"collective", "--op", "all-reduce", "--ranks", "6", "--bytes", "1M", "--hardware", "atlas-800i-a2", "--algorithm", "halving-doubling"}), kWrongInput);
-  EXPECT_TRUE(says("error[E0390]: 'halving-doubling' is not defined for 6 ranks on 1 server: ranks are a power of two\n")) << err;
-  EXPECT_EQ(run({"collective", "--op", "dispatch", "--ranks", "24", "--bytes", "1M", "--hardware", "atlas-800i-a2", "--algorithm", "layered"}), kWrongInput);
+  EXPECT_EQ(run({"collective", "--op", "all-reduce", "--ranks", "6", "--bytes", "1M", "--hardware", "atlas-800i-a2",
+                 "--algorithm", "halving-doubling"}),
+            kWrongInput);
+  EXPECT_TRUE(
+      says("error[E0390]: 'halving-doubling' is not defined for 6 ranks on 1 server: ranks are a power of two\n"))
+      << err;
+  EXPECT_EQ(run({"collective", "--op", "dispatch", "--ranks", "24", "--bytes", "1M", "--hardware", "atlas-800i-a2",
+                 "--algorithm", "layered"}),
+            kWrongInput);
   EXPECT_TRUE(says("on A2 16, 32 or 64 ranks")) << err;
 }
 
 TEST_F(Collective, WrongOptionsAreSaidTogether) {
-  EXPECT_EQ(run({"collective", "--op", "allgather", "--ranks", "16", "--hardware", "atlas-800i-a4", "--bytes", "1M", "--algorithm", "rng"}), kWrongInput);
+  EXPECT_EQ(run({"collective", "--op", "allgather", "--ranks", "16", "--hardware", "atlas-800i-a4", "--bytes", "1M",
+                 "--algorithm", "rng"}),
+            kWrongInput);
   EXPECT_TRUE(says("unknown --op 'allgather'") && says("did you mean 'all-gather'?")) << err;
   EXPECT_TRUE(says("unknown --algorithm 'rng'") && says("did you mean 'ring'?")) << err;
   EXPECT_TRUE(says("unknown server 'atlas-800i-a4'")) << err;
@@ -122,12 +143,16 @@ TEST_F(Collective, WrongOptionsAreSaidTogether) {
   EXPECT_TRUE(says("goes from 2 GiB down to 8 KiB")) << err;
   EXPECT_EQ(ask({"--bytes", "1M", "--servers", "3"}), kWrongInput);
   EXPECT_TRUE(says("error[E0327]: 16 ranks cannot be spread evenly over 3 servers")) << err;
-  EXPECT_EQ(run({"collective", "--op", "all-gather", "--ranks", "1000", "--bytes", "1M", "--hardware", "cloudmatrix384"}), kWrongInput);
+  EXPECT_EQ(
+      run({"collective", "--op", "all-gather", "--ranks", "1000", "--bytes", "1M", "--hardware", "cloudmatrix384"}),
+      kWrongInput);
   EXPECT_TRUE(says("error[E0007]: 63 servers are more than the 48 of CloudMatrix384")) << err;
 }
 
 TEST_F(Collective, BytesTimesRanksDoNotOverflow) {
-  EXPECT_EQ(run({"collective", "--op", "all-gather", "--ranks", "768", "--bytes", "8000000TiB", "--hardware", "cloudmatrix384"}), kWrongInput);
+  EXPECT_EQ(run({"collective", "--op", "all-gather", "--ranks", "768", "--bytes", "8000000TiB", "--hardware",
+                 "cloudmatrix384"}),
+            kWrongInput);
   EXPECT_TRUE(says("error[E0392]: --bytes of ")) << err;
 }
 
@@ -140,15 +165,23 @@ std::string first_complaint(const std::string& text) {
 TEST(HcclTest, IsReadStrictly) {
   const std::string header = "data_size(Bytes): | aveg_time(us): | alg_bandwidth(GB/s): | check_result:\n";
   EXPECT_EQ(first_complaint(header + "8192 | 12.50 | 0.65536 | success\n16384 | 13.00 | 1.26031 | NULL\n"), "2 rows");
-  EXPECT_EQ(first_complaint("data_size(Bytes): | avg_time(us): | alg_bandwidth(GB/s): | check_result:\n8192 | 12.50 | 0.65536 | success\n"), "1 rows");
+  EXPECT_EQ(first_complaint("data_size(Bytes): | avg_time(us): | alg_bandwidth(GB/s): | check_result:\n8192 | 12.50 | "
+                            "0.65536 | success\n"),
+            "1 rows");
   EXPECT_EQ(first_complaint("nothing\n"), "t.txt: error[E0391]: no table of hccl_test in this file");
   EXPECT_EQ(first_complaint(header), "t.txt: error[E0391]: the table of hccl_test has no rows");
-  EXPECT_EQ(first_complaint(header + "8192 | 12.50 | 0.65536\n"), "t.txt:2:1: error[E0391]: a row has 4 values, this line has 3");
-  EXPECT_EQ(first_complaint(header + "8192 | fast | 0.65536 | success\n"), "t.txt:2:8: error[E0391]: aveg_time must be a time in us, got 'fast'");
-  EXPECT_EQ(first_complaint(header + "8192 | -12.5 | 0.65536 | success\n"), "t.txt:2:8: error[E0391]: aveg_time must be a time in us, got '-12.5'");
-  EXPECT_EQ(first_complaint(header + "8K | 12.50 | 0.65536 | success\n"), "t.txt:2:1: error[E0391]: data_size must be a whole number of bytes, got '8K'");
-  EXPECT_EQ(first_complaint(header + "8192 | 12.50 | 0.65536 | fine\n"), "t.txt:2:26: error[E0391]: check_result must be success, failed or NULL, got 'fine'");
-  EXPECT_EQ(first_complaint(header + "8192 | 12.50 | 6.5536 | success\n"), "t.txt:2:16: error[E0391]: 6.5536 GB/s is not 8192 B / 12.50 us = 0.65536 GB/s");
+  EXPECT_EQ(first_complaint(header + "8192 | 12.50 | 0.65536\n"),
+            "t.txt:2:1: error[E0391]: a row has 4 values, this line has 3");
+  EXPECT_EQ(first_complaint(header + "8192 | fast | 0.65536 | success\n"),
+            "t.txt:2:8: error[E0391]: aveg_time must be a time in us, got 'fast'");
+  EXPECT_EQ(first_complaint(header + "8192 | -12.5 | 0.65536 | success\n"),
+            "t.txt:2:8: error[E0391]: aveg_time must be a time in us, got '-12.5'");
+  EXPECT_EQ(first_complaint(header + "8K | 12.50 | 0.65536 | success\n"),
+            "t.txt:2:1: error[E0391]: data_size must be a whole number of bytes, got '8K'");
+  EXPECT_EQ(first_complaint(header + "8192 | 12.50 | 0.65536 | fine\n"),
+            "t.txt:2:26: error[E0391]: check_result must be success, failed or NULL, got 'fine'");
+  EXPECT_EQ(first_complaint(header + "8192 | 12.50 | 6.5536 | success\n"),
+            "t.txt:2:16: error[E0391]: 6.5536 GB/s is not 8192 B / 12.50 us = 0.65536 GB/s");
 }
 
 }  // namespace

@@ -26,7 +26,8 @@ TEST_F(CommandLine, NoCommandShowsUsage) {
   EXPECT_EQ(out, "");
   EXPECT_TRUE(err.starts_with("Predicts how a deployment"));
   EXPECT_TRUE(
-      err.ends_with("error[E0001]: a command is missing\n  = help: one of: run, check, mem, compare, plan, ring, collective, convert, export, explain, validate, list\n"));
+      err.ends_with("error[E0001]: a command is missing\n  = help: one of: run, check, mem, compare, plan, ring, "
+                    "collective, convert, export, explain, validate, list\n"));
 }
 
 TEST_F(CommandLine, UnknownCommand) {
@@ -43,19 +44,23 @@ TEST_F(CommandLine, UnknownOptionsAreNotSwallowedAsWords) {
 
 TEST_F(CommandLine, EverythingMissingIsSaidAtOnce) {
   EXPECT_EQ(run({"run"}), kWrongInput);
-  EXPECT_EQ(err,
-            std::string("error[E0003]: --hardware NAME is missing\n"
-                        "  = help: server type, as `ascendsim list hardware` names it\n"
-                        "error[E0003]: --input N is missing\n"
-                        "  = help: prompt tokens of a request: 65536, 64K (1024), 64k (1000)\n"
-                        "error[E0003]: --output N is missing\n"
-                        "  = help: tokens that a request generates\n"
-                        "error[E0003]: CONFIG is missing\n"
-                        "  = help: config.json of MindIE Server, launch scripts of vLLM or SGLang, or our own YAML; - reads standard "
-                        "input\n") +
-                kRunUsage);
+  EXPECT_EQ(
+      err,
+      std::string(
+          "error[E0003]: --hardware NAME is missing\n"
+          "  = help: server type, as `ascendsim list hardware` names it\n"
+          "error[E0003]: --input N is missing\n"
+          "  = help: prompt tokens of a request: 65536, 64K (1024), 64k (1000)\n"
+          "error[E0003]: --output N is missing\n"
+          "  = help: tokens that a request generates\n"
+          "error[E0003]: CONFIG is missing\n"
+          "  = help: config.json of MindIE Server, launch scripts of vLLM or SGLang, or our own YAML; - reads standard "
+          "input\n") +
+          kRunUsage);
   EXPECT_EQ(run({"run", "a", "b", "--hardware", "x", "--input", "1", "--output", "1"}), kWrongInput);
-  EXPECT_EQ(err, "error[E0003]: one deployment is needed, got 2: a, b\n  = help: the files of one instance, or of a prefill and a decode instance\n1 error\n");
+  EXPECT_EQ(err,
+            "error[E0003]: one deployment is needed, got 2: a, b\n  = help: the files of one instance, or of a prefill "
+            "and a decode instance\n1 error\n");
   write("cp.json", context_parallel_fragment());
   EXPECT_EQ(run({"run", "cp.json"}), kWrongInput);
   EXPECT_TRUE(

@@ -30,11 +30,13 @@ TEST_F(Compare, APointIsWhatRunSaysOfTheSameDeployment) {
   const Json points = compare_json({"--vary", "cp=1,2", "--input", "4K,64K"}).at("points");
   ASSERT_EQ(points.size(), 4u);
   for (const Json& p : points) {
-    std::vector<std::string> more{"--env", "NPU_MEMORY_FRACTION=0.92", "--json", "--input", std::to_string(p.at("input_tokens").get<int>())};
+    std::vector<std::string> more{"--env", "NPU_MEMORY_FRACTION=0.92", "--json", "--input",
+                                  std::to_string(p.at("input_tokens").get<int>())};
     if (p.at("vary").at("cp") == 1) more.insert(more.end(), {"--set", "cp=1", "--set", "tp=16", "--set", "sp=16"});
     ASSERT_EQ(run_fragment(more), kDone) << err;
     const Json alone = Json::parse(out);
-    for (const char* key : {"ttft_ms", "tpot_ms", "breakdown", "memory_per_rank_bytes", "speed_of_light", "prefill_step_ms", "decode_step_ms", "fits"})
+    for (const char* key : {"ttft_ms", "tpot_ms", "breakdown", "memory_per_rank_bytes", "speed_of_light",
+                            "prefill_step_ms", "decode_step_ms", "fits"})
       EXPECT_EQ(p.at(key), alone.at(key)) << key;
   }
 }
@@ -42,9 +44,12 @@ TEST_F(Compare, APointIsWhatRunSaysOfTheSameDeployment) {
 TEST_F(Compare, TheWorldStaysAndDegreesFollow) {
   const Json points = compare_json({"--vary", "cp=1,2,4", "--input", "8K"}).at("points");
   const auto layout = [&](int i) { return points.at(static_cast<std::size_t>(i)).at("layout"); };
-  EXPECT_EQ(layout(0), (Json{{"dp", 1}, {"cp", 1}, {"sp", 16}, {"tp", 16}, {"moe_ep", 16}, {"moe_tp", 1}, {"ep_level", 1}}));
-  EXPECT_EQ(layout(1), (Json{{"dp", 1}, {"cp", 2}, {"sp", 8}, {"tp", 8}, {"moe_ep", 16}, {"moe_tp", 1}, {"ep_level", 1}}));
-  EXPECT_EQ(layout(2), (Json{{"dp", 1}, {"cp", 4}, {"sp", 4}, {"tp", 4}, {"moe_ep", 16}, {"moe_tp", 1}, {"ep_level", 1}}));
+  EXPECT_EQ(layout(0),
+            (Json{{"dp", 1}, {"cp", 1}, {"sp", 16}, {"tp", 16}, {"moe_ep", 16}, {"moe_tp", 1}, {"ep_level", 1}}));
+  EXPECT_EQ(layout(1),
+            (Json{{"dp", 1}, {"cp", 2}, {"sp", 8}, {"tp", 8}, {"moe_ep", 16}, {"moe_tp", 1}, {"ep_level", 1}}));
+  EXPECT_EQ(layout(2),
+            (Json{{"dp", 1}, {"cp", 4}, {"sp", 4}, {"tp", 4}, {"moe_ep", 16}, {"moe_tp", 1}, {"ep_level", 1}}));
   EXPECT_EQ(points.at(0).at("derived"), (Json{"sp 16", "tp 16"}));
   EXPECT_EQ(points.at(1).at("derived"), Json::array());
 }
@@ -70,8 +75,8 @@ TEST_F(Compare, WhatTheEngineRefusesIsAWhatIfOrCannotRun) {
   EXPECT_TRUE(contains(out, "None of the alternatives can run on atlas-800i-a3.")) << out;
 }
 
-// DeepSeek-V3.2, 64K tokens on 32 dies of two Atlas 800I A3 (SGLang pull request 12207: 30 s with TP32, 5 s with CP32): TP divides neither
-// the indexer nor the rows that queries gather, and the verdict says so. V3.1 has no such work.
+// DeepSeek-V3.2, 64K tokens on 32 dies of two Atlas 800I A3 (SGLang pull request 12207: 30 s with TP32, 5 s with CP32):
+// TP divides neither the indexer nor the rows that queries gather, and the verdict says so. V3.1 has no such work.
 TEST_F(Compare, NamesTheWorkThatTensorParallelismDoesNotDivide) {
   write("v32.yaml",
         "ascendsim: 1\nstack: sglang-0.5\nmodel: DeepSeek-V3.2\nquantisation: w8a8\ndtype: bfloat16\nrole: prefill\n"
@@ -79,7 +84,9 @@ TEST_F(Compare, NamesTheWorkThatTensorParallelismDoesNotDivide) {
         "workload: {input_tokens: 64K, output_tokens: 1, batch: 1}\n");
   ASSERT_EQ(run({"compare", "v32.yaml", "--vary", "cp=1,32", "--json"}), kDone) << err;
   const Json json = Json::parse(out);
-  const auto ttft = [&](int i) { return json.at("points").at(static_cast<std::size_t>(i)).at("ttft_ms").at("mean").get<double>(); };
+  const auto ttft = [&](int i) {
+    return json.at("points").at(static_cast<std::size_t>(i)).at("ttft_ms").at("mean").get<double>();
+  };
   EXPECT_GE(ttft(0), 4 * ttft(1));
   const std::string verdict = json.at("verdict").dump();
   EXPECT_TRUE(contains(verdict, "cp 32 wins")) << verdict;
@@ -95,15 +102,18 @@ TEST_F(Compare, NamesTheWorkThatTensorParallelismDoesNotDivide) {
   EXPECT_FALSE(contains(Json::parse(out).at("verdict").dump(), "lightning_indexer"));
 }
 
-// V3.1 over 32 dies. A3: one supernode, collectives stay on UB. A2: four servers; the TP group of 32 reaches across all of them, that of CP 8 x
-// TP 4 stays inside one, and what CP saves it saves on RoCE. Slower links leave CP less of its lead: the rest of the step is no shorter, and the
-// latent that CP gathers crosses servers too.
+// V3.1 over 32 dies. A3: one supernode, collectives stay on UB. A2: four servers; the TP group of 32 reaches across all
+// of them, that of CP 8 x TP 4 stays inside one, and what CP saves it saves on RoCE. Slower links leave CP less of its
+// lead: the rest of the step is no shorter, and the latent that CP gathers crosses servers too.
 TEST_F(Compare, NamesTheLinkThatCommunicationGoesOver) {
   write("v31.yaml",
         "ascendsim: 1\nstack: sglang-0.5\nmodel: DeepSeek-V3.1\nquantisation: w8a8\ndtype: bfloat16\nrole: prefill\n"
         "layout: {cp: 8, tp: 4, moe_ep: 32}\nexperts: {exchange: all-to-all}\nhardware: {server: atlas-800i-a3}\n"
         "workload: {input_tokens: 64K, output_tokens: 1, batch: 1}\n");
-  ASSERT_EQ(run({"compare", "v31.yaml", "--vary", "cp=1,8", "--hardware", "atlas-800i-a3,atlas-800i-a2", "--input", "16K,64K,128K", "--json"}), kDone) << err;
+  ASSERT_EQ(run({"compare", "v31.yaml", "--vary", "cp=1,8", "--hardware", "atlas-800i-a3,atlas-800i-a2", "--input",
+                 "16K,64K,128K", "--json"}),
+            kDone)
+      << err;
   const Json json = Json::parse(out);
   double lead[2] = {};
   for (const Json& p : json.at("points"))
@@ -126,9 +136,10 @@ TEST_F(Compare, NamesTheLinkThatCommunicationGoesOver) {
   EXPECT_GE(said[1], 3);
 }
 
-// What SGLang's context parallelism costs beside time. The hidden rows of the whole prompt reach every rank once, for the logits: 65,536 rows of
-// 7,168 columns in 16 bit. Attention weights are cut by TP alone, so is the dense MLP and the embedding: q_b 37,748,736 and o_proj 117,440,512 B a
-// layer in int8, W_UK and W_UV 33,554,432 B in 16 bit, 3 dense MLPs of 396,361,728 B, 129,280 x 7,168 embeddings in 16 bit; TP 4 has 7/32 of it more.
+// What SGLang's context parallelism costs beside time. The hidden rows of the whole prompt reach every rank once, for
+// the logits: 65,536 rows of 7,168 columns in 16 bit. Attention weights are cut by TP alone, so is the dense MLP and
+// the embedding: q_b 37,748,736 and o_proj 117,440,512 B a layer in int8, W_UK and W_UV 33,554,432 B in 16 bit, 3 dense
+// MLPs of 396,361,728 B, 129,280 x 7,168 embeddings in 16 bit; TP 4 has 7/32 of it more.
 TEST_F(Compare, ShowsTheGatherForLogitsAndTheCopiesOfWeights) {
   write("v31.yaml",
         "ascendsim: 1\nstack: sglang-0.5\nmodel: DeepSeek-V3.1\nquantisation: w8a8\ndtype: bfloat16\nrole: prefill\n"
@@ -136,8 +147,11 @@ TEST_F(Compare, ShowsTheGatherForLogitsAndTheCopiesOfWeights) {
         "workload: {input_tokens: 64K, output_tokens: 1, batch: 1}\n");
   ASSERT_EQ(run({"compare", "v31.yaml", "--vary", "cp=1,8", "--json"}), kDone) << err;
   const Json points = Json::parse(out).at("points");
-  const auto weights = [&](std::size_t i) { return points.at(i).at("memory_per_rank_bytes").at("weights_without_scales").get<std::int64_t>(); };
-  constexpr std::int64_t kCutByTp = 61 * (37'748'736LL + 117'440'512 + 33'554'432) + 3 * 396'361'728LL + 2 * 129'280LL * 7168;
+  const auto weights = [&](std::size_t i) {
+    return points.at(i).at("memory_per_rank_bytes").at("weights_without_scales").get<std::int64_t>();
+  };
+  constexpr std::int64_t kCutByTp =
+      61 * (37'748'736LL + 117'440'512 + 33'554'432) + 3 * 396'361'728LL + 2 * 129'280LL * 7168;
   EXPECT_EQ(weights(1) - weights(0), kCutByTp * 7 / 32);
   int gathers = 0;
   for (const Json& c : points.at(1).at("communication"))
@@ -157,7 +171,8 @@ TEST_F(Compare, WorkAndTrafficAddUp) {
     for (const char* phase : {"prefill", "decode"}) {
       const Json& f = p.at("flop").at(phase);
       EXPECT_GE(f.at("redundant"), 0);
-      EXPECT_EQ(f.at("performed").get<std::int64_t>(), f.at("once").get<std::int64_t>() + f.at("redundant").get<std::int64_t>());
+      EXPECT_EQ(f.at("performed").get<std::int64_t>(),
+                f.at("once").get<std::int64_t>() + f.at("redundant").get<std::int64_t>());
     }
     double time = 0;
     for (const Json& c : p.at("communication")) {
@@ -173,7 +188,8 @@ TEST_F(Compare, WorkAndTrafficAddUp) {
 // DeepSeek-R1, 65,536 tokens: the work of one prompt does not depend on who does it.
 TEST_F(Compare, TheWorkOnceIsTheSameForEveryAlternative) {
   const Json points = compare_json({"--vary", "cp=1,2,4", "--input", "64K"}).at("points");
-  for (const Json& p : points) EXPECT_EQ(p.at("flop").at("prefill").at("once"), points.at(0).at("flop").at("prefill").at("once"));
+  for (const Json& p : points)
+    EXPECT_EQ(p.at("flop").at("prefill").at("once"), points.at(0).at("flop").at("prefill").at("once"));
 }
 
 TEST_F(Compare, ACrossoverIsFoundToOneBlock) {
@@ -198,11 +214,13 @@ TEST_F(Compare, SaysThatThereIsNoCrossover) {
 TEST_F(Compare, SaysThatAKeyChangesNothing) {
   const Json json = compare_json({"--vary", "enable_nz=true,false", "--input", "4K"});
   EXPECT_EQ(json.at("without_effect"), Json{"enable_nz"});
-  EXPECT_TRUE(contains(json.at("verdict").back().get<std::string>(), "enable_nz changes nothing here")) << json.at("verdict");
+  EXPECT_TRUE(contains(json.at("verdict").back().get<std::string>(), "enable_nz changes nothing here"))
+      << json.at("verdict");
 }
 
 TEST_F(Compare, HardwareAndModelsAreAlternativesToo) {
-  const Json json = compare_json({"--hardware", "atlas-800i-a2,atlas-800i-a3", "--model", "deepseek-r1,deepseek-v3.1", "--input", "4K"});
+  const Json json = compare_json(
+      {"--hardware", "atlas-800i-a2,atlas-800i-a3", "--model", "deepseek-r1,deepseek-v3.1", "--input", "4K"});
   ASSERT_EQ(json.at("points").size(), 4u);
   EXPECT_EQ(json.at("points").at(0).at("hardware"), "atlas-800i-a2");
   EXPECT_EQ(json.at("points").at(2).at("model"), "DeepSeek-V3.1");
@@ -210,11 +228,18 @@ TEST_F(Compare, HardwareAndModelsAreAlternativesToo) {
 
 TEST_F(Compare, TablesHaveTheirColumns) {
   EXPECT_EQ(compare({"--vary", "cp=1,2", "--input", "4K,64K", "--format", "csv"}), kDone);
-  for (const char* part :
-       {"# verdict\ntext\n", "# alternatives\nalternative,input_tokens,batch,derived,standing,ttft_ms,tpot_ms,prefill_step_ms,decode_step_ms,memory_peak_bytes,fits\n",
-        "# prefill_breakdown\nalternative,input_tokens,batch,attention_ms,linear_ms,moe_ms,vector_ms,communication_ms,exposed_communication_ms,host_ms,idle_ms,step_ms\n",
-        "# communication\nalternative,input_tokens,batch,phase,primitive,group,count,count_per_layer,bytes,sent_bytes_per_layer,sent_bytes,time_ms\n",
-        "# memory_per_rank\nalternative,input_tokens,batch,weights_bytes,", "# work\nalternative,input_tokens,batch,phase,performed_flop,once_flop,redundant_flop,"})
+  for (const char* part : {"# verdict\ntext\n",
+                           "# "
+                           "alternatives\nalternative,input_tokens,batch,derived,standing,ttft_ms,tpot_ms,prefill_step_"
+                           "ms,decode_step_ms,memory_peak_bytes,fits\n",
+                           "# "
+                           "prefill_breakdown\nalternative,input_tokens,batch,attention_ms,linear_ms,moe_ms,vector_ms,"
+                           "communication_ms,exposed_communication_ms,host_ms,idle_ms,step_ms\n",
+                           "# "
+                           "communication\nalternative,input_tokens,batch,phase,primitive,group,count,count_per_layer,"
+                           "bytes,sent_bytes_per_layer,sent_bytes,time_ms\n",
+                           "# memory_per_rank\nalternative,input_tokens,batch,weights_bytes,",
+                           "# work\nalternative,input_tokens,batch,phase,performed_flop,once_flop,redundant_flop,"})
     EXPECT_TRUE(contains(out, part)) << part;
   EXPECT_EQ(compare({"--vary", "cp=1,2", "--input", "4K", "--format", "md"}), kDone);
   EXPECT_TRUE(contains(out, "### Verdict\n\n* cp ")) << out;
@@ -237,7 +262,8 @@ TEST_F(Compare, WritesPictures) {
 
 TEST_F(Compare, SaysEverythingThatIsWrongAtOnce) {
   EXPECT_EQ(compare({"--vary", "cpp=1,2", "--vary", "tp", "--vary", "sp=x"}), kWrongInput);
-  EXPECT_TRUE(contains(err, "error[E0363]: unknown key 'cpp'\n --> --vary cpp=1,2\n  = help: did you mean 'cp'?")) << err;
+  EXPECT_TRUE(contains(err, "error[E0363]: unknown key 'cpp'\n --> --vary cpp=1,2\n  = help: did you mean 'cp'?"))
+      << err;
   EXPECT_TRUE(contains(err, "error[E0398]: --vary needs KEY=A,B,..\n --> --vary tp\n")) << err;
   EXPECT_TRUE(contains(err, " --> --vary sp=x\n")) << err;
   EXPECT_EQ(compare({"--input", "128K..4K", "--batch", "0"}), kWrongInput);
@@ -257,8 +283,11 @@ TEST_F(Compare, SaysEverythingThatIsWrongAtOnce) {
 class UnequalRanks : public ApplicationTest {
  protected:
   int ask(const std::string& more) {
-    write("decode.yaml", "ascendsim: 1\nstack: cann-recipes\nmodel: deepseek-r1\ndtype: bfloat16\nrole: decode\nlayout: {dp: 16, moe_ep: 16}\nexperts: {exchange: all-to-all" + more +
-                             "\nhardware: {server: atlas-800i-a3}\nworkload: {input_tokens: 4K, output_tokens: 64, batch: 16}\n");
+    write("decode.yaml",
+          "ascendsim: 1\nstack: cann-recipes\nmodel: deepseek-r1\ndtype: bfloat16\nrole: decode\nlayout: {dp: 16, "
+          "moe_ep: 16}\nexperts: {exchange: all-to-all" +
+              more +
+              "\nhardware: {server: atlas-800i-a3}\nworkload: {input_tokens: 4K, output_tokens: 64, batch: 16}\n");
     return run({"run", "decode.yaml"});
   }
 };
@@ -285,7 +314,8 @@ TEST_F(UnequalRanks, OneRequestARankStaysWhole) {
 class Plan : public ApplicationTest {
  protected:
   int plan(std::vector<std::string> more) {
-    std::vector<std::string> args{"plan", "--model", "deepseek-r1", "--quantization", "w8a8", "--hardware", "atlas-800i-a3"};
+    std::vector<std::string> args{"plan", "--model",    "deepseek-r1",  "--quantization",
+                                  "w8a8", "--hardware", "atlas-800i-a3"};
     args.insert(args.end(), more.begin(), more.end());
     return run(std::move(args));
   }
@@ -304,7 +334,8 @@ TEST_F(Plan, ACellIsWhatRunSaysOfItsLayout) {
                         "}\nworkload: {input_tokens: 8K, output_tokens: 256, batch: 4}\n");
   ASSERT_EQ(run({"run", "own.yaml", "--hardware", "atlas-800i-a3", "--json"}), kDone) << err;
   const Json alone = Json::parse(out);
-  for (const char* key : {"ttft_ms", "tpot_ms", "memory_per_rank_bytes", "output_throughput_per_card_tok_s", "bottleneck"})
+  for (const char* key :
+       {"ttft_ms", "tpot_ms", "memory_per_rank_bytes", "output_throughput_per_card_tok_s", "bottleneck"})
     EXPECT_EQ(cell.at(key), alone.at(key)) << key;
 }
 
@@ -324,10 +355,24 @@ TEST_F(Plan, NamedDegreesStayAsNamed) {
   EXPECT_EQ(Json::parse(out).at("cells").at(0).at("layout").at("tp"), 8);
 }
 
-// DeepSeek-V3.2 at 64K in vLLM-Ascend: DSA-CP, which FlashComm1 brings, computes the prompt in a fraction of the time and decodes more slowly. Both are
-// shown, and nobody need ask.
+// DeepSeek-V3.2 at 64K in vLLM-Ascend: DSA-CP, which FlashComm1 brings, computes the prompt in a fraction of the time
+// and decodes more slowly. Both are shown, and nobody need ask.
 TEST_F(Plan, ShowsWhatFlashCommIsGoodFor) {
-  const std::vector<std::string> asked{"plan", "--model", "deepseek-v3.2", "--quantization", "w4a8", "--hardware", "atlas-800i-a3", "--engine", "vllm", "--context", "64K", "--output", "8K", "--concurrency", "1"};
+  const std::vector<std::string> asked{"plan",
+                                       "--model",
+                                       "deepseek-v3.2",
+                                       "--quantization",
+                                       "w4a8",
+                                       "--hardware",
+                                       "atlas-800i-a3",
+                                       "--engine",
+                                       "vllm",
+                                       "--context",
+                                       "64K",
+                                       "--output",
+                                       "8K",
+                                       "--concurrency",
+                                       "1"};
   const auto cell = [&](std::vector<std::string> more) {
     std::vector<std::string> args = asked;
     args.insert(args.end(), more.begin(), more.end());
@@ -352,7 +397,9 @@ TEST_F(Plan, ShowsWhatFlashCommIsGoodFor) {
 
 // SGLang cuts prompts on prefill instances of a pair alone: such an instance is offered beside, where it does.
 TEST_F(Plan, OffersPrefillInstancesThatCutPrompts) {
-  const std::vector<std::string> asked{"plan", "--model", "deepseek-v3.2", "--hardware", "atlas-800i-a3", "--engine", "sglang", "--context", "64K", "--concurrency", "1", "--servers", "2", "--json"};
+  const std::vector<std::string> asked{
+      "plan",      "--model", "deepseek-v3.2", "--hardware", "atlas-800i-a3", "--engine", "sglang",
+      "--context", "64K",     "--concurrency", "1",          "--servers",     "2",        "--json"};
   ASSERT_EQ(run(asked), kDone) << err;
   const Json cells = Json::parse(out).at("cells");
   ASSERT_EQ(cells.size(), 2u) << out;

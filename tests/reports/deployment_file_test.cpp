@@ -169,7 +169,7 @@ TEST_F(DeploymentFile, ConvertedExamplesPredictTheSame) {
   for (const auto& entry : std::filesystem::recursive_directory_iterator(kRoot / "examples")) {
     const std::filesystem::path& path = entry.path();
     if (path.extension() != ".json" && path.extension() != ".yaml") continue;
-    if (contains(path.string(), "/expected/") || contains(path.string(), "/fabric/")) continue;   // no deployments
+    if (contains(path.string(), "/expected/") || contains(path.string(), "/fabric/")) continue;  // no deployments
     ++examples;
     // With the same load: limits that a file leaves open follow from it.
     EXPECT_EQ(run({"convert", path.string(), "--input", "1K", "--output", "256"}), kDone) << path << err;
@@ -198,7 +198,8 @@ TEST_F(DeploymentFile, SchemaIsJsonAndItsCopyIsCurrent) {
 
 // ---- explain --------------------------------------------------------------------------------------------------------
 
-// Whatever a table of operators or collectives says, `explain` knows: new labels of programs go into reports/operator_words.cpp.
+// Whatever a table of operators or collectives says, `explain` knows: new labels of programs go into
+// reports/operator_words.cpp.
 TEST_F(DeploymentFile, EveryLabelOfAStepIsExplained) {
   const std::string examples = (kRoot / "examples/").string();
   const std::vector<std::vector<std::string>> runs = {
@@ -209,7 +210,8 @@ TEST_F(DeploymentFile, EveryLabelOfAStepIsExplained) {
       {examples + "mindie-tensor-parallel/config.json", "--input", "2K", "--output", "64"},
       {examples + "own-file/token-split-prefill.yaml"},
       {examples + "mindie-prefix-cache/config.json", "--input", "16K", "--output", "64", "--prefix-hit", "8K"},
-      {examples + "mindie-context-parallel/config.json", "--model", "deepseek-v3.2-exp", "--set", "cp=1", "--set", "sp=1", "--set", "dp=2", "--input", "16K", "--output", "64"},
+      {examples + "mindie-context-parallel/config.json", "--model", "deepseek-v3.2-exp", "--set", "cp=1", "--set",
+       "sp=1", "--set", "dp=2", "--input", "16K", "--output", "64"},
       {examples + "own-file/expert-parallel-decode.yaml"}};
   std::set<std::string> labels;
   for (std::vector<std::string> words : runs) {
@@ -260,13 +262,15 @@ TEST_F(DeploymentFile, ExplainKnowsCodesKeysAndMetrics) {
   for (const WordText& w : operator_words()) EXPECT_EQ(run({"explain", std::string(w.word)}), kDone) << w.word;
   EXPECT_EQ(run({"explain", "layout.tpp"}), kWrongInput);
   EXPECT_EQ(err,
-            "error[E0010]: 'layout.tpp' is no diagnostic code, key, metric or word of a table\n  = help: did you mean 'layout.tp'?\n1 "
+            "error[E0010]: 'layout.tpp' is no diagnostic code, key, metric or word of a table\n  = help: did you mean "
+            "'layout.tp'?\n1 "
             "error\n");
 }
 
 TEST_F(DeploymentFile, ExplainKnowsTheWordsThatRunPrints) {
   for (const char* word : {"throughput", "hidden communication", "exposed communication", "mc2", "mesh (AI CPU)", "AIV",
-                           "one-shot", "bus bandwidth", "bus_bandwidth", "straggler", "KV capacity", "memory per rank", "decode bottleneck", "limit", "idle"})
+                           "one-shot", "bus bandwidth", "bus_bandwidth", "straggler", "KV capacity", "memory per rank",
+                           "decode bottleneck", "limit", "idle"})
     EXPECT_EQ(run({"explain", word}), kDone) << word << err;
 }
 
@@ -290,13 +294,15 @@ TEST_F(DeploymentFile, OnlyFiguresThatTakePartAreAssumptions) {
 }
 
 TEST_F(DeploymentFile, AnOwnFileIsAnsweredInItsOwnWords) {
-  write("own.yaml", side(32, 1, 1) + "role: decode\nexperts: {exchange: all-to-all}\nhardware: {server: cloudmatrix384}\n");
+  write("own.yaml",
+        side(32, 1, 1) + "role: decode\nexperts: {exchange: all-to-all}\nhardware: {server: cloudmatrix384}\n");
   ASSERT_EQ(run({"run", "own.yaml"}), kDone) << err;
   EXPECT_TRUE(contains(out, "exchange all-to-all")) << out;
   EXPECT_FALSE(contains(out, "ep_level")) << out;
   EXPECT_EQ(run({"run", "own.yaml", "--set", "limits.max_input_tokens=100"}), kWrongInput);
-  EXPECT_TRUE(contains(err, "docs/deployment-file.md: the effective input limit is min(limits.max_input_tokens, "
-                            "limits.max_seq_len - 1)"))
+  EXPECT_TRUE(contains(err,
+                       "docs/deployment-file.md: the effective input limit is min(limits.max_input_tokens, "
+                       "limits.max_seq_len - 1)"))
       << err;
 }
 

@@ -25,7 +25,7 @@ TEST(FabricPicture, SvgHasEveryDieAndLink) {
   EXPECT_EQ(count(a2, "<path "), 28U);
   EXPECT_EQ(count(a2, ">die "), 8U);
   EXPECT_EQ(count(a2, ">NIC<"), 8U);
-  EXPECT_EQ(count(a2, "#dc2626"), 0U);   // nothing is broken
+  EXPECT_EQ(count(a2, "#dc2626"), 0U);  // nothing is broken
   const std::string a3 = fabric_svg(Cluster(shipped_server("atlas-800i-a3"), 1));
   EXPECT_EQ(count(a3, "stroke='#1d4ed8' stroke-width='0.9'"), 16U * 7);
   EXPECT_EQ(count(a3, ">L1 "), 7U);
@@ -47,7 +47,9 @@ TEST(FabricPicture, ServersThatAreAlikeAreDrawnOnce) {
 
 TEST(FabricPicture, FaultsAreDrawnOnServersOfTheirOwn) {
   const Cluster cluster(shipped_server("atlas-800i-a2"), 6, 8,
-                        {{LinkKind::kHccs, 1, 3, 5, Ratio(0)}, {LinkKind::kHccs, 1, 0, 7, Ratio(0.5)}, {LinkKind::kRoce, 1, 2, 0, Ratio(0.25)}});
+                        {{LinkKind::kHccs, 1, 3, 5, Ratio(0)},
+                         {LinkKind::kHccs, 1, 0, 7, Ratio(0.5)},
+                         {LinkKind::kRoce, 1, 2, 0, Ratio(0.25)}});
   const std::string svg = fabric_svg(cluster);
   EXPECT_EQ(count(svg, ">x 5<"), 1U);
   EXPECT_EQ(count(svg, ">server 1<"), 1U);

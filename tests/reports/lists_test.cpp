@@ -47,7 +47,8 @@ TEST(Lists, KeepBracketsTogether) {
 
 // Every step doubles but the last, which may be shorter.
 RC_GTEST_PROP(NumberLists, RangesDouble, ()) {
-  const auto first = *rc::gen::inRange<std::int64_t>(1, 1000), last = first + *rc::gen::inRange<std::int64_t>(0, 100'000);
+  const auto first = *rc::gen::inRange<std::int64_t>(1, 1000),
+             last = first + *rc::gen::inRange<std::int64_t>(0, 100'000);
   std::string why;
   const auto list = parse_number_list(std::to_string(first) + ".." + std::to_string(last), 1 << 24, why);
   RC_ASSERT(list.has_value());

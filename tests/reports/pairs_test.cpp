@@ -51,7 +51,8 @@ TEST_F(Pairs, ConvertWritesBothSides) {
   EXPECT_EQ(run({"check", "decode.yaml", "--hardware", "atlas-800t-a3"}), kDone) << out << err;
 }
 
-// Our own file of a pair says what its scripts say: the same numbers, from one file with two documents or from two files.
+// Our own file of a pair says what its scripts say: the same numbers, from one file with two documents or from two
+// files.
 TEST_F(Pairs, WhatConvertWritesRunsAsTheOriginalDoes) {
   const std::vector<std::string> load{"--input", "8K", "--output", "64", "--json"};
   for (const auto& pair : {kMindie, kVllm}) {
@@ -62,12 +63,14 @@ TEST_F(Pairs, WhatConvertWritesRunsAsTheOriginalDoes) {
     const std::size_t second = out.find("--- # decode: ");
     write("p.yaml", out.substr(0, second));
     write("d.yaml", out.substr(second));
-    for (const std::vector<std::string>& files : {std::vector<std::string>{"both.yaml"}, {"d.yaml", "p.yaml"}, {"--prefill", "p.yaml", "--decode", "d.yaml"}}) {
+    for (const std::vector<std::string>& files :
+         {std::vector<std::string>{"both.yaml"}, {"d.yaml", "p.yaml"}, {"--prefill", "p.yaml", "--decode", "d.yaml"}}) {
       std::vector<std::string> command{"run"};
       command.insert(command.end(), files.begin(), files.end());
       ASSERT_EQ(run(with(command, load)), kDone) << files.front() << "\n" << err;
       const Json converted = Json::parse(out);
-      for (const char* key : {"ttft_ms", "tpot_ms", "itl_ms", "e2el_ms", "breakdown", "memory_per_rank_bytes", "kv_capacity_tokens", "workload"})
+      for (const char* key : {"ttft_ms", "tpot_ms", "itl_ms", "e2el_ms", "breakdown", "memory_per_rank_bytes",
+                              "kv_capacity_tokens", "workload"})
         EXPECT_EQ(converted.at(key), original.at(key)) << key << " of " << files.front();
     }
   }
@@ -82,7 +85,9 @@ TEST_F(Pairs, FaultsAreForOneSide) {
 
 // Places of mistakes are those of the file, whichever document they stand in.
 TEST_F(Pairs, MistakesOfASecondDocumentHaveTheirLines) {
-  write("both.yaml", "ascendsim: 1\nstack: mindie\nmodel: deepseek-r1\nrole: prefill\n---\nascendsim: 1\nstack: mindie\nmodel: deepseek-r1\nrole: decode\nlayoutt: 1\n");
+  write("both.yaml",
+        "ascendsim: 1\nstack: mindie\nmodel: deepseek-r1\nrole: prefill\n---\nascendsim: 1\nstack: mindie\nmodel: "
+        "deepseek-r1\nrole: decode\nlayoutt: 1\n");
   EXPECT_EQ(run({"run", "both.yaml", "--hardware", "atlas-800i-a3", "--input", "1K", "--output", "8"}), kWrongInput);
   EXPECT_NE(err.find("both.yaml:10:1"), std::string::npos) << err;
 }
@@ -99,41 +104,57 @@ TEST_F(Pairs, CompareTakesTheSideThatIsNamed) {
   EXPECT_NE(err.find("error[E0398]: of a pair one side is compared at a time"), std::string::npos) << err;
 }
 
-// Both phases say what holds them back, and only kernels that run are named among the assumptions: V3.1 has no sparse attention, and these
-// scripts route in 16 bits.
+// Both phases say what holds them back, and only kernels that run are named among the assumptions: V3.1 has no sparse
+// attention, and these scripts route in 16 bits.
 TEST_F(Pairs, AnswersSayWhatASideRestsOn) {
   ASSERT_EQ(run(with({"run", "--input", "16K", "--output", "64"}, kVllm)), kDone) << err;
   for (const char* said : {"prefill bottleneck", "decode bottleneck", "prefill speed of light", "kernel mla_prolog t0"})
     EXPECT_NE(out.find(said), std::string::npos) << said << "\n" << out;
-  for (const char* absent : {"kernel sparse_attention", "kernel gemm_fp32"}) EXPECT_EQ(out.find(absent), std::string::npos) << absent << "\n" << out;
+  for (const char* absent : {"kernel sparse_attention", "kernel gemm_fp32"})
+    EXPECT_EQ(out.find(absent), std::string::npos) << absent << "\n" << out;
 }
 
-// The trade that the tutorial names: less cache a rank, more exchanges and small operators. Prompt and answer are 132,096 tokens,
-// 1,032 blocks of 128: 129 a rank over 8 shards. The turns of the shards follow, as the connector moves whole blocks.
+// The trade that the tutorial names: less cache a rank, more exchanges and small operators. Prompt and answer are
+// 132,096 tokens, 1,032 blocks of 128: 129 a rank over 8 shards. The turns of the shards follow, as the connector moves
+// whole blocks.
 TEST_F(Pairs, AnOptionCutsTheCacheOfOneSide) {
   const auto answer = [&](const char* dcp) {
-    EXPECT_EQ(run(with({"run", "--hardware", "atlas-800t-a3", "--input", "131072", "--output", "1024", "--set", std::string("decode.dcp=") + dcp, "--json"}, kVllm)), kDone) << err;
+    EXPECT_EQ(run(with({"run", "--hardware", "atlas-800t-a3", "--input", "131072", "--output", "1024", "--set",
+                        std::string("decode.dcp=") + dcp, "--json"},
+                       kVllm)),
+              kDone)
+        << err;
     return Json::parse(out);
   };
   const Json whole = answer("1"), cut = answer("8");
-  const auto kv = [](const Json& a) { return a.at("memory_per_rank_bytes").at("decode").at("kv_cache").get<std::int64_t>(); };
+  const auto kv = [](const Json& a) {
+    return a.at("memory_per_rank_bytes").at("decode").at("kv_cache").get<std::int64_t>();
+  };
   EXPECT_EQ(kv(whole), 8 * kv(cut));
-  EXPECT_GT(cut.at("breakdown").at("decode").at("communication_ms").get<double>(), whole.at("breakdown").at("decode").at("communication_ms").get<double>());
+  EXPECT_GT(cut.at("breakdown").at("decode").at("communication_ms").get<double>(),
+            whole.at("breakdown").at("decode").at("communication_ms").get<double>());
   EXPECT_EQ(cut.at("ttft_parts_ms").at("prefill"), whole.at("ttft_parts_ms").at("prefill"));
   // An eighth of the cache to pull, in front of the first token.
-  EXPECT_EQ(8 * cut.at("kv_transfer").at("bytes_per_decode_rank").get<std::int64_t>(), whole.at("kv_transfer").at("bytes_per_decode_rank"));
-  EXPECT_LT(cut.at("ttft_parts_ms").at("kv_transfer").get<double>(), whole.at("ttft_parts_ms").at("kv_transfer").get<double>());
+  EXPECT_EQ(8 * cut.at("kv_transfer").at("bytes_per_decode_rank").get<std::int64_t>(),
+            whole.at("kv_transfer").at("bytes_per_decode_rank"));
+  EXPECT_LT(cut.at("ttft_parts_ms").at("kv_transfer").get<double>(),
+            whole.at("ttft_parts_ms").at("kv_transfer").get<double>());
   for (const Json& a : {whole, cut}) {
     double sum = 0;
-    for (const char* part : {"queue", "prefill", "kv_transfer", "first_decode_step"}) sum += a.at("ttft_parts_ms").at(part).get<double>();
+    for (const char* part : {"queue", "prefill", "kv_transfer", "first_decode_step"})
+      sum += a.at("ttft_parts_ms").at(part).get<double>();
     EXPECT_NEAR(sum, a.at("ttft_ms").at("mean").get<double>(), 1e-6);
   }
   EXPECT_NE(cut.at("diagnostics").dump().find("A0143"), std::string::npos);
 }
 
 TEST_F(Pairs, MisspeltKeysGetASuggestion) {
-  for (const auto& [key, better] : {std::pair{"prefil.dcp", "prefill.dcp"}, {"decode.layout.dcp", "dcp"}, {"decode.layout.spp", "layout.sp"}}) {
-    EXPECT_EQ(run(with({"run", "--hardware", "atlas-800t-a3", "--input", "1K", "--output", "8", "--set", std::string(key) + "=8"}, kVllm)), kWrongInput);
+  for (const auto& [key, better] :
+       {std::pair{"prefil.dcp", "prefill.dcp"}, {"decode.layout.dcp", "dcp"}, {"decode.layout.spp", "layout.sp"}}) {
+    EXPECT_EQ(run(with({"run", "--hardware", "atlas-800t-a3", "--input", "1K", "--output", "8", "--set",
+                        std::string(key) + "=8"},
+                       kVllm)),
+              kWrongInput);
     EXPECT_NE(err.find(std::string("did you mean '") + better + "'?"), std::string::npos) << err;
   }
 }
@@ -152,8 +173,8 @@ TEST_F(Pairs, OptionsOfTheEngineAreKeys) {
             kWrongInput);
 }
 
-// vLLM profiles max_num_batched_tokens, and takes a cached prefix through a workspace of 64K tokens: an unset max-model-len of
-// 163,840 tokens costs what 80K do, within what the gathered rows of one more piece are.
+// vLLM profiles max_num_batched_tokens, and takes a cached prefix through a workspace of 64K tokens: an unset
+// max-model-len of 163,840 tokens costs what 80K do, within what the gathered rows of one more piece are.
 TEST_F(Pairs, ChunkedPrefillNeedsActivationsOfOneStep) {
   const auto activations = [&](const char* more) {
     const std::string line = std::string(
@@ -186,7 +207,10 @@ TEST_F(Pairs, TheExpansionModeIsPriced) {
   EXPECT_EQ(run({"check", "s.sh", "--hardware", "atlas-800i-a3"}), kDone);
   EXPECT_NE(out.find("collectives are not expanded on the host on A3"), std::string::npos) << out;
   // MindIE's file has no key for it: --env says it.
-  EXPECT_EQ(run({"check", example("mindie-mtp/config.json"), "--hardware", "atlas-800i-a2", "--env", "HCCL_OP_EXPANSION_MODE=AIV"}), kDone) << out;
+  EXPECT_EQ(run({"check", example("mindie-mtp/config.json"), "--hardware", "atlas-800i-a2", "--env",
+                 "HCCL_OP_EXPANSION_MODE=AIV"}),
+            kDone)
+      << out;
   EXPECT_NE(out.find("no measurement of HCCL_OP_EXPANSION_MODE=AIV on"), std::string::npos) << out;
 }
 

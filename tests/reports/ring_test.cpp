@@ -23,9 +23,13 @@ TEST_F(Ring, JsonHasStableKeys) {
   EXPECT_EQ(cases[0]["ok"], true);
 }
 
-// Of sparse attention the choice of keys stands beside the output; a query attends to a quarter of the longest sequence.
+// Of sparse attention the choice of keys stands beside the output; a query attends to a quarter of the longest
+// sequence.
 TEST_F(Ring, SparseAttentionHasKeysInsteadOfALogSumExp) {
-  EXPECT_EQ(run({"ring", "--strategy", "sparse-cp", "--cp", "3", "--tp", "2", "--partition", "round-robin", "--tokens", "50,9", "--history", "10", "--json"}), kDone) << err;
+  EXPECT_EQ(run({"ring", "--strategy", "sparse-cp", "--cp", "3", "--tp", "2", "--partition", "round-robin", "--tokens",
+                 "50,9", "--history", "10", "--json"}),
+            kDone)
+      << err;
   const Json c = Json::parse(out)["cases"][0];
   EXPECT_EQ(c["top_k"], 15);
   EXPECT_EQ(c["max_key_gap"], 0);
@@ -55,7 +59,8 @@ TEST_F(Ring, RunsInFurtherOrdersOfTheStreams) {
 
 TEST_F(Ring, AnswersTheSameOnAnyNumberOfThreads) {
   const auto output = [&](const char* threads) {
-    EXPECT_EQ(run({"ring", "--all", "--tokens", "60,9", "--heads", "4", "--threads", threads, "--format", "csv"}), kDone);
+    EXPECT_EQ(run({"ring", "--all", "--tokens", "60,9", "--heads", "4", "--threads", threads, "--format", "csv"}),
+              kDone);
     return out;
   };
   const std::string one = output("1");
@@ -71,9 +76,9 @@ TEST_F(Ring, AllHasWhatEnginesOffer) {
     EXPECT_EQ(run(args), kDone);
     return Json::parse(out)["cases"];
   };
-  // ring and latent-ring under 3 partitions, sglang-cp under 2, 5 other strategies; further degrees: latent-ring 1 for each
-  // partition, vllm-pcp 2, sglang-cp 1 for each, vllm-dcp 3; sparse: heads over TP, CP under 2 partitions with 1 more for each, DSA-CP
-  // with 1 more; fp64, fp16, bf16, the last not for MindIE's two.
+  // ring and latent-ring under 3 partitions, sglang-cp under 2, 5 other strategies; further degrees: latent-ring 1 for
+  // each partition, vllm-pcp 2, sglang-cp 1 for each, vllm-dcp 3; sparse: heads over TP, CP under 2 partitions with 1
+  // more for each, DSA-CP with 1 more; fp64, fp16, bf16, the last not for MindIE's two.
   constexpr std::size_t kDense = 6 + 2 + 5 + 3 + 2 + 2 + 3, kSparse = 1 + 2 * 2 + 2;
   EXPECT_EQ(cases({}).size(), (kDense + kSparse) * 3 - 2);
   EXPECT_EQ(cases({"--what-if"}).size(), (kDense + kSparse) * 3);
@@ -93,14 +98,17 @@ TEST_F(Ring, ImpossibleShapesNameTheRule) {
     EXPECT_EQ(run(args), kWrongInput);
     return err.substr(0, err.find('\n'));
   };
-  EXPECT_EQ(refusal({"--strategy", "ring", "--ranks", "9", "--tokens", "100,8"}), "error[E0396]: ring: 9 ranks are more than 8 tokens");
+  EXPECT_EQ(refusal({"--strategy", "ring", "--ranks", "9", "--tokens", "100,8"}),
+            "error[E0396]: ring: 9 ranks are more than 8 tokens");
   EXPECT_EQ(refusal({"--strategy", "vllm-dcp", "--interleave", "100"}),
             "error[E0396]: vllm-dcp: a block of 128 tokens is no multiple of the interleave size 100");
-  EXPECT_EQ(refusal({"--strategy", "vllm-dcp", "--tp", "4", "--dcp", "3"}), "error[E0396]: vllm-dcp: tp 4 is not divisible by dcp 3");
+  EXPECT_EQ(refusal({"--strategy", "vllm-dcp", "--tp", "4", "--dcp", "3"}),
+            "error[E0396]: vllm-dcp: tp 4 is not divisible by dcp 3");
   EXPECT_EQ(refusal({"--strategy", "mindie-sp", "--tp", "4", "--sp", "2"}),
             "error[E0396]: mindie-sp: MindIE's sp is tp where it is switched on, got sp 2 and tp 4");
   EXPECT_EQ(refusal({"--strategy", "mindie-cp", "--history", "100"}),
-            "error[E0396]: mindie-cp: a history of 100 tokens is no multiple of the block of 128: with CP it can only come from "
+            "error[E0396]: mindie-cp: a history of 100 tokens is no multiple of the block of 128: with CP it can only "
+            "come from "
             "the prefix cache");
   EXPECT_EQ(refusal({"--strategy", "tp", "--tokens", "1000000", "--history", "1000000"}),
             "error[E0396]: tp: a sequence of 2000000 tokens is too long: fewer than 1048576 are possible");
@@ -135,22 +143,30 @@ TEST_F(Ring, MindieRunsInFp16Only) {
   EXPECT_EQ(run({"ring", "--strategy", "mindie-sp", "--dtype", "bf16"}), kWrongInput);
   EXPECT_EQ(err,
             "error[E0311]: mindie-sp works only in float16\n"
-            "  = rule: MindIE documentation, Sequence Parallelism: this feature supports only FP16 and does not support BF16\n"
+            "  = rule: MindIE documentation, Sequence Parallelism: this feature supports only FP16 and does not "
+            "support BF16\n"
             "  = help: --what-if computes it all the same\n1 error\n");
   EXPECT_EQ(run({"ring", "--strategy", "mindie-sp", "--dtype", "bf16", "--what-if", "--json"}), kDone);
   EXPECT_EQ(Json::parse(out)["cases"][0]["lse_dtype"], "bfloat16");
 }
 
 TEST_F(Ring, TakesABatchWithHistory) {
-  EXPECT_EQ(run({"ring", "--strategy", "vllm-pcp", "--tokens", "50,7", "--history", "0,200", "--heads", "4", "--json"}), kDone) << err;
+  EXPECT_EQ(run({"ring", "--strategy", "vllm-pcp", "--tokens", "50,7", "--history", "0,200", "--heads", "4", "--json"}),
+            kDone)
+      << err;
   EXPECT_EQ(Json::parse(out)["cases"][0]["history"], (std::vector<int>{0, 200}));
   // A decode step caches whatever came before.
-  EXPECT_EQ(run({"ring", "--strategy", "vllm-dcp", "--tokens", "50,7", "--history", "0,200", "--heads", "4", "--json"}), kDone) << err;
+  EXPECT_EQ(run({"ring", "--strategy", "vllm-dcp", "--tokens", "50,7", "--history", "0,200", "--heads", "4", "--json"}),
+            kDone)
+      << err;
   EXPECT_EQ(Json::parse(out)["cases"][0]["tokens"], (std::vector<int>{50, 207}));
   EXPECT_EQ(run({"ring", "--strategy", "vllm-pcp", "--tokens", "50", "--history", "0,200"}), kWrongInput);
   EXPECT_EQ(err.find("error[E0004]: --history names 2 sequences, --tokens 1\n"), 0U) << err;
   EXPECT_EQ(run({"ring", "--strategy", "vllm-pcp", "--tokens", "50,,7"}), kWrongInput);
-  EXPECT_EQ(err.find("error[E0004]: --tokens must be whole numbers from 1 to 1,048,575 with commas between, got '50,,7'\n"), 0U) << err;
+  EXPECT_EQ(
+      err.find("error[E0004]: --tokens must be whole numbers from 1 to 1,048,575 with commas between, got '50,,7'\n"),
+      0U)
+      << err;
 }
 
 TEST_F(Ring, RefusesWhatDoesNotFitWithTheEstimate) {

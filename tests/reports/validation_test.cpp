@@ -41,7 +41,8 @@ TEST_F(ValidationTest, OwnFileIsPredicted) {
   EXPECT_NE(out.find("add,none,test,kernel_time,0.003,0.00"), std::string::npos) << out;
 }
 
-// Five test values of one metric are judged, four are only shown. An addition of one row is predicted at 2.44 us (kernels: vector).
+// Five test values of one metric are judged, four are only shown. An addition of one row is predicted at 2.44 us
+// (kernels: vector).
 TEST_F(ValidationTest, AMissedBarIsTheAnswerNo) {
   const std::string one = std::string(kCase).substr(std::string(kCase).find("  - id"));
   const auto file = [&](int cases, const std::string& value) {
@@ -70,9 +71,12 @@ TEST_F(ValidationTest, WrongCasesAreSaidTogetherWithThoseThatCannotBePredicted) 
 
 // Of a deployment that does both phases the breakdown is that of the metric's own.
 TEST_F(ValidationTest, TheOtherPhaseIsNoPartOfTheReason) {
-  write("own.yaml", "cases:\n  - id: ours\n    source: notebook\n    split: test\n    stack: cann-recipes-2026-08\n    metric: decode_step\n    definition: a step\n"
-                    "    deployment: {model: DeepSeek-R1, layout: {dp: 16, moe_ep: 16}, hardware: {server: atlas-800i-a3}, workload: {input_tokens: 4096, output_tokens: 128, batch: 16}}\n"
-                    "    value: 30 ms\n");
+  write("own.yaml",
+        "cases:\n  - id: ours\n    source: notebook\n    split: test\n    stack: cann-recipes-2026-08\n    metric: "
+        "decode_step\n    definition: a step\n"
+        "    deployment: {model: DeepSeek-R1, layout: {dp: 16, moe_ep: 16}, hardware: {server: atlas-800i-a3}, "
+        "workload: {input_tokens: 4096, output_tokens: 128, batch: 16}}\n"
+        "    value: 30 ms\n");
   ASSERT_EQ(run({"validate", "own.yaml", "--explain"}), kDone) << err;
   EXPECT_NE(out.find("Operators of a decode step"), std::string::npos) << out;
   EXPECT_EQ(out.find("Operators of a prefill step"), std::string::npos) << out;
@@ -116,14 +120,17 @@ TEST_F(ValidationTest, UnknownKeyOfAKernel) {
 TEST_F(ValidationTest, WhatAMisreadCaseSaysIsCheckedToo) {
   write("own.yaml", with(with(kCase, "    stack: none\n", ""), "m: 1", "rows: 1"));
   EXPECT_EQ(run({"validate", "own.yaml"}), kWrongInput);
-  for (const char* said : {"missing key 'stack'", "kernel of case add needs 'm'"}) EXPECT_NE(err.find(said), std::string::npos) << said << "\n" << err;
+  for (const char* said : {"missing key 'stack'", "kernel of case add needs 'm'"})
+    EXPECT_NE(err.find(said), std::string::npos) << said << "\n" << err;
 }
 
 TEST_F(ValidationTest, AMissingWordIsOneErrorAndEveryErrorHasItsLine) {
-  write("own.yaml", with(with(kCase, "metric: kernel_time", "metric: collective_time"), "kernel: {operator: vector, name: add, m: 1, die: a3-376t}",
+  write("own.yaml", with(with(kCase, "metric: kernel_time", "metric: collective_time"),
+                         "kernel: {operator: vector, name: add, m: 1, die: a3-376t}",
                          "collective: {primitive: all-reduce, ranks: 8, bytes: 1 MB}"));
   EXPECT_EQ(run({"validate", "own.yaml"}), kWrongInput);
-  for (const char* said : {"needs 'server'", "needs 'per'", "needs 'setting'", "3 errors"}) EXPECT_NE(err.find(said), std::string::npos) << said << "\n" << err;
+  for (const char* said : {"needs 'server'", "needs 'per'", "needs 'setting'", "3 errors"})
+    EXPECT_NE(err.find(said), std::string::npos) << said << "\n" << err;
   write("own.yaml", with(kCase, "a3-376t", "a3-377t"));
   EXPECT_EQ(run({"validate", "own.yaml"}), kWrongInput);
   EXPECT_NE(err.find("error[E0202]"), std::string::npos) << err;
@@ -133,9 +140,13 @@ TEST_F(ValidationTest, AMissingWordIsOneErrorAndEveryErrorHasItsLine) {
 // 4 requests of 5 tokens: their rate is 4 over the time until the last token, that of tokens 5 times as much.
 TEST_F(ValidationTest, ThroughputOfAClosedLoopIsThatOfRun) {
   const auto file = [](const char* metric, const char* value) {
-    return fmt::format("cases:\n  - id: ours\n    source: notebook\n    split: test\n    stack: vllm-ascend-0.15\n    metric: {}\n    definition: a loop\n"
-                       "    deployment: {{model: DeepSeek-R1, layout: {{dp: 16, moe_ep: 16}}, hardware: {{server: atlas-800i-a3}}, workload: {{input_tokens: 4096, output_tokens: 5, "
-                       "batch: 4}}}}\n    value: {}\n", metric, value);
+    return fmt::format(
+        "cases:\n  - id: ours\n    source: notebook\n    split: test\n    stack: vllm-ascend-0.15\n    metric: {}\n    "
+        "definition: a loop\n"
+        "    deployment: {{model: DeepSeek-R1, layout: {{dp: 16, moe_ep: 16}}, hardware: {{server: atlas-800i-a3}}, "
+        "workload: {{input_tokens: 4096, output_tokens: 5, "
+        "batch: 4}}}}\n    value: {}\n",
+        metric, value);
   };
   const auto predicted = [&](const char* metric, const char* value) {
     write("own.yaml", file(metric, value));
@@ -219,7 +230,8 @@ void collect(ConfigNode node, const std::string& name, std::map<std::string, Shi
   for (std::size_t i = 0; i < node.size(); ++i) {
     const std::string_view key = node.at(i).key();
     // Sections whose names are unique inside their file are left out of a figure's name.
-    const bool section = key == "families" || key == "shared" || key == "collectives" || key == "figures" || key == "defaults" || key == "transfers";
+    const bool section = key == "families" || key == "shared" || key == "collectives" || key == "figures" ||
+                         key == "defaults" || key == "transfers";
     collect(node.at(i), section ? name : name + (name.ends_with(' ') ? "" : ".") + std::string(key), out);
   }
 }
@@ -307,9 +319,9 @@ TEST_F(ValidationTest, ShippedMissesHaveNotesAndCountsAreRight) {
     ++checked;
     const double error = std::abs(std::stod(row[kError]));
     const std::string& metric = row[kMetric];
-    const double within = metric.starts_with("kernel")       ? 0.20
-                          : metric.starts_with("collective") ? 0.15
-                          : metric == "decode_step" || metric == "tpot" ? 0.15
+    const double within = metric.starts_with("kernel")                   ? 0.20
+                          : metric.starts_with("collective")             ? 0.15
+                          : metric == "decode_step" || metric == "tpot"  ? 0.15
                           : metric == "ttft" || metric == "prefill_step" ? 0.20
                           : metric.ends_with("throughput")               ? 0
                                                                          : 0.08;

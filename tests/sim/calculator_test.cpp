@@ -11,7 +11,8 @@ namespace {
 constexpr ProgramBuilder::Group kPair{0, 2};
 using Matrix = Tensors<double>::Matrix;
 
-// Two ranks with an input each, rows [first, first + rows) of one global tensor; body(p, input) returns what is looked at.
+// Two ranks with an input each, rows [first, first + rows) of one global tensor; body(p, input) returns what is looked
+// at.
 template <class Body>
 struct Pair {
   Pair(std::vector<std::int32_t> rows, std::int64_t columns, Body body) {
@@ -46,14 +47,16 @@ Matrix stacked(const Matrix& a, const Matrix& b) {
 }
 
 TEST(Calculator, GathersUnequalRows) {
-  Pair pair({3, 1}, 4, [](ProgramBuilder& p, Value x, std::int32_t) { return p.all_gather("g", x, kPair, Axis::kRows, 4); });
+  Pair pair({3, 1}, 4,
+            [](ProgramBuilder& p, Value x, std::int32_t) { return p.all_gather("g", x, kPair, Axis::kRows, 4); });
   for (const std::size_t r : {0, 1}) EXPECT_EQ(pair.out(r), stacked(pair.in(0), pair.in(1)));
   EXPECT_EQ(pair.sent(0), 3 * 4 * 2);
   EXPECT_EQ(pair.sent(1), 1 * 4 * 2);
 }
 
 TEST(Calculator, GathersColumns) {
-  Pair pair({2, 2}, 3, [](ProgramBuilder& p, Value x, std::int32_t) { return p.all_gather("g", x, kPair, Axis::kColumns); });
+  Pair pair({2, 2}, 3,
+            [](ProgramBuilder& p, Value x, std::int32_t) { return p.all_gather("g", x, kPair, Axis::kColumns); });
   Matrix expected(2, 6);
   expected << pair.in(0), pair.in(1);
   for (const std::size_t r : {0, 1}) EXPECT_EQ(pair.out(r), expected);
@@ -119,7 +122,7 @@ TEST(Tensors, SlicesOfOneTensorAgree) {
 }
 
 TEST(Tensors, RoundToTheirTypes) {
-  EXPECT_EQ(rounded(1.0 + 0x1p-11, Dtype::kFp16), 1.0);   // a tie goes to the even neighbour
+  EXPECT_EQ(rounded(1.0 + 0x1p-11, Dtype::kFp16), 1.0);  // a tie goes to the even neighbour
   EXPECT_EQ(rounded(1.0 + 0x1p-10, Dtype::kFp16), 1.0 + 0x1p-10);
   EXPECT_EQ(rounded(1.0 + 0x1p-8, Dtype::kBf16), 1.0);
   EXPECT_EQ(rounded(1.0 + 0x1p-30, Dtype::kFp32), 1.0);

@@ -1,10 +1,9 @@
 #include "sim/config.h"
 
-#include <unistd.h>
-
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
@@ -62,7 +61,8 @@ std::string said_about_quantity(const std::string& value) {
 // A file that exists for one test.
 class TemporaryFile {
  public:
-  explicit TemporaryFile(const std::string& content) : path_(testing::TempDir() + std::to_string(::getpid()) + "_config_test.yaml") {
+  explicit TemporaryFile(const std::string& content)
+      : path_(testing::TempDir() + std::to_string(::getpid()) + "_config_test.yaml") {
     std::ofstream(path_, std::ios::binary) << content;
   }
   ~TemporaryFile() { std::remove(path_.c_str()); }
@@ -763,7 +763,8 @@ RC_GTEST_PROP(Parse, EveryIntegerComesBack, (std::int64_t n)) {
   RC_ASSERT(document->root().find("a").as_integer(diagnostics) == n);
 }
 
-// ---- anchors, where they are asked for ----------------------------------------------------------------------------------
+// ---- anchors, where they are asked for
+// ----------------------------------------------------------------------------------
 
 std::string with_aliases(const std::string& text, std::shared_ptr<const Document>& document) {
   Diagnostics diagnostics;

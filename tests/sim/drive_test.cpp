@@ -15,8 +15,9 @@ constexpr ProgramBuilder::Group kPair{0, 2};
 //   communication    \-- shift --/
 Program overlapped() {
   ProgramBuilder p;
-  const Value in = p.input(Dtype::kFp16, 2, 2), x = p.activation(Dtype::kFp16, 2, 2), y = p.activation(Dtype::kFp16, 2, 2),
-              received = p.activation(Dtype::kFp16, 2, 2), z = p.activation(Dtype::kFp16, 2, 2);
+  const Value in = p.input(Dtype::kFp16, 2, 2), x = p.activation(Dtype::kFp16, 2, 2),
+              y = p.activation(Dtype::kFp16, 2, 2), received = p.activation(Dtype::kFp16, 2, 2),
+              z = p.activation(Dtype::kFp16, 2, 2);
   touch(p, "x", {in}, {x});
   p.shift("shift", x, received, kPair);
   touch(p, "y", {in}, {y});
@@ -72,7 +73,7 @@ TEST(StreamOrders, EachHoldsOneStreamBack) {
   for (const int rank : {0, 1}) {
     const Recorder computes_late = o.run(static_cast<std::uint64_t>(2 * rank));
     EXPECT_EQ(computes_late.events.back(), std::pair(rank, std::size_t{3}));
-    EXPECT_GT(computes_late.at(rank, 0), computes_late.at(1 - rank, 2));   // all that the other rank can do without it
+    EXPECT_GT(computes_late.at(rank, 0), computes_late.at(1 - rank, 2));  // all that the other rank can do without it
     const Recorder sends_late = o.run(static_cast<std::uint64_t>(2 * rank + 1));
     EXPECT_GT(sends_late.at(rank, 1), sends_late.at(rank, 2));
   }
@@ -95,9 +96,10 @@ TEST(StreamOrders, NameWhoIsStuck) {
   Orders o;
   o.programs[1].operators.erase(o.programs[1].operators.begin() + 1);
   o.programs[1].operators.back().wait = kNoWait;
-  EXPECT_EQ(internal_error([&] { o.run(0); }),
-            "the programs of the ranks do not match: rank 0 waits in 'use' (operator 3, layer -1); rank 0 waits in 'shift' "
-            "(operator 1, layer -1); rank 1 has finished; ");
+  EXPECT_EQ(
+      internal_error([&] { o.run(0); }),
+      "the programs of the ranks do not match: rank 0 waits in 'use' (operator 3, layer -1); rank 0 waits in 'shift' "
+      "(operator 1, layer -1); rank 1 has finished; ");
 }
 
 }  // namespace

@@ -44,7 +44,7 @@ TEST(EventEngine, RunsUntilATimeWhoseEventsAreStillToCome) {
   EXPECT_EQ(r.payloads, (std::vector<std::uint64_t>{1}));
   EXPECT_EQ(engine.now(), Duration(20));
   EXPECT_EQ(engine.pending(), 1u);
-  engine.schedule(Duration(20), Phase::kComplete, r, 2);   // the instant has not begun
+  engine.schedule(Duration(20), Phase::kComplete, r, 2);  // the instant has not begun
   engine.run();
   EXPECT_EQ(r.payloads, (std::vector<std::uint64_t>{1, 2, 3}));
 }

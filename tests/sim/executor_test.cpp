@@ -35,10 +35,10 @@ struct Op {
 };
 
 struct Job {
-  std::vector<Program> programs;                    // one per role
+  std::vector<Program> programs;  // one per role
   std::vector<std::vector<Node>> nodes;
   std::vector<Contention> contention;
-  std::vector<std::uint64_t> roles;                 // per rank
+  std::vector<std::uint64_t> roles;  // per rank
   std::vector<GroupKind> kinds;
   HostModel host;
 
@@ -48,8 +48,13 @@ struct Job {
     Contention& c = contention.emplace_back();
     for (const Op& op : ops) {
       const std::uint8_t category = op.type == &kLocal ? op.stream : kCommunicationCategory;
-      p.operators.push_back({.type = op.type, .label = op.label, .wait = op.wait, .inputs = 1, .stream = op.stream,
-                             .category = category, .group = op.group});
+      p.operators.push_back({.type = op.type,
+                             .label = op.label,
+                             .wait = op.wait,
+                             .inputs = 1,
+                             .stream = op.stream,
+                             .category = category,
+                             .group = op.group});
       ticks.emplace_back(op.ticks);
       c.shared.push_back(op.shared == 0 ? op.ticks : op.shared);
       c.part.push_back(op.part);
@@ -153,10 +158,10 @@ TEST(Executor, AnOperatorSlowsDownWhenItIsJoined) {
 // lane 1  |bbbbbbbbbbbbbbb|
 //         0        20    50 60
 TEST(Executor, OneOperatorAfterAnotherIsNoChange) {
-  const Played p = play(one_rank({{"a", kCompute0, 10, 20}, {"b", kCompute1, 25, 50},
-                                  {"c", kCompute0, 15, 30}, {"d", kCompute0, 10, 20}}));
+  const Played p = play(one_rank(
+      {{"a", kCompute0, 10, 20}, {"b", kCompute1, 25, 50}, {"c", kCompute0, 15, 30}, {"d", kCompute0, 10, 20}}));
   EXPECT_EQ(p.timeline[0], (std::vector<Interval>{{0, 20}, {0, 50}, {20, 50}, {50, 60}}));
-  EXPECT_EQ(p.speed_changes, 3u);   // a, b and c begin below full speed; d begins at it
+  EXPECT_EQ(p.speed_changes, 3u);  // a, b and c begin below full speed; d begins at it
 }
 
 // lane 0  a: 10 alone, 15 shared. b leaves after 1 tick: 14/15 of the work are left, 9.33 ticks alone, rounded up.
@@ -204,8 +209,8 @@ TEST(Executor, BothCausesOfSlownessMultiply) {
   EXPECT_EQ(p.timeline[0][1], (Interval{0, 140}));
 }
 
-// x takes two thirds of some cores: what needs them takes three times as long. A quarter of a does: 40 are 60 beside x, none of
-// b does. a: 30 done at 45, a quarter of a is left.
+// x takes two thirds of some cores: what needs them takes three times as long. A quarter of a does: 40 are 60 beside x,
+// none of b does. a: 30 done at 45, a quarter of a is left.
 TEST(Executor, OnlyThePartThatNeedsTheTakenCoresIsSlowed) {
   const Op x{"x", kTalk0, 45, 135};
   Op a{"a", kCompute0, 40}, b{"b", kCompute1, 40};
@@ -215,7 +220,8 @@ TEST(Executor, OnlyThePartThatNeedsTheTakenCoresIsSlowed) {
   EXPECT_EQ(play(one_rank({x, b})).timeline[0], (std::vector<Interval>{{0, 45}, {0, 40}}));
 }
 
-// A collective on a compute stream keeps the duration that its members agreed on, and is no computation that b would share with.
+// A collective on a compute stream keeps the duration that its members agreed on, and is no computation that b would
+// share with.
 TEST(Executor, ACollectiveIsNotSlowed) {
   const Played p = play(two_ranks({{"X", kCompute0, 40, 99, kNoWait, &kGather}, {"b", kCompute1, 30, 60}},
                                   {{"X", kCompute0, 40, 99, kNoWait, &kGather}}));
@@ -243,11 +249,11 @@ TEST(Executor, CollectivesOnOnePortShareIt) {
   EXPECT_EQ(one.timeline[1], one.timeline[0]);
   EXPECT_EQ(one.flows.starts, 2U);
   EXPECT_EQ(one.flows.solves, 2U);
-  EXPECT_EQ(play(job(1)).timeline[0], (std::vector<Interval>{{0, 100}, {0, 100}}));   // another kind of port
+  EXPECT_EQ(play(job(1)).timeline[0], (std::vector<Interval>{{0, 100}, {0, 100}}));  // another kind of port
 }
 
-// X fills the port from 20 on. Y begins at 50, its 20 of software end at 70: X has 30 left, both go on at half speed until
-// 130. Y then has 30 of its 60 left and the port for itself until 160.
+// X fills the port from 20 on. Y begins at 50, its 20 of software end at 70: X has 30 left, both go on at half speed
+// until 130. Y then has 30 of its 60 left and the port for itself until 160.
 TEST(Executor, ACollectiveThatJoinsOnAPortSlowsTheOther) {
   const std::vector<Op> ops{{"X", kTalk0, 100, 0, kNoWait, &kGather, 0, {80, 2}},
                             {"a", kCompute1, 50},
@@ -256,8 +262,8 @@ TEST(Executor, ACollectiveThatJoinsOnAPortSlowsTheOther) {
   EXPECT_EQ(p.timeline[0], (std::vector<Interval>{{0, 130}, {0, 50}, {50, 160}}));
 }
 
-// X and Y would take three quarters of the port each, 90 of their 100: both fill it, at two thirds of their speed, until 145.
-// Y alone takes what it needs; with half a port each nobody notices.
+// X and Y would take three quarters of the port each, 90 of their 100: both fill it, at two thirds of their speed,
+// until 145. Y alone takes what it needs; with half a port each nobody notices.
 TEST(Executor, CollectivesThatLeaveRoomOnAPortShareOnlyWhatIsScarce) {
   const auto job = [](std::uint8_t load, std::int64_t ticks) {
     const std::vector<Op> ops{{"X", kTalk0, ticks, 0, kNoWait, &kGather, 0, {90, 1, load}},
@@ -271,7 +277,8 @@ TEST(Executor, CollectivesThatLeaveRoomOnAPortShareOnlyWhatIsScarce) {
 // Four ranks, rows {0, 1} and {2, 3} and columns {0, 2} and {1, 3}: X over rows and Y over columns meet in every port.
 TEST(Executor, GroupsOfOtherRanksMeetInPorts) {
   Job job;
-  job.add_role({{"X", kTalk0, 90, 0, kNoWait, &kGather, 0, {90, 0}}, {"Y", kTalk1, 90, 0, kNoWait, &kGather, 1, {90, 0}}});
+  job.add_role(
+      {{"X", kTalk0, 90, 0, kNoWait, &kGather, 0, {90, 0}}, {"Y", kTalk1, 90, 0, kNoWait, &kGather, 1, {90, 0}}});
   job.roles = {0, 0, 0, 0};
   job.kinds = {group_kind("row", {{0, 1}, {2, 3}}), group_kind("column", {{0, 2}, {1, 3}})};
   const Played apart = play(job);
@@ -287,9 +294,9 @@ TEST(Executor, RefusesToFillAPortForLongerThanACollectiveTakes) {
 }
 
 TEST(Executor, ARankThatWaitsInOneLaneGoesOnInTheOther) {
-  const Played p = play(two_ranks({{"a", kCompute0, 10, 20}, {"X", kTalk0, 30, 0, 0, &kGather},
-                                   {"b", kCompute1, 50, 100}},
-                                  {{"a", kCompute0, 70, 99}, {"X", kTalk0, 20, 0, 0, &kGather}}));
+  const Played p =
+      play(two_ranks({{"a", kCompute0, 10, 20}, {"X", kTalk0, 30, 0, 0, &kGather}, {"b", kCompute1, 50, 100}},
+                     {{"a", kCompute0, 70, 99}, {"X", kTalk0, 20, 0, 0, &kGather}}));
   EXPECT_EQ(p.timeline[0], (std::vector<Interval>{{0, 20}, {70, 100}, {0, 60}}));
   EXPECT_EQ(p.timeline[1], (std::vector<Interval>{{0, 70}, {70, 100}}));
   EXPECT_EQ(p.result.classes[0].waiting, Duration(50));
@@ -301,7 +308,7 @@ TEST(Executor, CollectivesOfTwoLanesMeetByStream) {
                                   {{"Y", kTalk1, 30, 0, kNoWait, &kReduce}, {"X", kTalk0, 10, 0, kNoWait, &kGather}}));
   EXPECT_EQ(p.timeline[0], (std::vector<Interval>{{0, 10}, {0, 30}}));
   EXPECT_EQ(p.timeline[1], (std::vector<Interval>{{0, 30}, {0, 10}}));
-  EXPECT_EQ(p.result.classes[0].exposed_communication, Duration(30));   // time, not the sum over collectives
+  EXPECT_EQ(p.result.classes[0].exposed_communication, Duration(30));  // time, not the sum over collectives
 }
 
 // host    |before step 100|10|10|10|          a, b, c are issued at 110, 120, 130
@@ -313,7 +320,7 @@ TEST(Executor, TheHostIssuesInProgramOrder) {
   const Played p = play(job);
   EXPECT_EQ(p.timeline[0], (std::vector<Interval>{{110, 135}, {120, 160}, {135, 140}}));
   EXPECT_EQ(p.result.classes[0].host, Duration(100 + 10 + 20));
-  EXPECT_EQ(p.events, 5u);   // three ends, two awaited issues
+  EXPECT_EQ(p.events, 5u);  // three ends, two awaited issues
 }
 
 // An operator that the host has not issued yet slows nobody.
@@ -343,9 +350,9 @@ TEST(Executor, AnEmptyProgramTakesWhatTheHostTakes) {
 // talk       |XXXXXXXX|            exposed 40 of 80
 //         0  20   60  100 110
 TEST(Sweep, ExposedCommunicationIsWhatComputeDoesNotCover) {
-  const Job job = two_ranks({{"a", kCompute0, 20}, {"X", kTalk0, 80, 0, 0, &kGather}, {"b", kCompute0, 40},
-                             {"c", kCompute0, 10, 0, 1}},
-                            {{"a", kCompute0, 20}, {"X", kTalk0, 80, 0, 0, &kGather}});
+  const Job job = two_ranks(
+      {{"a", kCompute0, 20}, {"X", kTalk0, 80, 0, 0, &kGather}, {"b", kCompute0, 40}, {"c", kCompute0, 10, 0, 1}},
+      {{"a", kCompute0, 20}, {"X", kTalk0, 80, 0, 0, &kGather}});
   const Played p = play_swept(job, every_rank(job));
   EXPECT_EQ(p.timeline[0], (std::vector<Interval>{{0, 20}, {20, 100}, {20, 60}, {100, 110}}));
   EXPECT_EQ(p.result.classes[0].exposed_communication, Duration(40));
@@ -357,10 +364,10 @@ std::string message_of(const Job& job) {
 }
 
 TEST(Executor, NamesWhoWaitsForAPeerThatHasFinished) {
-  EXPECT_EQ(message_of(two_ranks({{"X", kTalk0, 1, 0, kNoWait, &kGather}, {"b", kCompute0, 5, 0, 0}},
-                                 {{"a", kCompute0, 5}})),
-            "the programs of the ranks do not match: rank 0 waits in 'b' (operator 1, layer -1); rank 0 waits in 'X' "
-            "(operator 0, layer -1); rank 1 has finished; ");
+  EXPECT_EQ(
+      message_of(two_ranks({{"X", kTalk0, 1, 0, kNoWait, &kGather}, {"b", kCompute0, 5, 0, 0}}, {{"a", kCompute0, 5}})),
+      "the programs of the ranks do not match: rank 0 waits in 'b' (operator 1, layer -1); rank 0 waits in 'X' "
+      "(operator 0, layer -1); rank 1 has finished; ");
 }
 
 TEST(Executor, NamesCollectivesThatDoNotMatch) {
@@ -424,8 +431,11 @@ std::vector<Line> random_script(Random& random, int lines, std::int64_t kinds) {
   for (int i = 0; i < lines; ++i) {
     const bool collective = random.one_in(4);
     auto stream = static_cast<StreamId>(2 * random.below(2) + (collective || random.one_in(9) ? 1 : 0));
-    Line line{collective ? (random.one_in(2) ? &kGather : &kReduce) : &kLocal, stream,
-              static_cast<std::uint8_t>(random.below(kinds)), random.one_in(8) ? 0 : 1 + random.below(1000), {}};
+    Line line{collective ? (random.one_in(2) ? &kGather : &kReduce) : &kLocal,
+              stream,
+              static_cast<std::uint8_t>(random.below(kinds)),
+              random.one_in(8) ? 0 : 1 + random.below(1000),
+              {}};
     if (i > 0 && random.one_in(3)) {
       const auto earlier = static_cast<std::size_t>(i - 1 - random.below(std::min(i, 6)));
       if (script[earlier].stream != stream) line.wait = earlier;
@@ -437,7 +447,7 @@ std::vector<Line> random_script(Random& random, int lines, std::int64_t kinds) {
 
 void add_role(Job& job, const std::vector<Line>& script, Random& random, bool with_ports) {
   std::vector<Op> ops;
-  std::vector<std::uint32_t> place;   // of each line in this program
+  std::vector<std::uint32_t> place;  // of each line in this program
   for (const Line& line : script) {
     const bool skipped = line.type == &kLocal && random.one_in(10);
     place.push_back(skipped ? kNoWait : static_cast<std::uint32_t>(ops.size()));
@@ -447,8 +457,9 @@ void add_role(Job& job, const std::vector<Line>& script, Random& random, bool wi
     ops.push_back({"op", line.stream, ticks, shared, line.wait ? place[*line.wait] : kNoWait, line.type, line.group});
     // Members of a collective may fill their ports for unequal times, but ports of one kind.
     ops.back().part = static_cast<std::uint32_t>(random.below(Contention::kWhole + 1));
-    if (with_ports && line.type != &kLocal) ops.back().port = {random.below(ticks + 1), static_cast<std::uint8_t>(line.group % 2),
-                                                              static_cast<std::uint8_t>(1 + random.below(PortUse::kFull))};
+    if (with_ports && line.type != &kLocal)
+      ops.back().port = {random.below(ticks + 1), static_cast<std::uint8_t>(line.group % 2),
+                         static_cast<std::uint8_t>(1 + random.below(PortUse::kFull))};
   }
   job.add_role(ops);
 }
@@ -567,7 +578,10 @@ RC_GTEST_PROP(Executor, LongerOperatorsNeverEndEarlier, ()) {
 class RankCheck {
  public:
   RankCheck(const Job& job, const Cast& cast, const Timeline& timeline, std::size_t rank)
-      : host_(job.host), program_(*cast.programs[rank]), nodes_(cast.nodes[rank]), contention_(cast.contention[rank]),
+      : host_(job.host),
+        program_(*cast.programs[rank]),
+        nodes_(cast.nodes[rank]),
+        contention_(cast.contention[rank]),
         ran_(timeline[rank]) {}
 
   // From when the operator could have begun, as far as its own rank is concerned.
@@ -601,21 +615,22 @@ class RankCheck {
     return {done, rounding};
   }
 
-  bool slowed(std::size_t op) const {
-    return program_.operators[op].type == &kLocal && is_compute(nodes_[op].stream);
-  }
+  bool slowed(std::size_t op) const { return program_.operators[op].type == &kLocal && is_compute(nodes_[op].stream); }
 
  private:
   std::int64_t pace(std::size_t op, std::int64_t at) const {
     std::int64_t pace = nodes_[op].ticks;
     const auto running = [&](std::size_t i) { return ran_[i].start <= at && at < ran_[i].end; };
     for (std::size_t i = 0; i < ran_.size(); ++i)
-      if (running(i) && program_.operators[i].type == &kLocal && is_compute(nodes_[i].stream) && nodes_[i].stream != nodes_[op].stream)
+      if (running(i) && program_.operators[i].type == &kLocal && is_compute(nodes_[i].stream) &&
+          nodes_[i].stream != nodes_[op].stream)
         pace = contention_.shared[op];
     for (StreamId talk = kTalk0; talk < kMaxStreams; talk += 2)
       for (std::size_t i = 0; i < ran_.size(); ++i)
         if (running(i) && nodes_[i].stream == talk && nodes_[i].ticks > 0)
-          pace += ceil_div(ceil_div(pace * (contention_.shared[i] - nodes_[i].ticks), nodes_[i].ticks) * contention_.part[op], Contention::kWhole);
+          pace += ceil_div(
+              ceil_div(pace * (contention_.shared[i] - nodes_[i].ticks), nodes_[i].ticks) * contention_.part[op],
+              Contention::kWhole);
     return pace;
   }
 

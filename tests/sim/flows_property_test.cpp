@@ -1,6 +1,5 @@
 // Properties of max-min fair flows and of schedules over them, on random networks.
 #include <gtest/gtest.h>
-
 #include <rapidcheck/gtest.h>  // needs the macros of the line above
 
 #include <algorithm>
@@ -69,8 +68,9 @@ std::vector<Duration> play_case(const Case& c, Resolve resolve, See see) {
     }
     for (; next < order.size() && c.transfers[order[next]].start == now; ++next) {
       const Transfer& t = c.transfers[order[next]];
-      running.push_back({solver.start(network.add_route(t.links), t.bytes, t.copies, static_cast<std::uint32_t>(order[next])),
-                         order[next]});
+      running.push_back(
+          {solver.start(network.add_route(t.links), t.bytes, t.copies, static_cast<std::uint32_t>(order[next])),
+           order[next]});
     }
     see(solver, running);
   }
@@ -119,8 +119,7 @@ RC_GTEST_PROP(FlowProperties, BytesAreConserved, ()) {
   std::map<std::size_t, std::pair<double, Duration>> rate_since;
   std::vector<double> moved(c.transfers.size()), last_rate(c.transfers.size());
   const auto ends = play_case(c, Resolve::kTouched, [&](FlowSolver& solver, const std::vector<Running>& running) {
-    for (auto& [transfer, entry] : rate_since)
-      moved[transfer] += entry.first * seconds(solver.now() - entry.second);
+    for (auto& [transfer, entry] : rate_since) moved[transfer] += entry.first * seconds(solver.now() - entry.second);
     rate_since.clear();
     for (const Running& r : running) {
       rate_since[r.transfer] = {solver.rate(r.flow).count(), solver.now()};
@@ -169,7 +168,8 @@ RC_GTEST_PROP(FlowProperties, GroupedIsUngrouped, ()) {
   for (std::size_t l = 0; l < job.links.size(); ++l)
     if (!common[l]) grouped.links[l].count = n;
   for (Transfer& t : grouped.transfers) t.copies *= n;
-  for (std::uint32_t i = 1; i < n; ++i) ungrouped.links.insert(ungrouped.links.end(), job.links.begin(), job.links.end());
+  for (std::uint32_t i = 1; i < n; ++i)
+    ungrouped.links.insert(ungrouped.links.end(), job.links.begin(), job.links.end());
   for (std::uint32_t i = 0; i < n; ++i)
     for (Transfer t : job.transfers) {
       for (LinkIndex& l : t.links)
@@ -195,16 +195,17 @@ RC_GTEST_PROP(FlowProperties, CopiesAreFlows, ()) {
   for (std::size_t t = 0; t < apart.size(); ++t) RC_ASSERT(apart[t] == together[of[t]]);
 }
 
-// More bandwidth on one link can slow a flow: when link 0 has 2 instead of 1 GB/s, the flow over both links takes more of
-// link 1. So what holds is about all links at once (below) and about single links where everybody waits for everybody.
+// More bandwidth on one link can slow a flow: when link 0 has 2 instead of 1 GB/s, the flow over both links takes more
+// of link 1. So what holds is about all links at once (below) and about single links where everybody waits for
+// everybody.
 TEST(FlowProperties, MoreBandwidthOnOneLinkCanSlowAFlow) {
   const auto end_of_second = [](double first_link) {
     const Case c{{{BytesPerSecond(first_link)}, {BytesPerSecond(3e9)}},
                  {{{0, 1}, Duration{}, 9000_B, 1}, {{1}, Duration{}, 1000_B, 1}}};
     return play_case(c)[1];
   };
-  EXPECT_EQ(end_of_second(1e9), std::chrono::nanoseconds(500));         // 2 of 3 GB/s
-  EXPECT_EQ(end_of_second(2e9), Duration(666'667));                     // 1.5 of 3 GB/s
+  EXPECT_EQ(end_of_second(1e9), std::chrono::nanoseconds(500));  // 2 of 3 GB/s
+  EXPECT_EQ(end_of_second(2e9), Duration(666'667));              // 1.5 of 3 GB/s
 }
 
 // k times the bandwidth everywhere and everything starts at zero: a k-th of the time.
@@ -215,7 +216,7 @@ RC_GTEST_PROP(FlowProperties, TimeScalesWithBandwidth, ()) {
   const auto factor = *rc::gen::inRange(2, 9);
   for (FlowLink& link : c.links) link.bandwidth = link.bandwidth * factor;
   const auto fast = play_case(c);
-  const auto rounding = static_cast<std::int64_t>(c.transfers.size());   // at most half a tick per end before
+  const auto rounding = static_cast<std::int64_t>(c.transfers.size());  // at most half a tick per end before
   for (std::size_t t = 0; t < slow.size(); ++t)
     RC_ASSERT(std::abs(fast[t].count() * factor - slow[t].count()) <= rounding * factor);
 }
@@ -224,18 +225,24 @@ SmallFabric random_fabric(std::uint32_t ranks) {
   const BytesPerSecond port(1e9 * *rc::gen::inRange(1, 200)), uplink(1e9 * *rc::gen::inRange(1, 400));
   const Duration latency = std::chrono::nanoseconds(2 * *rc::gen::inRange(0, 1000));
   switch (*rc::gen::inRange(0, 3)) {
-    case 0: return star(ranks, port, latency);
-    case 1: return mesh(ranks, port, latency);
-    default: return two_levels(ranks, 2, port, uplink, latency);
+    case 0:
+      return star(ranks, port, latency);
+    case 1:
+      return mesh(ranks, port, latency);
+    default:
+      return two_levels(ranks, 2, port, uplink, latency);
   }
 }
 
 MessageSchedule random_exchange(const SmallFabric& fabric) {
   const Bytes bytes(*rc::gen::inRange(1, 1'000'000));
   switch (*rc::gen::inRange(0, 3)) {
-    case 0: return ring_schedule(fabric, *rc::gen::inRange<std::uint32_t>(1, 8), bytes);
-    case 1: return all_to_all_schedule(fabric, bytes, false);
-    default: return all_to_all_schedule(fabric, bytes, true);
+    case 0:
+      return ring_schedule(fabric, *rc::gen::inRange<std::uint32_t>(1, 8), bytes);
+    case 1:
+      return all_to_all_schedule(fabric, bytes, false);
+    default:
+      return all_to_all_schedule(fabric, bytes, true);
   }
 }
 
@@ -263,8 +270,10 @@ RC_GTEST_PROP(MessageProperties, NothingIsFasterThanItsLinks, ()) {
   const auto schedule = random_exchange(fabric);
   const MessagesResult result = play(fabric.network, std::span(&schedule, 1));
   for (LinkIndex l = 0; l < result.links.size(); ++l) {
-    const double least = static_cast<double>(result.links[l].carried.count()) / fabric.network.links()[l].bandwidth.count();
-    RC_ASSERT(seconds(result.links[l].busy) >= least * (1 - 1e-9) - 1e-12 * static_cast<double>(schedule.messages.size()));
+    const double least =
+        static_cast<double>(result.links[l].carried.count()) / fabric.network.links()[l].bandwidth.count();
+    RC_ASSERT(seconds(result.links[l].busy) >=
+              least * (1 - 1e-9) - 1e-12 * static_cast<double>(schedule.messages.size()));
     RC_ASSERT(result.links[l].busy <= result.finish);
   }
 }
@@ -274,10 +283,11 @@ RC_GTEST_PROP(MessageProperties, RelabellingRanksChangesNothing, ()) {
   const SmallFabric fabric = random_fabric(8);
   auto schedule = random_exchange(fabric);
   schedule.costs = {Duration(*rc::gen::inRange(0, 100'000)), Duration(*rc::gen::inRange(0, 100'000))};
-  for (std::uint32_t r = 0; r < schedule.ranks; ++r) schedule.starts.push_back(Duration(*rc::gen::inRange(0, 50'000'000)));
+  for (std::uint32_t r = 0; r < schedule.ranks; ++r)
+    schedule.starts.push_back(Duration(*rc::gen::inRange(0, 50'000'000)));
   for (Message& m : schedule.messages) m.bytes = Bytes(*rc::gen::inRange(0, 100'000));
   const auto turn = *rc::gen::inRange<std::uint32_t>(0, 8);
-  const auto rename = [&](std::uint32_t r) { return (5 * r + turn) % 8; };   // 5 is coprime to 8
+  const auto rename = [&](std::uint32_t r) { return (5 * r + turn) % 8; };  // 5 is coprime to 8
   MessageSchedule other = schedule;
   for (Message& m : other.messages) m.from = rename(m.from), m.to = rename(m.to);
   for (std::uint32_t r = 0; r < 8; ++r) other.starts[rename(r)] = schedule.starts[r];

@@ -54,7 +54,7 @@ TEST(Flows, WhatOneLinkRefusesAnotherGives) {
   EXPECT_EQ(solver.rate(second), gigabytes(3));
   // At 1 us both flows of link 0 end; the other has moved 3000 B, and 6000 B at 4 GB/s take 1.5 us.
   EXPECT_EQ(ends(solver, 3), (std::vector<Duration>{1us, 1us, 2500ns}));
-  EXPECT_EQ(solver.counts().solves, 3U);   // the start, 1 us, 2.5 us
+  EXPECT_EQ(solver.counts().solves, 3U);  // the start, 1 us, 2.5 us
   EXPECT_EQ(solver.counts().components, 2U);
   EXPECT_EQ(solver.counts().rates, 4U);
   EXPECT_EQ(solver.use(0).busy, 1us);
@@ -80,7 +80,7 @@ TEST(Flows, OnlyWhatIsTouchedIsSolvedAgain) {
   solver.start(route(network, {1}), 2000_B, 1, 1);
   solver.start(route(network, {1}), 2000_B, 1, 2);
   EXPECT_EQ(ends(solver, 3), (std::vector<Duration>{1us, 4us, 4us}));
-  EXPECT_EQ(solver.counts().components, 2U);   // the end of the first touches nothing
+  EXPECT_EQ(solver.counts().components, 2U);  // the end of the first touches nothing
   EXPECT_EQ(solver.counts().rates, 3U);
 }
 
@@ -118,8 +118,8 @@ TEST(Flows, WrongUseIsOurBug) {
   EXPECT_THROW(solver.start(r + 1, 1_B, 1, 0), InternalError);
   EXPECT_THROW(solver.start(route(network, {}), 1_B, 1, 0), InternalError);
   solver.start(r, 1000_B, 1, 0);
-  EXPECT_THROW(solver.advance(2us), InternalError);   // past the end of the flow
-  EXPECT_THROW(solver.start(r, Bytes(std::int64_t{1} << 62), 3, 0), InternalError);   // 3 x 2^62 B on one link
+  EXPECT_THROW(solver.advance(2us), InternalError);                                  // past the end of the flow
+  EXPECT_THROW(solver.start(r, Bytes(std::int64_t{1} << 62), 3, 0), InternalError);  // 3 x 2^62 B on one link
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "sim/instant_queue.h"
 
 #include <gtest/gtest.h>
-
 #include <rapidcheck/gtest.h>  // needs the macros of the line above
 
 #include <algorithm>
@@ -22,7 +21,7 @@ TEST(InstantQueue, GivesOneInstantAfterAnother) {
   EXPECT_EQ(queue.first(), kNever);
   queue.push(Duration(20), 1);
   queue.push(Duration(10), 2);
-  queue.push(Duration(20), 3);         // not beside 1, which was not pushed last: a node of its own
+  queue.push(Duration(20), 3);  // not beside 1, which was not pushed last: a node of its own
   EXPECT_EQ(queue.size(), 3U);
   EXPECT_EQ(queue.first(), Duration(10));
   EXPECT_EQ(take(queue), std::vector<int>{2});

@@ -30,7 +30,8 @@ MessageSchedule ring_steps(const Ring& ring, std::uint32_t steps, Bytes bytes) {
   MessageSchedule schedule{.ranks = ranks, .messages = {}};
   for (std::uint32_t s = 0; s < steps; ++s)
     for (std::uint32_t r = 0; r < ranks; ++r)
-      schedule.messages.push_back({.from = r, .to = (r + 1) % ranks, .step = s, .route = ring.routes[r], .bytes = bytes});
+      schedule.messages.push_back(
+          {.from = r, .to = (r + 1) % ranks, .step = s, .route = ring.routes[r], .bytes = bytes});
   return schedule;
 }
 
@@ -69,9 +70,10 @@ TEST(Messages, AStragglerDelaysWhoWaitsForIt) {
   MessageSchedule schedule = ring_steps(ring, 2, 1000_B);
   schedule.starts = {500ns, 0ns, 0ns};
   const MessagesResult result = play_one(ring.network, schedule);
-  // Step 0: 0 -> 1 ends at 1500, 1 -> 2 and 2 -> 0 at 1000. Step 1: 0 sends at 1500 (own message), 1 at 1500, 2 at 1000.
+  // Step 0: 0 -> 1 ends at 1500, 1 -> 2 and 2 -> 0 at 1000. Step 1: 0 sends at 1500 (own message), 1 at 1500, 2 at
+  // 1000.
   EXPECT_EQ(result.schedules[0].rank_finish, (std::vector<Duration>{2500ns, 2500ns, 2500ns}));
-  schedule.messages.resize(3);   // one step
+  schedule.messages.resize(3);  // one step
   EXPECT_EQ(play_one(ring.network, schedule).schedules[0].rank_finish, (std::vector<Duration>{1500ns, 1500ns, 1000ns}));
 }
 
@@ -138,7 +140,7 @@ TEST(Messages, RingAllReduceAsInAstraSim) {
     const MessagesResult result = play_one(ring.network, schedule);
     EXPECT_NEAR(microseconds(result.finish), microseconds_measured, 0.01 * microseconds_measured) << ranks;
     EXPECT_EQ(result.counts.flows.starts, std::uint64_t{ranks} * 8 * (ranks - 1));
-    EXPECT_EQ(result.counts.flows.solves, std::uint64_t{16} * (ranks - 1));      // a start and an end of each step
+    EXPECT_EQ(result.counts.flows.solves, std::uint64_t{16} * (ranks - 1));  // a start and an end of each step
   }
 }
 

@@ -37,7 +37,8 @@ Program of_layers(int layers) {
 std::vector<std::string> lines(const Program& p) {
   std::vector<std::string> out;
   for (const Operator& op : p.operators)
-    out.push_back(fmt::format("{} stream {} after {} {}", op.label, op.stream, op.wait == kNoWait ? -1 : static_cast<int>(op.wait), op.outside_graph));
+    out.push_back(fmt::format("{} stream {} after {} {}", op.label, op.stream,
+                              op.wait == kNoWait ? -1 : static_cast<int>(op.wait), op.outside_graph));
   return out;
 }
 
@@ -61,8 +62,8 @@ TEST(Repeat, OnceIsTheProgramItself) {
   EXPECT_EQ(lines(p), lines(of_layers(4)));
 }
 
-// The first layer waits for what comes before all layers, so the second is not yet like it where streams do not say so; another width, no
-// layer of that number, and a layer in two pieces.
+// The first layer waits for what comes before all layers, so the second is not yet like it where streams do not say so;
+// another width, no layer of that number, and a layer in two pieces.
 TEST(Repeat, RefusesWhatIsNotAlike) {
   Layers wider;
   for (int i = 0; i < 4; ++i) wider.layer(i, i == 2 ? 16 : 8);
@@ -77,7 +78,7 @@ TEST(Repeat, RefusesWhatIsNotAlike) {
 // Somebody after the layers waits for the last but one: of ten nobody could say which is meant.
 TEST(Repeat, RefusesWaitsIntoTheStretchBefore) {
   Program p = of_layers(4);
-  p.operators.back().wait = 5;   // the sum of layer 1, one stretch before layer 2
+  p.operators.back().wait = 5;  // the sum of layer 1, one stretch before layer 2
   EXPECT_FALSE(stretch_of(p, 2, 7));
   p.operators.back().wait = 0;
   EXPECT_TRUE(stretch_of(p, 2, 7));

@@ -13,7 +13,7 @@ namespace ascendsim {
 struct SmallFabric {
   std::uint32_t ranks = 0;
   FlowNetwork network;
-  std::vector<RouteIndex> routes{};    // [from * ranks + to]; unused on the diagonal
+  std::vector<RouteIndex> routes{};  // [from * ranks + to]; unused on the diagonal
   [[nodiscard]] RouteIndex route(std::uint32_t from, std::uint32_t to) const { return routes[from * ranks + to]; }
 };
 
@@ -34,8 +34,9 @@ SmallFabric with_routes(std::uint32_t ranks, FlowNetwork network, LinksOf links_
 inline SmallFabric star(std::uint32_t ranks, BytesPerSecond port, Duration latency) {
   FlowNetwork network;
   for (std::uint32_t i = 0; i < 2 * ranks; ++i) network.add_link({port, latency / 2});
-  return with_routes(ranks, std::move(network),
-                     [=](std::uint32_t a, std::uint32_t b) { return std::vector<LinkIndex>{a, ranks + b}; });
+  return with_routes(ranks, std::move(network), [=](std::uint32_t a, std::uint32_t b) {
+    return std::vector<LinkIndex>{a, ranks + b};
+  });
 }
 
 // Every ordered pair has a link.

@@ -1,5 +1,5 @@
-// Every attention strategy computes what dense attention on one rank computes, the ledger is what the clock charges, and a
-// program with a mistake is caught.
+// Every attention strategy computes what dense attention on one rank computes, the ledger is what the clock charges,
+// and a program with a mistake is caught.
 #include "strategies/attention_check.h"
 
 #include <gtest/gtest.h>
@@ -23,7 +23,7 @@ const AttentionStrategy& strategy(std::string_view name) {
 // Two heads a rank, narrow: what matters is who holds what.
 AttentionCase small(std::int64_t cp, std::int64_t tp, std::vector<std::int64_t> tokens, std::int64_t dcp = 0) {
   AttentionCase c;
-  c.dcp = dcp > 0 ? dcp : tp;   // REQUIRES of rings and tp: 1
+  c.dcp = dcp > 0 ? dcp : tp;  // REQUIRES of rings and tp: 1
   c.heads = 2 * tp;
   c.nope = 16;
   c.rope = 8;
@@ -99,8 +99,8 @@ TEST(Attention, EmptyShardsAreNeutral) {
   expect_exact("vllm-dcp", small(1, 8, {130, 1}));
 }
 
-// Cached history lies where the engine puts it: with the ring's partition, in MindIE's blocks over all ranks, in vLLM's turns
-// over pcp x dcp; copies where tp > dcp.
+// Cached history lies where the engine puts it: with the ring's partition, in MindIE's blocks over all ranks, in vLLM's
+// turns over pcp x dcp; copies where tp > dcp.
 TEST(Attention, NewTokensSeeCachedHistory) {
   AttentionCase c = small(2, 4, {100, 33, 7}, 1);
   c.history = {256, 0, 640};
@@ -141,8 +141,9 @@ TEST(Attention, SixteenBitTypesStayWithinTheirTolerance) {
       c.input = c.block_output = type == NumberType::kFp16 ? Dtype::kFp16 : Dtype::kBf16;
       c.lse = s.lse == Dtype::kFp32 ? Dtype::kFp32 : c.input;
       const AttentionReport r = check_attention(s, c, references, {.type = type});
-      EXPECT_TRUE(r.within_tolerance()) << s.name << to_text(type) << " " << r.error.out << " " << r.error.lse << " of " << r.allowed.lse;
-      EXPECT_GT(r.error.out, 1e-6) << s.name << to_text(type);   // numbers were rounded
+      EXPECT_TRUE(r.within_tolerance()) << s.name << to_text(type) << " " << r.error.out << " " << r.error.lse << " of "
+                                        << r.allowed.lse;
+      EXPECT_GT(r.error.out, 1e-6) << s.name << to_text(type);  // numbers were rounded
       EXPECT_LT(r.allowed.lse, type == NumberType::kFp16 ? 0.01 : 0.1);
     }
 }
@@ -185,12 +186,15 @@ TEST(MergeWeights, SufferFromBf16LogSumExp) {
   EXPECT_LT(merge_weight_error(Dtype::kFp32), 1e-5);
 }
 
-// ---- orders of the streams -------------------------------------------------------------------------------------------
+// ---- orders of the streams
+// -------------------------------------------------------------------------------------------
 
-// A case of each strategy in which every wait has a reader: at least five ranks in the ring, so that its two buffers are
-// used again; all shards of a history hold something.
+// A case of each strategy in which every wait has a reader: at least five ranks in the ring, so that its two buffers
+// are used again; all shards of a history hold something.
 AttentionCase busy(const AttentionStrategy& s) {
-  AttentionCase c = !s.partitions.empty() ? small(5, 1, {100}) : s.words.size() == 1 ? small(1, 2, {100}, 1) : small(2, 2, {100, 600});
+  AttentionCase c = !s.partitions.empty() ? small(5, 1, {100})
+                    : s.words.size() == 1 ? small(1, 2, {100}, 1)
+                                          : small(2, 2, {100, 600});
   if (!s.decode) c.history = {640};
   c.interleave = 16;
   return c;
@@ -207,8 +211,8 @@ TEST(Orders, GiveTheSameBits) {
   }
 }
 
-// Each wait of a program, dropped on one rank, shows in at least one of as many orders as there are streams. The first rank
-// has all kinds of waits, the last one other shares.
+// Each wait of a program, dropped on one rank, shows in at least one of as many orders as there are streams. The first
+// rank has all kinds of waits, the last one other shares.
 TEST(Orders, ShowEveryDroppedWait) {
   for (const AttentionStrategy& s : attention_strategies()) {
     const AttentionCase c = busy(s);
@@ -295,15 +299,17 @@ TEST(Mutations, DroppedCollectivesAreRefused) {
 // Left out by one rank only: the others wait for it.
 TEST(Mutations, CollectivesThatOneRankLeavesOutAreRefused) {
   for (const AttentionStrategy& s : attention_strategies()) {
-    if (s.words.size() == 1) continue;   // tp alone exchanges nothing
-    expect_refused(s.name, busy(s), [](std::vector<RankAttention>& ranks) {
-      std::vector<Operator>& ops = ranks[1].program.operators;
-      const auto last = std::ranges::find_if(ops.rbegin(), ops.rend(), [](const Operator& op) {
-        return op.type->primitive != Primitive::kNone;
-      });
-      ASSERT_NE(last, ops.rend());
-      kSkip(ranks[1].program, *last);
-    }, "rank 1 ");
+    if (s.words.size() == 1) continue;  // tp alone exchanges nothing
+    expect_refused(
+        s.name, busy(s),
+        [](std::vector<RankAttention>& ranks) {
+          std::vector<Operator>& ops = ranks[1].program.operators;
+          const auto last = std::ranges::find_if(
+              ops.rbegin(), ops.rend(), [](const Operator& op) { return op.type->primitive != Primitive::kNone; });
+          ASSERT_NE(last, ops.rend());
+          kSkip(ranks[1].program, *last);
+        },
+        "rank 1 ");
   }
 }
 
@@ -318,7 +324,8 @@ TEST(Mutations, WrongMasksAreCaught) {
     expect_wrong_numbers("sglang-cp", small(3, 1, {96}), on("attention", change));
     expect_wrong_numbers("sglang-cp", stripes, on("striped_attention", change));
   }
-  for (const auto& mutation : {on("attention", unmask), on("attention", late)}) expect_wrong_numbers("tp", small(1, 2, {96}, 1), mutation);
+  for (const auto& mutation : {on("attention", unmask), on("attention", late)})
+    expect_wrong_numbers("tp", small(1, 2, {96}, 1), mutation);
   for (const auto& mutation : {on("ring_attention", unmask), on("ring_attention", late)})
     expect_wrong_numbers("ring", small(2, 1, {96}), mutation);
   for (const auto& mutation : {on("ring_mla", unmask), on("ring_mla", late)})
@@ -330,7 +337,8 @@ TEST(Mutations, WrongMasksAreCaught) {
     --reinterpret_cast<AttentionBlock*>(p.params.data() + op.params + OperatorView::words<DecodeCore>())->k_rows;
   };
   for (const char* name : {"mindie-sp", "vllm-dcp"})
-    expect_refused(name, small(1, 2, {200}), on("decode_attention", shorter), "are not the context that it is charged for");
+    expect_refused(name, small(1, 2, {200}), on("decode_attention", shorter),
+                   "are not the context that it is charged for");
 }
 
 TEST(Mutations, SkippedBlocksAreCaught) {
@@ -347,9 +355,8 @@ TEST(Mutations, SkippedBlocksAreCaught) {
           kSkip(r.program, op);
   };
   expect_wrong_numbers("mindie-cp", c, skip_later);
-  expect_wrong_numbers("tp", small(1, 2, {96, 40}, 1), on("attention", [](Program& p, Operator& op) {
-    blocks_of(p, op)->q_rows = 0;
-  }));
+  expect_wrong_numbers("tp", small(1, 2, {96, 40}, 1),
+                       on("attention", [](Program& p, Operator& op) { blocks_of(p, op)->q_rows = 0; }));
   // Of a decode step: the cached tokens of one rank do not count.
   for (const char* name : {"mindie-sp", "vllm-dcp"})
     expect_wrong_numbers(name, small(1, 2, {600}), [](std::vector<RankAttention>& ranks) {
@@ -367,7 +374,8 @@ TEST(Mutations, SwappedChunksAreCaught) {
     auto* runs = reinterpret_cast<RowRun*>(p.params.data() + op.params + 1);
     std::swap(runs[0], runs[1]);
   };
-  for (const char* name : {"mindie-cp", "vllm-pcp"}) expect_wrong_numbers(name, small(2, 1, {96}), on("latent_reorder", swap));
+  for (const char* name : {"mindie-cp", "vllm-pcp"})
+    expect_wrong_numbers(name, small(2, 1, {96}), on("latent_reorder", swap));
   // Two ranks hold each other's tokens, positions and all; the ring believes that they hold their own.
   expect_wrong_numbers("ring", small(2, 1, {96}), [](std::vector<RankAttention>& ranks) {
     std::swap(ranks[0].program.rows, ranks[1].program.rows);
@@ -394,7 +402,7 @@ TEST(Mutations, ForgottenPositionsAreCaught) {
             std::vector<std::int32_t>& rows = r.program.rows[slice.row_list - 1];
             std::iota(rows.begin(), rows.end(), 0);
           }
-        EXPECT_GE(lists, 2 * static_cast<int>(ranks.size()));   // of queries and of keys
+        EXPECT_GE(lists, 2 * static_cast<int>(ranks.size()));  // of queries and of keys
       });
     }
 }
@@ -410,10 +418,11 @@ TEST(Mutations, SkippedNormOrRotationIsCaught) {
 TEST(Mutations, WrongShardsAreCaught) {
   for (const AttentionStrategy& s : attention_strategies())
     for (const std::string_view key : {"w_uk", "w_uv", "kv_a_layernorm"})
-      expect_wrong_numbers(s.name, small(1, 2, {200}, s.fp16_only != nullptr || s.decode ? 2 : 1), [=](std::vector<RankAttention>& ranks) {
-        for (TensorSlice& slice : ranks[1].program.slices)
-          if (slice.key == key) slice.column = slice.column == 0 ? 1 : 0;
-      });
+      expect_wrong_numbers(s.name, small(1, 2, {200}, s.fp16_only != nullptr || s.decode ? 2 : 1),
+                           [=](std::vector<RankAttention>& ranks) {
+                             for (TensorSlice& slice : ranks[1].program.slices)
+                               if (slice.key == key) slice.column = slice.column == 0 ? 1 : 0;
+                           });
 }
 
 // ---- partitions -----------------------------------------------------------------------------------------------------
@@ -425,7 +434,8 @@ std::int64_t pairs_of(const AttentionStrategy& s, const AttentionCase& c, std::i
   for (const Operator& op : program.operators) {
     if (std::string_view(op.type->name) != "attention_prefill") continue;
     const OperatorView v(program, op);
-    for (const AttentionBlock& b : v.tail<PrefillCore, AttentionBlock>(static_cast<std::size_t>(v.params<PrefillCore>().blocks)))
+    for (const AttentionBlock& b :
+         v.tail<PrefillCore, AttentionBlock>(static_cast<std::size_t>(v.params<PrefillCore>().blocks)))
       pairs += b.pairs();
   }
   return pairs;
@@ -467,14 +477,15 @@ TEST(Runs, RingMlaCalls) {
   }
 }
 
-// The docstring of vLLM-Ascend's PCP manager (vllm_ascend/worker/pcp_utils.py, v0.15.0rc1): tokens [1, 5, 8], the first a
-// decode that all ranks compute, pcp 2.
+// The docstring of vLLM-Ascend's PCP manager (vllm_ascend/worker/pcp_utils.py, v0.15.0rc1): tokens [1, 5, 8], the first
+// a decode that all ranks compute, pcp 2.
 TEST(Runs, OfThePcpManagersDocstring) {
   std::vector<Runs> ranks;
   for (const std::int64_t r : {0, 1}) {
     Runs runs{{.sequence = 0, .rows = 1}};
     for (const std::int32_t s : {1, 2})
-      for (const ascendsim::Run& run : partition_runs(Partition::kZigzag, s, s == 1 ? 5 : 8, 2, r, true)) runs.push_back(run);
+      for (const ascendsim::Run& run : partition_runs(Partition::kZigzag, s, s == 1 ? 5 : 8, 2, r, true))
+        runs.push_back(run);
     ranks.push_back(laid_out(std::move(runs)));
   }
   const auto positions = [&](std::size_t r) {
@@ -486,7 +497,8 @@ TEST(Runs, OfThePcpManagersDocstring) {
   EXPECT_EQ(positions(1), (std::vector<std::int32_t>{0, 2, 3, 4, 5, 2, 3, 4, 5}));
   for (const Runs& rank : ranks) EXPECT_EQ(rows_of(rank), 1 + 4 + 4);
   // In order, both copies of the decode token, prefills padded to 8 and 8.
-  const Runs wanted{{.sequence = 0, .rows = 1}, {.sequence = 0, .rows = 1}, {.sequence = 1, .rows = 8}, {.sequence = 2, .rows = 8}};
+  const Runs wanted{
+      {.sequence = 0, .rows = 1}, {.sequence = 0, .rows = 1}, {.sequence = 1, .rows = 8}, {.sequence = 2, .rows = 8}};
   std::vector<std::int32_t> restore;
   for (const RowRun& run : rows_holding(wanted, ranks, 9))
     for (std::int32_t i = 0; i < run.rows; ++i) restore.push_back(run.first + i);
@@ -511,10 +523,12 @@ TEST(Runs, OfPlacementsAreTheCountsOfTheEngines) {
   EXPECT_EQ(interleaved(131'075, 128, 16), of_16);
   EXPECT_EQ(interleaved(1305, 128, 8), (Counts{256, 256, 153, 128, 128, 128, 128, 128}));
   for (const std::int64_t tokens : {1305, 380, 1152, 4100, 1, 128})
-    EXPECT_EQ(counts([&](std::int64_t r) { return block_runs(0, tokens, 8, 128, r); }, 8), place_blocks(tokens, 0, 8, 128).tokens);
+    EXPECT_EQ(counts([&](std::int64_t r) { return block_runs(0, tokens, 8, 128, r); }, 8),
+              place_blocks(tokens, 0, 8, 128).tokens);
 }
 
-// ---- properties ------------------------------------------------------------------------------------------------------
+// ---- properties
+// ------------------------------------------------------------------------------------------------------
 
 AttentionCase any_case() {
   AttentionCase c = small(*rc::gen::inRange<std::int64_t>(1, 5), *rc::gen::element<std::int64_t>(1, 2, 3, 4), {});
@@ -525,8 +539,9 @@ AttentionCase any_case() {
   c.kv_rank = *rc::gen::inRange<std::int64_t>(1, 40);
   c.dcp = *rc::gen::element<std::int64_t>(1, 2, c.tp);
   c.tokens = *rc::gen::container<std::vector<std::int64_t>>(2, rc::gen::inRange<std::int64_t>(5, 300));
-  c.history = *rc::gen::oneOf(rc::gen::just(std::vector<std::int64_t>{}), rc::gen::just(std::vector<std::int64_t>{128, 384}),
-                              rc::gen::container<std::vector<std::int64_t>>(2, rc::gen::inRange<std::int64_t>(0, 300)));
+  c.history =
+      *rc::gen::oneOf(rc::gen::just(std::vector<std::int64_t>{}), rc::gen::just(std::vector<std::int64_t>{128, 384}),
+                      rc::gen::container<std::vector<std::int64_t>>(2, rc::gen::inRange<std::int64_t>(0, 300)));
   c.partition = *rc::gen::element(Partition::kContiguous, Partition::kZigzag, Partition::kRoundRobin);
   c.interleave = *rc::gen::element<std::int64_t>(1, 16, 128);
   return c;

@@ -16,8 +16,13 @@ constexpr Primitive kPrimitives[] = {Primitive::kAllGather, Primitive::kReduceSc
                                      Primitive::kAllToAll,  Primitive::kDispatch,      Primitive::kCombine,
                                      Primitive::kShift,     Primitive::kBroadcast};
 
-CollectiveShape group(Primitive primitive, int servers, int per_server, std::int64_t n, Fabric fabric = Fabric::kHccsMesh) {
-  CollectiveShape shape{.primitive = primitive, .bytes = Bytes(n), .ranks = servers * per_server, .servers = servers, .ranks_per_server = per_server};
+CollectiveShape group(Primitive primitive, int servers, int per_server, std::int64_t n,
+                      Fabric fabric = Fabric::kHccsMesh) {
+  CollectiveShape shape{.primitive = primitive,
+                        .bytes = Bytes(n),
+                        .ranks = servers * per_server,
+                        .servers = servers,
+                        .ranks_per_server = per_server};
   shape.fabric = fabric;
   return shape;
 }
@@ -28,7 +33,7 @@ class Random {
   unsigned operator()() { return static_cast<unsigned>(engine_()); }
 
  private:
-  std::mt19937 engine_;                // its numbers are the same everywhere; distributions of the library are not
+  std::mt19937 engine_;  // its numbers are the same everywhere; distributions of the library are not
 };
 
 // ---- on numbers -----------------------------------------------------------------------------------------------------
@@ -48,7 +53,7 @@ std::vector<RankNumbers> before(const CollectiveShape& s) {
     RankNumbers& mine = ranks[static_cast<std::size_t>(r)];
     const Range own = part(s.n(), s.ranks, r);
     for (std::int64_t i = 0; i < s.n(); ++i) {
-      const bool known = s.primitive == Primitive::kAllGather ? i >= own.begin && i < own.begin + own.bytes
+      const bool known = s.primitive == Primitive::kAllGather   ? i >= own.begin && i < own.begin + own.bytes
                          : s.primitive == Primitive::kBroadcast ? r == 0
                                                                 : true;
       mine[Place::kVector].push_back(known ? element(r, i) : kUnknown);
@@ -91,7 +96,8 @@ bool is_the_collective(const CollectiveShape& s, std::string_view algorithm, std
         case Primitive::kShift:
           if (at(result, i) != element((r - 1 + s.ranks) % s.ranks, i)) return false;
           break;
-        default: break;
+        default:
+          break;
       }
     }
     if (s.primitive != Primitive::kAllToAll) continue;
@@ -118,7 +124,8 @@ Schedule without(const Schedule& s, std::size_t dropped) {
 bool is_moe(Primitive p) { return p == Primitive::kDispatch || p == Primitive::kCombine; }
 
 // Servers x ranks in each; n with and without remainders, and fewer bytes than ranks.
-constexpr std::pair<int, int> kGroups[] = {{1, 2}, {1, 3}, {1, 4}, {1, 7}, {1, 8}, {2, 1}, {2, 2}, {2, 4}, {3, 2}, {4, 2}, {3, 3}};
+constexpr std::pair<int, int> kGroups[] = {{1, 2}, {1, 3}, {1, 4}, {1, 7}, {1, 8}, {2, 1},
+                                           {2, 2}, {2, 4}, {3, 2}, {4, 2}, {3, 3}};
 
 TEST(CollectiveAlgorithms, ComputeTheCollectiveInAnyLegalOrder) {
   unsigned seed = 1;
@@ -129,7 +136,8 @@ TEST(CollectiveAlgorithms, ComputeTheCollectiveInAnyLegalOrder) {
         for (const std::int64_t n : {1, 5, 24, 47}) {
           const CollectiveShape s = group(primitive, servers, inside, n);
           if (!a.defined(s)) continue;
-          EXPECT_TRUE(performs(s, a.name, a.schedule(s), ++seed)) << a.name << " " << to_text(primitive) << " " << servers << " x " << inside << ", " << n;
+          EXPECT_TRUE(performs(s, a.name, a.schedule(s), ++seed))
+              << a.name << " " << to_text(primitive) << " " << servers << " x " << inside << ", " << n;
         }
     }
 }
@@ -143,7 +151,8 @@ TEST(CollectiveAlgorithms, WithoutOneMessageItIsNotTheCollective) {
       const Schedule whole = a.schedule(s);
       for (int trial = 0; trial < 5; ++trial) {
         const std::size_t dropped = engine() % whole.transfers().size();
-        EXPECT_FALSE(performs(s, a.name, without(whole, dropped), engine())) << a.name << " " << to_text(primitive) << " without " << dropped;
+        EXPECT_FALSE(performs(s, a.name, without(whole, dropped), engine()))
+            << a.name << " " << to_text(primitive) << " without " << dropped;
       }
     }
 }
@@ -153,7 +162,8 @@ TokenRouting random_routing(int servers, int inside, int tokens, int copies, uns
   Random engine(seed);
   // Uneven on purpose: small ranks have the popular experts.
   for (int i = 0; i < r.ranks * tokens * copies; ++i)
-    r.targets.push_back(static_cast<std::int32_t>(std::min(engine() % static_cast<unsigned>(r.ranks), engine() % static_cast<unsigned>(r.ranks))));
+    r.targets.push_back(static_cast<std::int32_t>(
+        std::min(engine() % static_cast<unsigned>(r.ranks), engine() % static_cast<unsigned>(r.ranks))));
   return r;
 }
 
@@ -169,7 +179,8 @@ bool moves_tokens(const TokenRouting& routing, Primitive primitive, const Schedu
     ranks[i][Place::kVector].resize(primitive == Primitive::kDispatch ? tokens : here);
     ranks[i][Place::kResult].resize(primitive == Primitive::kDispatch ? here : tokens);
     ranks[i][Place::kScratch].resize(static_cast<std::size_t>(scratch_rows(routing, capacity)) * row);
-    for (std::size_t e = 0; e < ranks[i][Place::kVector].size(); ++e) ranks[i][Place::kVector][e] = value(r, static_cast<std::int64_t>(e));
+    for (std::size_t e = 0; e < ranks[i][Place::kVector].size(); ++e)
+      ranks[i][Place::kVector][e] = value(r, static_cast<std::int64_t>(e));
   }
   perform(schedule, ranks, random_order(seed));
   std::vector<Numbers> sums(ranks.size(), Numbers(static_cast<std::size_t>(routing.tokens) * row));
@@ -181,7 +192,8 @@ bool moves_tokens(const TokenRouting& routing, Primitive primitive, const Schedu
         if (primitive == Primitive::kDispatch &&
             ranks[rank][Place::kResult][slot * row + e] != value(s.from, static_cast<std::int64_t>(token)))
           return false;
-        sums[static_cast<std::size_t>(s.from)][token] += value(static_cast<int>(rank), static_cast<std::int64_t>(slot * row + e));
+        sums[static_cast<std::size_t>(s.from)][token] +=
+            value(static_cast<int>(rank), static_cast<std::int64_t>(slot * row + e));
       }
   if (primitive == Primitive::kDispatch) return true;
   for (std::size_t rank = 0; rank < ranks.size(); ++rank)
@@ -193,11 +205,12 @@ struct MoeCase {
   const char* name;
   MoeSchedule schedule;
 };
-const MoeCase kMoe[] = {{"mc2", mc2_schedule},
-                        {"all-to-all-v", all_to_all_v_schedule},
-                        {"padded", [](const TokenRouting& r, Primitive p) { return padded_schedule(r, p, r.tokens * r.copies); }},
-                        {"all-gather-ep", all_gather_ep_schedule},
-                        {"layered", layered_schedule}};
+const MoeCase kMoe[] = {
+    {"mc2", mc2_schedule},
+    {"all-to-all-v", all_to_all_v_schedule},
+    {"padded", [](const TokenRouting& r, Primitive p) { return padded_schedule(r, p, r.tokens * r.copies); }},
+    {"all-gather-ep", all_gather_ep_schedule},
+    {"layered", layered_schedule}};
 
 TEST(MoeExchange, BringsEveryCopyToItsExpertAndTheSumBack) {
   unsigned seed = 5;
@@ -205,7 +218,8 @@ TEST(MoeExchange, BringsEveryCopyToItsExpertAndTheSumBack) {
     for (const Primitive primitive : {Primitive::kDispatch, Primitive::kCombine})
       for (const auto& [servers, inside] : {std::pair{1, 4}, std::pair{2, 2}, std::pair{3, 2}, std::pair{2, 4}}) {
         const TokenRouting routing = random_routing(servers, inside, 3, 2, ++seed);
-        EXPECT_TRUE(moves_tokens(routing, primitive, c.schedule(routing, primitive), seed)) << c.name << " " << to_text(primitive) << " " << servers;
+        EXPECT_TRUE(moves_tokens(routing, primitive, c.schedule(routing, primitive), seed))
+            << c.name << " " << to_text(primitive) << " " << servers;
       }
 }
 
@@ -217,10 +231,12 @@ TEST(MoeExchange, WithoutOneRowItIsWrong) {
       const Schedule whole = c.schedule(routing, primitive);
       for (int trial = 0; trial < 5; ++trial) {
         std::size_t dropped = engine() % whole.transfers().size();
-        // A block that these two send may hold no row that its receiver needs: a row that is packed or unpacked is left out.
+        // A block that these two send may hold no row that its receiver needs: a row that is packed or unpacked is left
+        // out.
         const bool blocks = std::string_view(c.name) == "padded" || std::string_view(c.name) == "all-gather-ep";
         while (blocks && whole.transfers()[dropped].bytes != routing.row) dropped = engine() % whole.transfers().size();
-        EXPECT_FALSE(moves_tokens(routing, primitive, without(whole, dropped), engine())) << c.name << " " << to_text(primitive);
+        EXPECT_FALSE(moves_tokens(routing, primitive, without(whole, dropped), engine()))
+            << c.name << " " << to_text(primitive);
       }
     }
 }
@@ -255,20 +271,22 @@ TEST(CollectiveAlgorithms, SendTheBytesOfTheClosedForm) {
   for (const CollectiveAlgorithm& a : builtin_collectives())
     for (const Primitive primitive : kPrimitives) {
       const std::string_view name = a.name;
-      if (!a.covers(primitive) || is_moe(primitive) || primitive == Primitive::kBroadcast || name == "one-shot" || name == "hierarchical-exchange")
+      if (!a.covers(primitive) || is_moe(primitive) || primitive == Primitive::kBroadcast || name == "one-shot" ||
+          name == "hierarchical-exchange")
         continue;
       for (const auto& [servers, inside] : kGroups) {
         const int p = servers * inside;
         const CollectiveShape s = group(primitive, servers, inside, 60 * p);
         if (!a.defined(s)) continue;
         for (const std::int64_t sent : bytes_sent_by_rank(a.schedule(s)))
-          EXPECT_EQ(sent, bytes_sent(primitive, {.bytes = s.bytes, .ranks = p}).count()) << name << " " << to_text(primitive) << " " << p;
+          EXPECT_EQ(sent, bytes_sent(primitive, {.bytes = s.bytes, .ranks = p}).count())
+              << name << " " << to_text(primitive) << " " << p;
       }
     }
 }
 
-// The exceptions, by hand. One-shot: the whole vector to each of 3 peers. Two servers of 2: 2 of 4 blocks of 60 to the relay, then
-// 2 of its own server's and 2 of the other's... of which one block of each stays: 2 x 60 + 2 x 60.
+// The exceptions, by hand. One-shot: the whole vector to each of 3 peers. Two servers of 2: 2 of 4 blocks of 60 to the
+// relay, then 2 of its own server's and 2 of the other's... of which one block of each stays: 2 x 60 + 2 x 60.
 TEST(CollectiveAlgorithms, SendTheirOwnBytesWhereTheyAreLonger) {
   EXPECT_EQ(bytes_sent_by_rank(one_shot_schedule(group(Primitive::kAllReduce, 1, 4, 240)))[0], 3 * 240);
   EXPECT_EQ(bytes_sent_by_rank(hierarchical_exchange_schedule(group(Primitive::kAllToAll, 2, 2, 240)))[0], 120 + 120);
@@ -280,7 +298,7 @@ TEST(CollectiveAlgorithms, TakeAsManyStepsAsTheirFormulasSay) {
   EXPECT_EQ(steps(ring_schedule(group(Primitive::kAllReduce, 1, 8, 800))), 14);
   EXPECT_EQ(steps(mesh_schedule(group(Primitive::kAllReduce, 1, 8, 800))), 2);
   EXPECT_EQ(steps(halving_doubling_schedule(group(Primitive::kReduceScatter, 1, 8, 800))), 3);
-  EXPECT_EQ(steps(nhr_schedule(group(Primitive::kAllGather, 1, 9, 900))), 4);      // ceil(log2 9)
+  EXPECT_EQ(steps(nhr_schedule(group(Primitive::kAllGather, 1, 9, 900))), 4);  // ceil(log2 9)
   EXPECT_EQ(steps(hierarchical_schedule(group(Primitive::kAllGather, 4, 2, 800))), 3);
   EXPECT_EQ(steps(pipelined_schedule(group(Primitive::kAllGather, 4, 2, 800))), 4);
   EXPECT_EQ(steps(pairwise_schedule(group(Primitive::kAllToAll, 1, 8, 800))), 7);
@@ -302,22 +320,25 @@ CollectiveCosts random_costs(const CollectiveShape& s) {
   return costs;
 }
 
-// Between A2 servers, ranks whose partner of a step is near run ahead of the others, and two messages may meet at a NIC: that is
-// contention, and the closed form, in which all ranks keep step, does not hold.
+// Between A2 servers, ranks whose partner of a step is near run ahead of the others, and two messages may meet at a
+// NIC: that is contention, and the closed form, in which all ranks keep step, does not hold.
 bool keeps_step(const CollectiveAlgorithm& a, const CollectiveShape& s) {
   const std::string_view name = a.name;
   const bool mixed = s.fabric == Fabric::kHccsMesh && s.servers > 1 && s.ranks_per_server > 1;
-  return !mixed || (name != "nhr" && name != "pairwise" && name != "all-to-all-v" && name != "padded" && name != "tree");
+  return !mixed ||
+         (name != "nhr" && name != "pairwise" && name != "all-to-all-v" && name != "padded" && name != "tree");
 }
 
 RC_GTEST_PROP(CollectiveAlgorithms, ClosedFormIsTheFlowSimulation, ()) {
   const auto& all = builtin_collectives();
   const CollectiveAlgorithm& a = all[*rc::gen::inRange<std::size_t>(0, all.size())];
-  const Primitive primitive = *rc::gen::suchThat(rc::gen::elementOf(std::vector<Primitive>(std::begin(kPrimitives), std::end(kPrimitives))),
-                                                 [&](Primitive p) { return a.covers(p); });
+  const Primitive primitive =
+      *rc::gen::suchThat(rc::gen::elementOf(std::vector<Primitive>(std::begin(kPrimitives), std::end(kPrimitives))),
+                         [&](Primitive p) { return a.covers(p); });
   const Fabric fabric = *rc::gen::element(Fabric::kHccsMesh, Fabric::kUnifiedBus);
-  const auto [servers, inside] = *rc::gen::element(std::pair{1, 2}, std::pair{1, 3}, std::pair{1, 6}, std::pair{1, 8}, std::pair{1, 16},
-                                                   std::pair{2, 1}, std::pair{2, 8}, std::pair{4, 4}, std::pair{3, 2});
+  const auto [servers, inside] =
+      *rc::gen::element(std::pair{1, 2}, std::pair{1, 3}, std::pair{1, 6}, std::pair{1, 8}, std::pair{1, 16},
+                        std::pair{2, 1}, std::pair{2, 8}, std::pair{4, 4}, std::pair{3, 2});
   const int p = servers * inside;
   // Large enough that a byte of remainder is nothing; a routing has whole rows.
   std::int64_t n = *rc::gen::inRange<std::int64_t>(8'000'000LL * p, 64'000'000LL * p);
@@ -331,8 +352,9 @@ RC_GTEST_PROP(CollectiveAlgorithms, ClosedFormIsTheFlowSimulation, ()) {
   const StepPlan plan = a.plan(s);
   const double closed = seconds(time_of(plan, costs));
   const PlayedCollective played = play_collective(s, a.schedule(s), plan, costs);
-  RC_LOG() << a.name << " " << to_text(primitive) << " " << servers << " x " << inside << (fabric == Fabric::kUnifiedBus ? " UB " : " mesh ")
-           << s.package_peers << " n " << n << ": " << closed << " against " << seconds(played.time) << "\n";
+  RC_LOG() << a.name << " " << to_text(primitive) << " " << servers << " x " << inside
+           << (fabric == Fabric::kUnifiedBus ? " UB " : " mesh ") << s.package_peers << " n " << n << ": " << closed
+           << " against " << seconds(played.time) << "\n";
   RC_ASSERT(std::abs(closed - seconds(played.time)) <= 1e-6 * closed);
 }
 
@@ -401,7 +423,8 @@ TEST(PortLoads, AreWithinTwoPercentOfPairwiseFlowsOn32Dies) {
       Schedule flows(s.ranks);
       for (int from = 0; from < s.ranks; ++from)
         for (int to = 0; to < s.ranks; ++to)
-          flows.add({from, to, 0, Place::kVector, Place::kResult, false, 0, 0, rows[static_cast<std::size_t>(from * s.ranks + to)] * 7172});
+          flows.add({from, to, 0, Place::kVector, Place::kResult, false, 0, 0,
+                     rows[static_cast<std::size_t>(from * s.ranks + to)] * 7172});
       const double loads = seconds(port_load_time(s, rows, 7172, TransferKind::kDispatch, costs));
       const double pairs = seconds(play_collective(s, flows, mc2_plan(s), costs).time);
       EXPECT_NEAR(loads / pairs, 1, 0.02) << "skew " << skew << ", seed " << seed;
@@ -412,7 +435,8 @@ TEST(PortLoads, AreWithinTwoPercentOfPairwiseFlowsOn32Dies) {
 
 TEST(Overflow, OfBytesTimesRanksIsLoud) {
   // 768 ranks x 2^62 bytes each
-  EXPECT_THROW(one_shot_plan(group(Primitive::kAllReduce, 1, 768, std::int64_t{1} << 62, Fabric::kUnifiedBus)), InternalError);
+  EXPECT_THROW(one_shot_plan(group(Primitive::kAllReduce, 1, 768, std::int64_t{1} << 62, Fabric::kUnifiedBus)),
+               InternalError);
   EXPECT_NO_THROW(ring_plan(group(Primitive::kAllReduce, 1, 768, std::int64_t{1} << 62)));
   // The last part of 2^62 + 5 bytes ends where the vector ends.
   const Range last = part((std::int64_t{1} << 62) + 5, 768, 767);

@@ -1,5 +1,5 @@
-// Context parallelism as vLLM-Ascend (PCP, DCP inside the TP group) and SGLang (whole caches) run it, and the ring that none of
-// them has: where tokens lie, what whole layers compute, what is charged and sent.
+// Context parallelism as vLLM-Ascend (PCP, DCP inside the TP group) and SGLang (whole caches) run it, and the ring that
+// none of them has: where tokens lie, what whole layers compute, what is charged and sent.
 #include "strategies/programs/context.h"
 
 #include <rapidcheck/gtest.h>
@@ -15,7 +15,8 @@ namespace {
 
 using Tokens = std::vector<std::int64_t>;
 
-// ---- where tokens lie ---------------------------------------------------------------------------------------------------
+// ---- where tokens lie
+// ---------------------------------------------------------------------------------------------------
 
 Tokens local_lengths(std::int64_t tokens, std::int64_t turn, std::int64_t shards) {
   const CachePlacement cache{.shards = shards, .turn = turn};
@@ -78,11 +79,13 @@ TEST(PromptSplit, HeadAndTailOfVllm) {
   for (const std::int64_t tokens : {5, 8}) {
     const PromptSplit split = prompt_split(PromptPartition::kZigzag, tokens, 2);
     EXPECT_EQ(split.padded(), 8);
-    EXPECT_EQ((Tokens{split.first(0, 0), split.first(0, 1), split.first(1, 0), split.first(1, 1)}), (Tokens{0, 6, 2, 4}));
+    EXPECT_EQ((Tokens{split.first(0, 0), split.first(0, 1), split.first(1, 0), split.first(1, 1)}),
+              (Tokens{0, 6, 2, 4}));
   }
 }
 
-// ---- groups -------------------------------------------------------------------------------------------------------------
+// ---- groups
+// -------------------------------------------------------------------------------------------------------------
 
 // pcp 2, tp 4, dcp 2: DCP groups are halves of the TP groups; a cache lies on one half of both TP groups, twice.
 TEST(ContextGroups, OfDcpInsideTp) {
@@ -92,7 +95,7 @@ TEST(ContextGroups, OfDcpInsideTp) {
   EXPECT_EQ(kinds[kind(Group::kAttnSp)].groups, (Groups{{0, 1}, {2, 3}, {4, 5}, {6, 7}}));
   EXPECT_EQ(kinds[kind(Group::kAttnCp)].groups, (Groups{{0, 4}, {1, 5}, {2, 6}, {3, 7}}));
   EXPECT_EQ(kinds[kind(Group::kKvShards)].groups, (Groups{{0, 1, 4, 5}, {2, 3, 6, 7}}));
-  EXPECT_EQ(coordinates(l, 5).kv_shard(l), 3);   // pcp rank 1, dcp rank 1
+  EXPECT_EQ(coordinates(l, 5).kv_shard(l), 3);  // pcp rank 1, dcp rank 1
   EXPECT_EQ(coordinates(l, 6).kv_shard(l), 2);
   EXPECT_EQ(l.cache_copies(), 2);
 }
@@ -104,7 +107,8 @@ TEST(ContextGroups, WholeCachesAreOneShard) {
   for (std::int64_t r = 0; r < 8; ++r) EXPECT_EQ(coordinates(l, r).kv_shard(l), 0);
 }
 
-// ---- whole layers -------------------------------------------------------------------------------------------------------
+// ---- whole layers
+// -------------------------------------------------------------------------------------------------------
 
 Deployment by_vllm(const Example& e, std::int64_t interleave) {
   Deployment d = level_2(tiny(e));
@@ -185,7 +189,8 @@ TEST(ContextLayers, SparseAttention) {
       whole.role = Role::kPrefill;
       whole.layout.cp_whole_cache = true;
       whole.layout.cp_partition = partition;
-      expect_all_exact(partition == PromptPartition::kZigzag ? "zigzag, whole caches" : "round-robin, whole caches", whole);
+      expect_all_exact(partition == PromptPartition::kZigzag ? "zigzag, whole caches" : "round-robin, whole caches",
+                       whole);
     }
   Deployment cut = sparse({.cp = 2, .sp = 2, .tp = 4});
   cut.engine = "vllm-ascend";
@@ -208,7 +213,8 @@ TEST(ContextLayers, SparseAttentionGoesRoundNoRing) {
   ASSERT_EQ(refused.all().size(), 1U);
   EXPECT_EQ(render(refused.all()[0]),
             "error[E0444]: sparse attention cannot go round a ring of cp ranks\n"
-            "  = rule: a query picks among the keys of all ranks: npu_lightning_indexer returns neither scores nor lse to merge parts by, so latents and index keys are "
+            "  = rule: a query picks among the keys of all ranks: npu_lightning_indexer returns neither scores nor lse "
+            "to merge parts by, so latents and index keys are "
             "gathered (vllm-project/vllm-ascend#6588; SGLang nsa_indexer.py)\n"
             "  = help: layout.cp_exchange: all-gather\n");
 }
@@ -218,16 +224,21 @@ TEST(ContextLayers, LongPrefixesComeInPieces) {
   const Deployment d = by_vllm({.sp = 2, .tp = 2}, 1);
   const Step step = tiny_step(d, Phase::kPrefill, 29, 0, true);
   const Program p = build_program(d, step, facts(), 0);
-  // One request of 1 token at most: a workspace of max(min(8 x 1, 64K), 1 x 2) = 8 tokens, 4 a sequence; 14 and more are cached.
-  EXPECT_GE(std::ranges::count(p.operators, std::string_view("history_attention"), [](const Operator& o) { return std::string_view(o.label); }),
+  // One request of 1 token at most: a workspace of max(min(8 x 1, 64K), 1 x 2) = 8 tokens, 4 a sequence; 14 and more
+  // are cached.
+  EXPECT_GE(std::ranges::count(p.operators, std::string_view("history_attention"),
+                               [](const Operator& o) { return std::string_view(o.label); }),
             3 * d.model.layers);
 }
 
-// ---- mistakes that must be caught ---------------------------------------------------------------------------------------
+// ---- mistakes that must be caught
+// ---------------------------------------------------------------------------------------
 
 constexpr auto kSwap = [](std::span<RowMove> moves) {
-  if (moves.size() > 1) std::swap(moves[0].from, moves[1].from);
-  else if (!moves.empty()) ++moves[0].from;
+  if (moves.size() > 1)
+    std::swap(moves[0].from, moves[1].from);
+  else if (!moves.empty())
+    ++moves[0].from;
 };
 constexpr auto kUnmask = [](Program& p, Operator& op) {
   if (OperatorView(p, op).params<PrefillCore>().blocks > 0) blocks_of(p, op)->causal = 0;
@@ -235,23 +246,30 @@ constexpr auto kUnmask = [](Program& p, Operator& op) {
 
 TEST(ContextMutations, Vllm) {
   const Deployment d = by_vllm({.cp = 2, .sp = 2, .tp = 4}, 1);
-  for (const char* label : {"latent_gather", "layer_all_gather", "head_cp_all_gather", "unmasked_attention", "kv_cache_write"})
+  for (const char* label :
+       {"latent_gather", "layer_all_gather", "head_cp_all_gather", "unmasked_attention", "kv_cache_write"})
     expect_caught(label, d, Phase::kPrefill, on(label, kSkip));
   expect_caught("no mask", d, Phase::kPrefill, on("masked_attention", kUnmask));
   expect_caught("wrong order", d, Phase::kPrefill, on_moves("latent_reorder", kSwap));
-  for (const char* label : {"q_gather", "out_lse_exchange", "out_lse_gather"}) expect_caught(label, d, Phase::kDecode, on(label, kSkip));
+  for (const char* label : {"q_gather", "out_lse_exchange", "out_lse_gather"})
+    expect_caught(label, d, Phase::kDecode, on(label, kSkip));
   // A merge that takes one part for another's: shards of the same token twice.
-  expect_caught("wrong merge", d, Phase::kDecode, on("fa_update", [](Program& p, Operator& op) { p.values[op.operands].row += p.values[op.operands + op.inputs].rows; }));
+  expect_caught("wrong merge", d, Phase::kDecode, on("fa_update", [](Program& p, Operator& op) {
+                  p.values[op.operands].row += p.values[op.operands + op.inputs].rows;
+                }));
 }
 
 TEST(ContextMutations, Sglang) {
-  const Deployment zigzag = by_sglang({.cp = 3, .tp = 2}), stripes = by_sglang({.cp = 3, .tp = 2}, PromptPartition::kRoundRobin);
+  const Deployment zigzag = by_sglang({.cp = 3, .tp = 2}),
+                   stripes = by_sglang({.cp = 3, .tp = 2}, PromptPartition::kRoundRobin);
   for (const Deployment* d : {&zigzag, &stripes}) {
-    for (const char* label : {"latent_gather", "kv_cache_write", "head_cp_all_gather"}) expect_caught(label, *d, Phase::kPrefill, on(label, kSkip));
+    for (const char* label : {"latent_gather", "kv_cache_write", "head_cp_all_gather"})
+      expect_caught(label, *d, Phase::kPrefill, on(label, kSkip));
     expect_caught("wrong order", *d, Phase::kPrefill, on_moves("latent_reorder", kSwap));
   }
   expect_caught("no mask", stripes, Phase::kPrefill, on("striped_attention", kUnmask));
-  expect_caught("late mask", stripes, Phase::kPrefill, on("striped_attention", [](Program& p, Operator& op) { ++blocks_of(p, op)->shift; }));
+  expect_caught("late mask", stripes, Phase::kPrefill,
+                on("striped_attention", [](Program& p, Operator& op) { ++blocks_of(p, op)->shift; }));
   expect_caught("no mask", zigzag, Phase::kPrefill, on("masked_attention", kUnmask));
 }
 
@@ -265,7 +283,8 @@ TEST(ContextMutations, Ring) {
   }
 }
 
-// ---- what is charged and sent -------------------------------------------------------------------------------------------
+// ---- what is charged and sent
+// -------------------------------------------------------------------------------------------
 
 constexpr std::int64_t kLong = 131'072;
 
@@ -283,7 +302,8 @@ Deployment long_prefill(std::int64_t dcp = 8) {
 StepTime priced(const Deployment& d, std::int64_t tokens) {
   const auto servers = static_cast<int>(ceil_div(d.layout.world(), std::int64_t{16}));
   static std::vector<std::unique_ptr<Scenario>> kept;
-  kept.push_back(std::make_unique<Scenario>(d, mindie_stack(), shipped_kernels(), Cluster(shipped_server("atlas-800i-a3"), servers)));
+  kept.push_back(std::make_unique<Scenario>(d, mindie_stack(), shipped_kernels(),
+                                            Cluster(shipped_server("atlas-800i-a3"), servers)));
   return kept.back()->pricer.price(prefill_step(d.layout, 1, tokens));
 }
 
@@ -291,27 +311,32 @@ TEST(ContextCharges, OfTheLongPrefillNode) {
   const StepTime step = priced(long_prefill(), kLong);
   // 42,925,261,439,631,360 of the core over 2 x 16 ranks: zigzag is exact.
   EXPECT_EQ(flops(step, {"masked_attention", "unmasked_attention"}), 1'341'414'419'988'480);
-  EXPECT_EQ(flops(step, {"q_b"}), 18'863'496'364'032);                 // 2 S/2 * 61 * 37,748,736 / 16
-  EXPECT_EQ(flops(step, {"kv_b_k", "kv_b_v"}), 16'767'552'323'584);    // 2 S * 61 * 16,777,216 / 16: all keys on every cp rank
-  EXPECT_EQ(flops(step, {"o_proj"}), 58'686'433'132'544);              // 2 S/2 * 61 * 117,440,512 / 16
-  EXPECT_EQ(sent_once(step, "latent_gather"), 75'497'472);             // half of S * 1,152 B
-  EXPECT_EQ(sent_once(step, "attention_all_reduce"), 1'761'607'680);    // 2 * 15/16 of S/2 * 14,336 B: rows are whole in the TP group
-  EXPECT_EQ(sent_once(step, "head_cp_all_gather"), 939'524'096);           // half of S * 14,336 B
+  EXPECT_EQ(flops(step, {"q_b"}), 18'863'496'364'032);  // 2 S/2 * 61 * 37,748,736 / 16
+  EXPECT_EQ(flops(step, {"kv_b_k", "kv_b_v"}),
+            16'767'552'323'584);                            // 2 S * 61 * 16,777,216 / 16: all keys on every cp rank
+  EXPECT_EQ(flops(step, {"o_proj"}), 58'686'433'132'544);   // 2 S/2 * 61 * 117,440,512 / 16
+  EXPECT_EQ(sent_once(step, "latent_gather"), 75'497'472);  // half of S * 1,152 B
+  EXPECT_EQ(sent_once(step, "attention_all_reduce"),
+            1'761'607'680);  // 2 * 15/16 of S/2 * 14,336 B: rows are whole in the TP group
+  EXPECT_EQ(sent_once(step, "head_cp_all_gather"), 939'524'096);  // half of S * 14,336 B
 }
 
-// With FlashComm1 an expert layer sends, per rank: q_c 188,743,680, kv 70,778,880 and o_proj 880,803,840 over TP, the latent over PCP
-// 75,497,472, dispatch 227,667,968 and combine 455,081,984 over EP.
+// With FlashComm1 an expert layer sends, per rank: q_c 188,743,680, kv 70,778,880 and o_proj 880,803,840 over TP, the
+// latent over PCP 75,497,472, dispatch 227,667,968 and combine 455,081,984 over EP.
 TEST(ContextCharges, OfTheLongPrefillNodeWithFlashComm) {
   Deployment d = long_prefill();
   d.features.flashcomm1 = true;
   const StepTime step = priced(d, kLong);
   std::int64_t sum = 0;
-  for (const char* label : {"q_c_gather", "kv_gather", "latent_gather", "attention_reduce_scatter", "moe_dispatch", "moe_combine"}) sum += sent_once(step, label);
+  for (const char* label :
+       {"q_c_gather", "kv_gather", "latent_gather", "attention_reduce_scatter", "moe_dispatch", "moe_combine"})
+    sum += sent_once(step, label);
   EXPECT_EQ(sum, 1'898'573'824);
   EXPECT_EQ(sent_once(step, "head_cp_all_gather"), 939'524'096);
 }
 
-// Calls without mask read at most 16,384 keys: chunks of 32,768 have 0 to 3 chunks before them, 0 + 6 calls on rank 0 and 2 + 4 on rank 1.
+// Calls without mask read at most 16,384 keys: chunks of 32,768 have 0 to 3 chunks before them, 0 + 6 calls on rank 0
+// and 2 + 4 on rank 1.
 TEST(ContextCharges, UnmaskedKeysComeInSegments) {
   const Deployment d = long_prefill();
   for (const std::int64_t rank : {0, 16}) {
@@ -326,8 +351,8 @@ TEST(ContextCharges, UnmaskedKeysComeInSegments) {
   }
 }
 
-// One all-gather and cp - 1 steps send as much; the ring expands what some query sees: of its own chunks both, of an earlier
-// rank's the first, of a later rank's both.
+// One all-gather and cp - 1 steps send as much; the ring expands what some query sees: of its own chunks both, of an
+// earlier rank's the first, of a later rank's both.
 TEST(ContextCharges, RingSendsAsMuchAndExpandsLess) {
   for (const std::int64_t cp : {2, 4, 8}) {
     Deployment d = deployment({.cp = cp, .sp = 1, .tp = 2, .input = 4096});
@@ -363,14 +388,17 @@ TEST(ContextCharges, EveryPartitionHasTheSamePairs) {
         for (const Operator& op : p.operators) {
           if (op.layer != 0 || std::string_view(op.type->name) != "attention_prefill") continue;
           const OperatorView v(p, op);
-          for (const AttentionBlock& b : v.tail<PrefillCore, AttentionBlock>(static_cast<std::size_t>(v.params<PrefillCore>().blocks))) pairs += b.pairs();
+          for (const AttentionBlock& b :
+               v.tail<PrefillCore, AttentionBlock>(static_cast<std::size_t>(v.params<PrefillCore>().blocks)))
+            pairs += b.pairs();
         }
       }
       EXPECT_EQ(pairs, std::int64_t{4096} * 4097 / 2);
     }
 }
 
-// ---- memory and transfer ------------------------------------------------------------------------------------------------
+// ---- memory and transfer
+// ------------------------------------------------------------------------------------------------
 
 // vllm_ascend worker.py: block = 128 tokens x 1,152 B a layer; a pool holds blocks x 128 x dcp x pcp tokens.
 TEST(ContextMemory, BlocksAndPoolsOfCutCaches) {
@@ -380,8 +408,8 @@ TEST(ContextMemory, BlocksAndPoolsOfCutCaches) {
   const MemoryPerRank m = s.memory({.input_tokens = kLong, .output_tokens = 1});
   EXPECT_EQ(m.block.count() / d.cached_layers(), 147'456);
   EXPECT_EQ(m.kv_capacity_tokens, m.kv_blocks * 128 * 16);
-  EXPECT_EQ(m.kv_blocks_needed, 64);   // 131,072 / 128 / 16
-  EXPECT_EQ((std::int64_t{10} << 30) / m.block.count(), 1174);   // 10 GiB: 150,272 tokens, 2,404,352 over 16 shards
+  EXPECT_EQ(m.kv_blocks_needed, 64);                            // 131,072 / 128 / 16
+  EXPECT_EQ((std::int64_t{10} << 30) / m.block.count(), 1174);  // 10 GiB: 150,272 tokens, 2,404,352 over 16 shards
 }
 
 TEST(ContextMemory, SglangHoldsEverythingOnEveryRank) {
@@ -400,7 +428,8 @@ TEST(ContextMemory, SglangHoldsEverythingOnEveryRank) {
   const auto component = [](const MemoryPerRank& m, std::string_view key) {
     return std::ranges::find(m.weight_components, key, &MemoryPerRank::Component::name)->bytes.count();
   };
-  for (const char* key : {"q_b", "w_uk", "w_uv", "o_proj"}) EXPECT_EQ(component(with_cp, key), 16 * component(with_tp, key)) << key;
+  for (const char* key : {"q_b", "w_uk", "w_uv", "o_proj"})
+    EXPECT_EQ(component(with_cp, key), 16 * component(with_tp, key)) << key;
 }
 
 // Domain figures of the 128K pair: every D rank pulls S x 71,424 B from 16 shards of one of two copies.
@@ -412,19 +441,22 @@ TEST(ContextTransfer, OfTheLongPair) {
   p.features.speculative_tokens = d.features.speculative_tokens = 3;
   const Cluster two(shipped_server("atlas-800i-a3"), 2), one(shipped_server("atlas-800i-a3"), 1);
   const Workload w{.input_tokens = kLong, .output_tokens = 1024};
-  const KvTransfer whole = kv_transfer({p, mindie_stack(), shipped_kernels(), two}, {d, mindie_stack(), shipped_kernels(), one}, w);
+  const KvTransfer whole =
+      kv_transfer({p, mindie_stack(), shipped_kernels(), two}, {d, mindie_stack(), shipped_kernels(), one}, w);
   EXPECT_EQ(whole.per_decode_rank.count(), 9'361'686'528);
   EXPECT_EQ(whole.total.count(), 16 * 9'361'686'528);
-  EXPECT_EQ(whole.per_prefill_rank.count(), 9'361'686'528 / 2);   // 8 D ranks, 1/16 each
-  d.layout.sp = 8;   // DCP on the decode side: each rank pulls its own tokens
-  const KvTransfer cut = kv_transfer({p, mindie_stack(), shipped_kernels(), two}, {d, mindie_stack(), shipped_kernels(), one}, w);
+  EXPECT_EQ(whole.per_prefill_rank.count(), 9'361'686'528 / 2);  // 8 D ranks, 1/16 each
+  d.layout.sp = 8;  // DCP on the decode side: each rank pulls its own tokens
+  const KvTransfer cut =
+      kv_transfer({p, mindie_stack(), shipped_kernels(), two}, {d, mindie_stack(), shipped_kernels(), one}, w);
   EXPECT_EQ(cut.per_decode_rank.count(), 9'361'686'528 / 8);
   EXPECT_EQ(whole.sources, 16);
   EXPECT_EQ(whole.mapping, "all 16 shards of a prompt; decode ranks take its 2 copies in turn");
 }
 
-// SGLang (sglang/srt/disaggregation/common/conn.py, _resolve_rank_mapping, MLA): decode TP rank i of D pulls the whole cache from prefill
-// TP rank i P / D of P of CP rank 0; with more decode ranks than prefill ranks several share one, with fewer some send nothing.
+// SGLang (sglang/srt/disaggregation/common/conn.py, _resolve_rank_mapping, MLA): decode TP rank i of D pulls the whole
+// cache from prefill TP rank i P / D of P of CP rank 0; with more decode ranks than prefill ranks several share one,
+// with fewer some send nothing.
 TEST(ContextTransfer, OfSglangPairs) {
   const auto transfer = [](Example prefill, std::int64_t decode_tp) {
     prefill.input = 65'536;
@@ -433,15 +465,18 @@ TEST(ContextTransfer, OfSglangPairs) {
     p.role = Role::kPrefill, d.role = Role::kDecode;
     p.layout.cp_whole_cache = d.layout.cp_whole_cache = true;
     const Cluster two(shipped_server("atlas-800i-a3"), 2);
-    return kv_transfer({p, mindie_stack(), shipped_kernels(), two}, {d, mindie_stack(), shipped_kernels(), two}, {.input_tokens = 65'536, .output_tokens = 1});
+    return kv_transfer({p, mindie_stack(), shipped_kernels(), two}, {d, mindie_stack(), shipped_kernels(), two},
+                       {.input_tokens = 65'536, .output_tokens = 1});
   };
   struct Case {
     Example prefill;
-    std::int64_t decode_tp, receivers;   // decode ranks that one sending rank serves
+    std::int64_t decode_tp, receivers;  // decode ranks that one sending rank serves
     const char* mapping;
   };
-  for (const Case& c : {Case{{.cp = 32}, 16, 16, "decode TP rank i: TP rank 0 of CP rank 0"}, Case{{.cp = 4, .tp = 8}, 8, 1, "decode TP rank i: TP rank i of CP rank 0"},
-                        Case{{.tp = 16}, 4, 1, "decode TP rank i: TP rank 4 i"}, Case{{.dp = 4, .tp = 4}, 16, 4, "decode TP rank i: TP rank i div 4"}}) {
+  for (const Case& c : {Case{{.cp = 32}, 16, 16, "decode TP rank i: TP rank 0 of CP rank 0"},
+                        Case{{.cp = 4, .tp = 8}, 8, 1, "decode TP rank i: TP rank i of CP rank 0"},
+                        Case{{.tp = 16}, 4, 1, "decode TP rank i: TP rank 4 i"},
+                        Case{{.dp = 4, .tp = 4}, 16, 4, "decode TP rank i: TP rank i div 4"}}) {
     const KvTransfer t = transfer(c.prefill, c.decode_tp);
     EXPECT_EQ(t.mapping, c.mapping);
     EXPECT_EQ(t.sources, 1);

@@ -9,9 +9,10 @@ namespace {
 
 void expect_same(const StepTime& a, const StepTime& b, const std::string& what) {
   SCOPED_TRACE(what);
-  for (const Duration StepTime::*part : {&StepTime::total, &StepTime::computing, &StepTime::attention, &StepTime::linear, &StepTime::moe, &StepTime::vector,
-                                         &StepTime::communication, &StepTime::exposed_communication, &StepTime::waiting, &StepTime::host, &StepTime::idle,
-                                         &StepTime::speed_of_light})
+  for (const Duration StepTime::*part :
+       {&StepTime::total, &StepTime::computing, &StepTime::attention, &StepTime::linear, &StepTime::moe,
+        &StepTime::vector, &StepTime::communication, &StepTime::exposed_communication, &StepTime::waiting,
+        &StepTime::host, &StepTime::idle, &StepTime::speed_of_light})
     EXPECT_EQ(a.*part, b.*part);
   EXPECT_EQ(a.operators, b.operators);
   EXPECT_EQ(a.classes, b.classes);
@@ -44,38 +45,51 @@ void expect_layers_repeat(const PlanSite& s, std::size_t stride, std::size_t at_
     const Layout& l = q->deployment.layout;
     std::vector<Step> steps;
     if (q->deployment.role != Role::kDecode) steps.push_back(prefill_step(l, 3, 1305));
-    if (q->deployment.role != Role::kPrefill) steps.push_back(decode_step(l, 3, 1305, 1311, 1 + q->deployment.features.speculative_tokens));
+    if (q->deployment.role != Role::kPrefill)
+      steps.push_back(decode_step(l, 3, 1305, 1311, 1 + q->deployment.features.speculative_tokens));
     for (const Step& step : steps)
       expect_same(scenario.pricer.price(step), scenario.pricer.price(step, true, false),
-                  fmt::format("dp {} cp {} sp {} tp {} moe_ep {} {} {} {}", l.dp, l.cp, l.sp, l.tp, l.moe_ep, q->exchange, q->deployment.features.flashcomm1 ? "flashcomm1" : "",
+                  fmt::format("dp {} cp {} sp {} tp {} moe_ep {} {} {} {}", l.dp, l.cp, l.sp, l.tp, l.moe_ep,
+                              q->exchange, q->deployment.features.flashcomm1 ? "flashcomm1" : "",
                               step.phase == Phase::kPrefill ? "prefill" : "decode"));
     ++compared;
   }
   EXPECT_GE(compared, at_least);
 }
 
-TEST(EqualLayers, TakeWhatTheyTakeOneByOneInMindie) { expect_layers_repeat(site_of("mindie", "deepseek-r1", "hybrid", {"features.speculative_tokens=1"}), 4, 10); }
-TEST(EqualLayers, TakeWhatTheyTakeOneByOneInVllm) { expect_layers_repeat(site_of("vllm-ascend", "deepseek-v3.2", "hybrid"), 8, 5); }
-TEST(EqualLayers, TakeWhatTheyTakeOneByOneInSglang) { expect_layers_repeat(site_of("sglang", "deepseek-v3.2", "prefill"), 5, 4); }
+TEST(EqualLayers, TakeWhatTheyTakeOneByOneInMindie) {
+  expect_layers_repeat(site_of("mindie", "deepseek-r1", "hybrid", {"features.speculative_tokens=1"}), 4, 10);
+}
+TEST(EqualLayers, TakeWhatTheyTakeOneByOneInVllm) {
+  expect_layers_repeat(site_of("vllm-ascend", "deepseek-v3.2", "hybrid"), 8, 5);
+}
+TEST(EqualLayers, TakeWhatTheyTakeOneByOneInSglang) {
+  expect_layers_repeat(site_of("sglang", "deepseek-v3.2", "prefill"), 5, 4);
+}
 // Two lanes of streams that slow each other down, and ranks that compute at different speeds.
 TEST(EqualLayers, TakeWhatTheyTakeOneByOneInTwoLanes) {
-  expect_layers_repeat(site_of("cann-recipes", "deepseek-r1", "decode", {"micro_batches=2", "layout.dp=1", "compute_skew=0.1"}), 3, 4);
+  expect_layers_repeat(
+      site_of("cann-recipes", "deepseek-r1", "decode", {"micro_batches=2", "layout.dp=1", "compute_skew=0.1"}), 3, 4);
 }
 
 // Norms that add what the layer before has left, int4 experts, drafts of all rows.
 TEST(EqualLayers, TakeWhatTheyTakeOneByOneWithFusedNorms) {
-  expect_layers_repeat(site_of("cann-recipes", "deepseek-r1", "decode", {"quantisation=w4a8", "features.speculative_tokens=2", "layout.cp=1"}), 5, 3);
+  expect_layers_repeat(site_of("cann-recipes", "deepseek-r1", "decode",
+                               {"quantisation=w4a8", "features.speculative_tokens=2", "layout.cp=1"}),
+                       5, 3);
 }
 
 TEST(EqualLayers, TakeWhatTheyTakeOneByOneInAPipeline) {
   Deployment d = deployment({.tp = 8});
   d.layout.pp = 2;
   const auto s = scenario(std::move(d));
-  for (const Step& step : {prefill_step(s->deployment.layout, 1, 1305), decode_step(s->deployment.layout, 1, 1305, 1306)})
+  for (const Step& step :
+       {prefill_step(s->deployment.layout, 1, 1305), decode_step(s->deployment.layout, 1, 1305, 1306)})
     expect_same(s->pricer.price(step), s->pricer.price(step, true, false), "pp 2");
 }
 
-// R1 on 16 ranks: 58 MoE layers, of which 4 are built. The count is that of the whole step, and of one that was built layer by layer.
+// R1 on 16 ranks: 58 MoE layers, of which 4 are built. The count is that of the whole step, and of one that was built
+// layer by layer.
 TEST(EqualLayers, AreCountedAsTheyRun) {
   const auto s = scenario(kContextExample);
   const StepTime step = s->pricer.price(prefill_step(s->deployment.layout, 1, 65'536));
@@ -86,7 +100,9 @@ TEST(EqualLayers, AreCountedAsTheyRun) {
 
 // What the planner prunes by: a decode step at a longer context never takes less.
 RC_GTEST_PROP(DecodeSteps, LongerContextsAreNeverFaster, ()) {
-  static const PlanSite kSites[] = {site_of("mindie", "deepseek-r1", "hybrid"), site_of("vllm-ascend", "deepseek-v3.2", "hybrid"), site_of("sglang", "deepseek-v3.1", "hybrid")};
+  static const PlanSite kSites[] = {site_of("mindie", "deepseek-r1", "hybrid"),
+                                    site_of("vllm-ascend", "deepseek-v3.2", "hybrid"),
+                                    site_of("sglang", "deepseek-v3.1", "hybrid")};
   static const std::vector<std::vector<Question>> kLegal = [] {
     std::vector<std::vector<Question>> out;
     for (const PlanSite& s : kSites) {
@@ -98,9 +114,11 @@ RC_GTEST_PROP(DecodeSteps, LongerContextsAreNeverFaster, ()) {
   }();
   const auto which = *rc::gen::inRange<std::size_t>(0, std::size(kSites));
   const PlanSite& s = kSites[which];
-  const auto batch = *rc::gen::inRange<std::int64_t>(1, 65), prompt = *rc::gen::inRange<std::int64_t>(1, 70'000), context = prompt + *rc::gen::inRange<std::int64_t>(1, 2000);
+  const auto batch = *rc::gen::inRange<std::int64_t>(1, 65), prompt = *rc::gen::inRange<std::int64_t>(1, 70'000),
+             context = prompt + *rc::gen::inRange<std::int64_t>(1, 2000);
   const Question layout = kLegal[which][*rc::gen::inRange<std::size_t>(0, kLegal[which].size())];
-  const auto q = Planner(PlanSite{s.question, s.stack, s.kernels, s.server, 0}, {}).with_load(layout, {.input_tokens = prompt, .output_tokens = 4096, .batch = batch});
+  const auto q = Planner(PlanSite{s.question, s.stack, s.kernels, s.server, 0}, {})
+                     .with_load(layout, {.input_tokens = prompt, .output_tokens = 4096, .batch = batch});
   RC_PRE(q.has_value());
   const Scenario scenario(q->deployment, s.stack, s.kernels, Cluster(s.server, 1));
   const Layout& l = q->deployment.layout;

@@ -18,7 +18,9 @@ Deployment asked(ExpertCommunication communication, std::int64_t dp = 2) {
 // vllm_ascend/ascend_forward_context.py, v0.15.0rc1; the capacity is 32 requests, a multiple of tp 8.
 TEST(ExpertCarriers, FollowSizeAndWhatWasAskedFor) {
   using enum ExpertCarrier;
-  const auto carrier = [](ExpertCommunication c, std::int64_t rows, bool drafting = false) { return expert_carrier(asked(c), Phase::kPrefill, rows, drafting); };
+  const auto carrier = [](ExpertCommunication c, std::int64_t rows, bool drafting = false) {
+    return expert_carrier(asked(c), Phase::kPrefill, rows, drafting);
+  };
   EXPECT_EQ(carrier(ExpertCommunication::kAuto, 32), kMc2);
   EXPECT_EQ(carrier(ExpertCommunication::kAuto, 33), kAllToAllV);
   EXPECT_EQ(carrier(ExpertCommunication::kFusedMc2, 32), kFusedMc2);
@@ -27,7 +29,7 @@ TEST(ExpertCarriers, FollowSizeAndWhatWasAskedFor) {
   EXPECT_EQ(carrier(ExpertCommunication::kFusedMc2Decode, 32), kFusedMc2);
   EXPECT_EQ(carrier(ExpertCommunication::kFusedMc2Decode, 33), kAllToAllV);
   EXPECT_EQ(carrier(ExpertCommunication::kFusedMc2Decode, 32, true), kFusedMc2);
-  const Deployment wide = asked(ExpertCommunication::kFusedMc2, 8);   // 64 ranks
+  const Deployment wide = asked(ExpertCommunication::kFusedMc2, 8);  // 64 ranks
   EXPECT_EQ(expert_carrier(wide, Phase::kDecode, 32, false), kMc2);
   EXPECT_EQ(fused_mc2_refusal(wide), "dispatch_ffn_combine serves at most 32 ranks of expert parallelism, here are 64");
   EXPECT_EQ(fused_mc2_refusal(asked(ExpertCommunication::kFusedMc2Decode, 8)), "");
@@ -48,8 +50,8 @@ Duration time_of(const StepTime& step, std::initializer_list<std::string_view> l
   return sum;
 }
 
-// exchange X, products P of a layer, overlap 0.75: X + P - 0.75 min(X, P). Products are as long as in MC2; what is hidden is taken from
-// the exchange. 58 layers, roundings of a tick each.
+// exchange X, products P of a layer, overlap 0.75: X + P - 0.75 min(X, P). Products are as long as in MC2; what is
+// hidden is taken from the exchange. 58 layers, roundings of a tick each.
 TEST(ExpertCarriers, FusedMc2HidesAShareOfTheShorter) {
   Stack stack = mindie_stack();
   Figure<Ratio> overlap;
@@ -58,10 +60,12 @@ TEST(ExpertCarriers, FusedMc2HidesAShareOfTheShorter) {
   const auto price = [&](ExpertCommunication c, std::int64_t requests) {
     Deployment d = asked(c);
     const Server server = shipped_server("atlas-800i-a3");
-    return Scenario(std::move(d), stack, shipped_kernels(), Cluster(server, 1)).pricer.price(decode_step({.dp = 2, .tp = 8}, requests, 4096, 4097, 1));
+    return Scenario(std::move(d), stack, shipped_kernels(), Cluster(server, 1))
+        .pricer.price(decode_step({.dp = 2, .tp = 8}, requests, 4096, 4097, 1));
   };
   for (const std::int64_t requests : {2, 64}) {
-    const StepTime parts = price(ExpertCommunication::kMc2, requests), fused = price(ExpertCommunication::kFusedMc2, requests);
+    const StepTime parts = price(ExpertCommunication::kMc2, requests),
+                   fused = price(ExpertCommunication::kFusedMc2, requests);
     const std::initializer_list<std::string_view> products{"experts_gate_up", "experts_swiglu", "experts_down"};
     const Duration p = time_of(parts, products), x = time_of(parts, {"moe_dispatch", "moe_combine"});
     EXPECT_EQ(time_of(fused, products), p);

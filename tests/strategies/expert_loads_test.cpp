@@ -29,7 +29,8 @@ TEST(ExpertLoads, OfARankAreThoseOfItsExperts) {
   EXPECT_EQ(routed_loads(four_experts({3, 3, 3, 3})), (std::vector<std::int64_t>{kEven, kEven}));
 }
 
-// One decode step of DeepSeek-R1 on CloudMatrix384, as in docs/validation.md: 288 ranks with one physical expert each, 32 with the shared one.
+// One decode step of DeepSeek-R1 on CloudMatrix384, as in docs/validation.md: 288 ranks with one physical expert each,
+// 32 with the shared one.
 struct Decode {
   explicit Decode(double imbalance = 1, double skew = 0, std::int64_t micro_batches = 1) {
     Diagnostics diagnostics;
@@ -38,7 +39,8 @@ struct Decode {
     d.engine = stack.engine;
     d.model = ModelLibrary(ASCENDSIM_SOURCE_ROOT "/workloads/models").load("DeepSeek-R1", {}, diagnostics);
     d.dtype = Dtype::kBf16;
-    d.quantisation = QuantisationLibrary(ASCENDSIM_SOURCE_ROOT "/workloads/quantisation").load("w8a8", d.dtype, diagnostics);
+    d.quantisation =
+        QuantisationLibrary(ASCENDSIM_SOURCE_ROOT "/workloads/quantisation").load("w8a8", d.dtype, diagnostics);
     d.role = Role::kDecode;
     d.layout = {.dp = 320, .moe_ep = 320, .ep_level = 2, .lm_head_local_tp = 8};
     d.experts.exact_all_to_all = true;
@@ -49,7 +51,8 @@ struct Decode {
     d.micro_batches = micro_batches;
     d.limits.max_prefill_tokens = 8192;
     EXPECT_EQ(rendered(diagnostics), "");
-    scenario = std::make_unique<Scenario>(std::move(d), std::move(stack), shipped_kernels(), Cluster(shipped_server("cloudmatrix384"), 20));
+    scenario = std::make_unique<Scenario>(std::move(d), std::move(stack), shipped_kernels(),
+                                          Cluster(shipped_server("cloudmatrix384"), 20));
   }
   [[nodiscard]] Step step() const { return decode_step(scenario->deployment.layout, 320 * 48, 4096, 4224, 1); }
   [[nodiscard]] StepTime price(bool fold = true) const { return scenario->pricer.price(step(), fold); }
@@ -60,7 +63,7 @@ TEST(ExpertLoads, OfASeededRouterHaveTheWantedImbalance) {
   const Decode d(1.8);
   const std::vector<std::int64_t>& loads = d.scenario->deployment.experts.rank_loads;
   ASSERT_EQ(loads.size(), 320U);
-  for (std::size_t r = 0; r < 32; ++r) EXPECT_EQ(loads[r], kEven);   // hold the shared expert
+  for (std::size_t r = 0; r < 32; ++r) EXPECT_EQ(loads[r], kEven);  // hold the shared expert
   EXPECT_NEAR(static_cast<double>(std::ranges::max(loads)) / kEven, 1.8, 1e-6);
   EXPECT_NEAR(std::accumulate(loads.begin() + 32, loads.end(), 0.0) / (288.0 * kEven), 1, 1e-6);
   EXPECT_GE(std::ranges::min(loads), 0);
@@ -88,24 +91,24 @@ TEST(ExpertLoads, ThatAreAlikeChangeNoTick) {
   EXPECT_EQ(even.price().total, alike.price().total);
 }
 
-// The busiest rank has 1.8 times the rows: its experts take longer, and so do dispatch and combine at its port. All else is as before,
-// so the step grows by just that; the mean rank waits.
+// The busiest rank has 1.8 times the rows: its experts take longer, and so do dispatch and combine at its port. All
+// else is as before, so the step grows by just that; the mean rank waits.
 TEST(ExpertLoads, LengthenAStepByWaiting) {
   const Decode even, uneven(1.8);
   const StepTime a = even.price(), b = uneven.price();
   EXPECT_GT(b.total, a.total);
   EXPECT_LT(b.total, a.total * 2);
-  EXPECT_GT(b.moe, a.moe);             // of the rank that computes longest
+  EXPECT_GT(b.moe, a.moe);  // of the rank that computes longest
   EXPECT_LE(b.total - a.total, (b.moe - a.moe) + (b.communication - a.communication) + Duration(b.operators));
   EXPECT_EQ(b.attention, a.attention);
-  EXPECT_EQ(uneven.price(false).total, b.total);   // folded = unfolded
+  EXPECT_EQ(uneven.price(false).total, b.total);  // folded = unfolded
   EXPECT_EQ(uneven.price(false).classes, 320);
   // Two lanes on split cores.
   EXPECT_GT(Decode(1.8, 0, 2).price().total, Decode(1, 0, 2).price().total);
 }
 
-// From 0.9 to 1.1 of the mean: whatever of the step is neither collective nor host takes at most 1.1 times as long, and the slowest rank's computation
-// (of either class) does; collectives are as they were.
+// From 0.9 to 1.1 of the mean: whatever of the step is neither collective nor host takes at most 1.1 times as long, and
+// the slowest rank's computation (of either class) does; collectives are as they were.
 TEST(Stragglers, AreWaitedFor) {
   const Decode even, skewed(1, 0.2);
   const StepTime a = even.price(), b = skewed.price();
@@ -120,13 +123,13 @@ TEST(Stragglers, AreWaitedFor) {
   for (std::size_t i = 0; i < sorted.size(); ++i) EXPECT_NEAR(sorted[i], expected[i], 1e-12);
 }
 
-// What the bars on speed rest on (tests/bench/step_bench.cpp has the times): balanced, two classes are built for 320 ranks; unequal experts need
-// every rank's program.
+// What the bars on speed rest on (tests/bench/step_bench.cpp has the times): balanced, two classes are built for 320
+// ranks; unequal experts need every rank's program.
 TEST(ExpertLoads, BuildOneProgramAClass) {
   const StepTime folded = Decode().price();
   EXPECT_EQ(folded.classes, 2);
   EXPECT_LT(folded.operators, 2200U);
-  EXPECT_EQ(Decode(1.5).price().classes, 1 + 288);   // the holders of the shared expert are alike
+  EXPECT_EQ(Decode(1.5).price().classes, 1 + 288);  // the holders of the shared expert are alike
 }
 
 // A UB port of a die that is down in six of seven planes: exchanges of all ranks wait for it.
@@ -134,7 +137,8 @@ TEST(Faults, SlowTheStepThatUsesTheirLinks) {
   const Decode healthy;
   const Scenario& s = *healthy.scenario;
   std::vector<LinkFault> faults;
-  for (int plane = 0; plane < 6; ++plane) faults.push_back({.kind = LinkKind::kUbPlane, .server = 1, .first = 3, .second = plane, .remaining = Ratio(0)});
+  for (int plane = 0; plane < 6; ++plane)
+    faults.push_back({.kind = LinkKind::kUbPlane, .server = 1, .first = 3, .second = plane, .remaining = Ratio(0)});
   Deployment d = s.deployment;
   d.layout.dp = d.layout.moe_ep = 32;
   d.experts.redundant = 0;
@@ -149,7 +153,10 @@ TEST(Faults, SlowTheStepThatUsesTheirLinks) {
   for (const SlowedCollective& c : b.slowed) EXPECT_GT(c.time, c.without_faults) << c.label;
   EXPECT_TRUE(std::ranges::any_of(b.slowed, [](const SlowedCollective& c) { return c.label == "moe_dispatch"; }));
   // A fault elsewhere, in a link that no rank needs, slows nothing: a NIC.
-  const Scenario spare(d, s.stack, s.kernels, Cluster(shipped_server("cloudmatrix384"), 2, 16, {{.kind = LinkKind::kRoce, .server = 0, .first = 3, .second = 0, .remaining = Ratio(0)}}));
+  const Scenario spare(
+      d, s.stack, s.kernels,
+      Cluster(shipped_server("cloudmatrix384"), 2, 16,
+              {{.kind = LinkKind::kRoce, .server = 0, .first = 3, .second = 0, .remaining = Ratio(0)}}));
   EXPECT_EQ(spare.pricer.price(step).total, a.total);
   EXPECT_TRUE(spare.pricer.price(step).slowed.empty());
 }

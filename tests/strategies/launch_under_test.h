@@ -30,20 +30,23 @@ struct LaunchOptions {
   std::string model{}, version = "0.15";
 };
 
-inline LaunchedUnderTest launch(const std::vector<std::pair<std::string, std::string>>& scripts, const LaunchOptions& o = {}) {
+inline LaunchedUnderTest launch(const std::vector<std::pair<std::string, std::string>>& scripts,
+                                const LaunchOptions& o = {}) {
   LaunchedUnderTest out;
   Diagnostics diagnostics;
   std::vector<LaunchedCommand> commands;
   for (const auto& [name, text] : scripts)
     for (LaunchedCommand& c : read_launch(text, name, o.defines, diagnostics)) commands.push_back(std::move(c));
   const bool sglang = !commands.empty() && commands.front().kind == LaunchKind::kSglang;
-  const EngineVersions versions = load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/versions", sglang ? "sglang" : "vllm-ascend", diagnostics);
+  const EngineVersions versions =
+      load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/versions", sglang ? "sglang" : "vllm-ascend", diagnostics);
   const ImportOptions options{o.model, {}, {}, {}};
   const ModelLibrary models = shipped_models();
   const QuantisationLibrary schemes = shipped_schemes();
   out.instances = import_instances(commands, {options, o.defines, models, schemes, versions, o.version}, diagnostics);
   for (const LaunchedInstance& i : out.instances) diagnostics.append(i.diagnostics);
-  for (const Diagnostic& d : diagnostics.all()) (d.severity == Severity::kNote ? out.notes : out.said) += render_short(d) + "\n";
+  for (const Diagnostic& d : diagnostics.all())
+    (d.severity == Severity::kNote ? out.notes : out.said) += render_short(d) + "\n";
   return out;
 }
 inline LaunchedUnderTest launch(const std::string& text, const LaunchOptions& o = {}) {
@@ -51,7 +54,8 @@ inline LaunchedUnderTest launch(const std::string& text, const LaunchOptions& o 
 }
 
 // What the engine's rules say of the first instance.
-inline std::string ruled(const LaunchedUnderTest& l, const char* server = "atlas-800t-a3", const std::string& version = "0.15") {
+inline std::string ruled(const LaunchedUnderTest& l, const char* server = "atlas-800t-a3",
+                         const std::string& version = "0.15") {
   Diagnostics diagnostics;
   Question q = l.question();
   q.deployment.engine = q.stack;
@@ -61,7 +65,8 @@ inline std::string ruled(const LaunchedUnderTest& l, const char* server = "atlas
   const Server s = shipped_server(server);
   complete_launch(q, s.fabric, diagnostics);
   const EngineVersions versions = load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/versions", q.stack, diagnostics);
-  const int servers = static_cast<int>(std::max<std::int64_t>(q.hardware.servers, ceil_div(q.deployment.layout.world(), s.dies())));
+  const int servers =
+      static_cast<int>(std::max<std::int64_t>(q.hardware.servers, ceil_div(q.deployment.layout.world(), s.dies())));
   check_deployment({q.deployment, 0, s, servers, false, &versions}, diagnostics);
   std::string said;
   for (const Diagnostic& d : diagnostics.all())

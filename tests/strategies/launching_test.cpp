@@ -20,12 +20,14 @@ using How = Launching::How;
 TEST(CapturedSizes, AreRequestsAndTheirDrafts) {
   using Sizes = std::vector<std::int64_t>;
   EXPECT_EQ(captured_sizes(captured(GraphMode::kFullDecode, {1, 2, 4})), (Sizes{1, 2, 4}));
-  EXPECT_EQ(captured_sizes(captured(GraphMode::kFullDecode, {1, 2, 4}, 3)), Sizes{4});   // the tutorial's decode node: one request
+  EXPECT_EQ(captured_sizes(captured(GraphMode::kFullDecode, {1, 2, 4}, 3)),
+            Sizes{4});  // the tutorial's decode node: one request
   EXPECT_EQ(captured_sizes(captured(GraphMode::kPiecewise, {1, 2, 4}, 3)), (Sizes{1, 2, 4}));
-  EXPECT_EQ(captured_sizes(captured(GraphMode::kFullDecode, {})), (Sizes{1, 2, 4, 8}));   // up to twice the largest batch
+  EXPECT_EQ(captured_sizes(captured(GraphMode::kFullDecode, {})),
+            (Sizes{1, 2, 4, 8}));  // up to twice the largest batch
   Deployment scattered = captured(GraphMode::kFullDecode, {1, 2, 6});
   scattered.features.flashcomm1 = true;
-  EXPECT_EQ(captured_sizes(scattered), (Sizes{4, 8}));   // multiples of tp
+  EXPECT_EQ(captured_sizes(scattered), (Sizes{4, 8}));  // multiples of tp
 }
 
 TEST(Launching, PadsUpOrRunsEagerly) {
@@ -68,7 +70,8 @@ TEST(Launching, EveryModeComputesTheSame) {
     d.experts.exact_all_to_all = true;
     d.features.flashcomm1 = scattered;
     d = tiny_deployment(d, rules);
-    const LayerReport r = check_layers(d, tiny_step(d, Phase::kDecode, 0, 0), kernel_facts(mindie_stack(), shipped_kernels()), LayerType::kFp64);
+    const LayerReport r = check_layers(d, tiny_step(d, Phase::kDecode, 0, 0),
+                                       kernel_facts(mindie_stack(), shipped_kernels()), LayerType::kFp64);
     EXPECT_TRUE(r.close());
     EXPECT_EQ(r.flops_performed, r.flops_charged);
     EXPECT_EQ(r.bytes_moved, r.bytes_charged);
@@ -103,13 +106,15 @@ TEST(Launching, SmallStepsAreTheHosts) {
     const Cluster cluster(s, 1, 4);
     const KernelFacts facts = kernel_facts(mindie_stack(), shipped_kernels());
     const KernelCost cost(s.die, shipped_kernels(), kKernelNames);
-    const StepPricer pricer(d, facts, cluster, cost, {cost, cost, cost}, {.issue = Duration(0), .eager_issue = Duration(35'000'000)});
+    const StepPricer pricer(d, facts, cluster, cost, {cost, cost, cost},
+                            {.issue = Duration(0), .eager_issue = Duration(35'000'000)});
     return pricer.price(decode_step(d.layout, 1, 100, 101));
   };
-  const StepTime graph = price(GraphMode::kFullDecode), pieces = price(GraphMode::kPiecewise), eager = price(GraphMode::kEager);
+  const StepTime graph = price(GraphMode::kFullDecode), pieces = price(GraphMode::kPiecewise),
+                 eager = price(GraphMode::kEager);
   EXPECT_LT(graph.total, pieces.total);
   EXPECT_LT(pieces.total, eager.total);
-  EXPECT_GE(eager.total, Duration(35'000'000) * static_cast<std::int64_t>(eager.operators) * 9 / 10);   // but fences
+  EXPECT_GE(eager.total, Duration(35'000'000) * static_cast<std::int64_t>(eager.operators) * 9 / 10);  // but fences
 }
 
 }  // namespace

@@ -32,7 +32,8 @@ inline constexpr Phase kBoth[] = {Phase::kPrefill, Phase::kDecode};
 
 inline void expect_exact(const char* what, const Deployment& d, const Step& step, const KernelFacts& f) {
   const LayerReport r = check_layers(d, step, f, LayerType::kFp64);
-  EXPECT_TRUE(r.close()) << what << ": hidden " << r.error.hidden << ", logits " << r.error.logits << ", cache " << r.error.cache;
+  EXPECT_TRUE(r.close()) << what << ": hidden " << r.error.hidden << ", logits " << r.error.logits << ", cache "
+                         << r.error.cache;
   EXPECT_EQ(r.flops_performed, r.flops_charged) << what;
   EXPECT_EQ(r.bytes_moved, r.bytes_charged) << what;
   EXPECT_GE(r.routed_flops_performed, r.routed_flops_charged) << what;

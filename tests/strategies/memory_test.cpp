@@ -149,15 +149,11 @@ TEST(MemoryPerRank, ActivationsPeakInTheRoutedExperts) {
   const MemoryPerRank m = memory(kContextExample);
   std::vector<std::pair<std::string, std::int64_t>> live;
   for (const auto& l : m.activation_peak.live) live.emplace_back(l.label, l.bytes.count());
-  const std::vector<std::pair<std::string, std::int64_t>> expected{{"experts_down", 7'516'192'768},
-                                                                   {"experts_swiglu", 1'073'741'824},
-                                                                   {"shared_down", 939'524'096},
-                                                                   {"embedding_gather", 469'762'048},
-                                                                   {"gate_top_k", 2'097'152},
-                                                                   {"kv_norm_rope", 4 * 32'768}};
+  const std::vector<std::pair<std::string, std::int64_t>> expected{
+      {"experts_down", 7'516'192'768},   {"experts_swiglu", 1'073'741'824}, {"shared_down", 939'524'096},
+      {"embedding_gather", 469'762'048}, {"gate_top_k", 2'097'152},         {"kv_norm_rope", 4 * 32'768}};
   EXPECT_EQ(live, expected);
-  EXPECT_EQ(m.activations,
-            Bytes(7'516'192'768 + 1'073'741'824 + 939'524'096 + 469'762'048 + 2'097'152 + 4 * 32'768));
+  EXPECT_EQ(m.activations, Bytes(7'516'192'768 + 1'073'741'824 + 939'524'096 + 469'762'048 + 2'097'152 + 4 * 32'768));
 }
 
 // Two buffers a communicator: 128 MiB for attn_tp, attn_sp, attn_cp (or attn_dp) and the world, 512 MiB for moe_ep.
@@ -200,7 +196,8 @@ TEST(Remedies, AllMakeItFitAndTheNearestComesFirst) {
   for (const Remedy& r : found) EXPECT_LE(r.peak, r.allowed) << r.change;
 }
 
-// vLLM reserves for a step of max-num-batched-tokens; the busiest rank's experts fill the largest buffers. Both leave less for the KV pool.
+// vLLM reserves for a step of max-num-batched-tokens; the busiest rank's experts fill the largest buffers. Both leave
+// less for the KV pool.
 TEST(Activations, GrowWithBatchedTokensAndWithTheBusiestRank) {
   const auto of = [](std::int64_t tokens, double imbalance) {
     Deployment d = deployment({.dp = 2, .tp = 8, .ep_level = 2, .input = 4096});
@@ -212,7 +209,8 @@ TEST(Activations, GrowWithBatchedTokensAndWithTheBusiestRank) {
   };
   const MemoryPerRank small = of(4096, 1), large = of(16'384, 1), uneven = of(16'384, 3), more_uneven = of(16'384, 6);
   EXPECT_NEAR(static_cast<double>(large.activations.count()), 4 * static_cast<double>(small.activations.count()),
-              0.05 * static_cast<double>(large.activations.count())) << "rows, and little else";
+              0.05 * static_cast<double>(large.activations.count()))
+      << "rows, and little else";
   EXPECT_LT(large.kv_capacity_tokens, small.kv_capacity_tokens);
   EXPECT_GT(uneven.activations, large.activations);
   EXPECT_GT(more_uneven.activations, uneven.activations);

@@ -278,8 +278,7 @@ BackendConfig.ScheduleConfig.maxQueueDelayMicroseconds = 5000: ignored, effect n
 BackendConfig.ScheduleConfig.maxFirstTokenWaitTime = 2500: ignored, effect not modelled
 )");
   EXPECT_EQ(import_text(kFullFile).errors, "");
-  EXPECT_EQ(import_text(kFullFile).warnings,
-            "");
+  EXPECT_EQ(import_text(kFullFile).warnings, "");
 }
 
 TEST(MindieImport, PrintsWhatItAssumes) {
@@ -736,8 +735,7 @@ TEST(MindieImport, RefusesBrokenPluginParams) {
 }
 
 TEST(MindieImport, WarnsAboutPluginsThatAreNotModelled) {
-  EXPECT_EQ(said_about_plugin(R"({"plugin_type" : "mtp"})"),
-            "");
+  EXPECT_EQ(said_about_plugin(R"({"plugin_type" : "mtp"})"), "");
   EXPECT_EQ(said_about_plugin(R"({"plugin_type" : "la", "window" : 5})"),
             R"(warning[W0331]: plugin la is not modelled
   --> config.json:15:25  ModelDeployConfig.ModelConfig[0].plugin_params

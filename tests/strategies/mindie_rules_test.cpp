@@ -1,8 +1,7 @@
 // Every rule about a MindIE file, with the whole message as a user reads it.
-#include "strategies/rules/rules.h"
-
 #include <gtest/gtest.h>
 
+#include "strategies/rules/rules.h"
 #include "tests/strategies/mindie_under_test.h"
 
 namespace ascendsim {

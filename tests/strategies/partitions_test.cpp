@@ -129,7 +129,8 @@ RC_GTEST_PROP(PlaceBlocks, ALongerPromptNeedsNoFewerBlocksOnTheFullestShard, ())
             std::ranges::max(place_blocks(prompt + more, 0, shards, 128).blocks));
 }
 
-// 11 tokens of 10 prompted in blocks of 4 over 2 shards: blocks 0 and 1, the last one (2 tokens) on the last shard, then one more.
+// 11 tokens of 10 prompted in blocks of 4 over 2 shards: blocks 0 and 1, the last one (2 tokens) on the last shard,
+// then one more.
 TEST(PlacedTokens, ByHand) {
   const auto places = [](std::int64_t shard) {
     std::vector<Tokens> out;

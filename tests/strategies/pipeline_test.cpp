@@ -30,25 +30,26 @@ TEST(Stages, LayersLeftOverGoBeforeTheLastStage) {
   EXPECT_EQ(layers(staged({.tp = 8}, 1)), (Ranges{{0, 61}}));
   EXPECT_EQ(layers(staged({.tp = 8}, 2)), (Ranges{{0, 31}, {31, 61}}));
   EXPECT_EQ(layers(staged({.tp = 8}, 4)), (Ranges{{0, 15}, {15, 30}, {30, 46}, {46, 61}}));
-  EXPECT_EQ(layers(staged({.tp = 2}, 8)), (Ranges{{0, 7}, {7, 14}, {14, 22}, {22, 30}, {30, 38}, {38, 46}, {46, 54}, {54, 61}}));
+  EXPECT_EQ(layers(staged({.tp = 2}, 8)),
+            (Ranges{{0, 7}, {7, 14}, {14, 22}, {22, 30}, {30, 38}, {38, 46}, {46, 54}, {54, 61}}));
 }
 
 TEST(Chunks, GrowTheirHistory) {
   const Deployment d = chunked(deployment({.tp = 8}), 8192);
   const std::vector<Step> steps = prefill_steps(d, 1, 20'000, 0);
-  ASSERT_EQ(steps.size(), 3U);   // 8192, 8192, 3616
+  ASSERT_EQ(steps.size(), 3U);  // 8192, 8192, 3616
   for (std::size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(steps[i].load[0].history, static_cast<std::int64_t>(i) * 8192);
     EXPECT_EQ(steps[i].load[0].new_tokens, i < 2 ? 8192 : 3616);
     EXPECT_EQ(steps[i].load[0].context, std::min<std::int64_t>(20'000, (static_cast<std::int64_t>(i) + 1) * 8192));
   }
-  EXPECT_EQ(prefill_steps(d, 1, 20'000, 16'384).size(), 1U);   // the rest after a prefix hit
+  EXPECT_EQ(prefill_steps(d, 1, 20'000, 16'384).size(), 1U);  // the rest after a prefix hit
   EXPECT_EQ(prefill_steps(d, 1, 8192, 0).size(), 1U);
-  EXPECT_EQ(prefill_steps(deployment({.tp = 8}), 1, 20'000, 0).size(), 1U);   // no chunking
+  EXPECT_EQ(prefill_steps(deployment({.tp = 8}), 1, 20'000, 0).size(), 1U);  // no chunking
 }
 
-// Attention pairs of a prompt do not depend on how it is cut; its keys are expanded again for every later chunk: with n equal
-// chunks (n + 1) / 2 times over.
+// Attention pairs of a prompt do not depend on how it is cut; its keys are expanded again for every later chunk: with n
+// equal chunks (n + 1) / 2 times over.
 TEST(Chunks, DoTheSameAttentionAndExpandHistoryAgain) {
   const Deployment whole = deployment({.tp = 8});
   const auto s = scenario(whole), c = scenario(chunked(whole, 4096));
@@ -62,8 +63,8 @@ TEST(Chunks, DoTheSameAttentionAndExpandHistoryAgain) {
   EXPECT_GT(four.total, once.total);
 }
 
-// By hand, stages of 2 and 3 and chunks of the same length: 2, then the second stage is never idle: 2 + 3 + 3 + 3 = 11. A hand-over
-// of 1 delays only the first.
+// By hand, stages of 2 and 3 and chunks of the same length: 2, then the second stage is never idle: 2 + 3 + 3 + 3 = 11.
+// A hand-over of 1 delays only the first.
 TEST(Pipeline, ChunksFollowOneAnother) {
   const auto s = scenario(staged({.tp = 8}, 2));
   PipelinePricer::Steps steps;
@@ -75,7 +76,8 @@ TEST(Pipeline, ChunksFollowOneAnother) {
   std::vector<Duration> busy;
   EXPECT_EQ(s->pricer.play(steps, busy), Duration(11));
   EXPECT_EQ(busy, (std::vector{Duration(6), Duration(11)}));
-  EXPECT_EQ(s->pricer.play(steps, busy), Duration(20));   // the next prompt finds the second stage busy: three more times 3
+  EXPECT_EQ(s->pricer.play(steps, busy),
+            Duration(20));  // the next prompt finds the second stage busy: three more times 3
   for (Duration& h : steps.hand_over) h = Duration(1);
   busy.clear();
   EXPECT_EQ(s->pricer.play(steps, busy), Duration(12));
@@ -152,7 +154,8 @@ void expect_exact(const char* what, Deployment d, Phase phase, bool history) {
   d = tiny_deployment(d, rules);
   const KernelFacts facts = kernel_facts(mindie_stack(), shipped_kernels());
   const LayerReport r = check_layers(d, tiny_step(d, phase, 0, 1, history), facts, LayerType::kFp64);
-  EXPECT_TRUE(r.close()) << what << ": hidden " << r.error.hidden << ", logits " << r.error.logits << ", cache " << r.error.cache;
+  EXPECT_TRUE(r.close()) << what << ": hidden " << r.error.hidden << ", logits " << r.error.logits << ", cache "
+                         << r.error.cache;
   EXPECT_TRUE(r.ledger_agrees()) << what;
 }
 
@@ -171,8 +174,9 @@ TEST(Pipeline, ComputesWhatOneRankComputes) {
     }
 }
 
-// What lies between the stages is in the ledger: 2 stages of 2 ranks; a prompt of 13 tokens (and one of as many: two sequences), 64
-// columns of 2 bytes. Whole rows: half of them to each rank, the other half gathered. Scattered: 26 rows on 2 ranks are 13 each.
+// What lies between the stages is in the ledger: 2 stages of 2 ranks; a prompt of 13 tokens (and one of as many: two
+// sequences), 64 columns of 2 bytes. Whole rows: half of them to each rank, the other half gathered. Scattered: 26 rows
+// on 2 ranks are 13 each.
 TEST(Pipeline, TheLedgerHasWhatIsHandedOn) {
   std::vector<std::string> rules;
   Deployment d = tiny_deployment(staged({.tp = 2}, 2), rules);

@@ -70,7 +70,8 @@ TEST(Plan, NoLayoutIsBetterByBruteForce) {
       expect_the_best(s, {.input_tokens = input, .output_tokens = 128, .batch = batch}, {});
 }
 
-// Other engines, sparse attention, and what only they offer. Layouts with four-way expert parallelism or more, or everything would be priced twice here.
+// Other engines, sparse attention, and what only they offer. Layouts with four-way expert parallelism or more, or
+// everything would be priced twice here.
 TEST(Plan, NoLayoutIsBetterByBruteForceInOtherEngines) {
   PlanSite vllm = site_of("vllm-ascend", "deepseek-v3.2", "hybrid", {"experts.exchange=all-to-all", "layout.moe_tp=1"});
   PlanSite sglang = site_of("sglang", "deepseek-v3.2", "prefill");
@@ -85,10 +86,12 @@ TEST(Plan, NoLayoutIsBetterByBruteForceInOtherEngines) {
 // The layout with the smallest TTFT of all that fit, where it halves it; else none.
 TEST(Plan, TheSoonestFirstTokenIsThatOfBruteForce) {
   // W4A8: the q_b and o_proj that DSA-CP keeps whole on every rank fit beside the experts of one server.
-  PlanSite s = site_of("vllm-ascend", "deepseek-v3.2", "hybrid", {"experts.exchange=all-to-all", "layout.moe_tp=1", "quantisation=w4a8"});
+  PlanSite s = site_of("vllm-ascend", "deepseek-v3.2", "hybrid",
+                       {"experts.exchange=all-to-all", "layout.moe_tp=1", "quantisation=w4a8"});
   s.most_servers = 1;
   const Planner planner(s, {});
-  const Workload load{.input_tokens = 65'536, .output_tokens = 8192, .batch = 1};   // long enough for decode steps to decide
+  const Workload load{
+      .input_tokens = 65'536, .output_tokens = 8192, .batch = 1};  // long enough for decode steps to decide
   const PlanCell cell = planner.plan(load);
   ASSERT_TRUE(cell.choice && cell.soonest);
   std::optional<Duration> soonest;
@@ -114,12 +117,14 @@ TEST(Plan, TargetsAreMetByExactTimes) {
     expect_the_best(s, load, {Duration(static_cast<std::int64_t>(share * static_cast<double>(unhurried.count()))), {}});
 }
 
-TEST(Plan, WhereTheServersOfAMeshAreFewer) { expect_the_best(site("atlas-800i-a2", 3), {.input_tokens = 4096, .output_tokens = 64, .batch = 3}, {}); }
+TEST(Plan, WhereTheServersOfAMeshAreFewer) {
+  expect_the_best(site("atlas-800i-a2", 3), {.input_tokens = 4096, .output_tokens = 64, .batch = 3}, {});
+}
 
 // 16 ranks = 2^4: (cp, tp) with a divisor of tp as sp: for every cp = 2^a the tp are 2^0 .. 2^(4-a), each with its
 // divisors: 15 + 10 + 6 + 3 + 1 = 35. Five moe_tp: four with three exchanges, moe_ep 1 with one: 13.
-// Legal for MindIE: cp 1 with five tp, sp 1 or tp (9), and cp 2 x tp 8 with sp 8: 10. All-gather with five moe_tp, padded
-// all-to-all with moe_tp 1: 6. The last three counts are what the search does today.
+// Legal for MindIE: cp 1 with five tp, sp 1 or tp (9), and cp 2 x tp 8 with sp 8: 10. All-gather with five moe_tp,
+// padded all-to-all with moe_tp 1: 6. The last three counts are what the search does today.
 TEST(Plan, LooksAtAsManyLayoutsAsThereAre) {
   const PlanSite s = site("atlas-800i-a3", 1);
   const Planner planner(s, {});
@@ -153,7 +158,7 @@ TEST(MemoryOfAShortModel, IsThatOfTheWholeOne) {
   for (const Question& layout : enumerate_layouts(s, 32)) {
     if (!is_legal(layout, s, 2)) continue;
     Question q = *planner.with_load(layout, {.input_tokens = 3000, .output_tokens = 8, .batch = 3});
-    q.deployment.role = Role::kPrefill;   // one program: the warm-up prefill
+    q.deployment.role = Role::kPrefill;  // one program: the warm-up prefill
     q.deployment.features.speculative_tokens = looked_at++ % 2;
     const Deployment& d = q.deployment;
     const MemoryPerRank m = memory_per_rank(d, q.workload, s.stack, facts, s.server.die.hbm_visible.value);

@@ -205,7 +205,8 @@ TEST(BytesSent, OneRankSendsNothing) {
   EXPECT_TRUE(prefill(e, 1, 4096).collective_rows.empty());
 }
 
-// ---- the shared expert on ranks of its own ---------------------------------------------------------------------------
+// ---- the shared expert on ranks of its own
+// ---------------------------------------------------------------------------
 
 // 16 ranks, 4 of them with the shared expert: the other 12 hold 264 slots, 256 experts and 8 replicas, 22 each.
 std::unique_ptr<Scenario> with_shared_ranks() {
@@ -223,7 +224,8 @@ std::int64_t held(const Program& program, std::string_view key) {
 TEST(SharedRanks, HoldTheSharedExpertAndNoOther) {
   const auto s = with_shared_ranks();
   const Step step = decode_step(s->deployment.layout, 64, 1023, 1024);
-  const Program first = build_program(s->deployment, step, s->facts, 3), second = build_program(s->deployment, step, s->facts, 4);
+  const Program first = build_program(s->deployment, step, s->facts, 3),
+                second = build_program(s->deployment, step, s->facts, 4);
   EXPECT_EQ(held(first, "shared_gate_up"), 1);
   EXPECT_EQ(held(first, "experts_gate_up"), 0);
   EXPECT_EQ(held(second, "shared_gate_up"), 0);
@@ -231,7 +233,8 @@ TEST(SharedRanks, HoldTheSharedExpertAndNoOther) {
   EXPECT_NE(role_of(s->deployment, step, 3), role_of(s->deployment, step, 4));
 }
 
-// 64 rows of the world: 16 on each of 4 ranks; 2 x 44,040,192 FLOP a row and layer, 58 layers. Every row travels 9 times.
+// 64 rows of the world: 16 on each of 4 ranks; 2 x 44,040,192 FLOP a row and layer, 58 layers. Every row travels 9
+// times.
 TEST(SharedRanks, ComputeEveryRowOnce) {
   const auto s = with_shared_ranks();
   const Step step = decode_step(s->deployment.layout, 64, 1023, 1024);

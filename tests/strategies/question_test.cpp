@@ -320,9 +320,10 @@ TEST(GenericRules, NameTheKeysOfOurFile) {
   EXPECT_EQ(broken("layout: {dp: 2, tp: 8}\n"), "");
   EXPECT_EQ(broken("layout: {sp: 4, tp: 8}\n"), "");
   EXPECT_EQ(broken("layout: {cp: 2, tp: 8}\n"), "");
-  EXPECT_EQ(broken("layout: {sp: 6, tp: 8}\n"),
-            "E0410: layout.sp must divide layout.tp: 6 and 8 | cache shards lie on neighbouring ranks of the TP group | "
-            "set layout.sp: 2\n");
+  EXPECT_EQ(
+      broken("layout: {sp: 6, tp: 8}\n"),
+      "E0410: layout.sp must divide layout.tp: 6 and 8 | cache shards lie on neighbouring ranks of the TP group | "
+      "set layout.sp: 2\n");
   EXPECT_EQ(broken("world_size: 16\nlayout: {dp: 4, tp: 2}\n"),
             "E0305: dp x cp x tp must be world_size: 4 x 1 x 2 = 8, world_size is 16 | docs/deployment-file.md: tp * "
             "cp * dp == "
@@ -369,11 +370,12 @@ TEST(GenericRules, LocalDegrees) {
 TEST(GenericRules, PartsSharedByDpGroups) {
   const auto broken = [](const std::string& text) { return broken_rules("cann-recipes", text); };
   EXPECT_EQ(broken("layout: {dp: 16, embedding_tp: 16, mlp_tp: 4}\n"), "");
-  EXPECT_EQ(broken("layout: {dp: 4, tp: 4, embedding_tp: 8, mlp_tp: 2}\n"),
-            "E0329: layout.embedding_tp must divide the 4 DP groups, got 8 | local groups are blocks of neighbouring ranks | "
-            "choose a divisor of 4\n"
-            "E0317: layout.mlp_tp cannot be used with layout.tp > 1, it is 4 | the dense MLP is cut by columns already | set "
-            "layout.mlp_tp: -1, or layout.tp: 1\n");
+  EXPECT_EQ(
+      broken("layout: {dp: 4, tp: 4, embedding_tp: 8, mlp_tp: 2}\n"),
+      "E0329: layout.embedding_tp must divide the 4 DP groups, got 8 | local groups are blocks of neighbouring ranks | "
+      "choose a divisor of 4\n"
+      "E0317: layout.mlp_tp cannot be used with layout.tp > 1, it is 4 | the dense MLP is cut by columns already | set "
+      "layout.mlp_tp: -1, or layout.tp: 1\n");
 }
 
 TEST(GenericRules, LocalDegreesCutEvenly) {
@@ -406,21 +408,27 @@ TEST(GenericRules, TokenSplitPrefillStandsAlone) {
 }
 
 TEST(GenericRules, LayerShardingGoesWithOneBatch) {
-  EXPECT_EQ(broken_rules("cann-recipes", "role: prefill\nlayout: {tp: 8}\nmicro_batches: 2\nweights: {layer_sharding: all}\n"),
-            "E0446: layer sharding needs micro_batches: 1, got 2 | the windows that weights are broadcast into hold those of one layer and the next | set micro_batches: 1, or "
+  EXPECT_EQ(broken_rules("cann-recipes",
+                         "role: prefill\nlayout: {tp: 8}\nmicro_batches: 2\nweights: {layer_sharding: all}\n"),
+            "E0446: layer sharding needs micro_batches: 1, got 2 | the windows that weights are broadcast into hold "
+            "those of one layer and the next | set micro_batches: 1, or "
             "weights.layer_sharding: none\n");
 }
 
 TEST(GenericRules, ChunkedPrefillNeedsASize) {
   EXPECT_EQ(broken_rules("cann-recipes", "layout: {tp: 8}\nfeatures: {splitfuse: true}\n"),
-            "W0331: prompts are prefilled whole: nobody says how large a chunk is | docs/deployment-file.md | limits.max_batched_tokens: 8192\n");
-  EXPECT_EQ(broken_rules("cann-recipes", "layout: {tp: 8}\nfeatures: {splitfuse: true}\nlimits: {max_batched_tokens: 8192}\n"), "");
+            "W0331: prompts are prefilled whole: nobody says how large a chunk is | docs/deployment-file.md | "
+            "limits.max_batched_tokens: 8192\n");
+  EXPECT_EQ(broken_rules("cann-recipes",
+                         "layout: {tp: 8}\nfeatures: {splitfuse: true}\nlimits: {max_batched_tokens: 8192}\n"),
+            "");
 }
 
 TEST(GenericRules, StagesHaveLayers) {
   EXPECT_EQ(broken_rules("cann-recipes", "layout: {pp: 2, tp: 8}\n"), "");
   EXPECT_EQ(broken_rules("cann-recipes", "layout: {pp: 2, tp: 8, moe_ep: 16}\n"),
-            "E0306: moe_ep x moe_tp must be dp x cp x tp / pp: 16 x 1 = 16, dp x cp x tp / pp is 8 | docs/deployment-file.md: moe_ep * moe_tp == world_size | set layout.moe_ep: 8\n");
+            "E0306: moe_ep x moe_tp must be dp x cp x tp / pp: 16 x 1 = 16, dp x cp x tp / pp is 8 | "
+            "docs/deployment-file.md: moe_ep * moe_tp == world_size | set layout.moe_ep: 8\n");
 }
 
 TEST(MindieRules, OwnFilesCannotAskForMoreThanTheEngineHas) {
@@ -433,7 +441,8 @@ TEST(MindieRules, OwnFilesCannotAskForMoreThanTheEngineHas) {
             "neighbouring ranks "
             "| choose a divisor of 16\n");
   EXPECT_EQ(broken_rules("mindie", "layout: {dp: 16, moe_ep: 16, mlp_tp: 4}\n"),
-            "E0370: MindIE does not offer this layout.mlp_tp | none of its configuration keys says so | remove it, or name another stack\n");
+            "E0370: MindIE does not offer this layout.mlp_tp | none of its configuration keys says so | remove it, or "
+            "name another stack\n");
 }
 
 TEST(WorkloadRules, BuffersHaveFewerThan2To31Rows) {
@@ -512,7 +521,7 @@ RC_GTEST_PROP(GenericRules, WhatPassesCanBeBuilt, ()) {
   check_deployment({d, 0, server, servers, true}, found);
   RC_CLASSIFY(found.has_errors(), "illegal");
   if (found.has_errors() || l.world() > 64) return;
-  d.engine = *rc::gen::element<std::string>("cann-recipes", "vllm-ascend", "sglang");   // whose context parallelism
+  d.engine = *rc::gen::element<std::string>("cann-recipes", "vllm-ascend", "sglang");  // whose context parallelism
   RC_LOG() << d.engine << "\n" << to_yaml(q, YamlComments::kMeaning) << std::endl;
   const Cluster cluster(server, servers, static_cast<int>(l.world() / servers));
   static const KernelFacts facts = kernel_facts(mindie_stack(), shipped_kernels());

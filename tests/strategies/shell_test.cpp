@@ -62,7 +62,8 @@ TEST(Shell, VariablesAreExpandedAndSplit) {
 TEST(Shell, ArraysAndTheirLength) {
   EXPECT_EQ(words("IPs=('10.0.0.1' 'b c') # two\nn=${#IPs[@]}\nx $n \"${IPs[@]}\" ${IPs[1]} $IPs\n"),
             "[x][2][10.0.0.1][b c][b][c][10.0.0.1]\n");
-  EXPECT_EQ(words("ARGS=(\n --a 1 # one\n --b\n)\nARGS+=(--c \"2 3\")\nx \"${ARGS[@]}\"\n"), "[x][--a][1][--b][--c][2 3]\n");
+  EXPECT_EQ(words("ARGS=(\n --a 1 # one\n --b\n)\nARGS+=(--c \"2 3\")\nx \"${ARGS[@]}\"\n"),
+            "[x][--a][1][--b][--c][2 3]\n");
   EXPECT_EQ(words("E=()\nx \"${E[@]}\" y${#E[@]}\n"), "[x][y0]\n");
 }
 
@@ -70,7 +71,8 @@ TEST(Shell, Arithmetic) {
   EXPECT_EQ(words("n=2\nx `expr 16 \\* ${n}` $((16*n + 1)) $(( (3+$n)*-2 )) $(expr $n + 1) $((7/2)) $((-7%3))\n"),
             "[x][32][33][-10][3][3][-1]\n");
   EXPECT_EQ(first_error("x $((1/0))\n"), "s.sh:1:3: error[E0406]: '1/0' divides by zero");
-  EXPECT_EQ(first_error("x $((9223372036854775807+1))\n"), "s.sh:1:3: error[E0406]: '9223372036854775807+1' is too large");
+  EXPECT_EQ(first_error("x $((9223372036854775807+1))\n"),
+            "s.sh:1:3: error[E0406]: '9223372036854775807+1' is too large");
   EXPECT_EQ(first_error("x $((1<2))\n"), "s.sh:1:3: error[E0406]: '1<2' is not arithmetic that is understood");
 }
 
@@ -117,7 +119,8 @@ TEST(Shell, WordsKnowTheirPlace) {
 }
 
 TEST(Shell, RefusesWhatItDoesNotFollow) {
-  EXPECT_EQ(first_error("a\nif [ -z $x ]; then\n b\nfi\n"), "s.sh:2:1: error[E0404]: 'if': control flow is not followed");
+  EXPECT_EQ(first_error("a\nif [ -z $x ]; then\n b\nfi\n"),
+            "s.sh:2:1: error[E0404]: 'if': control flow is not followed");
   EXPECT_EQ(first_error("for i in 1 2; do a; done\n"), "s.sh:1:1: error[E0404]: 'for': control flow is not followed");
   EXPECT_EQ(first_error("f() { a; }\n"), "s.sh:1:1: error[E0404]: functions are not followed");
   EXPECT_EQ(first_error("(a; b)\n"), "s.sh:1:1: error[E0404]: '(': subshells and functions are not followed");
@@ -125,11 +128,13 @@ TEST(Shell, RefusesWhatItDoesNotFollow) {
             "s.sh:1:1: error[E0404]: a condition decides what runs: control flow is not followed");
   EXPECT_EQ(first_error("a --b 1 \\ \n --c 2\n"),
             "s.sh:1:9: error[E0401]: a blank follows the backslash: the command ends on this line");
-  EXPECT_EQ(first_error("a --b 1 \\\n# note\n --c 2\n"), "s.sh:3:2: error[E0407]: a command cannot begin with the option '--c'");
+  EXPECT_EQ(first_error("a --b 1 \\\n# note\n --c 2\n"),
+            "s.sh:3:2: error[E0407]: a command cannot begin with the option '--c'");
 }
 
 TEST(Shell, RefusesWhatIsNotClosed) {
-  for (const char* text : {"a 'b\n", "a \"b\n", "a=(b\n", "a ${b\n", "a $(b\n", "a `b\n", "a $((1\n", "a <<E\nb\n", "a \\", "a ${b[1\n"})
+  for (const char* text :
+       {"a 'b\n", "a \"b\n", "a=(b\n", "a ${b\n", "a $(b\n", "a `b\n", "a $((1\n", "a <<E\nb\n", "a \\", "a ${b[1\n"})
     EXPECT_NE(first_error(text).find("error[E0405]"), std::string::npos) << text << first_error(text);
   EXPECT_NE(first_error("a \"$(x \"\n").find("is not closed"), std::string::npos);
   EXPECT_NE(first_error(std::string("a\0b\n", 4)).find("E0106"), std::string::npos);
@@ -144,14 +149,15 @@ TEST(Shell, GrowsWithinBounds) {
   EXPECT_NE(first_error(snapshots).find("E0403"), std::string::npos);
   for (int i = 0; i < 200; ++i) nested += "${a:-";
   EXPECT_NE(first_error("x " + nested).find("E0403"), std::string::npos);
-  EXPECT_NE(first_error("x $((" + std::string(500, '(') + "1" + std::string(500, ')') + "))").find("E0403"), std::string::npos);
+  EXPECT_NE(first_error("x $((" + std::string(500, '(') + "1" + std::string(500, ')') + "))").find("E0403"),
+            std::string::npos);
 }
 
 // Whatever the text, the reader comes back, and words without expansions come out as they were quoted.
 RC_GTEST_PROP(ShellProperty, SurvivesAnyText, ()) {
   const auto pieces = *rc::gen::container<std::vector<std::string>>(rc::gen::element<std::string>(
-      "a", " ", "\n", "'", "\"", "\\", "$", "{", "}", "(", ")", "`", "A=", "$A", "${A", "[@]", ":-", "$((", "1", "*", "&", "|", ";",
-      "<<", ">", "#", "export ", "expr ", "if ", "\xc3\xbc", "-"));
+      "a", " ", "\n", "'", "\"", "\\", "$", "{", "}", "(", ")", "`", "A=", "$A", "${A", "[@]", ":-", "$((", "1", "*",
+      "&", "|", ";", "<<", ">", "#", "export ", "expr ", "if ", "\xc3\xbc", "-"));
   std::string text;
   for (const std::string& p : pieces) text += p;
   read(text);

@@ -9,7 +9,8 @@
 
 namespace ascendsim {
 
-inline PlanSite site_of(const char* stack, const char* model, const char* role, std::initializer_list<std::string> set = {}) {
+inline PlanSite site_of(const char* stack, const char* model, const char* role,
+                        std::initializer_list<std::string> set = {}) {
   PlanSite s;
   Diagnostics diagnostics;
   s.question.stack = stack;

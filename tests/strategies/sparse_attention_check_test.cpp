@@ -1,5 +1,5 @@
-// Sparse attention of one layer, however its queries and heads are divided, picks the keys that one dense rank picks and attends to them;
-// and a program with a mistake is caught.
+// Sparse attention of one layer, however its queries and heads are divided, picks the keys that one dense rank picks
+// and attends to them; and a program with a mistake is caught.
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>  // needs the macros of the line above
 
@@ -80,7 +80,8 @@ TEST(SparseAttentionCases, AllKeysAreDenseAttention) {
 }
 
 RC_GTEST_PROP(SparseAttentionCases, OfAnyShape, ()) {
-  AttentionCase c = small(*rc::gen::inRange(1, 6), *rc::gen::inRange(1, 4), {*rc::gen::inRange(8, 90), *rc::gen::inRange(8, 40)}, *rc::gen::inRange(1, 50));
+  AttentionCase c = small(*rc::gen::inRange(1, 6), *rc::gen::inRange(1, 4),
+                          {*rc::gen::inRange(8, 90), *rc::gen::inRange(8, 40)}, *rc::gen::inRange(1, 50));
   c.history = {*rc::gen::inRange(0, 40), *rc::gen::inRange(0, 20)};
   c.partition = *rc::gen::element(Partition::kZigzag, Partition::kRoundRobin);
   for (const AttentionStrategy& s : sparse_attention_strategies()) {
@@ -106,8 +107,9 @@ TEST(SparseAttentionCases, RoundedTypesStayWithinTheTolerance) {
       c.top_k = 64;
       c.input = c.block_output = type == NumberType::kFp16 ? Dtype::kFp16 : Dtype::kBf16;
       const AttentionReport r = check_attention(s, c, references, {.type = type});
-      EXPECT_TRUE(r.within_tolerance()) << s.name << to_text(type) << " " << r.error.out << ", keys " << r.error.keys << " of " << r.allowed.keys;
-      EXPECT_GT(r.error.out, 1e-8) << s.name << to_text(type);   // numbers were rounded
+      EXPECT_TRUE(r.within_tolerance()) << s.name << to_text(type) << " " << r.error.out << ", keys " << r.error.keys
+                                        << " of " << r.allowed.keys;
+      EXPECT_GT(r.error.out, 1e-8) << s.name << to_text(type);  // numbers were rounded
     }
 }
 
@@ -128,7 +130,8 @@ TEST(SparseAttentionCases, TheEstimateCoversTheBuffers) {
     }
 }
 
-// ---- mistakes are caught ----------------------------------------------------------------------------------------------
+// ---- mistakes are caught
+// ----------------------------------------------------------------------------------------------
 
 template <class Change>
 void expect_caught(std::string_view name, const AttentionCase& c, const char* label, Change change) {
@@ -156,11 +159,13 @@ TEST(SparseAttentionCases, MistakesAreCaught) {
   for (const Partition partition : {Partition::kZigzag, Partition::kRoundRobin}) {
     AttentionCase c = small(3, 2, {50});
     c.partition = partition;
-    for (const char* label : {"latent_index_gather", "kv_cache_write", "index_cache_write", "index_q_rope", "q_rope", "lightning_indexer"}) expect_caught("sparse-cp", c, label, kSkip);
-    expect_caught("sparse-cp", c, "lightning_indexer", [](Program& p, Operator& op) {   // a mask that is a token late
+    for (const char* label :
+         {"latent_index_gather", "kv_cache_write", "index_cache_write", "index_q_rope", "q_rope", "lightning_indexer"})
+      expect_caught("sparse-cp", c, label, kSkip);
+    expect_caught("sparse-cp", c, "lightning_indexer", [](Program& p, Operator& op) {  // a mask that is a token late
       --reinterpret_cast<AttentionBlock*>(p.params.data() + op.params + OperatorView::words<IndexerCore>())->shift;
     });
-    expect_caught("sparse-cp", c, "sparse_attention", [](Program& p, Operator& op) {    // one key fewer than chosen
+    expect_caught("sparse-cp", c, "sparse_attention", [](Program& p, Operator& op) {  // one key fewer than chosen
       --reinterpret_cast<SparseCore*>(p.params.data() + op.params)->sequences.top_k;
     });
   }

@@ -1,5 +1,5 @@
-// DeepSeek-V3.2: whole layers with the indexer compute what one dense rank computes, whatever divides them; mistakes are caught; and
-// what a TP group does not divide is counted.
+// DeepSeek-V3.2: whole layers with the indexer compute what one dense rank computes, whatever divides them; mistakes
+// are caught; and what a TP group does not divide is counted.
 #include <gtest/gtest.h>
 
 #include "strategies/layer_check.h"
@@ -38,9 +38,10 @@ constexpr Phase kBoth[] = {Phase::kPrefill, Phase::kDecode};
 
 void expect_exact(const char* what, const Deployment& d, const Step& step, const KernelFacts& f) {
   const LayerReport r = check_layers(d, step, f, LayerType::kFp64);
-  EXPECT_TRUE(r.close()) << what << ": hidden " << r.error.hidden << ", logits " << r.error.logits << ", cache " << r.error.cache;
-  EXPECT_TRUE(r.ledger_agrees()) << what << ": " << r.flops_performed << " of " << r.flops_charged << " FLOP, " << r.bytes_moved << " of "
-                                 << r.bytes_charged << " bytes";
+  EXPECT_TRUE(r.close()) << what << ": hidden " << r.error.hidden << ", logits " << r.error.logits << ", cache "
+                         << r.error.cache;
+  EXPECT_TRUE(r.ledger_agrees()) << what << ": " << r.flops_performed << " of " << r.flops_charged << " FLOP, "
+                                 << r.bytes_moved << " of " << r.bytes_charged << " bytes";
 }
 void expect_exact(const char* what, const Deployment& d, const KernelFacts& f = facts()) {
   for (const Phase phase : kBoth) {
@@ -69,7 +70,8 @@ Deployment dealt(Deployment d) {
   d.layout.cp_partition = PromptPartition::kRoundRobin;
   return d;
 }
-// Token t on rank t mod cp, as SGLang's round-robin-split: the same gather, keys put back in order, queries cp positions apart.
+// Token t on rank t mod cp, as SGLang's round-robin-split: the same gather, keys put back in order, queries cp
+// positions apart.
 TEST(SparseLayers, DealtTokens) {
   expect_exact("cp2", dealt(tiny({.cp = 2})));
   expect_exact("cp3 tp2, a draft", dealt(tiny({.cp = 3, .tp = 2}, 1)));
@@ -77,7 +79,8 @@ TEST(SparseLayers, DealtTokens) {
   expect_exact("history", d, tiny_step(d, Phase::kPrefill, 21, 3, true), facts());
 }
 
-// FlashComm1 with an indexer is DSA-CP of vLLM-Ascend: own rows and all heads in both phases, o_proj cut over the TP group.
+// FlashComm1 with an indexer is DSA-CP of vLLM-Ascend: own rows and all heads in both phases, o_proj cut over the TP
+// group.
 Deployment dsa_cp(Deployment d, std::int64_t ep_level = 2) {
   d.features.flashcomm1 = true;
   d.layout.ep_level = ep_level;
@@ -96,7 +99,8 @@ TEST(SparseLayers, DsaCp) {
   expect_exact("dsa-cp, whole o_proj", prefill, tiny_step(prefill, Phase::kPrefill, 21, 3, true), facts());
 }
 
-// vLLM-Ascend layer_sharding: each rank has q_b and o_proj of every world-th layer, whose weights are broadcast a layer ahead.
+// vLLM-Ascend layer_sharding: each rank has q_b and o_proj of every world-th layer, whose weights are broadcast a layer
+// ahead.
 Deployment sharded(Deployment d, LayerSharding what = {.o_proj = true, .q_b = true}) {
   d = dsa_cp(std::move(d));
   d.role = Role::kPrefill;
@@ -116,11 +120,12 @@ TEST(SparseLayers, ShardedLayers) {
   Deployment mixed = sharded(tiny({.tp = 2}));
   mixed.role = Role::kHybrid;
   const Program p = build_program(mixed, tiny_step(mixed, Phase::kPrefill, 0, 0), facts(), 0);
-  EXPECT_TRUE(std::ranges::none_of(p.operators, [](const Operator& op) { return op.type->primitive == Primitive::kBroadcast; }));
+  EXPECT_TRUE(std::ranges::none_of(p.operators,
+                                   [](const Operator& op) { return op.type->primitive == Primitive::kBroadcast; }));
 }
 
-// A stage's layers over the stage's ranks; 61 layers over 16 ranks: 4 on the first 13 of them. q_b 37,748,736 B, o_proj 117,440,512 B;
-// two windows of each are buffers of a step. The draft layer's are whole on every rank.
+// A stage's layers over the stage's ranks; 61 layers over 16 ranks: 4 on the first 13 of them. q_b 37,748,736 B, o_proj
+// 117,440,512 B; two windows of each are buffers of a step. The draft layer's are whole on every rank.
 TEST(SparseLayers, ShardedLayersInMemory) {
   const auto memory = [](LayerSharding what, std::int64_t drafts) {
     const Deployment d = sharded(v32({.tp = 16}, drafts), what);
@@ -139,7 +144,7 @@ TEST(SparseLayers, ShardedLayersInMemory) {
   EXPECT_EQ(bytes(both, "o_proj"), 4 * kOProj);
   EXPECT_EQ(bytes(drafting, "q_b"), 5 * kQb);
   EXPECT_EQ((whole.weights_without_scales - both.weights_without_scales).count(), 57 * (kQb + kOProj));
-  EXPECT_EQ((whole.weights - both.weights).count(), 57 * (kQb + kOProj));   // scales stay beside every layer
+  EXPECT_EQ((whole.weights - both.weights).count(), 57 * (kQb + kOProj));  // scales stay beside every layer
   EXPECT_EQ((both.activations - whole.activations).count(), 2 * (kQb + kOProj));
   EXPECT_EQ(bytes(memory({true, false}, 0), "q_b"), 61 * kQb);
 }
@@ -169,7 +174,8 @@ TEST(SparseLayers, NormsThatAddAndCast) {
 }
 
 TEST(SparseLayers, CachedHistory) {
-  for (const Example& e : {Example{.tp = 2}, Example{.cp = 2}, Example{.cp = 2, .sp = 2, .tp = 2}, Example{.sp = 2, .tp = 2}}) {
+  for (const Example& e :
+       {Example{.tp = 2}, Example{.cp = 2}, Example{.cp = 2, .sp = 2, .tp = 2}, Example{.sp = 2, .tp = 2}}) {
     const Deployment d = tiny(e);
     expect_exact("history", d, tiny_step(d, Phase::kPrefill, 21, 3, true), facts());
   }
@@ -191,22 +197,27 @@ TEST(SparseLayers, RoundedTypesStayWithinTheDerivedTolerance) {
         const Deployment d = tiny(e);
         const LayerReport r = check_layers(d, tiny_step(d, phase, 0, 0), facts(), type);
         double keys = 0, experts = 0;
-        for (const Flip& f : r.flips) (f.of == Flip::Of::kKeys ? keys : experts) = std::max(f.of == Flip::Of::kKeys ? keys : experts, f.margin);
-        EXPECT_TRUE(r.close()) << to_text(type) << ": " << r.error.relative << " of " << r.tolerance << "; flips of keys up to " << keys << " of "
-                               << r.key_flip_margin << ", of experts up to " << experts << " of " << r.flip_margin;
+        for (const Flip& f : r.flips)
+          (f.of == Flip::Of::kKeys ? keys : experts) = std::max(f.of == Flip::Of::kKeys ? keys : experts, f.margin);
+        EXPECT_TRUE(r.close()) << to_text(type) << ": " << r.error.relative << " of " << r.tolerance
+                               << "; flips of keys up to " << keys << " of " << r.key_flip_margin
+                               << ", of experts up to " << experts << " of " << r.flip_margin;
         EXPECT_TRUE(r.ledger_agrees());
       }
 }
 
 // Ranks of one role do the same work, although their rows lie elsewhere.
 TEST(SparseLayers, EqualRolesAreEqualWork) {
-  for (const Deployment& d : {tiny({.cp = 2, .sp = 2, .tp = 2}, 2), tiny({.dp = 3, .tp = 2}, 2), token_split(tiny({.tp = 4})), dsa_cp(tiny({.dp = 2, .tp = 2}, 2)), sharded(tiny({.dp = 2, .tp = 2}))})
+  for (const Deployment& d :
+       {tiny({.cp = 2, .sp = 2, .tp = 2}, 2), tiny({.dp = 3, .tp = 2}, 2), token_split(tiny({.tp = 4})),
+        dsa_cp(tiny({.dp = 2, .tp = 2}, 2)), sharded(tiny({.dp = 2, .tp = 2}))})
     for (const Phase phase : kBoth) {
       const Step step = tiny_step(d, phase, 0, 0);
       for (std::int64_t a = 0; a < d.layout.world(); ++a)
         for (std::int64_t b = 0; b < a; ++b)
           if (role_of(d, step, a) == role_of(d, step, b)) {
-            EXPECT_TRUE(build_program(d, step, facts(), a).same_work(build_program(d, step, facts(), b))) << a << " " << b;
+            EXPECT_TRUE(build_program(d, step, facts(), a).same_work(build_program(d, step, facts(), b)))
+                << a << " " << b;
           }
     }
 }
@@ -237,7 +248,8 @@ void skip(Program&, Operator& op) {
 
 TEST(SparseMutations, SkippedOperators) {
   const Deployment d = tiny({.dp = 2, .tp = 2}), context = tiny({.cp = 2, .tp = 2});
-  for (const char* label : {"index_q_rope", "index_k_norm_rope_cache", "index_weights", "lightning_indexer", "sparse_attention", "q_rope"})
+  for (const char* label :
+       {"index_q_rope", "index_k_norm_rope_cache", "index_weights", "lightning_indexer", "sparse_attention", "q_rope"})
     for (const Phase phase : kBoth) expect_caught(label, d, phase, skip);
   for (const char* label : {"latent_index_gather", "latent_reorder", "index_key_reorder", "index_cache_write"})
     expect_caught(label, context, Phase::kPrefill, skip);
@@ -250,7 +262,7 @@ TEST(SparseMutations, SkippedOperators) {
   for (const char* label : {"q_b_broadcast", "o_proj_broadcast"}) {
     const Deployment layers = sharded(tiny({.tp = 2}));
     expect_caught(label, layers, Phase::kPrefill, skip);
-    expect_caught(label, layers, Phase::kPrefill, [](Program& p, Operator& op) {   // from a rank that does not have it
+    expect_caught(label, layers, Phase::kPrefill, [](Program& p, Operator& op) {  // from a rank that does not have it
       auto& root = reinterpret_cast<CollectiveParams*>(p.params.data() + op.params)->detail;
       root = 1 - root;
     });
@@ -267,20 +279,25 @@ TEST(SparseMutations, WrongChoices) {
         auto chosen = t[v.out()];
         for (Eigen::Index c = 0; c < chosen.cols(); ++c) chosen.col(c).setConstant(static_cast<double>(c));
       };
-      static constexpr OperatorType kFirst{"first_keys", [](const OperatorView&) { return Work{.launches = 0}; }, Primitive::kNone,
+      static constexpr OperatorType kFirst{"first_keys",
+                                           [](const OperatorView&) { return Work{.launches = 0}; },
+                                           Primitive::kNone,
                                            {kFirstKeys, nullptr}};
       (void)p;
       op.type = &kFirst;
     });
     if (phase == Phase::kPrefill)
-      expect_caught("lightning_indexer", dealt(tiny({.cp = 2})), phase, [](Program& p, Operator& op) {   // queries that stand side by side
-        reinterpret_cast<AttentionBlock*>(p.params.data() + op.params + OperatorView::words<IndexerCore>())->step = 1;
-      });
-    expect_caught("lightning_indexer", d, phase, [](Program& p, Operator& op) {   // a mask that is a token late
+      expect_caught(
+          "lightning_indexer", dealt(tiny({.cp = 2})), phase,
+          [](Program& p, Operator& op) {  // queries that stand side by side
+            reinterpret_cast<AttentionBlock*>(p.params.data() + op.params + OperatorView::words<IndexerCore>())->step =
+                1;
+          });
+    expect_caught("lightning_indexer", d, phase, [](Program& p, Operator& op) {  // a mask that is a token late
       auto* block = reinterpret_cast<AttentionBlock*>(p.params.data() + op.params + OperatorView::words<IndexerCore>());
       --block->shift;
     });
-    expect_caught("sparse_attention", d, phase, [](Program& p, Operator& op) {    // one key fewer than chosen
+    expect_caught("sparse_attention", d, phase, [](Program& p, Operator& op) {  // one key fewer than chosen
       --reinterpret_cast<SparseCore*>(p.params.data() + op.params)->sequences.top_k;
     });
   }
@@ -307,8 +324,8 @@ IndexerWork indexer_work(const Deployment& d, const Step& step, std::int64_t ran
   return sum;
 }
 
-// 131,072 tokens on one rank: the sums of the model card. TP divides the attention by its heads and nothing else; CP divides all
-// (two zigzag chunks a rank: the pairs of 16 ranks are equal).
+// 131,072 tokens on one rank: the sums of the model card. TP divides the attention by its heads and nothing else; CP
+// divides all (two zigzag chunks a rank: the pairs of 16 ranks are equal).
 TEST(SparseLayers, OnlySplittingTokensDividesTheIndexer) {
   const auto work = [](const Example& e) {
     const Deployment d = v32(e);
@@ -325,13 +342,13 @@ TEST(SparseLayers, OnlySplittingTokensDividesTheIndexer) {
   EXPECT_EQ(tp.attention * 16, one.attention);
   EXPECT_EQ(cp.scores * 16, one.scores);
   EXPECT_EQ(cp.linears * 16, one.linears);
-  // Rank 0 has the first of 32 chunks, whose first 2048 queries see fewer than 2048 keys: 2048 * 2049 / 2 + 3 * 2048 * 2048 pairs, where the
-  // other ranks have 4 * 2048 * 2048; together 266,339,328.
+  // Rank 0 has the first of 32 chunks, whose first 2048 queries see fewer than 2048 keys: 2048 * 2049 / 2 + 3 * 2048 *
+  // 2048 pairs, where the other ranks have 4 * 2048 * 2048; together 266,339,328.
   EXPECT_EQ(cp.attention, 61LL * 2 * 128 * 1088 * (2048 * 2049 / 2 + 3 * 2048 * 2048));
 }
 
-// Rank r of 16 has tokens r, r + 16, ...: 8192 queries, the i-th of which sees r + 16 i + 1 keys and picks min(2048, that) of them. With
-// i < 128 all of them see fewer than 2048, or 2048 where r = 15 and i = 127.
+// Rank r of 16 has tokens r, r + 16, ...: 8192 queries, the i-th of which sees r + 16 i + 1 keys and picks min(2048,
+// that) of them. With i < 128 all of them see fewer than 2048, or 2048 where r = 15 and i = 127.
 TEST(SparseLayers, PairsOfDealtTokens) {
   const Deployment d = dealt(v32({.cp = 16}));
   const Step step = prefill_step(d.layout, 1, 131'072);
@@ -340,8 +357,8 @@ TEST(SparseLayers, PairsOfDealtTokens) {
     const IndexerWork w = indexer_work(d, step, r);
     EXPECT_EQ(w.scores, 61LL * 2 * 64 * 128 * (8192 * (r + 1) + 16LL * (8192 * 8191 / 2))) << r;
     EXPECT_EQ(w.gathered, 61LL * 1152 * (128 * (r + 1) + 16 * (128 * 127 / 2) + 2048 * (8192 - 128))) << r;
-    // Tiles of 512 keys: ends of rows come to lie on every 16th key of a tile, the first on key r + 1, so the last tile of a query has
-    // 15 - r, 31 - r, ... 511 - r keys too many, 263 - r on the mean.
+    // Tiles of 512 keys: ends of rows come to lie on every 16th key of a tile, the first on key r + 1, so the last tile
+    // of a query has 15 - r, 31 - r, ... 511 - r keys too many, 263 - r on the mean.
     EXPECT_EQ(facts().indexer_key_tile, 512);
     EXPECT_EQ(w.scored_beyond, 61LL * 2 * 64 * 128 * 8192 * (2 * (15 - r) + 512 - 16) / 2) << r;
     scores += w.scores;
@@ -351,8 +368,8 @@ TEST(SparseLayers, PairsOfDealtTokens) {
   EXPECT_EQ(gathered, 61LL * 1152 * 266'339'328);
 }
 
-// Index key 128 beside latent 512 and rope key 64: 1,408 B a token and layer, 180,224 B a block of 128. C8: 512 + 4 fp32 scales + 128 B
-// of rope key, 128 + a 16-bit scale of index key.
+// Index key 128 beside latent 512 and rope key 64: 1,408 B a token and layer, 180,224 B a block of 128. C8: 512 + 4
+// fp32 scales + 128 B of rope key, 128 + a 16-bit scale of index key.
 TEST(SparseLayers, CacheBytes) {
   Deployment d = v32({});
   EXPECT_EQ(d.cached_token_layer().count(), 1408);
@@ -360,15 +377,16 @@ TEST(SparseLayers, CacheBytes) {
   d.kv_int8 = true;
   EXPECT_EQ(d.cached_token_layer().count(), 512 + 16 + 128 + 128 + 2);
   d.model = shipped_model("deepseek-v3");
-  EXPECT_EQ(d.cached_token_layer().count(), 640);   // static scales stand beside the weights
+  EXPECT_EQ(d.cached_token_layer().count(), 640);  // static scales stand beside the weights
 }
 
-// What of the weights is not divided by TP: the indexer, 13,959,424 parameters a layer in 16 bit (its LayerNorm counts with norms), and
-// the A projections in int8. q_b, o_proj, W_UK and W_UV are.
+// What of the weights is not divided by TP: the indexer, 13,959,424 parameters a layer in 16 bit (its LayerNorm counts
+// with norms), and the A projections in int8. q_b, o_proj, W_UK and W_UV are.
 TEST(SparseLayers, WeightsByComponent) {
   const auto weights = [](std::int64_t tp, const char* name) {
     const Deployment d = v32({.tp = tp});
-    const MemoryPerRank m = memory_per_rank(d, {.input_tokens = 4096, .output_tokens = 1}, mindie_stack(), facts(), 64_GiB);
+    const MemoryPerRank m =
+        memory_per_rank(d, {.input_tokens = 4096, .output_tokens = 1}, mindie_stack(), facts(), 64_GiB);
     for (const MemoryPerRank::Component& c : m.weight_components)
       if (c.name == name) return c.bytes.count();
     return std::int64_t{-1};

@@ -32,13 +32,16 @@ Read read_with(const std::string& fused) {
 TEST(FusedKernels, AreNamedWithTheirSource) {
   const Read none = read_with("");
   EXPECT_FALSE(none.stack.fused.add_rms_norm || none.stack.fused.add_rms_norm_cast);
-  const Read both = read_with("fused_kernels:\n  - {kernel: add_rms_norm, source: a file}\n  - {kernel: add_rms_norm_cast, source: another}\n");
+  const Read both = read_with(
+      "fused_kernels:\n  - {kernel: add_rms_norm, source: a file}\n  - {kernel: add_rms_norm_cast, source: another}\n");
   EXPECT_EQ(both.errors, "");
   EXPECT_TRUE(both.stack.fused.add_rms_norm && both.stack.fused.add_rms_norm_cast);
 }
 
 TEST(FusedKernels, UnknownOnesAndMissingSourcesAreErrors) {
-  EXPECT_NE(read_with("fused_kernels:\n  - {kernel: add_norm, source: a file}\n").errors.find("unknown fused kernel 'add_norm'"), std::string::npos);
+  EXPECT_NE(read_with("fused_kernels:\n  - {kernel: add_norm, source: a file}\n")
+                .errors.find("unknown fused kernel 'add_norm'"),
+            std::string::npos);
   EXPECT_NE(read_with("fused_kernels:\n  - {kernel: add_rms_norm}\n").errors.find("source"), std::string::npos);
 }
 

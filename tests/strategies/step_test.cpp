@@ -209,7 +209,8 @@ RC_GTEST_PROP(Folding, ChangesNoTickOfAnyLayout, ()) {
   const Case c = any_case();
   report(c);
   const Cluster cluster(shipped_server("atlas-800i-a3"), 2);
-  const KernelCost cost(cluster.server().die, shipped_kernels(), kKernelNames), half(cluster.server().die, shipped_kernels(), kKernelNames, 1, 0.5);
+  const KernelCost cost(cluster.server().die, shipped_kernels(), kKernelNames),
+      half(cluster.server().die, shipped_kernels(), kKernelNames, 1, 0.5);
   const StepPricer pricer(c.d, facts(), cluster, cost, {cost, cost, half},
                           {.before_step = Duration(1'000'000), .issue = Duration(5'000'000)});
   const StepTime folded = pricer.price(c.step), unfolded = pricer.price(c.step, false);
@@ -272,7 +273,8 @@ RC_GTEST_PROP(StepTime, LongerPromptsAreNeverFaster, ()) {
   c.step = prefill_step(c.d.layout, 1, *rc::gen::inRange<std::int64_t>(1, 8192));
   report(c);
   const Cluster cluster(shipped_server("atlas-800i-a3"), 2);
-  const KernelCost cost(cluster.server().die, shipped_kernels(), kKernelNames), half(cluster.server().die, shipped_kernels(), kKernelNames, 1, 0.5);
+  const KernelCost cost(cluster.server().die, shipped_kernels(), kKernelNames),
+      half(cluster.server().die, shipped_kernels(), kKernelNames, 1, 0.5);
   const StepPricer pricer(c.d, facts(), cluster, cost, {cost, cost, half}, {});
   const Step longer = prefill_step(c.d.layout, 1, c.step.load[0].new_tokens + *rc::gen::inRange<std::int64_t>(1, 4096));
   // Padded all-to-all buffers of ep_level 2 shrink where MindIE's factor table steps down.

@@ -10,7 +10,9 @@ Question base(const Example& e) { return from_import(import_text(config_json(e))
 bool legal(const Question& q) {
   const Server server = shipped_server("atlas-800i-a3");
   Diagnostics found;
-  check_deployment({q.deployment, q.declared_world, server, static_cast<int>(ceil_div(q.deployment.layout.world(), server.dies())), false}, found);
+  check_deployment({q.deployment, q.declared_world, server,
+                    static_cast<int>(ceil_div(q.deployment.layout.world(), server.dies())), false},
+                   found);
   return !found.has_errors();
 }
 
@@ -60,12 +62,13 @@ TEST(Variation, RaisesOnlyTheLimitsThatAreTooLow) {
   raise_limits(q, {.input_tokens = 4096, .output_tokens = 1024}, derived);
   EXPECT_TRUE(derived.empty());
   raise_limits(q, {.input_tokens = 131'072, .output_tokens = 1024}, derived);
-  EXPECT_EQ(derived, (std::vector<std::string>{"maxSeqLen 132,096", "maxInputTokenLen 131,072", "maxPrefillTokens 131,072"}));
+  EXPECT_EQ(derived,
+            (std::vector<std::string>{"maxSeqLen 132,096", "maxInputTokenLen 131,072", "maxPrefillTokens 131,072"}));
   // A fixed pool too: prompt and output in blocks of 128 on each of 16 shards, two requests.
   derived.clear();
   q.deployment.pool_tokens = 10'240;
   raise_limits(q, {.input_tokens = 65'536, .output_tokens = 1000, .batch = 2}, derived);
-  EXPECT_EQ(q.deployment.pool_tokens, 2 * 33 * 128 * 16);   // 65,536 / 2,048 = 32 blocks a shard and one that is begun
+  EXPECT_EQ(q.deployment.pool_tokens, 2 * 33 * 128 * 16);  // 65,536 / 2,048 = 32 blocks a shard and one that is begun
   EXPECT_EQ(derived, (std::vector<std::string>{"kv_cache.pool_tokens 135,168"}));
 }
 

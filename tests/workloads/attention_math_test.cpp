@@ -50,8 +50,10 @@ Point merged_by_sigmoid(Point a, Point b) {
 void expect_merge(Point a, Point b, Point expected) {
   for (const Point got : {merged_in_one(a, b), merged_in_one(b, a), merged_by_sigmoid(a, b), merged_by_sigmoid(b, a)}) {
     EXPECT_NEAR(got.o, expected.o, 1e-14);
-    if (expected.lse == kNothing) EXPECT_EQ(got.lse, kNothing);
-    else EXPECT_NEAR(got.lse, expected.lse, 1e-14);
+    if (expected.lse == kNothing)
+      EXPECT_EQ(got.lse, kNothing);
+    else
+      EXPECT_NEAR(got.lse, expected.lse, 1e-14);
   }
 }
 
@@ -65,19 +67,19 @@ TEST(MergeMath, OfEmptySets) {
   expect_merge({0, kNothing}, {0, kNothing}, {0, kNothing});
 }
 
-TEST(MergeMath, DoesNotOverflow) {
-  expect_merge({1, 5000}, {2, -5000}, {1, 5000});
-}
+TEST(MergeMath, DoesNotOverflow) { expect_merge({1, 5000}, {2, -5000}, {1, 5000}); }
 
 struct Attended {
   Tensors<double>::Matrix out, lse;
   Ledger ledger;
 };
 
-// One head of width 1 over keys of zeros: every visible key counts alike, so out = mean of visible values, lse = log count.
+// One head of width 1 over keys of zeros: every visible key counts alike, so out = mean of visible values, lse = log
+// count.
 Attended attend_alike(const AttentionBlock& block, std::int64_t queries, std::int64_t keys) {
   ProgramBuilder p;
-  const Value q = p.input(Dtype::kFp32, queries, 1), k = p.input(Dtype::kFp32, keys, 1), v = p.input(Dtype::kFp32, keys, 1);
+  const Value q = p.input(Dtype::kFp32, queries, 1), k = p.input(Dtype::kFp32, keys, 1),
+              v = p.input(Dtype::kFp32, keys, 1);
   const Value out = p.activation(Dtype::kFp32, queries, 1), lse = p.activation(Dtype::kFp32, queries, 1);
   const AttentionBlock blocks[] = {block};
   attend(p, "attention", {.heads = 1, .key_width = 1, .value_width = 1}, blocks, q, k, v, out, lse);

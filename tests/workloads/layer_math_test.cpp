@@ -53,12 +53,11 @@ TEST(RopeMath, TurnsInterleavedPairsOfTheLastColumns) {
   rope(p, "rope", x, at, 2, 4);
   Computed c(p);
   c.tensors[at] << 0, 2;
-  c.tensors[x] << 9, 1, 0, 0, 1, 8, 2, 0, 0, 0,
-                  9, 1, 0, 0, 1, 8, 0, 2, 0, 0;
+  c.tensors[x] << 9, 1, 0, 0, 1, 8, 2, 0, 0, 0, 9, 1, 0, 0, 1, 8, 0, 2, 0, 0;
   c.run();
   const double a = std::cos(2), b = std::sin(2), e = std::cos(0.02), f = std::sin(0.02);
-  expect_rows(c.tensors[x], (Matrix(2, 10) << 9, 1, 0, 0, 1, 8, 2, 0, 0, 0,
-                                              9, a, b, -f, e, 8, -2 * b, 2 * a, 0, 0).finished());
+  expect_rows(c.tensors[x],
+              (Matrix(2, 10) << 9, 1, 0, 0, 1, 8, 2, 0, 0, 0, 9, a, b, -f, e, 8, -2 * b, 2 * a, 0, 0).finished());
 }
 
 TEST(LatentMath, NormsRotatesAndWritesTheRowsThatAreNamed) {
@@ -94,16 +93,16 @@ TEST(QuantiseMath, KeepsMultiplesOfTheScale) {
   Computed c(p);
   c.tensors[x] << 254, 3, -0.9, 1.27, 0.5, 0.014;
   c.run();
-  expect_rows(c.tensors[dynamic], c.tensors[x]);   // without a calibration nothing is quantised
+  expect_rows(c.tensors[dynamic], c.tensors[x]);  // without a calibration nothing is quantised
   Calibration calibration;
   c.tensors.set_calibration(&calibration);
   c.run();
-  expect_rows(c.tensors[fixed], c.tensors[x]);     // recording
+  expect_rows(c.tensors[fixed], c.tensors[x]);  // recording
   calibration.use();
   c.run();
   expect_rows(c.tensors[dynamic], (Matrix(2, 3) << 254, 4, 0, 1.27, 0.5, 0.01).finished());
   expect_rows(c.tensors[fixed], (Matrix(2, 3) << 254, 4, 0, 2, 0, 0).finished());
-  c.tensors[x](0, 0) = 1000;                       // beyond the range that was seen
+  c.tensors[x](0, 0) = 1000;  // beyond the range that was seen
   c.run();
   EXPECT_DOUBLE_EQ(c.tensors[fixed](0, 0), 254);
 }
@@ -141,8 +140,9 @@ TEST(MovementMath, CopiesPlacesAndClears) {
 TEST(HeadMath, LooksUpAndSamples) {
   ProgramBuilder p;
   const Value ids = p.input(Dtype::kInt32, 2, 1), table = p.weight(Dtype::kFp32, 3, 2, {.fan_in = 3});
-  const Value part = p.weight(Dtype::kFp32, 1, 2, {.row = 2, .fan_in = 3});   // the third row of it
-  const Value rows = embed(p, "embed", ids, table), some = embed(p, "embed", ids, part), best = sample(p, "sample", rows);
+  const Value part = p.weight(Dtype::kFp32, 1, 2, {.row = 2, .fan_in = 3});  // the third row of it
+  const Value rows = embed(p, "embed", ids, table), some = embed(p, "embed", ids, part),
+              best = sample(p, "sample", rows);
   Computed c(p);
   c.tensors[ids] << 2, 0;
   c.tensors[table] << 1, 2, 3, 4, 6, 5;
@@ -156,7 +156,7 @@ TEST(HeadMath, LooksUpAndSamples) {
 // Heads of queries [2 plain | 1 rotated]: the first two columns are multiplied, the last one is copied.
 TEST(HeadMath, AbsorbsAndJoinsParts) {
   ProgramBuilder p;
-  const Value q = p.input(Dtype::kFp32, 1, 6), w = p.weight(Dtype::kFp32, 1, 4, {});   // [latent 1, 2 heads * 2]
+  const Value q = p.input(Dtype::kFp32, 1, 6), w = p.weight(Dtype::kFp32, 1, 4, {});  // [latent 1, 2 heads * 2]
   const Value absorbed = per_head_linear(p, "absorb", q, w.reshaped(2, 2), 2, StoredAs::kTransposed);
   const Value joined = concat_heads(p, "join", absorbed, q, 2, 1);
   Computed c(p);
@@ -170,8 +170,8 @@ double gate(double score) { return 1 / (1 + std::exp(-score)); }
 
 // 6 experts in 3 groups, the 2 best groups stay, 2 experts a token. Biased scores (sigmoid + bias) of the token:
 //   group 0: .5, .5 -> 1.0     group 1: .7311, .2689 -> 1.0     group 2: .8808, .0180 -> .8988 without bias
-// A bias of .2 on expert 5 lifts group 2 to 1.0988; group 0 and 1 tie, the first stays. Chosen of {0, 1, 4, 5}: 4 (.8808),
-// then 0 (.5, before 1). Weights are sigmoid without bias: .8808 and .5, over their sum, times 2.
+// A bias of .2 on expert 5 lifts group 2 to 1.0988; group 0 and 1 tie, the first stays. Chosen of {0, 1, 4, 5}: 4
+// (.8808), then 0 (.5, before 1). Weights are sigmoid without bias: .8808 and .5, over their sum, times 2.
 TEST(RouterMath, KeepsTheBestGroupsThenTheBestExperts) {
   ProgramBuilder p;
   const Value scores = p.input(Dtype::kFp32, 1, 6), bias = p.input(Dtype::kFp32, 1, 6);
@@ -200,9 +200,9 @@ TEST(RoutedMath, DealsMultipliesAndSumsUp) {
   c.tensors[r.weights] << 0.5, 9, 0.25, 1;
   c.tensors[w] << 1, 2;
   c.run();
-  expect_rows(c.tensors.real(dealt), (Matrix(3, 1) << 20, 10, 20).finished());   // expert 2: token 1; expert 3: both
+  expect_rows(c.tensors.real(dealt), (Matrix(3, 1) << 20, 10, 20).finished());  // expert 2: token 1; expert 3: both
   expect_rows(c.tensors.real(y), (Matrix(3, 1) << 20, 20, 40).finished());
-  expect_rows(c.tensors[sum], (Matrix(3, 1) << 10, 45, 0).finished());           // .5 * 20; .25 * 20 + 40; padding
+  expect_rows(c.tensors[sum], (Matrix(3, 1) << 10, 45, 0).finished());  // .5 * 20; .25 * 20 + 40; padding
   EXPECT_EQ(c.tensors.ledger().matrix_flops, 2 * 3);
 }
 
@@ -231,9 +231,9 @@ TEST(PrologMath, IsTheOperatorsThatItReplaces) {
   const auto weight = [&](const char* key, int in, int out) {
     return p.weight(Dtype::kFp32, in, out, {.key = key, .fan_in = in});
   };
-  const MlaPrologWeights w{weight("n", 1, kHidden), weight("a", kHidden, kRank + kLatent + kRope), weight("qn", 1, kRank),
-                           weight("kn", 1, kLatent), weight("b", kRank, kHeads * (kNope + kRope)),
-                           weight("uk", kLatent, kHeads * kNope)};
+  const MlaPrologWeights w{
+      weight("n", 1, kHidden),  weight("a", kHidden, kRank + kLatent + kRope), weight("qn", 1, kRank),
+      weight("kn", 1, kLatent), weight("b", kRank, kHeads * (kNope + kRope)),  weight("uk", kLatent, kHeads * kNope)};
   const Value fused_cache = p.state(Dtype::kFp32, kRows, kLatent + kRope, {.key = "c"});
   const Value cache = p.state(Dtype::kFp32, kRows, kLatent + kRope, {.key = "c"});
   const RowMove all{.rows = kRows};
@@ -245,7 +245,8 @@ TEST(PrologMath, IsTheOperatorsThatItReplaces) {
   kv_norm_rope_cache(p, "kv", a.column_slice(kRank, kLatent + kRope), w.kv_norm, at, cache, writes);
   const Value q = linear(p, "b", q_c, w.q_b, Dtype::kFp32);
   rope(p, "rope", q, at, kHeads, kRope);
-  const Value absorbed = per_head_linear(p, "uk", q, w.w_uk.reshaped(kNope, kHeads * kLatent), kHeads, StoredAs::kTransposed);
+  const Value absorbed =
+      per_head_linear(p, "uk", q, w.w_uk.reshaped(kNope, kHeads * kLatent), kHeads, StoredAs::kTransposed);
   const Value joined = concat_heads(p, "join", absorbed, q, kHeads, kRope);
   Computed c(p);
   c.run();

@@ -51,8 +51,8 @@ TEST(Parameters, AreThoseOfV3ForR1AndV31) {
     EXPECT_EQ(count_parameters(shipped_model(name)).checkpoint, 684'489'845'504) << name;
 }
 
-// The indexer of a V3.2 layer: wq_b 1536 * 8192 = 12,582,912; wk 7168 * 128 = 917,504; LayerNorm 2 * 128; weights_proj 7168 * 64 =
-// 458,752. 61 of them beside the 671,026,419,200 of V3; the MTP layer has one as well.
+// The indexer of a V3.2 layer: wq_b 1536 * 8192 = 12,582,912; wk 7168 * 128 = 917,504; LayerNorm 2 * 128; weights_proj
+// 7168 * 64 = 458,752. 61 of them beside the 671,026,419,200 of V3; the MTP layer has one as well.
 TEST(Parameters, OfV32) {
   for (const char* name : {"deepseek-v3.2", "deepseek-v3.2-exp"}) {
     const ParameterCounts c = count_parameters(shipped_model(name));
@@ -64,7 +64,8 @@ TEST(Parameters, OfV32) {
   EXPECT_EQ(count_parameters(shipped_model("deepseek-v3")).indexer_layer, 0);
 }
 
-// Kimi-K2 has half the heads, one dense layer and 384 experts. Attention: 11,010,048 + 1,536 + q_b 1536*64*192 + 4,128,768 + 512
+// Kimi-K2 has half the heads, one dense layer and 384 experts. Attention: 11,010,048 + 1,536 + q_b 1536*64*192 +
+// 4,128,768 + 512
 // + kv_b 512*64*256 + o 64*128*7168 = 101,124,096; MoE layer: 384*7168 + 384 + 385 * 44,040,192 = 16,958,226,816;
 // 61 * (101,124,096 + 2 * 7168) + 396,361,728 + 60 * 16,958,226,816 + 2 * 163,840 * 7168 + 7168.
 TEST(Parameters, OfKimiK2) {
@@ -75,10 +76,11 @@ TEST(Parameters, OfKimiK2) {
   EXPECT_EQ(shipped_model("kimi-k2").mtp_layers, 0);
 }
 
-// GLM-5 has 78 layers of hidden 6144, 64 heads of nope 192, rope 64 and value 256, q rank 2048 and an indexer of 32 heads of 128.
-// Attention: q_a 6144*2048 + 2,048 + q_b 2048*64*256 + kv_a 6144*576 + 512 + kv_b 512*64*448 + o 64*256*6144 = 165,022,208;
-// indexer: 2048*4096 + 6144*128 + 2*128 + 6144*32 = 9,371,904; MoE layer: 256*6144 + 256 + 257 * 3*6144*2048 = 9,702,998,272;
-// 78 * (165,022,208 + 9,371,904 + 2 * 6144) + 3 * 3*6144*12288 + 75 * 9,702,998,272 + 2 * 154,880 * 6144 + 6144: the 744 G of its name.
+// GLM-5 has 78 layers of hidden 6144, 64 heads of nope 192, rope 64 and value 256, q rank 2048 and an indexer of 32
+// heads of 128. Attention: q_a 6144*2048 + 2,048 + q_b 2048*64*256 + kv_a 6144*576 + 512 + kv_b 512*64*448 + o
+// 64*256*6144 = 165,022,208; indexer: 2048*4096 + 6144*128 + 2*128 + 6144*32 = 9,371,904; MoE layer: 256*6144 + 256 +
+// 257 * 3*6144*2048 = 9,702,998,272; 78 * (165,022,208 + 9,371,904 + 2 * 6144) + 3 * 3*6144*12288 + 75 * 9,702,998,272
+// + 2 * 154,880 * 6144 + 6144: the 744 G of its name.
 TEST(Parameters, OfGlm5) {
   const ParameterCounts c = count_parameters(shipped_model("glm-5"));
   EXPECT_EQ(c.attention_layer, 165'022'208);
@@ -103,15 +105,15 @@ TEST(PrefillFlops, OfOneLongPrompt) {
   EXPECT_EQ(f.total().count(), 52'283'258'296'598'528);
 }
 
-// S = 131072: every one of 8,590,000,128 causal pairs is scored, by 64 heads of 128; each query attends to at most 2048 keys, which are
-// 2048 * 2049 / 2 + (S - 2048) * 2048 = 266,339,328 pairs of 576 + 512 columns and 128 heads.
+// S = 131072: every one of 8,590,000,128 causal pairs is scored, by 64 heads of 128; each query attends to at most 2048
+// keys, which are 2048 * 2049 / 2 + (S - 2048) * 2048 = 266,339,328 pairs of 576 + 512 columns and 128 heads.
 TEST(PrefillFlops, OfOneLongPromptWithSparseAttention) {
   const PrefillFlops f = prefill_flops(shipped_model("deepseek-v3.2"), 131'072);
-  EXPECT_EQ(f.index_scores.count(), 8'585'052'287'926'272);     // 61 * 2 * 64 * 128 * pairs
-  EXPECT_EQ(f.index_linear.count(), 223'218'040'307'712);       // 2 S * 61 * (12,582,912 + 917,504 + 458,752)
-  EXPECT_EQ(f.attention_core.count(), 4'525'160'581'300'224);   // 61 * 2 * 128 * 1088 * 266,339,328
-  EXPECT_EQ(f.kv_b.count(), 268'280'837'177'344);               // W_UK and W_UV on queries and outputs
-  EXPECT_EQ(f.attention_linear.count(), 2'723'679'280'562'176); // as V3, and so are the others
+  EXPECT_EQ(f.index_scores.count(), 8'585'052'287'926'272);      // 61 * 2 * 64 * 128 * pairs
+  EXPECT_EQ(f.index_linear.count(), 223'218'040'307'712);        // 2 S * 61 * (12,582,912 + 917,504 + 458,752)
+  EXPECT_EQ(f.attention_core.count(), 4'525'160'581'300'224);    // 61 * 2 * 128 * 1088 * 266,339,328
+  EXPECT_EQ(f.kv_b.count(), 268'280'837'177'344);                // W_UK and W_UV on queries and outputs
+  EXPECT_EQ(f.attention_linear.count(), 2'723'679'280'562'176);  // as V3, and so are the others
   EXPECT_EQ(f.total().count(), 22'691'427'766'501'376);
 }
 
@@ -136,7 +138,9 @@ RC_GTEST_PROP(PrefillFlops, SplitIntoTokensAndPairs, ()) {
 // ---- the library ----------------------------------------------------------------------------------------------------
 
 TEST(ModelLibrary, ListsItsModels) {
-  EXPECT_EQ(shipped_models().names(), (std::vector<std::string>{"deepseek-r1", "deepseek-v3", "deepseek-v3.1", "deepseek-v3.2", "deepseek-v3.2-exp", "glm-5", "kimi-k2"}));
+  EXPECT_EQ(shipped_models().names(),
+            (std::vector<std::string>{"deepseek-r1", "deepseek-v3", "deepseek-v3.1", "deepseek-v3.2",
+                                      "deepseek-v3.2-exp", "glm-5", "kimi-k2"}));
 }
 
 TEST(ModelLibrary, TakesAnySpellingOfCaseAndSeparators) {
@@ -168,11 +172,13 @@ TEST(ModelLibrary, TakesAReleaseDate) {
 TEST(ModelLibrary, SuggestsANameOrAnotherWay) {
   EXPECT_EQ(said_about_model("DeepSeek-R2"),
             "error[E0220]: unknown model 'DeepSeek-R2'\n"
-            "  = rule: known models: deepseek-r1, deepseek-v3, deepseek-v3.1, deepseek-v3.2, deepseek-v3.2-exp, glm-5, kimi-k2\n"
+            "  = rule: known models: deepseek-r1, deepseek-v3, deepseek-v3.1, deepseek-v3.2, deepseek-v3.2-exp, glm-5, "
+            "kimi-k2\n"
             "  = help: did you mean 'deepseek-r1'?\n");
   EXPECT_EQ(said_about_model("llama"),
             "error[E0220]: unknown model 'llama'\n"
-            "  = rule: known models: deepseek-r1, deepseek-v3, deepseek-v3.1, deepseek-v3.2, deepseek-v3.2-exp, glm-5, kimi-k2\n"
+            "  = rule: known models: deepseek-r1, deepseek-v3, deepseek-v3.1, deepseek-v3.2, deepseek-v3.2-exp, glm-5, "
+            "kimi-k2\n"
             "  = help: name one of them, or the path of a HuggingFace config.json, with --model\n");
 }
 
@@ -274,7 +280,8 @@ TEST(ReadModel, RefusesWhatIsNoInteger) {
 }
 
 TEST(ReadModel, TakesTheIndexerOfSparseAttention) {
-  const Read r = read(replaced(kPublished, "\"hidden_act\": \"silu\"", "\"index_n_heads\": 64, \"index_head_dim\": 128, \"index_topk\": 2048"));
+  const Read r = read(replaced(kPublished, "\"hidden_act\": \"silu\"",
+                               "\"index_n_heads\": 64, \"index_head_dim\": 128, \"index_topk\": 2048"));
   EXPECT_EQ(r.said, "");
   EXPECT_TRUE(r.model.sparse());
   EXPECT_EQ(count_parameters(r.model).main, 671'877'944'064);
@@ -291,8 +298,12 @@ TEST(ReadModel, RefusesHalfAnIndexer) {
 }
 
 TEST(ReadModel, RefusesAnIndexerTooNarrowForItsRotation) {
-  const Read r = read(replaced(kPublished, "\"hidden_act\": \"silu\"", "\"index_n_heads\": 64, \"index_head_dim\": 32, \"index_topk\": 2048"));
-  EXPECT_NE(r.said.find("error[E0224]: the indexer rotates the first 64 columns of its heads, but index_head_dim is 32\n"), std::string::npos) << r.said;
+  const Read r = read(replaced(kPublished, "\"hidden_act\": \"silu\"",
+                               "\"index_n_heads\": 64, \"index_head_dim\": 32, \"index_topk\": 2048"));
+  EXPECT_NE(
+      r.said.find("error[E0224]: the indexer rotates the first 64 columns of its heads, but index_head_dim is 32\n"),
+      std::string::npos)
+      << r.said;
 }
 
 TEST(ReadModel, RefusesMoreDenseLayersThanLayers) {
@@ -314,7 +325,9 @@ TEST(ReadModel, RefusesMoreChosenExpertsThanExperts) {
 }
 
 TEST(ReadModel, RefusesGroupsThatDoNotFitTheExperts) {
-  EXPECT_EQ(read(replaced(kPublished, "\"num_experts_per_tok\": 8", "\"n_group\": 7, \"topk_group\": 4, \"num_experts_per_tok\": 8")).said,
+  EXPECT_EQ(read(replaced(kPublished, "\"num_experts_per_tok\": 8",
+                          "\"n_group\": 7, \"topk_group\": 4, \"num_experts_per_tok\": 8"))
+                .said,
             "error[E0228]: 4 of 7 groups of experts must hold the 8 experts of a token: there are 256 experts\n"
             "  --> config.json:14:14  n_group\n"
             "   |\n"

@@ -153,9 +153,11 @@ TEST(GroupedLinear, Int4HalvesTheWeightsAndMultipliesTwoHalvesOfEveryRow) {
 }
 
 TEST(SplitRows, ReadsAndWritesAsManyBytes) {
-  const auto split = [](std::int64_t rows) { return work_of([=](ProgramBuilder& p) { split_rows(p, "split", p.input(Dtype::kInt8, rows, 64)); }); };
+  const auto split = [](std::int64_t rows) {
+    return work_of([=](ProgramBuilder& p) { split_rows(p, "split", p.input(Dtype::kInt8, rows, 64)); });
+  };
   EXPECT_EQ(split(3).read.count(), 3 * 64);
-  EXPECT_EQ(split(3).written.count(), 3 * 64);   // two rows of half a byte an element
+  EXPECT_EQ(split(3).written.count(), 3 * 64);  // two rows of half a byte an element
   EXPECT_EQ(split(3).vector.count(), 8 * 3 * 64);
   EXPECT_EQ(split(0).launches, 0);
   ProgramBuilder p;
@@ -194,7 +196,10 @@ TEST(AttentionBlock, PairsByHand) {
 
 // Keys in order, queries every `step`-th position: query i sees 1 + shift + i step keys, and no more than there are.
 RC_GTEST_PROP(AttentionBlock, PairsAreWhatTheRowsSee, ()) {
-  const AttentionBlock b{.q_rows = *rc::gen::inRange(1, 60), .k_rows = *rc::gen::inRange(1, 300), .causal = 1, .shift = *rc::gen::inRange(0, 400),
+  const AttentionBlock b{.q_rows = *rc::gen::inRange(1, 60),
+                         .k_rows = *rc::gen::inRange(1, 300),
+                         .causal = 1,
+                         .shift = *rc::gen::inRange(0, 400),
                          .step = *rc::gen::inRange(1, 20)};
   std::int64_t seen = 0;
   for (std::int64_t i = 0; i < b.q_rows; ++i) {
@@ -270,11 +275,12 @@ TEST(AbsorbedAttention, ByHand) {
   EXPECT_EQ(w.written.count(), 3 * 16 * 512 * 2 + 3 * 16 * 4);
 }
 
-// The 512 latent columns of an int8 cache are multiplied in int8 on both sides, the 64 rope columns in 16 bit: at the int8 rate they
-// count twice.
+// The 512 latent columns of an int8 cache are multiplied in int8 on both sides, the 64 rope columns in 16 bit: at the
+// int8 rate they count twice.
 TEST(AbsorbedAttention, OfAnInt8LatentRunsAtTheInt8Rate) {
   const Work w = work_of([](ProgramBuilder& p) {
-    attend_absorbed(p, "mla_decode", {.heads = 16, .key_width = 576, .latent_width = 512, .context = 3000, .cache_rows = 3000},
+    attend_absorbed(p, "mla_decode",
+                    {.heads = 16, .key_width = 576, .latent_width = 512, .context = 3000, .cache_rows = 3000},
                     p.input(Dtype::kFp16, 3, 16 * 576), p.state(Dtype::kInt8, 3000, 640, {}), Dtype::kFp32);
   });
   EXPECT_EQ(w.matrix_type, MatrixType::kInt8);
@@ -332,12 +338,15 @@ TEST(MlaProlog, ByHand) {
     return work_of([=](ProgramBuilder& p) {
       std::optional<Value> norm;
       if (norms) norm = p.weight(Dtype::kFp16, 1, 64, {});
-      const MlaPrologWeights w{norm, p.weight(weight, 64, 28, {}),
-                               p.weight(Dtype::kFp16, 1, 16, {}), p.weight(Dtype::kFp16, 1, 8, {}),
-                               p.weight(weight, 16, 24, {}),      p.weight(Dtype::kFp16, 8, 16, {})};
+      const MlaPrologWeights w{norm,
+                               p.weight(weight, 64, 28, {}),
+                               p.weight(Dtype::kFp16, 1, 16, {}),
+                               p.weight(Dtype::kFp16, 1, 8, {}),
+                               p.weight(weight, 16, 24, {}),
+                               p.weight(Dtype::kFp16, 8, 16, {})};
       const RowMove write{.rows = 2};
-      mla_prolog(p, "mla_prolog", p.input(Dtype::kFp16, 2, 64), w, p.input(Dtype::kInt32, 2, 1), p.state(Dtype::kFp16, 9, 12, {}),
-                 p.add_moves({&write, 1}), 2, 8, 4, Dtype::kFp16);
+      mla_prolog(p, "mla_prolog", p.input(Dtype::kFp16, 2, 64), w, p.input(Dtype::kInt32, 2, 1),
+                 p.state(Dtype::kFp16, 9, 12, {}), p.add_moves({&write, 1}), 2, 8, 4, Dtype::kFp16);
     });
   };
   const std::int64_t projections = 2 * 2 * (64 * 28 + 16 * 24), absorb = 2 * 2 * 8 * 16;
@@ -352,7 +361,7 @@ TEST(MlaProlog, ByHand) {
   EXPECT_EQ(half.matrix_type, MatrixType::k16Bit);
   EXPECT_EQ(half.matrix, int8.matrix);
   EXPECT_EQ(half.matrix_rounding.count(), 0);
-  EXPECT_EQ(prolog(Dtype::kInt8, false).read, int8.read - Bytes(2 * 64));   // of rows that a norm before has put out
+  EXPECT_EQ(prolog(Dtype::kInt8, false).read, int8.read - Bytes(2 * 64));  // of rows that a norm before has put out
 }
 
 // ---- routing and vector operators -----------------------------------------------------------------------------------
@@ -367,8 +376,8 @@ TEST(Routing, TopKDealOutAndSumUp) {
   const Program program = p.take();
   const auto work = [&](std::size_t i) { return program.view(i).op().type->work(program.view(i)); };
 
-  EXPECT_EQ(work(0).vector.count(), 3 * 256 * 10);  // sigmoid, bias, 8 selections
-  EXPECT_EQ(work(0).read.count(), 3 * 256 * 4 + 256 * 4);    // scores and bias
+  EXPECT_EQ(work(0).vector.count(), 3 * 256 * 10);          // sigmoid, bias, 8 selections
+  EXPECT_EQ(work(0).read.count(), 3 * 256 * 4 + 256 * 4);   // scores and bias
   EXPECT_EQ(work(0).written.count(), 3 * 8 * (4 + 4));      // ids and weights
   EXPECT_EQ(work(1).read.count(), 3 * 64 * 2 + 3 * 8 * 4);  // rows and ids
   EXPECT_EQ(work(1).written.count(), 24 * 64);              // int8 copies
@@ -390,7 +399,8 @@ TEST(VectorOperators, ReadAndWriteTheirOperandsOnce) {
   EXPECT_EQ(norm.written.count(), 3 * 64 + 2 * 3 * 64);  // int8 rows and the residual
   EXPECT_EQ(norm.vector.count(), 5 * 3 * 64);
   const Work wide = work_of([](ProgramBuilder& p) {
-    add_rms_norm_cast(p, "norm", p.input(Dtype::kFp16, 3, 64), p.input(Dtype::kFp16, 3, 64), p.weight(Dtype::kFp16, 1, 64, {}), Dtype::kFp16);
+    add_rms_norm_cast(p, "norm", p.input(Dtype::kFp16, 3, 64), p.input(Dtype::kFp16, 3, 64),
+                      p.weight(Dtype::kFp16, 1, 64, {}), Dtype::kFp16);
   });
   EXPECT_EQ(wide.launches, 1);
   EXPECT_EQ(wide.written.count(), (2 + 2 + 4) * 3 * 64);  // rows, the residual, rows in FP32
@@ -423,9 +433,15 @@ TEST(VectorOperators, AnEmbeddingReadsItsRows) {
 }
 
 TEST(VectorOperators, OfNoRowsStartNothing) {
-  EXPECT_EQ(work_of([](ProgramBuilder& p) { quantise(p, "q", p.input(Dtype::kFp16, 0, 64), QuantisationScale::kPerToken); }).launches, 0);
+  EXPECT_EQ(work_of([](ProgramBuilder& p) {
+              quantise(p, "q", p.input(Dtype::kFp16, 0, 64), QuantisationScale::kPerToken);
+            }).launches,
+            0);
   EXPECT_EQ(work_of([](ProgramBuilder& p) { copy_rows(p, "c", p.input(Dtype::kFp16, 5, 64), 0); }).launches, 0);
-  EXPECT_EQ(work_of([](ProgramBuilder& p) { grouped_top_k(p, "t", p.input(Dtype::kFp32, 0, 256), p.input(Dtype::kFp32, 1, 256), {}); }).launches, 0);
+  EXPECT_EQ(work_of([](ProgramBuilder& p) {
+              grouped_top_k(p, "t", p.input(Dtype::kFp32, 0, 256), p.input(Dtype::kFp32, 1, 256), {});
+            }).launches,
+            0);
 }
 
 }  // namespace

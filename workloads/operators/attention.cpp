@@ -33,19 +33,21 @@ void attend_online(Tensors<Scalar>& t, const typename Tensors<Scalar>::View& q, 
     const Eigen::Index rows = std::min(kRows, q.rows() - first);
     acc = out.middleRows(first, rows);
     Vector m = lse.middleRows(first, rows), l = (m.array() == kNothing).select(Vector::Zero(rows), Vector::Ones(rows));
-    const Eigen::Index last = visible(first + rows - 1);   // rows see ever more keys
+    const Eigen::Index last = visible(first + rows - 1);  // rows see ever more keys
     for (Eigen::Index key = 0; key < last; key += kKeys) {
       const Eigen::Index keys = std::min(kKeys, last - key);
       scores.resize(rows, keys);
       t.multiply(scores, q.middleRows(first, rows), k.middleRows(key, keys).transpose());
       scores *= scale;
-      const auto hidden = [&](Eigen::Index i) { return keys - std::clamp<Eigen::Index>(visible(first + i) - key, 0, keys); };
+      const auto hidden = [&](Eigen::Index i) {
+        return keys - std::clamp<Eigen::Index>(visible(first + i) - key, 0, keys);
+      };
       for (Eigen::Index i = 0; i < rows; ++i) scores.row(i).tail(hidden(i)).setConstant(kNothing);
       const Vector m_new = m.cwiseMax(scores.rowwise().maxCoeff());
-      const Vector base = (m_new.array() == kNothing).select(Vector::Zero(rows), m_new);   // avoids -inf - -inf
+      const Vector base = (m_new.array() == kNothing).select(Vector::Zero(rows), m_new);  // avoids -inf - -inf
       scores = (scores.colwise() - base).array().exp();
       for (Eigen::Index i = 0; i < rows; ++i) {
-        scores.row(i).tail(hidden(i)).setZero();   // a vectorised exp(-inf) is tiny, not zero
+        scores.row(i).tail(hidden(i)).setZero();  // a vectorised exp(-inf) is tiny, not zero
         t.ledger().masked_flops += 2 * hidden(i) * (k.cols() + v.cols());
       }
       const Vector rescale = (m - base).array().exp();
@@ -85,7 +87,8 @@ void attend_prefill(const OperatorView& op, Tensors<Scalar>& t) {
     }
 }
 
-// A row of queries is a matrix with a row per head; all heads share the keys, and the values are the keys' first columns.
+// A row of queries is a matrix with a row per head; all heads share the keys, and the values are the keys' first
+// columns.
 template <class Scalar>
 void attend_decode(const OperatorView& op, Tensors<Scalar>& t) {
   using View = typename Tensors<Scalar>::View;
@@ -93,7 +96,8 @@ void attend_decode(const OperatorView& op, Tensors<Scalar>& t) {
   const auto blocks = op.tail<DecodeCore, AttentionBlock>(static_cast<std::size_t>(core.blocks));
   std::int64_t pairs = 0;
   for (const AttentionBlock& b : blocks) pairs += b.pairs();
-  check(pairs * core.repeats == core.context, "the blocks of an attention core are not the context that it is charged for");
+  check(pairs * core.repeats == core.context,
+        "the blocks of an attention core are not the context that it is charged for");
   start_empty(t, op);
   for (std::int32_t repeat = 0; repeat < core.repeats; ++repeat)
     for (AttentionBlock b : blocks) {
@@ -164,7 +168,7 @@ void merge_two(const OperatorView& op, Tensors<Scalar>& t) {
       }
       const Scalar x = block_lse(r, h) - lse(r, h);
       o -= 1 / (1 + std::exp(-x)) * (o - o_b);
-      lse(r, h) += std::max<Scalar>(x, 0) + std::log1p(std::exp(-std::abs(x)));   // -log sigmoid(-x)
+      lse(r, h) += std::max<Scalar>(x, 0) + std::log1p(std::exp(-std::abs(x)));  // -log sigmoid(-x)
     }
 }
 
@@ -204,7 +208,8 @@ Work decode_work(const OperatorView& v) {
   return {.family = family(Kernel::kMlaDecode),
           .matrix_type = int8 ? MatrixType::kInt8 : MatrixType::k16Bit,
           .matrix = Flops(2 * std::int64_t{core.heads} * (core.key_width + core.latent_width) * core.context),
-          // Queries are quantised for an int8 latent; the rope key stays in 16 bit: at the int8 rate each of its FLOPs takes twice the time.
+          // Queries are quantised for an int8 latent; the rope key stays in 16 bit: at the int8 rate each of its FLOPs
+          // takes twice the time.
           .matrix_rounding = Flops(int8 ? rope_flops : 0),
           .read = Bytes(core.cache_rows * cache.columns * bits(cache.dtype) / 8) + q.bytes(),
           .written = v.out(0).bytes() + v.out(1).bytes()};
@@ -213,7 +218,7 @@ Work decode_work(const OperatorView& v) {
 Work merge_work(const OperatorView& v) {
   if (v.out().rows == 0) return {.launches = 0};
   return {.family = family(Kernel::kMerge),
-          .vector = Flops(4 * v.in(0).elements()),   // subtract, exp shared by a head, multiply, add
+          .vector = Flops(4 * v.in(0).elements()),  // subtract, exp shared by a head, multiply, add
           .read = v.in(0).bytes(),
           .written = v.out().bytes() + (v.op().outputs > 1 ? v.out(1).bytes() : Bytes(0)),
           .rows = v.out().rows};
@@ -222,7 +227,7 @@ Work merge_work(const OperatorView& v) {
 Work merge_into_work(const OperatorView& v) {
   if (v.out().rows == 0) return {.launches = 0};
   return {.family = family(Kernel::kMerge),
-          .vector = Flops(3 * v.in(0).elements()),   // subtract, multiply by the head's sigmoid, subtract
+          .vector = Flops(3 * v.in(0).elements()),  // subtract, multiply by the head's sigmoid, subtract
           .read = v.in(0).bytes() + v.in(1).bytes() + v.out(0).bytes() + v.out(1).bytes(),
           .written = v.out(0).bytes() + v.out(1).bytes(),
           .rows = v.out(0).rows};
@@ -261,8 +266,8 @@ std::int64_t AttentionBlock::pairs() const {
   return rising * (1 + shift) + rising * (rising - 1) / 2 * step + (q_rows - rising) * k_rows;
 }
 
-void attend(ProgramBuilder& p, const char* label, PrefillCore core, std::span<const AttentionBlock> blocks, Value q, Value k,
-            Value v, Value out, Value lse) {
+void attend(ProgramBuilder& p, const char* label, PrefillCore core, std::span<const AttentionBlock> blocks, Value q,
+            Value k, Value v, Value out, Value lse) {
   core.blocks = static_cast<std::int32_t>(blocks.size());
   p.apply(kAttention, label, core, blocks, {q, k, v}, {out, lse});
 }
@@ -283,8 +288,10 @@ Value pack_partial(ProgramBuilder& p, const char* label, const Partial& partial,
   return y;
 }
 
-Partial merge_with_lse(ProgramBuilder& p, const char* label, Value stacked, int parts, std::int64_t rows, std::int64_t columns) {
-  const Partial y{p.activation(stacked.dtype, rows, columns), p.activation(Dtype::kFp32, rows, stacked.columns - columns)};
+Partial merge_with_lse(ProgramBuilder& p, const char* label, Value stacked, int parts, std::int64_t rows,
+                       std::int64_t columns) {
+  const Partial y{p.activation(stacked.dtype, rows, columns),
+                  p.activation(Dtype::kFp32, rows, stacked.columns - columns)};
   p.apply(kMerge, label, Merge{parts}, {stacked}, {y.out, y.lse});
   return y;
 }
@@ -293,7 +300,8 @@ void merge_into(ProgramBuilder& p, const char* label, const Partial& block, cons
   p.apply(kMergeInto, label, Merge{2}, {block.out, block.lse}, {into.out, into.lse});
 }
 
-Value merge_partials(ProgramBuilder& p, const char* label, Value stacked, int parts, std::int64_t rows, std::int64_t columns, Dtype out) {
+Value merge_partials(ProgramBuilder& p, const char* label, Value stacked, int parts, std::int64_t rows,
+                     std::int64_t columns, Dtype out) {
   const Value y = p.activation(out, rows, columns);
   p.apply(kMerge, label, Merge{parts}, {stacked}, {y});
   return y;

@@ -10,12 +10,12 @@ namespace ascendsim {
 namespace {
 
 struct VectorParams {
-  std::int32_t ops_per_element;        // of the first input
+  std::int32_t ops_per_element;  // of the first input
 };
 
 struct Heads {
   std::int32_t count;
-  std::int32_t width;                  // columns that count, of each head of the operand; 0 = all
+  std::int32_t width;  // columns that count, of each head of the operand; 0 = all
 };
 
 Work traffic(const OperatorView& v, Kernel kernel) {
@@ -77,7 +77,7 @@ Work rope_work(const OperatorView& v) {
   const std::int64_t elements = std::int64_t{v.in(0).rows} * heads.count * heads.width;
   const Bytes rotated(elements * bits(v.in(0).dtype) / 8);
   return {.family = family(Kernel::kRope),
-          .vector = Flops(6 * elements),   // a complex multiplication of a pair
+          .vector = Flops(6 * elements),  // a complex multiplication of a pair
           .read = rotated + v.in(1).bytes(),
           .written = rotated,
           .rows = v.in(0).rows};
@@ -91,7 +91,7 @@ Bytes written_rows(const OperatorView& v, const Value& cache) {
 Work latent_work(const OperatorView& v) {
   if (v.in(0).rows == 0) return {.launches = 0};
   Work work{.family = family(Kernel::kKvNormRopeCache),
-            .vector = Flops(5 * v.in(0).elements()),   // as a norm, and one for the rotated few
+            .vector = Flops(5 * v.in(0).elements()),  // as a norm, and one for the rotated few
             .read = v.in(0).bytes() + v.in(1).bytes() + v.in(2).bytes(),
             .written = v.out(0).bytes(),
             .rows = v.in(0).rows};
@@ -103,7 +103,9 @@ Work latent_work(const OperatorView& v) {
 Work cache_work(const OperatorView& v) {
   const Bytes written = written_rows(v, v.out());
   if (written.count() == 0) return {.launches = 0};
-  return {.family = family(Kernel::kDataMovement), .read = written, .written = written,
+  return {.family = family(Kernel::kDataMovement),
+          .read = written,
+          .written = written,
           .rows = v.params<CacheWrites>().rows};
 }
 
@@ -189,8 +191,10 @@ template <class Scalar>
 void quantise_math(const OperatorView& op, Tensors<Scalar>& t) {
   auto y = t.follow(op.out(), op.in(0));
   y = t.real(op.in(0));
-  if (op.params<Quantising>().scale == QuantisationScale::kStatic) quantise_static(t, op, 0, y);
-  else quantise_rows(t, y);
+  if (op.params<Quantising>().scale == QuantisationScale::kStatic)
+    quantise_static(t, op, 0, y);
+  else
+    quantise_rows(t, y);
 }
 
 template <class Scalar>
@@ -211,8 +215,10 @@ void embed_math(const OperatorView& op, Tensors<Scalar>& t) {
     const auto id = static_cast<Eigen::Index>(ids(r, 0));
     check(id >= 0 && id < part.fan_in, "a token id is outside the vocabulary");
     const Eigen::Index row = id - part.row;
-    if (row >= 0 && row < table.rows()) y.row(r) = table.row(row);
-    else y.row(r).setZero();
+    if (row >= 0 && row < table.rows())
+      y.row(r) = table.row(row);
+    else
+      y.row(r).setZero();
   }
 }
 
@@ -294,10 +300,10 @@ constexpr OperatorType kEmbed{"embed", gather_work, Primitive::kNone, kEmbedMath
 
 // square, accumulate, scale by 1/rms, scale by the weight; one more for the residual sum
 constexpr VectorParams kNormOps{4}, kAddNormOps{5};
-constexpr std::int32_t kQuantOps = 3;     // |max|, scale, round
-constexpr VectorParams kSwigluOps{4};     // per input column: exp, add, divide, multiply shared by gate and up
+constexpr std::int32_t kQuantOps = 3;  // |max|, scale, round
+constexpr VectorParams kSwigluOps{4};  // per input column: exp, add, divide, multiply shared by gate and up
 constexpr VectorParams kOneOp{1};
-constexpr VectorParams kSampleOps{4};     // max, compare, exp, sum
+constexpr VectorParams kSampleOps{4};  // max, compare, exp, sum
 
 }  // namespace
 
@@ -313,14 +319,16 @@ Value add_rms_norm(ProgramBuilder& p, const char* label, Value x, Value residual
   return y;
 }
 
-std::pair<Value, Value> add_rms_norm_cast(ProgramBuilder& p, const char* label, Value x, Value residual, Value w, Dtype out) {
+std::pair<Value, Value> add_rms_norm_cast(ProgramBuilder& p, const char* label, Value x, Value residual, Value w,
+                                          Dtype out) {
   const Value y = p.activation(out, x.rows, x.columns), wide = p.activation(Dtype::kFp32, x.rows, x.columns);
   p.apply(kAddRmsNorm, label, kAddNormOps, {x, residual, w}, {y, residual, wide});
   return {y, wide};
 }
 
 void rope(ProgramBuilder& p, const char* label, Value x, Value positions, int heads, int width) {
-  check(x.columns % heads == 0 && width <= x.columns / heads && width % 2 == 0, "a rotary embedding turns pairs of a head's columns");
+  check(x.columns % heads == 0 && width <= x.columns / heads && width % 2 == 0,
+        "a rotary embedding turns pairs of a head's columns");
   p.apply(kRope, label, Heads{heads, width}, {x, positions}, {x});
 }
 

@@ -9,21 +9,23 @@
 
 namespace ascendsim {
 
-// y = x / rms(x) * w, rms(x)^2 = mean(x^2) + 1e-6. add_rms_norm first adds x to the residual in place and norms the sum.
-// An int8 result is quantised with a static scale.
+// y = x / rms(x) * w, rms(x)^2 = mean(x^2) + 1e-6. add_rms_norm first adds x to the residual in place and norms the
+// sum. An int8 result is quantised with a static scale.
 Value rms_norm(ProgramBuilder& p, const char* label, Value x, Value w, Dtype out);
 Value add_rms_norm(ProgramBuilder& p, const char* label, Value x, Value residual, Value w, Dtype out);
 // The same, with the normed rows in FP32 besides (AddRmsNormCast).
-std::pair<Value, Value> add_rms_norm_cast(ProgramBuilder& p, const char* label, Value x, Value residual, Value w, Dtype out);
-// The rotary embedding of DeepSeek (interleaved pairs): columns 2i and 2i+1 of the last `width` columns of each head turn by
-// position * 10000^(-2i / width), in place. positions: int32 [rows, 1]. YaRN changes the angles, not the operator: left out.
+std::pair<Value, Value> add_rms_norm_cast(ProgramBuilder& p, const char* label, Value x, Value residual, Value w,
+                                          Dtype out);
+// The rotary embedding of DeepSeek (interleaved pairs): columns 2i and 2i+1 of the last `width` columns of each head
+// turn by position * 10000^(-2i / width), in place. positions: int32 [rows, 1]. YaRN changes the angles, not the
+// operator: left out.
 void rope(ProgramBuilder& p, const char* label, Value x, Value positions, int heads, int width);
 
 using Moves = ProgramBuilder::Moves;
 
-// Latent norm of the first columns (as many as w has), rope on the rest; in the second form rows of the result go to the
-// cache as well, which may be int8: then the latent is quantised with a static scale and the rope key stays behind it in
-// 16 bit.
+// Latent norm of the first columns (as many as w has), rope on the rest; in the second form rows of the result go to
+// the cache as well, which may be int8: then the latent is quantised with a static scale and the rope key stays behind
+// it in 16 bit.
 Value kv_norm_rope(ProgramBuilder& p, const char* label, Value latent, Value w, Value positions);
 Value kv_norm_rope_cache(ProgramBuilder& p, const char* label, Value latent, Value w, Value positions, Value cache,
                          Moves writes);

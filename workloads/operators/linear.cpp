@@ -20,9 +20,12 @@ struct PerHead {
 MatrixType matrix_type(Dtype weight) {
   switch (weight) {
     case Dtype::kInt8:
-    case Dtype::kInt4: return MatrixType::kInt8;   // twice the rows (split_rows) at twice the rate
-    case Dtype::kFp32: return MatrixType::kFp32;
-    default: return MatrixType::k16Bit;
+    case Dtype::kInt4:
+      return MatrixType::kInt8;  // twice the rows (split_rows) at twice the rate
+    case Dtype::kFp32:
+      return MatrixType::kFp32;
+    default:
+      return MatrixType::k16Bit;
   }
 }
 
@@ -31,7 +34,9 @@ Kernel dense_family(MatrixType t) {
 }
 
 Kernel grouped_family(Dtype weight) {
-  return weight == Dtype::kInt4 ? Kernel::kGroupedGemmInt4 : weight == Dtype::kInt8 ? Kernel::kGroupedGemmInt8 : Kernel::kGroupedGemm16;
+  return weight == Dtype::kInt4   ? Kernel::kGroupedGemmInt4
+         : weight == Dtype::kInt8 ? Kernel::kGroupedGemmInt8
+                                  : Kernel::kGroupedGemm16;
 }
 
 std::uint8_t element_bytes(Dtype d) { return static_cast<std::uint8_t>(std::max(1, bits(d) / 8)); }
@@ -57,7 +62,7 @@ Work per_head_work(const OperatorView& v) {
   const Value &x = v.in(0), &w = v.in(1);
   if (x.rows == 0) return {.launches = 0};
   const int heads = v.params<PerHead>().heads;
-  const std::int64_t elements = std::int64_t{x.rows} * heads * w.rows;   // of x, as far as they count
+  const std::int64_t elements = std::int64_t{x.rows} * heads * w.rows;  // of x, as far as they count
   return {.family = family(Kernel::kGemm16),
           .matrix_type = MatrixType::k16Bit,
           .matrix = Flops(2 * elements * (w.columns / heads)),
@@ -96,11 +101,16 @@ Work grouped_work(const OperatorView& v) {
           .bytes_b = element_bytes(w.dtype)};
 }
 
-// Row by row: load, two conversions by masks and shifts, store; eight lane operations an element (grouped_matmul_antiquant_a8w4_msd_pre.h).
+// Row by row: load, two conversions by masks and shifts, store; eight lane operations an element
+// (grouped_matmul_antiquant_a8w4_msd_pre.h).
 Work split_work(const OperatorView& v) {
   const Value& x = v.in(0);
   if (x.rows == 0) return {.launches = 0};
-  return {.family = family(Kernel::kQuantise), .vector = Flops(8 * x.elements()), .read = x.bytes(), .written = x.bytes(), .rows = x.rows};
+  return {.family = family(Kernel::kQuantise),
+          .vector = Flops(8 * x.elements()),
+          .read = x.bytes(),
+          .written = x.bytes(),
+          .rows = x.rows};
 }
 
 // Two int4 halves say what the int8 row said.
@@ -123,8 +133,10 @@ void multiply_per_head(const OperatorView& op, Tensors<Scalar>& t) {
   const bool transposed = op.params<PerHead>().stored == StoredAs::kTransposed;
   for (Eigen::Index h = 0; h < heads; ++h) {
     auto out = y.middleCols(h * n, n);
-    if (transposed) t.multiply(out, x.middleCols(h * stride, k), w.middleCols(h * k, k).transpose());
-    else t.multiply(out, x.middleCols(h * stride, k), w.middleCols(h * n, n));
+    if (transposed)
+      t.multiply(out, x.middleCols(h * stride, k), w.middleCols(h * k, k).transpose());
+    else
+      t.multiply(out, x.middleCols(h * stride, k), w.middleCols(h * n, n));
   }
 }
 
@@ -197,12 +209,14 @@ Value linear(ProgramBuilder& p, const char* label, Value x, Value w, Dtype out) 
 }
 
 void linear_into(ProgramBuilder& p, const char* label, Value x, Value w, Value y) {
-  check(x.columns == w.rows && y.rows == x.rows && y.columns == w.columns, "a linear layer's widths do not fit together");
+  check(x.columns == w.rows && y.rows == x.rows && y.columns == w.columns,
+        "a linear layer's widths do not fit together");
   p.apply(kLinear, label, NoParams{}, {x, w}, {y});
 }
 
 Value per_head_linear(ProgramBuilder& p, const char* label, Value x, Value w, int heads, StoredAs stored) {
-  check(x.columns % heads == 0 && x.columns >= w.rows * heads && w.columns % heads == 0, "per-head widths do not fit together");
+  check(x.columns % heads == 0 && x.columns >= w.rows * heads && w.columns % heads == 0,
+        "per-head widths do not fit together");
   const Value y = p.activation(x.dtype, x.rows, w.columns);
   p.apply(kPerHeadLinear, label, PerHead{heads, stored}, {x, w}, {y});
   return y;
@@ -213,9 +227,10 @@ void split_rows(ProgramBuilder& p, const char* label, Value x) {
   p.apply(kSplitRows, label, NoParams{}, {x}, {x});
 }
 
-Value grouped_linear(ProgramBuilder& p, const char* label, Value x, Value w, const RoutedRows& rows, std::int64_t capacity,
-                     Dtype out) {
-  check(std::int64_t{x.columns} * rows.local_experts == w.rows, "a grouped linear layer's input width differs from its weight's");
+Value grouped_linear(ProgramBuilder& p, const char* label, Value x, Value w, const RoutedRows& rows,
+                     std::int64_t capacity, Dtype out) {
+  check(std::int64_t{x.columns} * rows.local_experts == w.rows,
+        "a grouped linear layer's input width differs from its weight's");
   const Value y = p.activation(out, x.rows, w.columns, capacity);
   p.apply(kGroupedLinear, label, rows, {x, w}, {y});
   return y;

@@ -11,8 +11,8 @@ struct PrologParams {
   std::int64_t heads, written_rows;
 };
 
-// inputs: x, qkv_a, q_norm, kv_norm, q_b, w_uk, positions, and the input norm's weight unless x is normed; outputs: queries, cache,
-// and the compressed queries where somebody else needs them
+// inputs: x, qkv_a, q_norm, kv_norm, q_b, w_uk, positions, and the input norm's weight unless x is normed; outputs:
+// queries, cache, and the compressed queries where somebody else needs them
 Work prolog_work(const OperatorView& v) {
   const std::int64_t rows = v.in(0).rows;
   if (rows == 0) return {.launches = 0};
@@ -26,7 +26,8 @@ Work prolog_work(const OperatorView& v) {
             // q W_UK is a 16-bit product: at the int8 rate each of its FLOPs takes twice the time.
             .matrix_rounding = int8 ? absorb : Flops(0)};
   for (std::size_t i = 0; i < v.op().inputs; ++i) work.read += v.in(i).bytes();
-  work.written = v.out(0).bytes() + Bytes(v.params<PrologParams>().written_rows * cache.columns * bits(cache.dtype) / 8);
+  work.written =
+      v.out(0).bytes() + Bytes(v.params<PrologParams>().written_rows * cache.columns * bits(cache.dtype) / 8);
   if (v.op().outputs > 2) work.written += v.out(2).bytes();
   return work;
 }
@@ -40,8 +41,10 @@ void prolog_math(const OperatorView& op, Tensors<Scalar>& t) {
   const Eigen::Index width = q_b.cols() / heads, nope = width - rope;
 
   Matrix h(rows, x.cols()), a(rows, qkv_a.cols()), q_c(rows, q_rank), q(rows, q_b.cols());
-  if (op.op().inputs > 7) norm_rows<Scalar>(x, t[op.in(7)], h);
-  else h = x;
+  if (op.op().inputs > 7)
+    norm_rows<Scalar>(x, t[op.in(7)], h);
+  else
+    h = x;
   if (op.in(1).dtype == Dtype::kInt8) quantise_static(t, op, 0, h);
   t.multiply(a, h, qkv_a);
   norm_rows<Scalar>(a.leftCols(q_rank), t[op.in(2)], q_c);
@@ -58,7 +61,8 @@ void prolog_math(const OperatorView& op, Tensors<Scalar>& t) {
   for (Eigen::Index h_at = 0; h_at < heads; ++h_at) {
     auto out = absorbed.middleCols(h_at * (latent_width + rope), latent_width + rope);
     rotate_pairs<Scalar>(positions, q.middleCols(h_at * width + nope, rope));
-    t.multiply(out.leftCols(latent_width), q.middleCols(h_at * width, nope), w_uk.middleCols(h_at * nope, nope).transpose());
+    t.multiply(out.leftCols(latent_width), q.middleCols(h_at * width, nope),
+               w_uk.middleCols(h_at * nope, nope).transpose());
     out.rightCols(rope) = q.middleCols(h_at * width + nope, rope);
   }
 }
@@ -73,18 +77,21 @@ Value mla_prolog(ProgramBuilder& p, const char* label, Value x, const MlaPrologW
   const Value q = p.activation(out, x.rows, heads * (latent_width + rope_width));
   const PrologParams params{heads, writes.rows};
   if (w.input_norm)
-    p.apply(kMlaProlog, label, params, {x, w.qkv_a, w.q_norm, w.kv_norm, w.q_b, w.w_uk, positions, *w.input_norm}, {q, cache});
+    p.apply(kMlaProlog, label, params, {x, w.qkv_a, w.q_norm, w.kv_norm, w.q_b, w.w_uk, positions, *w.input_norm},
+            {q, cache});
   else
     p.apply(kMlaProlog, label, params, {x, w.qkv_a, w.q_norm, w.kv_norm, w.q_b, w.w_uk, positions}, {q, cache});
   p.moving(writes);
   return q;
 }
 
-PrologQueries mla_prolog_of_normed(ProgramBuilder& p, const char* label, Value x, const MlaPrologWeights& w, Value positions, Value cache,
-                                   Moves writes, int heads, std::int64_t latent_width, std::int64_t rope_width, Dtype out) {
-  const PrologQueries q{p.activation(out, x.rows, heads * (latent_width + rope_width)), p.activation(out, x.rows, w.q_b.rows)};
-  p.apply(kMlaProlog, label, PrologParams{heads, writes.rows}, {x, w.qkv_a, w.q_norm, w.kv_norm, w.q_b, w.w_uk, positions},
-          {q.absorbed, cache, q.compressed});
+PrologQueries mla_prolog_of_normed(ProgramBuilder& p, const char* label, Value x, const MlaPrologWeights& w,
+                                   Value positions, Value cache, Moves writes, int heads, std::int64_t latent_width,
+                                   std::int64_t rope_width, Dtype out) {
+  const PrologQueries q{p.activation(out, x.rows, heads * (latent_width + rope_width)),
+                        p.activation(out, x.rows, w.q_b.rows)};
+  p.apply(kMlaProlog, label, PrologParams{heads, writes.rows},
+          {x, w.qkv_a, w.q_norm, w.kv_norm, w.q_b, w.w_uk, positions}, {q.absorbed, cache, q.compressed});
   p.moving(writes);
   return q;
 }

@@ -17,7 +17,7 @@ struct Summing {
 
 struct Dealing {
   std::int32_t top_k;
-  std::int32_t held;                   // by each rank, when all experts are dealt to
+  std::int32_t held;  // by each rank, when all experts are dealt to
 };
 
 struct NoParams {};
@@ -65,7 +65,8 @@ Work copy_work(const OperatorView& v) {
 }
 
 // The `count` largest of values[first, last), largest first; of equals the one that comes first.
-std::vector<Eigen::Index> largest(const std::vector<double>& values, Eigen::Index first, Eigen::Index last, std::size_t count) {
+std::vector<Eigen::Index> largest(const std::vector<double>& values, Eigen::Index first, Eigen::Index last,
+                                  std::size_t count) {
   std::vector<Eigen::Index> at(static_cast<std::size_t>(last - first));
   std::iota(at.begin(), at.end(), first);
   std::ranges::stable_sort(at, std::greater{}, [&](Eigen::Index i) { return values[static_cast<std::size_t>(i)]; });
@@ -130,7 +131,8 @@ void deal_out_math(const OperatorView& op, Tensors<Scalar>& t) {
   }
   auto y = t.deal(op.out(), deals_of<Scalar>(t[op.in(1)], first, end, held));
   const auto& deals = *t.deals(op.out());
-  for (std::size_t i = 0; i < deals.size(); ++i) y.row(static_cast<Eigen::Index>(i)) = x.row(deals[i].row / dealing.top_k);
+  for (std::size_t i = 0; i < deals.size(); ++i)
+    y.row(static_cast<Eigen::Index>(i)) = x.row(deals[i].row / dealing.top_k);
   if (op.out().dtype == Dtype::kInt8) quantise_rows(t, y);
 }
 
@@ -251,13 +253,14 @@ Routing grouped_top_k(ProgramBuilder& p, const char* label, Value scores, Value 
   check(router.groups > 0 && scores.columns % router.groups == 0 &&
             router.kept_groups * (scores.columns / router.groups) >= router.top_k,
         "a router's groups do not fit its experts");
-  const Routing r{p.activation(Dtype::kInt32, scores.rows, router.top_k), p.activation(Dtype::kFp32, scores.rows, router.top_k)};
+  const Routing r{p.activation(Dtype::kInt32, scores.rows, router.top_k),
+                  p.activation(Dtype::kFp32, scores.rows, router.top_k)};
   p.apply(kTopK, label, router, {scores, bias}, {r.experts, r.weights});
   return r;
 }
 
-Value deal_out_all(ProgramBuilder& p, const char* label, Value x, const Routing& routing, int held, std::int64_t expected,
-                   std::int64_t capacity, Dtype out) {
+Value deal_out_all(ProgramBuilder& p, const char* label, Value x, const Routing& routing, int held,
+                   std::int64_t expected, std::int64_t capacity, Dtype out) {
   const Value y = p.activation(out, expected, x.columns, capacity);
   p.apply(kDealOut, label, Dealing{routing.experts.columns, held}, {x, routing.experts}, {y});
   return y;

@@ -9,8 +9,8 @@
 
 namespace ascendsim {
 
-constexpr double kNormEpsilon = 1e-6;     // rms_norm_eps of DeepSeek-V3's config.json
-constexpr double kRopeBase = 10000;       // rope_theta, likewise
+constexpr double kNormEpsilon = 1e-6;  // rms_norm_eps of DeepSeek-V3's config.json
+constexpr double kRopeBase = 10000;    // rope_theta, likewise
 constexpr double kInt8Steps = 127;
 
 // y = x / sqrt(mean(x^2) + epsilon) * w, row by row.
@@ -37,8 +37,8 @@ void rotate_pairs(const Positions& positions, Columns&& x) {
   }
 }
 
-// int8 activations hold the numbers that their integers and scales stand for; without a calibration (fp64, fp16, ...) nothing
-// is quantised. One scale a row, from its largest element:
+// int8 activations hold the numbers that their integers and scales stand for; without a calibration (fp64, fp16, ...)
+// nothing is quantised. One scale a row, from its largest element:
 template <class Scalar, class Rows>
 void quantise_rows(const Tensors<Scalar>& t, Rows&& x) {
   if (t.calibration() == nullptr || x.cols() == 0) return;
@@ -48,7 +48,8 @@ void quantise_rows(const Tensors<Scalar>& t, Rows&& x) {
   }
 }
 
-// One scale for all, known from calibration; what lies beyond its range is cut off. tensor: counts those of one operator.
+// One scale for all, known from calibration; what lies beyond its range is cut off. tensor: counts those of one
+// operator.
 template <class Scalar, class Rows>
 void quantise_static(const Tensors<Scalar>& t, const OperatorView& op, int tensor, Rows&& x) {
   if (t.calibration() == nullptr || x.size() == 0) return;
@@ -60,14 +61,15 @@ void quantise_static(const Tensors<Scalar>& t, const OperatorView& op, int tenso
 }
 
 template <class Scalar>
-void move_rows(std::span<const RowMove> moves, const typename Tensors<Scalar>::View& from, typename Tensors<Scalar>::View to) {
+void move_rows(std::span<const RowMove> moves, const typename Tensors<Scalar>::View& from,
+               typename Tensors<Scalar>::View to) {
   for (const RowMove& m : moves)
     for (std::int32_t i = 0; i < m.repeats; ++i)
       to.middleRows(m.to + i * m.to_stride, m.rows) = from.middleRows(m.from + i * m.from_stride, m.rows);
 }
 
-// Rows [latent | rope key] into a cache. An int8 cache has the latent in its first bytes, then the 16-bit rope key, which
-// takes twice its columns. tensor: as above.
+// Rows [latent | rope key] into a cache. An int8 cache has the latent in its first bytes, then the 16-bit rope key,
+// which takes twice its columns. tensor: as above.
 template <class Scalar>
 void store_latent(Tensors<Scalar>& t, const OperatorView& op, int tensor, const typename Tensors<Scalar>::Matrix& rows,
                   Eigen::Index latent_width, const Value& cache, std::span<const RowMove> moves) {
@@ -76,7 +78,8 @@ void store_latent(Tensors<Scalar>& t, const OperatorView& op, int tensor, const 
   stored.leftCols(rows.cols()) = rows;
   if (cache.dtype == Dtype::kInt8) quantise_static(t, op, tensor, stored.leftCols(latent_width));
   using View = typename Tensors<Scalar>::View;
-  move_rows<Scalar>(moves, View(stored.data(), stored.rows(), stored.cols(), Eigen::OuterStride<>(stored.cols())), t[cache]);
+  move_rows<Scalar>(moves, View(stored.data(), stored.rows(), stored.cols(), Eigen::OuterStride<>(stored.cols())),
+                    t[cache]);
 }
 
 }  // namespace ascendsim

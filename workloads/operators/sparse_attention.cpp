@@ -12,7 +12,7 @@ namespace ascendsim {
 
 namespace {
 
-constexpr double kLayerNormEpsilon = 1e-6;   // of the indexer's LayerNorm, inference/model.py of DeepSeek-V3.2-Exp
+constexpr double kLayerNormEpsilon = 1e-6;  // of the indexer's LayerNorm, inference/model.py of DeepSeek-V3.2-Exp
 
 struct IndexKey {
   std::int64_t rope_width, written_rows;
@@ -49,7 +49,9 @@ void key_math(const OperatorView& op, Tensors<Scalar>& t) {
     const Scalar mean = x.row(r).mean();
     const auto centred = (x.row(r).array() - mean).eval();
     const Scalar variance = centred.square().mean();
-    y.row(r) = (centred / std::sqrt(variance + static_cast<Scalar>(kLayerNormEpsilon)) * norm.row(0).array() + norm.row(1).array()).matrix();
+    y.row(r) = (centred / std::sqrt(variance + static_cast<Scalar>(kLayerNormEpsilon)) * norm.row(0).array() +
+                norm.row(1).array())
+                   .matrix();
   }
   rotate_halves<Scalar>(t[op.in(2)], y.leftCols(op.params<IndexKey>().rope_width));
   if (op.op().outputs > 1) store_latent<Scalar>(t, op, 0, y, y.cols(), op.out(1), op.moves());
@@ -60,7 +62,8 @@ void query_rope_math(const OperatorView& op, Tensors<Scalar>& t) {
   const auto& heads = op.params<IndexHeads>();
   auto q = t[op.out()];
   const Eigen::Index width = q.cols() / heads.count;
-  for (Eigen::Index h = 0; h < heads.count; ++h) rotate_halves<Scalar>(t[op.in(1)], q.middleCols(h * width, heads.rope_width));
+  for (Eigen::Index h = 0; h < heads.count; ++h)
+    rotate_halves<Scalar>(t[op.in(1)], q.middleCols(h * width, heads.rope_width));
 }
 
 // Every query row with the first row and the number of the keys that it may see.
@@ -83,16 +86,19 @@ void indexer_math(const OperatorView& op, Tensors<Scalar>& t) {
   std::vector<Eigen::Index> order;
   for_each_query(core.sequences, op.tail<IndexerCore, AttentionBlock>(static_cast<std::size_t>(core.sequences.blocks)),
                  [&](std::int64_t row, std::int64_t first, std::int64_t keys) {
-    const View heads(t[op.in(0).row_slice(row, 1)].data(), core.heads, core.width, Eigen::OuterStride<>(core.width));
-    scores.resize(core.heads, keys);
-    t.multiply(scores, heads, t[op.in(1).row_slice(first, keys).column_slice(0, core.width)].transpose());
-    const auto sum = (weights.row(row) * scores.cwiseMax(Scalar{0})).eval();
-    order.resize(static_cast<std::size_t>(keys));
-    std::iota(order.begin(), order.end(), Eigen::Index{0});
-    std::ranges::stable_sort(order, std::greater{}, [&](Eigen::Index i) { return sum(0, i); });
-    const auto kept = std::min<std::int64_t>(keys, core.sequences.top_k);
-    for (std::int64_t i = 0; i < kept; ++i) chosen(row, i) = static_cast<Scalar>(order[static_cast<std::size_t>(i)]);
-  });
+                   const View heads(t[op.in(0).row_slice(row, 1)].data(), core.heads, core.width,
+                                    Eigen::OuterStride<>(core.width));
+                   scores.resize(core.heads, keys);
+                   t.multiply(scores, heads,
+                              t[op.in(1).row_slice(first, keys).column_slice(0, core.width)].transpose());
+                   const auto sum = (weights.row(row) * scores.cwiseMax(Scalar{0})).eval();
+                   order.resize(static_cast<std::size_t>(keys));
+                   std::iota(order.begin(), order.end(), Eigen::Index{0});
+                   std::ranges::stable_sort(order, std::greater{}, [&](Eigen::Index i) { return sum(0, i); });
+                   const auto kept = std::min<std::int64_t>(keys, core.sequences.top_k);
+                   for (std::int64_t i = 0; i < kept; ++i)
+                     chosen(row, i) = static_cast<Scalar>(order[static_cast<std::size_t>(i)]);
+                 });
 }
 
 template <class Scalar>
@@ -103,28 +109,29 @@ void sparse_math(const OperatorView& op, Tensors<Scalar>& t) {
   typename Tensors<Scalar>::Matrix keys, scores;
   for_each_query(core.sequences, op.tail<SparseCore, AttentionBlock>(static_cast<std::size_t>(core.sequences.blocks)),
                  [&](std::int64_t row, std::int64_t first, std::int64_t visible) {
-    const Eigen::Index count = std::min<std::int64_t>(visible, core.sequences.top_k);
-    keys.resize(count, core.key_width);
-    for (Eigen::Index i = 0; i < count; ++i) {
-      const auto position = static_cast<Eigen::Index>(chosen(row, i));
-      check(position >= 0 && position < visible, "sparse attention was handed a key that its query must not see");
-      keys.row(i) = all.row(first + position).leftCols(core.key_width);
-    }
-    const auto heads = [&](const Value& x, Eigen::Index width) {
-      return View(t[x.row_slice(row, 1)].data(), core.heads, width, Eigen::OuterStride<>(width));
-    };
-    auto out = heads(op.out(), core.latent_width);
-    if (count == 0) {
-      out.setZero();
-      return;
-    }
-    scores.resize(core.heads, count);
-    t.multiply(scores, heads(op.in(0), core.key_width), keys.transpose());
-    scores *= static_cast<Scalar>(core.scale);
-    scores = (scores.colwise() - scores.rowwise().maxCoeff().eval()).array().exp().matrix().eval();
-    scores.array().colwise() /= scores.rowwise().sum().array().eval();
-    t.multiply(out, scores, keys.leftCols(core.latent_width));
-  });
+                   const Eigen::Index count = std::min<std::int64_t>(visible, core.sequences.top_k);
+                   keys.resize(count, core.key_width);
+                   for (Eigen::Index i = 0; i < count; ++i) {
+                     const auto position = static_cast<Eigen::Index>(chosen(row, i));
+                     check(position >= 0 && position < visible,
+                           "sparse attention was handed a key that its query must not see");
+                     keys.row(i) = all.row(first + position).leftCols(core.key_width);
+                   }
+                   const auto heads = [&](const Value& x, Eigen::Index width) {
+                     return View(t[x.row_slice(row, 1)].data(), core.heads, width, Eigen::OuterStride<>(width));
+                   };
+                   auto out = heads(op.out(), core.latent_width);
+                   if (count == 0) {
+                     out.setZero();
+                     return;
+                   }
+                   scores.resize(core.heads, count);
+                   t.multiply(scores, heads(op.in(0), core.key_width), keys.transpose());
+                   scores *= static_cast<Scalar>(core.scale);
+                   scores = (scores.colwise() - scores.rowwise().maxCoeff().eval()).array().exp().matrix().eval();
+                   scores.array().colwise() /= scores.rowwise().sum().array().eval();
+                   t.multiply(out, scores, keys.leftCols(core.latent_width));
+                 });
 }
 
 // ---- cost -----------------------------------------------------------------------------------------------------------
@@ -132,7 +139,7 @@ void sparse_math(const OperatorView& op, Tensors<Scalar>& t) {
 Work key_work(const OperatorView& v) {
   if (v.in(0).rows == 0) return {.launches = 0};
   Work work{.family = family(Kernel::kKvNormRopeCache),
-            .vector = Flops(7 * v.in(0).elements()),   // as an RMS norm, and the mean, the bias, the rotated few
+            .vector = Flops(7 * v.in(0).elements()),  // as an RMS norm, and the mean, the bias, the rotated few
             .read = v.in(0).bytes() + v.in(1).bytes() + v.in(2).bytes(),
             .written = v.out(0).bytes(),
             .rows = v.in(0).rows};
@@ -150,7 +157,7 @@ Work query_rope_work(const OperatorView& v) {
   const std::int64_t elements = std::int64_t{v.in(0).rows} * heads.count * heads.rope_width;
   const Bytes rotated(elements * bits(v.in(0).dtype) / 8);
   return {.family = family(Kernel::kVector),
-          .vector = Flops(6 * elements),   // a complex multiplication of a pair
+          .vector = Flops(6 * elements),  // a complex multiplication of a pair
           .read = rotated + v.in(1).bytes(),
           .written = rotated,
           .rows = v.in(0).rows};
@@ -183,8 +190,8 @@ Work indexer_work(const OperatorView& v) {
   const Value& keys = v.in(1);
   const bool int8 = keys.dtype == Dtype::kInt8;
   const std::int64_t flop_per_pair = 2 * std::int64_t{core.heads} * core.width;
-  // 16 bit: the vector cores weigh and sum the heads (ReLU comes free on the way out of the cube). int8: the cube sums them in a second
-  // product of one padded row, which runs in 16 bit, at half the rate.
+  // 16 bit: the vector cores weigh and sum the heads (ReLU comes free on the way out of the cube). int8: the cube sums
+  // them in a second product of one padded row, which runs in 16 bit, at half the rate.
   const std::int64_t head_sum = int8 ? 2 * 2 * core.cube_rows * core.heads : 0;
   const double sort = static_cast<double>(pairs + beyond) * core.top_k_ops_per_key +
                       static_cast<double>(queries * s.top_k) * core.top_k_ops_per_choice;
@@ -199,8 +206,8 @@ Work indexer_work(const OperatorView& v) {
 
 Work sparse_work(const OperatorView& v) {
   const auto& core = v.params<SparseCore>();
-  const std::int64_t rows =
-      selected_pairs(core.sequences, v.tail<SparseCore, AttentionBlock>(static_cast<std::size_t>(core.sequences.blocks)));
+  const std::int64_t rows = selected_pairs(
+      core.sequences, v.tail<SparseCore, AttentionBlock>(static_cast<std::size_t>(core.sequences.blocks)));
   if (rows == 0) return {.launches = 0};
   const Value& keys = v.in(1);
   const std::int64_t flop_per_head = 2 * std::int64_t{core.key_width + core.latent_width} * rows;
@@ -246,8 +253,8 @@ Value index_key(ProgramBuilder& p, const char* label, Value x, Value norm, Value
   return y;
 }
 
-Value index_key_cache(ProgramBuilder& p, const char* label, Value x, Value norm, Value positions, int rope_width, Value cache,
-                      Moves writes) {
+Value index_key_cache(ProgramBuilder& p, const char* label, Value x, Value norm, Value positions, int rope_width,
+                      Value cache, Moves writes) {
   const Value y = p.activation(x.dtype, x.rows, x.columns);
   p.apply(kIndexKey, label, IndexKey{rope_width, writes.rows}, {x, norm, positions}, {y, cache});
   p.moving(writes);
@@ -255,12 +262,13 @@ Value index_key_cache(ProgramBuilder& p, const char* label, Value x, Value norm,
 }
 
 void index_query_rope(ProgramBuilder& p, const char* label, Value q, Value positions, int heads, int rope_width) {
-  check(q.columns % heads == 0 && rope_width <= q.columns / heads && rope_width % 2 == 0, "an index query's rotation takes pairs of its columns");
+  check(q.columns % heads == 0 && rope_width <= q.columns / heads && rope_width % 2 == 0,
+        "an index query's rotation takes pairs of its columns");
   p.apply(kIndexQueryRope, label, IndexHeads{heads, rope_width}, {q, positions}, {q});
 }
 
-Value lightning_indexer(ProgramBuilder& p, const char* label, IndexerCore core, std::span<const AttentionBlock> blocks, Value q,
-                        Value keys, Value weights) {
+Value lightning_indexer(ProgramBuilder& p, const char* label, IndexerCore core, std::span<const AttentionBlock> blocks,
+                        Value q, Value keys, Value weights) {
   check(q.columns == core.heads * core.width && weights.columns == core.heads && keys.columns >= core.width,
         "an indexer's queries, keys and weights do not fit together");
   core.sequences.blocks = static_cast<std::int32_t>(blocks.size());
@@ -269,9 +277,10 @@ Value lightning_indexer(ProgramBuilder& p, const char* label, IndexerCore core, 
   return chosen;
 }
 
-Value sparse_attention(ProgramBuilder& p, const char* label, SparseCore core, std::span<const AttentionBlock> blocks, Value q,
-                       Value keys, Value chosen) {
-  check(q.columns == core.heads * core.key_width && keys.columns >= core.key_width && chosen.columns == core.sequences.top_k,
+Value sparse_attention(ProgramBuilder& p, const char* label, SparseCore core, std::span<const AttentionBlock> blocks,
+                       Value q, Value keys, Value chosen) {
+  check(q.columns == core.heads * core.key_width && keys.columns >= core.key_width &&
+            chosen.columns == core.sequences.top_k,
         "sparse attention's queries, keys and choices do not fit together");
   core.sequences.blocks = static_cast<std::int32_t>(blocks.size());
   const Value out = p.activation(q.dtype, q.rows, core.heads * core.latent_width);

@@ -49,8 +49,8 @@ Value CaseRank::latent(std::span<const Run> runs) {
 
 CaseRank::QueryParts CaseRank::query_parts(std::span<const Run> runs) {
   const auto part = [&](const char* key, std::int64_t width) {
-    return p.input(c.input, c.local_heads() * width, {.key = key, .column = static_cast<std::int32_t>(first_head * width)},
-                   global_rows(runs));
+    return p.input(c.input, c.local_heads() * width,
+                   {.key = key, .column = static_cast<std::int32_t>(first_head * width)}, global_rows(runs));
   };
   const QueryParts parts{part("q_nope", c.nope), part("q_rope", c.rope)};
   rope(p, "q_rope", parts.rope, positions(runs), static_cast<int>(c.local_heads()), static_cast<int>(c.rope));
@@ -120,7 +120,8 @@ constexpr const char* kContextPage = "MindIE documentation, Context Parallelism"
 constexpr const char* kSequencePage = "MindIE documentation, Sequence Parallelism";
 constexpr const char* kMindieCache =
     "MindIE documentation, Prefix Cache and SplitFuse: a hit counts in whole blocks; SplitFuse excludes SP and CP";
-constexpr const char* kVllmGuide = "vLLM-Ascend v0.15.0rc1, docs/source/developer_guide/feature_guide/context_parallel.md";
+constexpr const char* kVllmGuide =
+    "vLLM-Ascend v0.15.0rc1, docs/source/developer_guide/feature_guide/context_parallel.md";
 constexpr const char* kVllmTp = "vLLM-Ascend v0.15.0rc1: tp % dcp == 0, DCP groups are parts of the TP group";
 
 using Rules = std::vector<BrokenRule>;
@@ -136,7 +137,8 @@ void ranks_have_tokens(const AttentionCase& c, Rules& broken) {
 
 // A sequence of a decode step is all cached: there is nothing before it.
 void no_history(const AttentionCase& c, Rules& broken) {
-  if (c.has_history()) broken.push_back({"a decode step has no history beside its cache: --tokens says how long that is"});
+  if (c.has_history())
+    broken.push_back({"a decode step has no history beside its cache: --tokens says how long that is"});
 }
 
 Rules ring_rules(const AttentionCase& c) {
@@ -158,7 +160,8 @@ void mindie_degrees(const AttentionCase& c, Rules& broken) {
   heads_divide(c, broken);
   if (c.cp > 2) broken.push_back({fmt::format("MindIE knows cp 1 and 2, not {}", c.cp), kContextPage});
   if (c.dcp != c.tp)
-    broken.push_back({fmt::format("MindIE's sp is tp where it is switched on, got sp {} and tp {}", c.dcp, c.tp), kSequencePage});
+    broken.push_back(
+        {fmt::format("MindIE's sp is tp where it is switched on, got sp {} and tp {}", c.dcp, c.tp), kSequencePage});
 }
 
 Rules mindie_prefill_rules(const AttentionCase& c) {
@@ -167,10 +170,11 @@ Rules mindie_prefill_rules(const AttentionCase& c) {
   ranks_have_tokens(c, broken);
   for (std::size_t s = 0; s < c.tokens.size(); ++s)
     if (c.history_of(s) % c.block_tokens != 0)
-      broken.push_back({fmt::format("a history of {} tokens is no multiple of the block of {}: with CP it can only come from "
-                                    "the prefix cache",
-                                    c.history_of(s), c.block_tokens),
-                        kMindieCache});
+      broken.push_back(
+          {fmt::format("a history of {} tokens is no multiple of the block of {}: with CP it can only come from "
+                       "the prefix cache",
+                       c.history_of(s), c.block_tokens),
+           kMindieCache});
   return broken;
 }
 
@@ -185,8 +189,9 @@ void vllm_degrees(const AttentionCase& c, Rules& broken) {
   heads_divide(c, broken);
   if (c.tp % c.dcp != 0) broken.push_back({fmt::format("tp {} is not divisible by dcp {}", c.tp, c.dcp), kVllmTp});
   if (c.block_tokens % c.interleave != 0)
-    broken.push_back({fmt::format("a block of {} tokens is no multiple of the interleave size {}", c.block_tokens, c.interleave),
-                      kVllmGuide});
+    broken.push_back(
+        {fmt::format("a block of {} tokens is no multiple of the interleave size {}", c.block_tokens, c.interleave),
+         kVllmGuide});
 }
 
 Rules vllm_prefill_rules(const AttentionCase& c) {
@@ -220,32 +225,118 @@ const std::vector<Partition> kAnyPartition{Partition::kContiguous, Partition::kZ
 const std::vector<Partition> kBalanced{Partition::kZigzag, Partition::kRoundRobin};
 
 const AttentionStrategy kStrategies[] = {
-    {"ring", "point-to-point ring of keys and values, double-buffered, over cp ranks; heads over tp", {"ranks", "tp"}, false,
-     kAnyPartition, Dtype::kFp32, nullptr, point_to_point_ring, ring_rules},
-    {"latent-ring", "point-to-point ring of latents, expanded where they arrive, over cp ranks; heads over tp", {"ranks", "tp"},
-     false, kAnyPartition, Dtype::kFp32, nullptr, ring_of_latents, ring_rules, {{3, 2, 1}}},
-    {"tp", "heads over tp ranks, every rank has all tokens", {"tp"}, false, {}, Dtype::kFp32, nullptr, head_parallel, tp_rules},
-    {"mindie-cp", "MindIE context parallelism: latent gathered once, zigzag chunks, calls in ring order", {"cp", "sp", "tp"},
-     false, {}, Dtype::kFp32, kContextPage, mindie_context_parallel, mindie_prefill_rules},
-    {"vllm-pcp", "vLLM-Ascend prefill context parallelism: latent gathered, head and tail, masked and unmasked keys apart",
-     {"pcp", "dcp", "tp"}, false, {}, Dtype::kFp32, nullptr, vllm_prefill_context_parallel, vllm_prefill_rules,
+    {"ring",
+     "point-to-point ring of keys and values, double-buffered, over cp ranks; heads over tp",
+     {"ranks", "tp"},
+     false,
+     kAnyPartition,
+     Dtype::kFp32,
+     nullptr,
+     point_to_point_ring,
+     ring_rules},
+    {"latent-ring",
+     "point-to-point ring of latents, expanded where they arrive, over cp ranks; heads over tp",
+     {"ranks", "tp"},
+     false,
+     kAnyPartition,
+     Dtype::kFp32,
+     nullptr,
+     ring_of_latents,
+     ring_rules,
+     {{3, 2, 1}}},
+    {"tp",
+     "heads over tp ranks, every rank has all tokens",
+     {"tp"},
+     false,
+     {},
+     Dtype::kFp32,
+     nullptr,
+     head_parallel,
+     tp_rules},
+    {"mindie-cp",
+     "MindIE context parallelism: latent gathered once, zigzag chunks, calls in ring order",
+     {"cp", "sp", "tp"},
+     false,
+     {},
+     Dtype::kFp32,
+     kContextPage,
+     mindie_context_parallel,
+     mindie_prefill_rules},
+    {"vllm-pcp",
+     "vLLM-Ascend prefill context parallelism: latent gathered, head and tail, masked and unmasked keys apart",
+     {"pcp", "dcp", "tp"},
+     false,
+     {},
+     Dtype::kFp32,
+     nullptr,
+     vllm_prefill_context_parallel,
+     vllm_prefill_rules,
      {{2, 4, 2}, {3, 2, 2}}},
-    {"sglang-cp", "SGLang context parallelism: latent gathered, whole caches on every cp rank; heads over tp", {"cp", "tp"}, false,
-     kBalanced, Dtype::kFp32, nullptr, sglang_context_parallel, sglang_rules, {{3, 2, 1}}},
-    {"mindie-sp", "MindIE sequence-parallel decode: cached blocks over the ranks, output and lse exchanged in 16 bits",
-     {"cp", "sp", "tp"}, true, {}, Dtype::kFp16, kSequencePage, mindie_sequence_parallel_decode, mindie_decode_rules},
-    {"vllm-dcp", "vLLM-Ascend decode context parallelism: interleaved cache, output and lse exchanged in 32 bits",
-     {"pcp", "dcp", "tp"}, true, {}, Dtype::kFp32, nullptr, vllm_decode_context_parallel, vllm_decode_rules,
+    {"sglang-cp",
+     "SGLang context parallelism: latent gathered, whole caches on every cp rank; heads over tp",
+     {"cp", "tp"},
+     false,
+     kBalanced,
+     Dtype::kFp32,
+     nullptr,
+     sglang_context_parallel,
+     sglang_rules,
+     {{3, 2, 1}}},
+    {"mindie-sp",
+     "MindIE sequence-parallel decode: cached blocks over the ranks, output and lse exchanged in 16 bits",
+     {"cp", "sp", "tp"},
+     true,
+     {},
+     Dtype::kFp16,
+     kSequencePage,
+     mindie_sequence_parallel_decode,
+     mindie_decode_rules},
+    {"vllm-dcp",
+     "vLLM-Ascend decode context parallelism: interleaved cache, output and lse exchanged in 32 bits",
+     {"pcp", "dcp", "tp"},
+     true,
+     {},
+     Dtype::kFp32,
+     nullptr,
+     vllm_decode_context_parallel,
+     vllm_decode_rules,
      {{1, 4, 2}, {2, 4, 2}, {2, 4, 1}}},
 };
 
 const AttentionStrategy kSparseStrategies[] = {
-    {"sparse-tp", "DeepSeek-V3.2: heads over tp ranks, the indexer whole on each", {"tp"}, false, {}, Dtype::kFp32, nullptr,
-     sparse_head_parallel, tp_rules, {}, true},
-    {"sparse-cp", "DeepSeek-V3.2 with SGLang's context parallelism: latents and index keys gathered; heads over tp", {"cp", "tp"}, false,
-     kBalanced, Dtype::kFp32, nullptr, sparse_context_parallel, sglang_rules, {{3, 2, 1}}, true},
-    {"dsa-cp", "DeepSeek-V3.2 with vLLM-Ascend's DSA-CP: tokens over the TP group, all heads on every rank", {"tp"}, false, {},
-     Dtype::kFp32, nullptr, sparse_tokens_over_tp, dsa_rules, {{1, 3, 1}}, true},
+    {"sparse-tp",
+     "DeepSeek-V3.2: heads over tp ranks, the indexer whole on each",
+     {"tp"},
+     false,
+     {},
+     Dtype::kFp32,
+     nullptr,
+     sparse_head_parallel,
+     tp_rules,
+     {},
+     true},
+    {"sparse-cp",
+     "DeepSeek-V3.2 with SGLang's context parallelism: latents and index keys gathered; heads over tp",
+     {"cp", "tp"},
+     false,
+     kBalanced,
+     Dtype::kFp32,
+     nullptr,
+     sparse_context_parallel,
+     sglang_rules,
+     {{3, 2, 1}},
+     true},
+    {"dsa-cp",
+     "DeepSeek-V3.2 with vLLM-Ascend's DSA-CP: tokens over the TP group, all heads on every rank",
+     {"tp"},
+     false,
+     {},
+     Dtype::kFp32,
+     nullptr,
+     sparse_tokens_over_tp,
+     dsa_rules,
+     {{1, 3, 1}},
+     true},
 };
 
 }  // namespace

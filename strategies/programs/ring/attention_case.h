@@ -1,6 +1,7 @@
-// Attention of one layer alone, as each parallel strategy runs it: the programs that `ascendsim ring` computes and compares
-// with dense attention on one rank. Queries, latent and weights come from global tensors, so that every strategy answers
-// the same question. The latent is what kv_a_proj_with_mqa returns, before norm and rotation; queries are not rotated yet.
+// Attention of one layer alone, as each parallel strategy runs it: the programs that `ascendsim ring` computes and
+// compares with dense attention on one rank. Queries, latent and weights come from global tensors, so that every
+// strategy answers the same question. The latent is what kv_a_proj_with_mqa returns, before norm and rotation; queries
+// are not rotated yet.
 #pragma once
 
 #include <algorithm>
@@ -18,24 +19,29 @@ namespace ascendsim {
 
 struct AttentionCase {
   std::int64_t heads = 8, nope = 128, rope = 64, value = 128, kv_rank = 512;
-  std::vector<std::int64_t> tokens{512};         // of each sequence: a prefill's new tokens; in decode all, the last one asks
-  std::vector<std::int64_t> history;             // cached tokens before them, as far as given; prefill
-  // Ranks are numbered with tp fastest. cp: ranks that share a sequence (ring, context parallelism). tp: ranks that share
-  // the heads. dcp: how many neighbours of these share the cached tokens too (vLLM's dcp; MindIE's sp, which is tp).
+  std::vector<std::int64_t> tokens{512};  // of each sequence: a prefill's new tokens; in decode all, the last one asks
+  std::vector<std::int64_t> history;      // cached tokens before them, as far as given; prefill
+  // Ranks are numbered with tp fastest. cp: ranks that share a sequence (ring, context parallelism). tp: ranks that
+  // share the heads. dcp: how many neighbours of these share the cached tokens too (vLLM's dcp; MindIE's sp, which is
+  // tp).
   std::int64_t cp = 1, tp = 1, dcp = 1;
   Partition partition = Partition::kZigzag;
   // Sparse attention: the indexer's shape, and how many keys a query attends to; 0 = all of them, no indexer.
   std::int64_t index_heads = 4, index_width = 128, top_k = 0;
-  std::int64_t block_tokens = 128, interleave = 128;   // placement of cached tokens
-  Dtype input = Dtype::kFp16;                    // queries, latent, weights
-  Dtype block_output = Dtype::kFp16;             // what a call of the kernel returns
-  Dtype lse = Dtype::kFp32;                      // the log-sum-exp where it is exchanged or merged
+  std::int64_t block_tokens = 128, interleave = 128;  // placement of cached tokens
+  Dtype input = Dtype::kFp16;                         // queries, latent, weights
+  Dtype block_output = Dtype::kFp16;                  // what a call of the kernel returns
+  Dtype lse = Dtype::kFp32;                           // the log-sum-exp where it is exchanged or merged
 
   [[nodiscard]] std::int64_t world() const { return cp * tp; }
-  [[nodiscard]] std::int64_t shards() const { return cp * dcp; }   // of a cached sequence
-  [[nodiscard]] std::int64_t history_of(std::size_t sequence) const { return sequence < history.size() ? history[sequence] : 0; }
+  [[nodiscard]] std::int64_t shards() const { return cp * dcp; }  // of a cached sequence
+  [[nodiscard]] std::int64_t history_of(std::size_t sequence) const {
+    return sequence < history.size() ? history[sequence] : 0;
+  }
   [[nodiscard]] std::int64_t total(std::size_t sequence) const { return history_of(sequence) + tokens[sequence]; }
-  [[nodiscard]] bool has_history() const { return std::ranges::any_of(history, [](std::int64_t h) { return h > 0; }); }
+  [[nodiscard]] bool has_history() const {
+    return std::ranges::any_of(history, [](std::int64_t h) { return h > 0; });
+  }
   [[nodiscard]] std::int64_t key_width() const { return nope + rope; }
   [[nodiscard]] std::int64_t latent_width() const { return kv_rank + rope; }
   [[nodiscard]] std::int64_t local_heads() const { return heads / tp; }
@@ -53,12 +59,12 @@ struct RankAttention {
   Value out, lse;
   Runs runs;
   std::int64_t first_head = 0;
-  Value chosen{};                                // sparse, instead of lse: keys of each query, by position
+  Value chosen{};  // sparse, instead of lse: keys of each query, by position
 };
 
 struct BrokenRule {
   std::string what;
-  const char* source = "";                       // of an engine's rule; empty: the arithmetic says so
+  const char* source = "";  // of an engine's rule; empty: the arithmetic says so
 };
 
 struct AttentionStrategy {
@@ -69,20 +75,21 @@ struct AttentionStrategy {
   const char* summary;
   // What the engine calls the degrees: --ranks, --cp, --pcp = cp; --tp; --sp, --dcp = dcp.
   std::vector<std::string_view> words;
-  bool decode;                                   // queries: only the last token of each sequence
-  std::vector<Partition> partitions;             // that it runs under; empty: it has one of its own
-  Dtype lse;                                     // that the engine merges with
-  const char* fp16_only;                         // who says that the engine refuses BF16; nullptr: it does not
+  bool decode;                        // queries: only the last token of each sequence
+  std::vector<Partition> partitions;  // that it runs under; empty: it has one of its own
+  Dtype lse;                          // that the engine merges with
+  const char* fp16_only;              // who says that the engine refuses BF16; nullptr: it does not
   RankAttention (*build)(const AttentionCase& c, std::int64_t rank);
   // The rules that a case breaks; empty when there are none.
   std::vector<BrokenRule> (*broken_rules)(const AttentionCase& c);
-  std::vector<Degrees> further{};                // degrees that `ring --all` runs beside the usual ones
-  bool sparse = false;                           // takes cases with an indexer, and only these
+  std::vector<Degrees> further{};  // degrees that `ring --all` runs beside the usual ones
+  bool sparse = false;             // takes cases with an indexer, and only these
 };
 std::span<const AttentionStrategy> attention_strategies();
 std::span<const AttentionStrategy> sparse_attention_strategies();
 
-// ---- parts that strategies share ---------------------------------------------------------------------------------------
+// ---- parts that strategies share
+// ---------------------------------------------------------------------------------------
 
 struct CaseRank {
   CaseRank(const AttentionCase& attention_case, std::int64_t rank)
@@ -96,8 +103,8 @@ struct CaseRank {
     const std::int64_t ranks[] = {c.tp, c.cp, c.dcp, c.world()};
     return {static_cast<std::uint8_t>(g), static_cast<int>(ranks[static_cast<std::size_t>(g)])};
   }
-  [[nodiscard]] std::int64_t shard() const { return cp * c.dcp + dcp; }   // of cached sequences
-  [[nodiscard]] Value latent(std::span<const Run> runs);            // ready for the cache: normed and rotated
+  [[nodiscard]] std::int64_t shard() const { return cp * c.dcp + dcp; }  // of cached sequences
+  [[nodiscard]] Value latent(std::span<const Run> runs);                 // ready for the cache: normed and rotated
   struct QueryParts {
     Value nope, rope;
   };
@@ -110,7 +117,7 @@ struct CaseRank {
   };
   [[nodiscard]] KeysAndValues expand(Value latent);
   [[nodiscard]] PrefillCore core() const;
-  [[nodiscard]] Partial room(std::int64_t rows, Dtype out, Dtype lse);   // for the result of a call
+  [[nodiscard]] Partial room(std::int64_t rows, Dtype out, Dtype lse);  // for the result of a call
   // Room for a result; an empty set of keys so far.
   [[nodiscard]] Partial empty_partial(Value q, const KeysAndValues& kv, Dtype out, Dtype lse);
   // All cached rows of `shares` (of every shard, in order), of which this rank holds its own, in the order of `wanted`:

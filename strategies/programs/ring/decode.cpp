@@ -1,6 +1,6 @@
-// Decode attention with the KV cache cut by tokens, absorbed form: the queries of all heads are gathered, every rank attends
-// to its own cached tokens, partial outputs and their log-sum-exp are exchanged so that each rank merges its own heads.
-// MindIE operation/latent_attention.cpp, fa_update.cpp; vLLM-Ascend attention/context_parallel/common_cp.py.
+// Decode attention with the KV cache cut by tokens, absorbed form: the queries of all heads are gathered, every rank
+// attends to its own cached tokens, partial outputs and their log-sum-exp are exchanged so that each rank merges its
+// own heads. MindIE operation/latent_attention.cpp, fa_update.cpp; vLLM-Ascend attention/context_parallel/common_cp.py.
 #include <cmath>
 
 #include "strategies/programs/ring/attention_case.h"
@@ -14,11 +14,13 @@ namespace {
 Runs last_tokens(const AttentionCase& c) {
   Runs runs;
   for (std::size_t s = 0; s < c.tokens.size(); ++s)
-    runs.push_back({.sequence = static_cast<std::int32_t>(s), .first = static_cast<std::int32_t>(c.tokens[s] - 1), .rows = 1});
+    runs.push_back(
+        {.sequence = static_cast<std::int32_t>(s), .first = static_cast<std::int32_t>(c.tokens[s] - 1), .rows = 1});
   return laid_out(std::move(runs));
 }
 
-// placed(sequence, tokens, shard): where the engine puts cached tokens. exchange: the type in which outputs and lse travel.
+// placed(sequence, tokens, shard): where the engine puts cached tokens. exchange: the type in which outputs and lse
+// travel.
 template <class Placed>
 RankAttention sharded_decode(const AttentionCase& c, std::int64_t rank, Placed placed, Dtype exchange) {
   CaseRank at(c, rank);
@@ -31,7 +33,8 @@ RankAttention sharded_decode(const AttentionCase& c, std::int64_t rank, Placed p
   const int heads = static_cast<int>(c.local_heads());
   const Value w_uk = at.w_uk().reshaped(c.nope, heads * c.kv_rank);
   const CaseRank::QueryParts parts = at.query_parts(queries);
-  Value q = concat_heads(p, "q_concat", per_head_linear(p, "q_absorb", parts.nope, w_uk, heads, StoredAs::kTransposed), parts.rope, heads);
+  Value q = concat_heads(p, "q_concat", per_head_linear(p, "q_absorb", parts.nope, w_uk, heads, StoredAs::kTransposed),
+                         parts.rope, heads);
   q = p.all_gather("q_gather", q, at.group(CaseGroup::kDcp), Axis::kColumns);
 
   const Value cache = at.latent(cached);

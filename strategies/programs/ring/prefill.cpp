@@ -1,5 +1,6 @@
-// Prefill attention under the strategies that cut tokens or heads. Ring attention: Liu, Zaharia, Abbeel 2023; zigzag as in
-// zhuzilin/ring-flash-attention; MindIE operation/ring_attention.cpp; vLLM-Ascend attention/context_parallel/mla_cp.py.
+// Prefill attention under the strategies that cut tokens or heads. Ring attention: Liu, Zaharia, Abbeel 2023; zigzag as
+// in zhuzilin/ring-flash-attention; MindIE operation/ring_attention.cpp; vLLM-Ascend
+// attention/context_parallel/mla_cp.py.
 #include <algorithm>
 #include <array>
 
@@ -13,7 +14,7 @@ namespace {
 
 // The new tokens on a rank, and the cached ones that lie there when the history was cut alike.
 struct Shares {
-  Runs fresh, cached, all;             // all: cached, then fresh, as the rank's keys lie
+  Runs fresh, cached, all;  // all: cached, then fresh, as the rank's keys lie
 };
 Shares shares_of(const AttentionCase& c, std::int64_t ranks, std::int64_t rank) {
   Shares out;
@@ -22,7 +23,8 @@ Shares shares_of(const AttentionCase& c, std::int64_t ranks, std::int64_t rank) 
     const std::int64_t history = c.history_of(s);
     if (history > 0)
       for (const Run& r : partition_runs(c.partition, sequence, history, ranks, rank)) out.cached.push_back(r);
-    for (const Run& r : behind(history, partition_runs(c.partition, sequence, c.tokens[s], ranks, rank))) out.fresh.push_back(r);
+    for (const Run& r : behind(history, partition_runs(c.partition, sequence, c.tokens[s], ranks, rank)))
+      out.fresh.push_back(r);
   }
   out.all = out.cached;
   out.all.insert(out.all.end(), out.fresh.begin(), out.fresh.end());
@@ -49,9 +51,11 @@ Runs two_chunks(const AttentionCase& c, std::int64_t cp_rank) {
 }
 
 // The part of a context-parallel prefill that MindIE and vLLM-Ascend have in common: the latent of all chunks, gathered
-// once, put back in order and expanded on every rank; cached tokens, whole turns of `turn` tokens over all shards, likewise.
+// once, put back in order and expanded on every rank; cached tokens, whole turns of `turn` tokens over all shards,
+// likewise.
 struct GatheredPrefill {
-  GatheredPrefill(const AttentionCase& c, std::int64_t rank, std::int64_t turn, std::initializer_list<CaseGroup> history_groups)
+  GatheredPrefill(const AttentionCase& c, std::int64_t rank, std::int64_t turn,
+                  std::initializer_list<CaseGroup> history_groups)
       : at(c, rank), chunk_rows(rows_of(chunks_of_all(c, 0, 1))), own(two_chunks(c, at.cp)), cached(cached_tokens(c)) {
     std::vector<Runs> shares;
     for (std::int64_t r = 0; r < c.cp; ++r) shares.push_back(two_chunks(c, r));
@@ -74,7 +78,8 @@ struct GatheredPrefill {
 
   [[nodiscard]] Value queries_of(Value x, int part) const { return x.row_slice(part * chunk_rows, chunk_rows); }
   [[nodiscard]] CaseRank::KeysAndValues keys_of(std::int64_t first, std::int64_t chunks) const {
-    return {kv.k.row_slice(first * chunk_rows, chunks * chunk_rows), kv.v.row_slice(first * chunk_rows, chunks * chunk_rows)};
+    return {kv.k.row_slice(first * chunk_rows, chunks * chunk_rows),
+            kv.v.row_slice(first * chunk_rows, chunks * chunk_rows)};
   }
   [[nodiscard]] std::int64_t chunk(int part) const { return part == 0 ? at.cp : 2 * at.c.cp - 1 - at.cp; }
 
@@ -87,8 +92,8 @@ struct GatheredPrefill {
 
 }  // namespace
 
-// Step s of p: the rank attends to the keys that started on rank (r - s) mod p while it hands them on to r + 1. Two buffers
-// take turns: the next keys arrive in one while the kernel reads the other.
+// Step s of p: the rank attends to the keys that started on rank (r - s) mod p while it hands them on to r + 1. Two
+// buffers take turns: the next keys arrive in one while the kernel reads the other.
 RankAttention point_to_point_ring(const AttentionCase& c, std::int64_t rank) {
   CaseRank at(c, rank);
   std::vector<Shares> shares;
@@ -138,11 +143,14 @@ RankAttention ring_of_latents(const AttentionCase& c, std::int64_t rank) {
   const Runs& own = shares[static_cast<std::size_t>(at.cp)].fresh;
   const Value q = at.queries(own);
   Value now = at.latent(shares[static_cast<std::size_t>(at.cp)].all);
-  const std::array buffers{at.p.activation(c.input, most_rows, now.columns), at.p.activation(c.input, most_rows, now.columns)};
+  const std::array buffers{at.p.activation(c.input, most_rows, now.columns),
+                           at.p.activation(c.input, most_rows, now.columns)};
   const Partial sum = at.room(q.rows, c.block_output, c.lse);
   PrefillCore core = at.core();
   for (std::int64_t step = 0; step < c.cp; ++step) {
-    const auto keys_at = [&](std::int64_t s) -> const Runs& { return shares[static_cast<std::size_t>((at.cp - s + c.cp) % c.cp)].all; };
+    const auto keys_at = [&](std::int64_t s) -> const Runs& {
+      return shares[static_cast<std::size_t>((at.cp - s + c.cp) % c.cp)].all;
+    };
     Value next = buffers[static_cast<std::size_t>(step % 2)];
     if (step + 1 < c.cp) {
       next = next.row_slice(0, rows_of(keys_at(step + 1)));
@@ -156,8 +164,8 @@ RankAttention ring_of_latents(const AttentionCase& c, std::int64_t rank) {
   return at.result(sum, own);
 }
 
-// Gathered rows of zigzag chunks are put in order and seen in one call; round-robin shares stay as ranks sent them, since a
-// triangle needs keys at the queries' distance. A prefix lies whole in every rank's cache.
+// Gathered rows of zigzag chunks are put in order and seen in one call; round-robin shares stay as ranks sent them,
+// since a triangle needs keys at the queries' distance. A prefix lies whole in every rank's cache.
 RankAttention sglang_context_parallel(const AttentionCase& c, std::int64_t rank) {
   CaseRank at(c, rank);
   std::vector<Runs> shares;
@@ -206,8 +214,8 @@ RankAttention head_parallel(const AttentionCase& c, std::int64_t rank) {
   return at.result(sum, all.fresh);
 }
 
-// The kernel is called for query chunk i and key chunk j in chunk order, triangular where i = j, and accumulates in place.
-// A prefix that the cache holds is one more call, without mask.
+// The kernel is called for query chunk i and key chunk j in chunk order, triangular where i = j, and accumulates in
+// place. A prefix that the cache holds is one more call, without mask.
 RankAttention mindie_context_parallel(const AttentionCase& c, std::int64_t rank) {
   GatheredPrefill g(c, rank, c.block_tokens, {CaseGroup::kWorld});
   const Partial sum = g.at.room(g.q.rows, c.block_output, c.lse);
@@ -222,18 +230,19 @@ RankAttention mindie_context_parallel(const AttentionCase& c, std::int64_t rank)
   if (c.has_history()) {
     PrefillCore core = g.at.core();
     core.accumulate = 1;
-    attend(g.at.p, "history_attention", core, causal_blocks(g.own, g.cached), g.q, g.history.k, g.history.v, sum.out, sum.lse);
+    attend(g.at.p, "history_attention", core, causal_blocks(g.own, g.cached), g.q, g.history.k, g.history.v, sum.out,
+           sum.lse);
   }
   return g.at.result(sum, g.own);
 }
 
-// Head and tail chunk each: one call over the chunk's own keys with the mask, one over all earlier keys without, merged in
-// fp32. Cached context, a workspace of it at a time (here it fits into one), is one more call, without mask.
+// Head and tail chunk each: one call over the chunk's own keys with the mask, one over all earlier keys without, merged
+// in fp32. Cached context, a workspace of it at a time (here it fits into one), is one more call, without mask.
 RankAttention vllm_prefill_context_parallel(const AttentionCase& c, std::int64_t rank) {
   GatheredPrefill g(c, rank, c.interleave, {CaseGroup::kDcp, CaseGroup::kCp});
   const Partial sum = g.at.empty_partial(g.q, g.kv, Dtype::kFp32, Dtype::kFp32);
-  const auto call = [&](const char* label, const std::vector<AttentionBlock>& blocks, Value q, const CaseRank::KeysAndValues& kv,
-                        const Partial& into) {
+  const auto call = [&](const char* label, const std::vector<AttentionBlock>& blocks, Value q,
+                        const CaseRank::KeysAndValues& kv, const Partial& into) {
     const Partial block = g.at.room(q.rows, c.block_output, c.lse);
     attend(g.at.p, label, g.at.core(), blocks, q, kv.k, kv.v, block.out, block.lse);
     merge_into(g.at.p, "attention_update", block, into);

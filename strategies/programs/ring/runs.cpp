@@ -11,7 +11,8 @@ namespace ascendsim {
 namespace {
 
 Run run(std::int32_t sequence, std::int64_t first, std::int64_t rows, std::int64_t stride = 1) {
-  return {sequence, static_cast<std::int32_t>(first), static_cast<std::int32_t>(rows), static_cast<std::int32_t>(stride), 0};
+  return {sequence, static_cast<std::int32_t>(first), static_cast<std::int32_t>(rows),
+          static_cast<std::int32_t>(stride), 0};
 }
 
 // Tokens [first, first + rows) as far as the sequence goes.
@@ -82,8 +83,10 @@ std::vector<RowRun> rows_holding(std::span<const Run> wanted, std::span<const Ru
     while (place != places.end() && place->token == token && place->taken) ++place;
     check(place != places.end() && place->token == token, "no share holds a token that is wanted");
     place->taken = true;
-    if (!out.empty() && out.back().first + out.back().rows == place->row) ++out.back().rows;
-    else out.push_back({place->row, 1});
+    if (!out.empty() && out.back().first + out.back().rows == place->row)
+      ++out.back().rows;
+    else
+      out.push_back({place->row, 1});
   }
   return out;
 }
@@ -104,8 +107,8 @@ std::vector<AttentionBlock> causal_blocks(std::span<const Run> queries, std::spa
   return out;
 }
 
-Runs partition_runs(Partition partition, std::int32_t sequence, std::int64_t tokens, std::int64_t ranks, std::int64_t rank,
-                    bool padded) {
+Runs partition_runs(Partition partition, std::int32_t sequence, std::int64_t tokens, std::int64_t ranks,
+                    std::int64_t rank, bool padded) {
   Runs runs;
   switch (partition) {
     case Partition::kContiguous: {
@@ -131,7 +134,8 @@ Runs behind(std::int64_t tokens, Runs runs) {
   return runs;
 }
 
-Runs block_runs(std::int32_t sequence, std::int64_t tokens, std::int64_t shards, std::int64_t block_tokens, std::int64_t shard) {
+Runs block_runs(std::int32_t sequence, std::int64_t tokens, std::int64_t shards, std::int64_t block_tokens,
+                std::int64_t shard) {
   const std::int64_t last = ceil_div(tokens, block_tokens) - 1;
   Runs runs;
   for (std::int64_t b = 0; b <= last; ++b)

@@ -1,7 +1,8 @@
-// Sparse attention (DeepSeek-V3.2) under the strategies that divide it: an indexer scores every key that a query may see, all its heads
-// on every rank, and absorbed attention reads the best of them out of a cache that every rank has whole and in order. Tensor parallelism
-// divides the heads of the attention alone; context parallelism (SGLang) and DSA-CP (vLLM-Ascend, sfa_v1.py: the TP group divides tokens,
-// each rank with all heads) divide the queries, and gather latent and index key of the others side by side.
+// Sparse attention (DeepSeek-V3.2) under the strategies that divide it: an indexer scores every key that a query may
+// see, all its heads on every rank, and absorbed attention reads the best of them out of a cache that every rank has
+// whole and in order. Tensor parallelism divides the heads of the attention alone; context parallelism (SGLang) and
+// DSA-CP (vLLM-Ascend, sfa_v1.py: the TP group divides tokens, each rank with all heads) divide the queries, and gather
+// latent and index key of the others side by side.
 #include <algorithm>
 #include <cmath>
 
@@ -25,7 +26,8 @@ Runs in_order(const AttentionCase& c) {
 Runs share(const AttentionCase& c, Partition partition, std::int64_t ranks, std::int64_t rank) {
   Runs runs;
   for (std::size_t s = 0; s < c.tokens.size(); ++s)
-    for (const Run& r : behind(c.history_of(s), partition_runs(partition, static_cast<std::int32_t>(s), c.tokens[s], ranks, rank)))
+    for (const Run& r :
+         behind(c.history_of(s), partition_runs(partition, static_cast<std::int32_t>(s), c.tokens[s], ranks, rank)))
       runs.push_back(r);
   return laid_out(std::move(runs));
 }
@@ -38,7 +40,9 @@ Runs part_of_batch(const AttentionCase& c, std::int64_t ranks, std::int64_t rank
   for (const Run& r : all) {
     const std::int64_t from = std::max<std::int64_t>(begin, r.row), to = std::min<std::int64_t>(end, r.row + r.rows);
     if (from < to)
-      own.push_back({.sequence = r.sequence, .first = static_cast<std::int32_t>(r.first + from - r.row), .rows = static_cast<std::int32_t>(to - from)});
+      own.push_back({.sequence = r.sequence,
+                     .first = static_cast<std::int32_t>(r.first + from - r.row),
+                     .rows = static_cast<std::int32_t>(to - from)});
   }
   return laid_out(std::move(own));
 }
@@ -62,7 +66,8 @@ class SparseRank : public CaseRank {
   // Cached tokens are there already; the new ones lie where `shares` say, `distance` rows from share to share.
   [[nodiscard]] SparseKeys cache_with(const SparseKeys& fresh, std::span<const Runs> shares, std::int64_t distance) {
     const Runs all = in_order(c), old = cached_tokens(c);
-    const SparseKeys cache{p.activation(c.input, rows_of(all), c.latent_width()), p.activation(c.input, rows_of(all), c.index_width)};
+    const SparseKeys cache{p.activation(c.input, rows_of(all), c.latent_width()),
+                           p.activation(c.input, rows_of(all), c.index_width)};
     if (!old.empty()) write(keys_of(old), cache, {&old, 1}, 0, all);
     write(fresh, cache, shares, distance, all);
     return cache;
@@ -71,22 +76,33 @@ class SparseRank : public CaseRank {
     const Runs all = in_order(c);
     std::vector<AttentionBlock> blocks;
     for (const Run& r : own)
-      blocks.push_back({.q_row = r.row, .q_rows = r.rows, .k_row = all[static_cast<std::size_t>(r.sequence)].row,
-                        .k_rows = all[static_cast<std::size_t>(r.sequence)].rows, .causal = 1, .shift = r.first, .step = r.stride});
+      blocks.push_back({.q_row = r.row,
+                        .q_rows = r.rows,
+                        .k_row = all[static_cast<std::size_t>(r.sequence)].row,
+                        .k_rows = all[static_cast<std::size_t>(r.sequence)].rows,
+                        .causal = 1,
+                        .shift = r.first,
+                        .step = r.stride});
     const QuerySequences sequences{.top_k = static_cast<std::int32_t>(c.top_k), .key_rows = rows_of(all)};
     const auto index_heads = static_cast<std::int32_t>(c.index_heads);
     const int heads = static_cast<int>(c.local_heads());
     Value index_q = p.input(c.input, c.index_heads * c.index_width, {.key = "index_q"}, global_rows(own));
     index_query_rope(p, "index_q_rope", index_q, positions(own), index_heads, static_cast<int>(c.rope));
     const Value weights = p.input(c.input, c.index_heads, {.key = "index_weights"}, global_rows(own));
-    const Value chosen = lightning_indexer(p, "lightning_indexer", {.sequences = sequences, .heads = index_heads, .width = static_cast<std::int32_t>(c.index_width)},
-                                           blocks, index_q, keys.index_keys, weights);
+    const Value chosen = lightning_indexer(
+        p, "lightning_indexer",
+        {.sequences = sequences, .heads = index_heads, .width = static_cast<std::int32_t>(c.index_width)}, blocks,
+        index_q, keys.index_keys, weights);
     const QueryParts parts = query_parts(own);
-    const Value absorbed = per_head_linear(p, "q_absorb", parts.nope, w_uk().reshaped(c.nope, heads * c.kv_rank), heads, StoredAs::kTransposed);
+    const Value absorbed = per_head_linear(p, "q_absorb", parts.nope, w_uk().reshaped(c.nope, heads * c.kv_rank), heads,
+                                           StoredAs::kTransposed);
     const Value q = concat_heads(p, "q_concat", absorbed, parts.rope, heads);
     const Value out = sparse_attention(p, "sparse_attention",
-                                       {.sequences = sequences, .heads = heads, .key_width = static_cast<std::int32_t>(c.latent_width()),
-                                        .latent_width = static_cast<std::int32_t>(c.kv_rank), .scale = 1 / std::sqrt(static_cast<double>(c.key_width()))},
+                                       {.sequences = sequences,
+                                        .heads = heads,
+                                        .key_width = static_cast<std::int32_t>(c.latent_width()),
+                                        .latent_width = static_cast<std::int32_t>(c.kv_rank),
+                                        .scale = 1 / std::sqrt(static_cast<double>(c.key_width()))},
                                        blocks, q, keys.latents, chosen);
     RankAttention rank = result({per_head_linear(p, "v_absorb", out, w_uv(), heads), {}}, std::move(own));
     rank.chosen = chosen;
@@ -99,12 +115,17 @@ class SparseRank : public CaseRank {
     const Value raw = p.input(c.input, c.index_width, {.key = "index_k"}, global_rows(runs));
     return index_key(p, "index_k_norm_rope", raw, *index_norm_, positions(runs), static_cast<int>(c.rope));
   }
-  void write(const SparseKeys& rows, const SparseKeys& cache, std::span<const Runs> shares, std::int64_t distance, const Runs& all) {
+  void write(const SparseKeys& rows, const SparseKeys& cache, std::span<const Runs> shares, std::int64_t distance,
+             const Runs& all) {
     std::vector<RowMove> moves;
     for (std::size_t i = 0; i < shares.size(); ++i)
       for (const Run& r : shares[i])
-        moves.push_back({.from = static_cast<std::int32_t>(static_cast<std::int64_t>(i) * distance) + r.row, .to = all[static_cast<std::size_t>(r.sequence)].row + r.first,
-                         .rows = 1, .repeats = r.rows, .from_stride = 1, .to_stride = r.stride});
+        moves.push_back({.from = static_cast<std::int32_t>(static_cast<std::int64_t>(i) * distance) + r.row,
+                         .to = all[static_cast<std::size_t>(r.sequence)].row + r.first,
+                         .rows = 1,
+                         .repeats = r.rows,
+                         .from_stride = 1,
+                         .to_stride = r.stride});
     const Moves placed = p.add_moves(moves);
     write_cache(p, "kv_cache_write", rows.latents, cache.latents, static_cast<int>(c.kv_rank), placed);
     write_cache(p, "index_cache_write", rows.index_keys, cache.index_keys, static_cast<int>(c.index_width), placed);
@@ -113,7 +134,8 @@ class SparseRank : public CaseRank {
 };
 
 // shares: new tokens by rank of `group`, of which this is the one numbered `own`.
-RankAttention gathered_sparse(SparseRank& at, const std::vector<Runs>& shares, std::int64_t own, ProgramBuilder::Group group) {
+RankAttention gathered_sparse(SparseRank& at, const std::vector<Runs>& shares, std::int64_t own,
+                              ProgramBuilder::Group group) {
   std::int64_t longest = 0;
   for (const Runs& s : shares) longest = std::max(longest, rows_of(s));
   const Runs& mine = shares[static_cast<std::size_t>(own)];
