@@ -285,7 +285,8 @@ AlternativePricer::AlternativePricer(const LoadedQuestion& base, const Alternati
     if (!same_names(q, base.question)) resolve(q, parts.libraries().models, parts.libraries().schemes, found);
   };
   settle(varied);
-  if (!found.has_errors()) {
+  // Names are read once: an alternative after the first with a wrong one finds no server, and the first has said why.
+  if (!found.has_errors() && server_.dies() > 0) {
     settle(question_);
     const auto legal = [&](const Question& asked) {
       // Rules look at resolved names: only the layout is the candidate's.

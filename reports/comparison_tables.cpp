@@ -233,6 +233,7 @@ void add_crossovers(const Comparison& c, std::vector<std::string>& out) {
                               with_commas(x.below), label(c, x.later), with_commas(x.tokens),
                               x.batch > 0 ? fmt::format(" with {} requests", x.batch) : ""));
   if (!has_lengths(c) || c.alternatives.size() < 2 || !c.crossovers.empty()) return;
+  if (std::ranges::none_of(c.points, [](const Point& p) { return p.runs(); })) return;
   const auto [least, most] = std::ranges::minmax_element(c.conditions, {}, &Condition::input_tokens);
   out.push_back(
       fmt::format("No crossover between {} and {} tokens: the same alternative is the fastest at each length.",

@@ -413,8 +413,10 @@ std::vector<FileChoice> gather(std::vector<std::pair<std::string, std::optional<
     }
   }
   if (!options.launch.empty()) add(options.launch, "--launch");
-  if (!options.workload.empty()) add(options.workload, "--workload");
-  const auto load = read_benchmark(commands, options.defines, diagnostics);
+  // A load that is asked for goes before the benchmark lines of scripts.
+  const auto load = read_benchmark(
+      options.workload.empty() ? commands : read_launch(options.workload, "--workload", options.defines, diagnostics),
+      options.defines, diagnostics);
   const auto engine = std::ranges::find_if(
       commands, [](const LaunchedCommand& c) { return c.kind == LaunchKind::kVllm || c.kind == LaunchKind::kSglang; });
   if (engine != commands.end()) {

@@ -232,6 +232,8 @@ class ProgramBuilder {
   void set_outside_graph(bool outside) { outside_graph_ = outside; }
   // Collectives go to the lane's compute stream, as in engines that launch everything on one stream.
   void serialise_communication() { communication_offset_ = kComputeStream; }
+  void communicate_beside_compute() { communication_offset_ = kCommunicationStream; }
+  [[nodiscard]] bool serialises_communication() const { return communication_offset_ == kComputeStream; }
   void set_lane(int lane) {
     lane_ = static_cast<StreamId>(2 * lane);
     streams_ = std::max<StreamId>(streams_, static_cast<StreamId>(lane_ + 2));

@@ -32,7 +32,7 @@ Prediction at_least(const Scenario& s, const Workload& w) {
   else
     prefill.first_token.assign(static_cast<std::size_t>(w.batch), Duration{});
   if (s.deployment.role != Role::kPrefill) decode = run_decode_at_least(s, w);
-  add_requests(p, prefill, decode, w, Duration{}, true);
+  add_requests(p, prefill, decode, w, Duration{}, s.deployment.role != Role::kPrefill);
   return p;
 }
 

@@ -402,8 +402,9 @@ Prediction predict(const Scenario& s, const Workload& w) {
   else
     prefill.first_token.assign(static_cast<std::size_t>(w.batch), Duration{});  // came from the prefill side
   if (s.deployment.role != Role::kPrefill) decode = run_decode(s, w);
-  // Prefills go first, so decoding starts for all when the last prompt is done: earlier requests wait in between.
-  add_requests(p, prefill, decode, w, Duration{}, true);
+  // Prefills go first, so decoding starts for all when the last prompt is done: earlier requests wait in between. From
+  // a prefill side each leaves with its first token.
+  add_requests(p, prefill, decode, w, Duration{}, s.deployment.role != Role::kPrefill);
   p.prefill_sequences = prefill.sequences;
   p.prefill_chunks = prefill.chunks;
   p.decode_context = decode.context;

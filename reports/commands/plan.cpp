@@ -73,6 +73,9 @@ std::deque<Site> load_sites(const Libraries& libraries, const Options& options, 
                   libraries.catalogue.server(server, options.die, found),
                   options.servers.value_or(kUsualMostServers),
                   {}};
+    if (options.quantisation.empty() && !found.has_errors())
+      found.note("A0125", {},
+                 fmt::format("--quantization is not set: {} assumed", site.question.deployment.quantisation.name));
     if (!site.stack.engine.empty()) site.versions = libraries.versions(site.stack.engine, found);
     if (!site.stack.engine.empty()) site.kernels = libraries.catalogue.kernels(site.stack.kernels, found);
     const auto known = [&](const Diagnostic& d) {

@@ -133,7 +133,9 @@ void set_environment(std::string& text, std::size_t before, const EnvironmentVal
     const std::size_t line = text.rfind('\n', at) + 1;
     if (text.find_first_not_of(" \t", line) != at) continue;
     const std::size_t value = at + begins.size(), end = std::min(text.find_first_of(" \t\n;#", value), text.size());
-    text.replace(value, end - value, v.value);
+    const std::string_view now = std::string_view(text).substr(value, end - value);
+    const bool quoted = now.size() > 1 && (now.front() == '"' || now.front() == '\'') && now.back() == now.front();
+    if ((quoted ? now.substr(1, now.size() - 2) : now) != v.value) text.replace(value, end - value, v.value);
     return;
   }
   const std::size_t line = text.rfind('\n', before) + 1;
@@ -201,6 +203,8 @@ std::string patched(const BaseFile& base, const LaunchScript& script, const Opti
       if (const auto document = Document::parse(mine, "option", ignored))
         for (std::size_t k = 0; k < document->root().size(); ++k) {
           const std::string key(document->root().at(k).key());
+          // Ports and names that the other side's file speaks of.
+          if ((key == "engine_id" || key == "kv_port") && merged.has({key})) continue;
           merged.set({key}, JsonText(mine).value({key}));
         }
       value = fmt::format("'{}'", merged.text());

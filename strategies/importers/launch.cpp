@@ -88,16 +88,14 @@ void add_words(ConfigNode node, std::vector<ShellWord>& words) {
       words.push_back({std::string(node.at(i).text()), node.at(i).where(), {}});
 }
 
-// server_cmd: a list of options, or a whole command line in one string; envs beside it.
-void read_case(ConfigNode test, const std::string& name, const Defines& defines, std::vector<LaunchedCommand>& out,
-               Diagnostics& diagnostics) {
+// server_cmd: a list of options, or a whole command line in one string; envs beside it, env_common for all of a file.
+void read_case(ConfigNode test, ConfigNode file, const std::string& name, const Defines& defines,
+               std::vector<LaunchedCommand>& out, Diagnostics& diagnostics) {
   LaunchedCommand command{LaunchKind::kVllm, name, "vllm serve", {}, {}, test.where()};
-  for (const char* key : {"envs", "env_common"}) {
-    const ConfigNode envs = test.find(key);
+  for (const ConfigNode envs : {file.find("env_common"), test.find("env_common"), test.find("envs")})
     for (std::size_t i = 0; i < envs.size(); ++i)
       command.variables[std::string(envs.at(i).key())] = {{std::string(envs.at(i).text()), envs.at(i).where(), {}},
                                                           true};
-  }
   // The harness chooses ports.
   const auto resolve = [&](ShellWord& word) {
     if (!word.text.starts_with('$')) return;
@@ -116,7 +114,13 @@ void read_case(ConfigNode test, const std::string& name, const Defines& defines,
     Defines all = defines;
     for (const auto& [key, variable] : command.variables) all.emplace(key, variable.value.text);
     Diagnostics inside;
-    for (const ShellCommand& c : read_shell(std::string(line.text()), name, all, inside))
+    // The harness splits it into words: ends of lines, with a backslash before them or without, are blanks.
+    std::string one_line(line.text());
+    for (std::size_t at = 0; (at = one_line.find('\n', at)) != std::string::npos;) {
+      one_line[at] = ' ';
+      if (at > 0 && one_line[at - 1] == '\\') one_line[at - 1] = ' ';
+    }
+    for (const ShellCommand& c : read_shell(std::move(one_line), name, all, inside))
       if (auto found = recognised(c, name)) {
         for (ShellWord& w : found->words) w.where = line.where();
         found->where = line.where();
@@ -137,11 +141,11 @@ void read_case(ConfigNode test, const std::string& name, const Defines& defines,
 
 void read_yaml(ConfigNode root, const std::string& name, const Defines& defines, std::vector<LaunchedCommand>& out,
                Diagnostics& diagnostics) {
-  if (root.find("server_cmd")) return read_case(root, name, defines, out, diagnostics);
+  if (root.find("server_cmd")) return read_case(root, root, name, defines, out, diagnostics);
   for (const char* list : {"test_cases", "deployment"}) {
     const ConfigNode cases = root.find(list);
     for (std::size_t i = 0; i < cases.size(); ++i)
-      if (cases.at(i).find("server_cmd")) read_case(cases.at(i), name, defines, out, diagnostics);
+      if (cases.at(i).find("server_cmd")) read_case(cases.at(i), root, name, defines, out, diagnostics);
   }
 }
 
@@ -262,6 +266,33 @@ void check_proxies(const std::vector<LaunchedCommand>& commands, const std::vect
   }
 }
 
+// SGLang's scripts listen on 0.0.0.0 and say no host of their own: ports alone can be compared.
+void check_routers(const std::vector<LaunchedCommand>& commands, const std::vector<LaunchedInstance>& instances,
+                   Diagnostics& diagnostics) {
+  std::vector<std::string> served;
+  for (const LaunchedInstance& i : instances)
+    for (const LaunchedNode& n : i.nodes)
+      if (n.port) served.push_back(fmt::to_string(*n.port));
+  if (served.empty()) return;
+  for (const LaunchedCommand& c : commands) {
+    if (c.kind != LaunchKind::kRouter) continue;
+    bool sends = false;
+    for (const ShellWord& w : c.words) {
+      if (w.text.starts_with("-")) {
+        sends = w.text == "--prefill" || w.text == "--decode" || w.text == "--worker-urls";
+        continue;
+      }
+      if (!sends || !w.text.starts_with("http") || !w.unresolved.empty()) continue;
+      const std::string port = w.text.substr(w.text.rfind(':') + 1);
+      if (std::ranges::find(served, port) == served.end())
+        diagnostics.warning("W0431", w.where,
+                            fmt::format("the router sends to {}, but none of the scripts serves on that port", w.text),
+                            fmt::format("ports are those of --port: {}", fmt::join(served, ", ")),
+                            "compare the addresses");
+    }
+  }
+}
+
 // kv_port to kv_port + chips are taken on a host; engine ids name sides of transfers.
 void check_connectors(std::vector<LaunchedInstance>& instances) {
   constexpr const char* kGuide =
@@ -370,6 +401,7 @@ std::vector<LaunchedInstance> import_instances(const std::vector<LaunchedCommand
   }
   check_connectors(out);
   check_proxies(commands, out, diagnostics);
+  check_routers(commands, out, diagnostics);
   return out;
 }
 

@@ -306,13 +306,16 @@ void check_workload(const Deployment& d, const Workload& asked, bool own_file, D
                       fmt::format("{}: {} limits input and output together", kServicePage, name("maxSeqLen")),
                       fmt::format("set {}, or --output {}", set("maxSeqLen", w.input_tokens + w.output_tokens),
                                   m.max_seq_len - w.input_tokens));
+  const std::int64_t requests = ceil_div(w.batch, d.layout.dp);  // SGLang's option counts those of all DP ranks
   if (d.role != Role::kPrefill && w.batch > m.max_batch * d.layout.dp)
-    diagnostics.error("E0342", d.origin("maxBatchSize").where,
-                      fmt::format("{} requests side by side are more than {} {} x dp {}", w.batch, name("maxBatchSize"),
-                                  m.max_batch, d.layout.dp),
-                      fmt::format("{}: {} limits the decode batch of a DP group", kServicePage, name("maxBatchSize")),
-                      fmt::format("set {}, or --batch {}", set("maxBatchSize", ceil_div(w.batch, d.layout.dp)),
-                                  m.max_batch * d.layout.dp));
+    diagnostics.error(
+        "E0342", d.origin("maxBatchSize").where,
+        fmt::format("{} requests side by side are more than {} {} x dp {}", w.batch, name("maxBatchSize"), m.max_batch,
+                    d.layout.dp),
+        fmt::format("{}: {} limits the decode batch of a DP group", kServicePage, name("maxBatchSize")),
+        fmt::format("set {}, or --batch {}",
+                    set("maxBatchSize", launched && d.engine == "sglang" ? requests * d.layout.dp : requests),
+                    m.max_batch * d.layout.dp));
   if (w.input_tokens + w.output_tokens > d.model.max_positions)
     diagnostics.error("E0343", {},
                       fmt::format("{} positions are more than the {} of {}", w.input_tokens + w.output_tokens,

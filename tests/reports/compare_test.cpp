@@ -275,6 +275,9 @@ TEST_F(Compare, SaysEverythingThatIsWrongAtOnce) {
   EXPECT_TRUE(contains(err, "--input and --vary workload.input_tokens say the same thing")) << err;
   EXPECT_EQ(compare({"--hardware", "atlas-800i-a3,atlas-800i-a9"}), kWrongInput);
   EXPECT_TRUE(contains(err, "error[E0201]")) << err;
+  // Several alternatives ask for the same server, which is looked for once.
+  EXPECT_EQ(compare({"--hardware", "atlas-800i-a9", "--vary", "cp=1,2"}), kWrongInput);
+  EXPECT_TRUE(contains(err, "error[E0201]")) << err;
   EXPECT_EQ(compare({"--hardware", "atlas-800i-a3,"}), kWrongInput);
   EXPECT_TRUE(contains(err, "--hardware must be names with commas between")) << err;
 }

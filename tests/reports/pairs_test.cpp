@@ -114,6 +114,39 @@ TEST_F(Pairs, AnswersSayWhatASideRestsOn) {
     EXPECT_EQ(out.find(absent), std::string::npos) << absent << "\n" << out;
 }
 
+// vLLM-Ascend launches collectives in line with its kernels; a ring hands latents on beside the blocks that work on
+// them.
+TEST_F(Pairs, ARingHidesWhatItHandsOn) {
+  const auto prefill = [&](const char* exchange) {
+    EXPECT_EQ(run({"run", example("vllm-ascend-128k-1p1d/prefill0.sh"), example("vllm-ascend-128k-1p1d/prefill1.sh"),
+                   "--hardware", "atlas-800t-a3", "--input", "65536", "--output", "1", "--set",
+                   std::string("layout.cp_exchange=") + exchange, "--json"}),
+              kDone)
+        << err;
+    return Json::parse(out).at("breakdown").at("prefill");
+  };
+  const auto hidden = [](const Json& b) {
+    return b.at("communication_ms").get<double>() - b.at("exposed_communication_ms").get<double>();
+  };
+  EXPECT_EQ(hidden(prefill("all-gather")), 0);
+  EXPECT_GT(hidden(prefill("ring")), 0);
+}
+
+// A load that is asked for goes before one that a script has.
+TEST_F(Pairs, AnAskedWorkloadGoesFirst) {
+  write("s.sh",
+        "vllm serve /w/DeepSeek-R1_w8a8 -tp 16 --enable-expert-parallel --quantization ascend --max-model-len 32K\n"
+        "vllm bench serve --random-input-len 16384 --random-output-len 512\n");
+  ASSERT_EQ(run({"run", "s.sh", "--json"}), kDone) << err;
+  EXPECT_EQ(Json::parse(out).at("workload").at("input_tokens"), 16384);
+  ASSERT_EQ(
+      run({"run", "s.sh", "--workload", "vllm bench serve --random-input-len 4096 --random-output-len 100", "--json"}),
+      kDone)
+      << err;
+  EXPECT_EQ(Json::parse(out).at("workload").at("input_tokens"), 4096);
+  EXPECT_EQ(Json::parse(out).at("workload").at("output_tokens"), 100);
+}
+
 // The trade that the tutorial names: less cache a rank, more exchanges and small operators. Prompt and answer are
 // 132,096 tokens, 1,032 blocks of 128: 129 a rank over 8 shards. The turns of the shards follow, as the connector moves
 // whole blocks.

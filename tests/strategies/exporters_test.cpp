@@ -254,6 +254,24 @@ TEST(Exporters, ABaseScriptKeepsItsOwn) {
   EXPECT_EQ(differences(q, settled(back.question(), "atlas-800i-a3")), "");
 }
 
+// The other side's file speaks of these; and what has its value already is not written again.
+TEST(Exporters, ABaseOfAPairKeepsItsNames) {
+  const std::string mine =
+      "export HCCL_OP_EXPANSION_MODE=\"AIV\"\nvllm serve /w/DeepSeek-R1_w8a8 --quantization ascend -tp 16 "
+      "--enable-expert-parallel "
+      "--kv-transfer-config '{\"kv_connector\": \"MooncakeConnectorV1\", \"kv_role\": \"kv_consumer\", \"kv_port\": "
+      "\"30200\", "
+      "\"engine_id\": \"3\"}'\n";
+  const Question q = settled(launch(mine).question(), "atlas-800i-a3");
+  Diagnostics diagnostics;
+  const EngineVersions versions =
+      load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/versions", "vllm-ascend", diagnostics);
+  const BaseFile base{"mine.sh", mine};
+  const std::string text = kVllmExporter.write({{{q, 1, 16}}, versions, "0.15", &base}, diagnostics).files.front().text;
+  for (const char* kept : {R"("engine_id": "3")", R"("kv_port": "30200")", R"(MODE="AIV")"})
+    EXPECT_NE(text.find(kept), std::string::npos) << text;
+}
+
 TEST(Exporters, ABaseOfAnotherEngineIsRefused) {
   const auto r = launch("vllm serve /w/DeepSeek-R1_w8a8 --quantization ascend -tp 8\n");
   const Question q = settled(r.question(), "atlas-800i-a3");

@@ -88,6 +88,13 @@ TEST(Sglang, ThePullRequestsScripts) {
   EXPECT_EQ(d.layout.moe_ep, 1);
   for (const LaunchedInstance& i : r.instances)
     for (const KeyReport& k : i.keys) EXPECT_NE(k.use, KeyUse::kUnknown) << k.path;
+  // A router that sends elsewhere; its host cannot be compared.
+  std::string router = example("router.sh");
+  router.replace(router.find("${d0}:30002"), 11, "${d0}:30009");
+  EXPECT_TRUE(has(
+      launch({{"prefill.sh", example("prefill.sh")}, {"decode.sh", example("decode.sh")}, {"router.sh", router}}, named)
+          .said,
+      "warning[W0431]: the router sends to http://192.0.2.3:30009"));
   // As printed: one address, 8 CP x 2 TP.
   const auto printed = launch(example("prefill-as-printed.sh"), named);
   EXPECT_EQ(printed.said, "");

@@ -503,6 +503,19 @@ TEST(NightlyYaml, AnchorsAreRead) {
   EXPECT_EQ(r.question().expansion, "aiv");
 }
 
+// As multi-node files write it: a folded block keeps the ends of lines that are indented deeper, and the harness splits
+// it into words.
+TEST(NightlyYaml, CommandsOfSeveralLinesWithACommonEnvironment) {
+  const auto r = launch(
+      "env_common:\n  HCCL_BUFFSIZE: 1024\ndeployment:\n  - server_cmd: >\n      vllm serve /w/DeepSeek-R1_w8a8\n      "
+      "  "
+      "--tensor-parallel-size 16\n        --quantization ascend\n        --enable-expert-parallel\n");
+  EXPECT_EQ(r.said, "");
+  ASSERT_EQ(r.instances.size(), 1U);
+  EXPECT_EQ(r.question().deployment.layout.tp, 16);
+  EXPECT_EQ(r.question().deployment.communication_buffer, Bytes(1024LL << 20));
+}
+
 // ---- benchmarks
 // ---------------------------------------------------------------------------------------------------------
 
