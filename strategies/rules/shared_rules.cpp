@@ -293,8 +293,9 @@ void check_workload(const Deployment& d, const Workload& asked, bool own_file, D
     diagnostics.error(
         "E0340", d.origin(m.max_input_tokens <= m.max_seq_len - 1 ? "maxInputTokenLen" : "maxSeqLen").where,
         fmt::format("a prompt of {} tokens is longer than this deployment takes: {}", w.input_tokens, longest),
-        fmt::format("{}: the effective input limit is min({}, {} - 1)", kServicePage, name("maxInputTokenLen"),
-                    name("maxSeqLen")),
+        launched ? fmt::format("{}: an input is shorter than {}", kServicePage, name("maxSeqLen"))
+                 : fmt::format("{}: the effective input limit is min({}, {} - 1)", kServicePage,
+                               name("maxInputTokenLen"), name("maxSeqLen")),
         // An engine's one limit of both together says the others too.
         launched ? fmt::format("set {}, or --input {}", set("maxSeqLen", w.input_tokens + w.output_tokens), longest)
                  : fmt::format("set {} (and {}, {} to match), or --input {}", set("maxInputTokenLen", w.input_tokens),
