@@ -272,6 +272,8 @@ constexpr CodeText kCodes[] = {
     {"W0425", "a setting without effect in that version", "strategies/versions says since when", "see the message"},
     {"W0430", "quantised weights without --quantization", "vLLM would load them as 16-bit weights",
      "--quantization ascend"},
+    {"W0432", "two prefill or two decode sides",
+     "a pair has one of each; nodes of one instance name the same first node", "compare addresses and roles"},
     {"W0450", "an option is dropped", "the engine that is exported to has no words for it",
      "read what it says instead"},
     {"W0431", "the proxy sends where nobody serves", "host and port are in none of the scripts",

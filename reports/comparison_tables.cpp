@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "reports/findings.h"
 #include "reports/headings.h"
@@ -54,11 +55,12 @@ const char* metric_of(const Point& p) {
   return p.subject.workload.output_tokens > 1 ? "TPOT" : "decode step";
 }
 
+constexpr double kWorthNaming = 0.1;  // of the whole difference of two steps
+
 // Operators that take a rank of the slower one longer because it has more of that work to do: what the other layout
 // divides and this one does not.
 std::string undivided(const StepTime& faster, const StepTime& slower, Duration whole) {
-  constexpr double kWorthNaming = 0.1;  // of the whole difference
-  constexpr double kMore = 2;           // times the FLOP or the bytes
+  constexpr double kMore = 2;  // times the FLOP or the bytes
   std::vector<std::string> out;
   for (const OperatorRow& s : slower.operator_rows) {
     const auto f = std::ranges::find(faster.operator_rows, s.label, &OperatorRow::label);
@@ -101,7 +103,6 @@ std::string_view link_behind(const Point& winner, const Point& second) {
 
 // The parts of a step whose difference makes the winner win, and those that cost it something.
 std::string because(const Point& winner, const Point& second) {
-  constexpr double kWorthNaming = 0.1;  // of the whole difference
   const StepTime &w = main_step(winner), &s = main_step(second);
   const auto mine = parts_of(w), others = parts_of(s);
   std::vector<std::pair<Duration, const Part*>> gains, costs;
@@ -220,6 +221,24 @@ std::string headline(const Comparison& c, const std::vector<std::size_t>& contes
   return c.conditions.size() == 1
              ? fmt::format("{} wins, {}.", named(winners[0]), lead)
              : fmt::format("{} wins under all {} loads, {}.", named(winners[0]), c.conditions.size(), lead);
+}
+
+// Times are compared whether or not memory is there; where it never is, that comes first.
+std::string if_none_fits(const Comparison& c) {
+  double least = std::numeric_limits<double>::infinity();
+  const Deployment* d = nullptr;
+  for (const Point& p : c.points) {
+    if (!p.runs()) continue;
+    if (p.prediction.memory.fits()) return {};
+    if (p.prediction.memory.smallest_fraction() >= least) continue;
+    least = p.prediction.memory.smallest_fraction();
+    d = &p.subject.deployment();
+  }
+  if (d == nullptr) return {};
+  constexpr const char* kWhat = "None of these fits into memory: times are those if there were memory enough";
+  // SGLang's fraction leaves activations aside.
+  if (least > 1 || d->engine == "sglang") return fmt::format("{}.", kWhat);
+  return fmt::format("{}. The first fits from {} {:.2f} on.", kWhat, key_name(*d, "NPU_MEMORY_FRACTION"), least);
 }
 
 bool has_lengths(const Comparison& c) {
@@ -570,6 +589,7 @@ std::string label(const Comparison& c, std::size_t alternative) {
 std::vector<std::string> verdict(const Comparison& c) {
   std::vector<std::string> out;
   const auto contests = c.contests();
+  if (std::string none = if_none_fits(c); !none.empty()) out.push_back(std::move(none));
   for (const auto& contest : contests) {
     std::string text = headline(c, contest);
     if (!text.empty()) out.push_back(std::move(text));

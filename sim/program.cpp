@@ -317,7 +317,9 @@ Value ProgramBuilder::all_to_all(const char* label, Value in, Group group, std::
 
 void ProgramBuilder::shift(const char* label, Value in, Value out, Group group) {
   check(group.ranks > 1 && in.columns == out.columns && in.dtype == out.dtype, "a shift needs peers and equal widths");
-  collective(kShift, label, in, out, group, in.bytes(), Axis::kRows);
+  const CollectiveParams params{in.bytes(), group.ranks, Axis::kRows, 0};
+  push(kShift, label, store(params), std::array{in}, {&out, 1}, static_cast<StreamId>(lane_ + kCommunicationStream),
+       kCommunicationCategory, group.kind);
 }
 
 void ProgramBuilder::broadcast(const char* label, Value in, Value out, Group group, int root, Value after) {

@@ -232,8 +232,6 @@ class ProgramBuilder {
   void set_outside_graph(bool outside) { outside_graph_ = outside; }
   // Collectives go to the lane's compute stream, as in engines that launch everything on one stream.
   void serialise_communication() { communication_offset_ = kComputeStream; }
-  void communicate_beside_compute() { communication_offset_ = kCommunicationStream; }
-  [[nodiscard]] bool serialises_communication() const { return communication_offset_ == kComputeStream; }
   void set_lane(int lane) {
     lane_ = static_cast<StreamId>(2 * lane);
     streams_ = std::max<StreamId>(streams_, static_cast<StreamId>(lane_ + 2));
@@ -292,7 +290,8 @@ class ProgramBuilder {
   Value all_reduce(const char* label, Value in, Group group);
   Value all_to_all(const char* label, Value in, Group group, std::int64_t out_rows, std::int64_t out_columns);
   // A ring step: every member sends `in` to the next one of its group, the last to the first, and receives `out`, whose
-  // rows may be others than it sends. The kind's groups are ordered (fold.h). REQUIRES: at least two ranks.
+  // rows may be others than it sends; beside compute even where serialise_communication() holds, or a ring would hide
+  // nothing. The kind's groups are ordered (fold.h). REQUIRES: at least two ranks.
   void shift(const char* label, Value in, Value out, Group group);
   // The member numbered `root` of the group sends `in`, of the others whatever they name, into every `out`, once
   // `after` has been computed: beside all else, on the communication stream of the other lane.

@@ -201,6 +201,9 @@ std::vector<std::string> summary(const std::deque<Site>& sites, const std::vecto
     const char* const verb = least == most && most == 1 ? "serves" : "serve";
     const std::string range = least == most ? fmt::format("{} server{}", most, most == 1 ? "" : "s")
                                             : fmt::format("{} to {} servers", least, most);
+    const Deployment& d = s.site.question.deployment;
+    if (&s == &sites.front())
+      out.push_back(fmt::format("{}, {}, on {} {}", d.model.name, d.quantisation.name, d.engine, d.engine_version));
     out.push_back(served == 0 ? fmt::format("{}: none of {} cells can be served with up to {} servers.",
                                             s.site.server.name, all, s.site.most_servers)
                               : fmt::format("{}: {} {} {} of {} cells.", s.site.server.name, range, verb, served, all));

@@ -266,6 +266,22 @@ void check_proxies(const std::vector<LaunchedCommand>& commands, const std::vect
   }
 }
 
+// A pair is one prefill and one decode instance. Two of a kind are seldom meant: nodes that do not name the same first
+// node, or a role that was copied.
+void check_sides(const std::vector<LaunchedInstance>& instances, Diagnostics& diagnostics) {
+  for (const char* role : {"prefill", "decode"}) {
+    std::vector<std::string> names;
+    for (const LaunchedInstance& i : instances)
+      if (i.question.role == role) names.push_back(i.name);
+    if (names.size() < 2) continue;
+    diagnostics.warning(
+        "W0432", {.file = names[1]}, fmt::format("{} {} sides: {}", names.size(), role, fmt::join(names, "; ")),
+        "a pair is one prefill and one decode instance; scripts with the same address of the first node "
+        "are nodes of one instance",
+        "compare --master-addr, --data-parallel-address or --dist-init-addr, and the roles; run takes one of each");
+  }
+}
+
 // SGLang's scripts listen on 0.0.0.0 and say no host of their own: ports alone can be compared.
 void check_routers(const std::vector<LaunchedCommand>& commands, const std::vector<LaunchedInstance>& instances,
                    Diagnostics& diagnostics) {
@@ -402,6 +418,7 @@ std::vector<LaunchedInstance> import_instances(const std::vector<LaunchedCommand
   check_connectors(out);
   check_proxies(commands, out, diagnostics);
   check_routers(commands, out, diagnostics);
+  check_sides(out, diagnostics);
   return out;
 }
 

@@ -141,10 +141,7 @@ void PromptAttention::gathered(Value latent, Value cache) {
 }
 
 // Step i of cp: the rank works on what started on rank r - i while it hands it on to r + 1. Two buffers take turns.
-// What is handed on has a stream of its own in every engine: a ring in line with its products would be no ring.
 void PromptAttention::ring(Value latent, Value cache) {
-  const bool in_line = s_.p.serialises_communication();
-  s_.p.communicate_beside_compute();
   const bool stripes = s_.context.partition == PromptPartition::kRoundRobin;
   const std::array buffers{s_.p.activation(latent.dtype, latent.rows, latent.columns),
                            s_.p.activation(latent.dtype, latent.rows, latent.columns)};
@@ -178,7 +175,6 @@ void PromptAttention::ring(Value latent, Value cache) {
     }
     now = next;
   }
-  if (in_line) s_.p.serialise_communication();
 }
 
 }  // namespace

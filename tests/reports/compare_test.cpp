@@ -55,6 +55,16 @@ TEST_F(Compare, TheWorldStaysAndDegreesFollow) {
 }
 
 // MindIE refuses cp 4, which would be the fastest at 64K; the answer names what can be started.
+TEST_F(Compare, WhereNothingFitsThatComesFirst) {
+  ASSERT_EQ(run({"compare", std::string(ASCENDSIM_SOURCE_ROOT) + "/examples/mindie-context-parallel/config.json",
+                 "--vary", "cp=1,2", "--input", "4K"}),
+            kDone)
+      << err;
+  // 53.5 GiB of 61.3 GiB are 0.873: the next hundredth.
+  EXPECT_TRUE(contains(out, "Verdict\n  * None of these fits into memory")) << out;
+  EXPECT_TRUE(contains(out, "The first fits from NPU_MEMORY_FRACTION 0.88 on.")) << out;
+}
+
 TEST_F(Compare, AWinnerThatCannotBeStartedIsNotTheLastWord) {
   ASSERT_EQ(compare({"--vary", "cp=1,2,4", "--input", "64K"}), kDone) << err;
   EXPECT_TRUE(contains(out, "cp 4 [what-if] wins")) << out;

@@ -10,34 +10,21 @@
 
 #include "sim/check.h"
 #include "strategies/partitions.h"
+#include "tests/strategies/attention_cases_under_test.h"
 
 namespace ascendsim {
 namespace {
 
-const AttentionStrategy& strategy(std::string_view name) {
-  for (const AttentionStrategy& s : attention_strategies())
-    if (name == s.name) return s;
-  throw std::invalid_argument(std::string(name));
-}
+const AttentionStrategy& strategy(std::string_view name) { return strategy_of(attention_strategies(), name); }
 
-// Two heads a rank, narrow: what matters is who holds what.
 AttentionCase small(std::int64_t cp, std::int64_t tp, std::vector<std::int64_t> tokens, std::int64_t dcp = 0) {
-  AttentionCase c;
+  AttentionCase c = narrow_case(cp, tp, std::move(tokens));
   c.dcp = dcp > 0 ? dcp : tp;  // REQUIRES of rings and tp: 1
-  c.heads = 2 * tp;
-  c.nope = 16;
-  c.rope = 8;
-  c.value = 16;
-  c.kv_rank = 32;
-  c.cp = cp;
-  c.tp = tp;
-  c.tokens = std::move(tokens);
   return c;
 }
 
 AttentionReport check(std::string_view name, const AttentionCase& c, const CheckOptions& options = {}) {
-  DenseReferences references;
-  return check_attention(strategy(name), c, references, options);
+  return checked(strategy(name), c, options);
 }
 
 void expect_exact(std::string_view name, const AttentionCase& c) {

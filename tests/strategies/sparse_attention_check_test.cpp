@@ -4,36 +4,24 @@
 #include <rapidcheck/gtest.h>  // needs the macros of the line above
 
 #include "sim/check.h"
-#include "strategies/attention_check.h"
+#include "tests/strategies/attention_cases_under_test.h"
 #include "workloads/operators/sparse_attention.h"
 
 namespace ascendsim {
 namespace {
 
-const AttentionStrategy& strategy(std::string_view name) {
-  for (const AttentionStrategy& s : sparse_attention_strategies())
-    if (name == s.name) return s;
-  throw std::invalid_argument(std::string(name));
-}
+const AttentionStrategy& strategy(std::string_view name) { return strategy_of(sparse_attention_strategies(), name); }
 
 AttentionCase small(std::int64_t cp, std::int64_t tp, std::vector<std::int64_t> tokens, std::int64_t top_k = 16) {
-  AttentionCase c;
-  c.heads = 2 * tp;
-  c.nope = c.value = 16;
-  c.rope = 8;
-  c.kv_rank = 32;
+  AttentionCase c = narrow_case(cp, tp, std::move(tokens));
   c.index_heads = 3;
   c.index_width = 12;
   c.top_k = top_k;
-  c.cp = cp;
-  c.tp = tp;
-  c.tokens = std::move(tokens);
   return c;
 }
 
 AttentionReport check(std::string_view name, const AttentionCase& c, const CheckOptions& options = {}) {
-  DenseReferences references;
-  return check_attention(strategy(name), c, references, options);
+  return checked(strategy(name), c, options);
 }
 
 void expect_exact(std::string_view name, const AttentionCase& c) {

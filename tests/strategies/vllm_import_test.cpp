@@ -503,6 +503,24 @@ TEST(NightlyYaml, AnchorsAreRead) {
   EXPECT_EQ(r.question().expansion, "aiv");
 }
 
+// Both produce; and nodes of one instance that name different first nodes.
+TEST(VllmPairs, TwoSidesOfAKindAreSaid) {
+  const auto producer = [](const char* more) {
+    return fmt::format(
+        "vllm serve /w/DeepSeek-R1_w8a8 -tp 16 --quantization ascend {} --kv-transfer-config "
+        "'{{\"kv_connector\": \"MooncakeConnectorV1\", \"kv_role\": \"kv_producer\"}}'\n",
+        more);
+  };
+  EXPECT_TRUE(has(launch({{"a.sh", producer("")}, {"b.sh", producer("")}}).said,
+                  "b.sh: warning[W0432]: 2 prefill sides: a.sh; b.sh"));
+  const auto apart = launch({{"a.sh", producer("--nnodes 2 --node-rank 0 --master-addr 10.0.0.1")},
+                             {"b.sh", producer("--nnodes 2 --node-rank 1 --master-addr 10.0.0.2")}});
+  EXPECT_TRUE(has(apart.said, "warning[W0432]")) << apart.said;
+  const auto together = launch({{"a.sh", producer("--nnodes 2 --node-rank 0 --master-addr 10.0.0.1")},
+                                {"b.sh", producer("--nnodes 2 --node-rank 1 --master-addr 10.0.0.1")}});
+  EXPECT_FALSE(has(together.said, "W0432")) << together.said;
+}
+
 // As multi-node files write it: a folded block keeps the ends of lines that are indented deeper, and the harness splits
 // it into words.
 TEST(NightlyYaml, CommandsOfSeveralLinesWithACommonEnvironment) {
