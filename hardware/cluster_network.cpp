@@ -8,6 +8,8 @@
 #include <set>
 #include <tuple>
 
+#include "hardware/link_graph_storage.h"
+
 namespace ascendsim {
 namespace {
 
@@ -104,10 +106,15 @@ LinkShares sustained_shares(const Server& server) {
 
 std::string to_text(const NetworkLink& link) { return fmt::format("{} -> {}", to_text(link.from), to_text(link.to)); }
 
+struct ClusterNetwork::Switches {
+  boost::adjacency_list<boost::vecS, boost::vecS, boost::directedS, boost::no_property, Hop> graph;
+};
+
 ClusterNetwork::ClusterNetwork(const Cluster& cluster, const LinkShares& shares)
     : dies_(static_cast<std::size_t>(cluster.servers() * cluster.server().dies())), ranks_(cluster.ranks()) {
   for (int r = 0; r < ranks_; ++r) die_of_.push_back(cluster.die_of(r));
   for (auto& plane : routes_) plane.resize(static_cast<std::size_t>(ranks_));
+  const auto switches = std::make_shared<Switches>();
   std::map<VertexKey, std::uint32_t> switch_of;
   const auto number = [&](const Vertex& v) {
     return switch_of.try_emplace(key(v), static_cast<std::uint32_t>(switch_of.size())).first->second;
@@ -130,21 +137,23 @@ ClusterNetwork::ClusterNetwork(const Cluster& cluster, const LinkShares& shares)
     else if (is_die(to))
       port(to, from, link.kind).down = l;
     else
-      boost::add_edge(number(from), number(to), Hop{l, link.latency.count() + 1}, switches_);
+      boost::add_edge(number(from), number(to), Hop{l, link.latency.count() + 1}, switches->graph);
   }
-  while (boost::num_vertices(switches_) < switch_of.size()) boost::add_vertex(switches_);
+  while (boost::num_vertices(switches->graph) < switch_of.size()) boost::add_vertex(switches->graph);
+  switches_ = switches;
   ways_.resize(switch_of.size());
 }
 
 const ClusterNetwork::Way& ClusterNetwork::way(std::uint32_t from, std::uint32_t to) {
   std::vector<Way>& ways = ways_[from];
   if (!ways.empty()) return ways[to];
+  const auto& graph = switches_->graph;
   const std::size_t switches = ways_.size();
   std::vector<std::int64_t> distance(switches);
   std::vector<std::size_t> before(switches);
-  const auto index = boost::get(boost::vertex_index, switches_);
-  boost::dijkstra_shortest_paths(switches_, from,
-                                 boost::weight_map(boost::get(&Hop::weight, switches_))
+  const auto index = boost::get(boost::vertex_index, graph);
+  boost::dijkstra_shortest_paths(graph, from,
+                                 boost::weight_map(boost::get(&Hop::weight, graph))
                                      .distance_map(boost::make_iterator_property_map(distance.begin(), index))
                                      .predecessor_map(boost::make_iterator_property_map(before.begin(), index)));
   ways.resize(switches);
@@ -152,7 +161,7 @@ const ClusterNetwork::Way& ClusterNetwork::way(std::uint32_t from, std::uint32_t
     if (end != from && before[end] == end) continue;  // not reached
     ways[end].latency = distance[end];
     for (std::size_t at = end; at != from; at = before[at])
-      ways[end].links.push_back(switches_[boost::edge(before[at], at, switches_).first].link);
+      ways[end].links.push_back(graph[boost::edge(before[at], at, graph).first].link);
     std::ranges::reverse(ways[end].links);
   }
   return ways[to];

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -68,7 +69,7 @@ class ClusterNetwork {
     LinkIndex link = 0;
     std::int64_t weight = 0;  // latency in ticks, + 1 so that fewer hops win
   };
-  using SwitchGraph = boost::adjacency_list<boost::vecS, boost::vecS, boost::directedS, boost::no_property, Hop>;
+  struct Switches;              // how they are joined: a graph that only cluster_network.cpp walks
   struct Way {                  // from one switch to another
     std::int64_t latency = -1;  // -1: there is none
     std::vector<LinkIndex> links;
@@ -88,7 +89,7 @@ class ClusterNetwork {
   std::vector<Die> dies_;
   std::vector<int> die_of_;  // by rank
   int ranks_ = 0;
-  SwitchGraph switches_;
+  std::shared_ptr<const Switches> switches_;                    // never changed: copies of a network share it
   std::vector<std::vector<Way>> ways_;                          // by switch from, to; a row when first asked for
   std::array<std::vector<std::vector<RouteIndex>>, 2> routes_;  // by plane, from, to; a row when first asked for
   std::vector<LinkIndex> scratch_;

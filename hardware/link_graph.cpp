@@ -4,6 +4,8 @@
 #include <map>
 #include <vector>
 
+#include "hardware/link_graph_storage.h"
+
 namespace ascendsim {
 namespace {
 

@@ -4,7 +4,6 @@
 // L2 between servers), and a RoCE NIC per die on a network of its own. Faults slow links or take them away.
 #pragma once
 
-#include <boost/graph/adjacency_list.hpp>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -30,7 +29,7 @@ struct Link {
   Duration latency{};
 };
 
-using LinkGraphStorage = boost::adjacency_list<boost::vecS, boost::vecS, boost::bidirectionalS, Vertex, Link>;
+struct LinkGraphStorage;  // link_graph_storage.h
 
 // A link that is slow or down, both directions alike. Which one: by kind,
 //   kHccs, kSio   between dies `first` and `second` of a server

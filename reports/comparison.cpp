@@ -8,11 +8,11 @@
 #include <memory>
 #include <tuple>
 
-#include "reports/comparison_tables.h"
-#include "reports/pairs.h"
+#include "reports/answers/comparison_tables.h"
+#include "reports/answers/pairs.h"
 #include "sim/parallel.h"
-#include "strategies/rules/rules.h"
-#include "strategies/simulated.h"
+#include "strategies/engines/rules.h"
+#include "strategies/engines/simulated.h"
 
 namespace ascendsim {
 

@@ -1,5 +1,5 @@
 // Alternatives of one deployment under several loads: what `compare` computes before it prints anything.
-// Every alternative has as many ranks as the file says, unless world_size is varied (strategies/variation.h).
+// Every alternative has as many ranks as the file says, unless world_size is varied (strategies/search/variation.h).
 #pragma once
 
 #include <map>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "reports/scenario.h"
-#include "strategies/variation.h"
+#include "strategies/search/variation.h"
 
 namespace ascendsim {
 

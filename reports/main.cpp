@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "reports/cli.h"
+#include "reports/command_line/cli.h"
 
 int main(int argc, char** argv) {
   // Programs of a few MB are built and dropped several times: giving the pages back in between costs a fifth of the

@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "reports/steps.h"
+#include "reports/answers/steps.h"
 #include "sim/source_text.h"
-#include "strategies/disaggregated.h"
-#include "strategies/rules/rules.h"
-#include "strategies/simulated.h"
-#include "strategies/variation.h"
+#include "strategies/engines/rules.h"
+#include "strategies/engines/simulated.h"
+#include "strategies/prediction/disaggregated.h"
+#include "strategies/search/variation.h"
 
 namespace ascendsim {
 
@@ -320,10 +320,10 @@ Libraries::Libraries()
     : catalogue(data_folder("hardware/catalogue")),
       models(data_folder("workloads/models")),
       schemes(data_folder("workloads/quantisation")),
-      stacks(data_folder("strategies/stacks")) {}
+      stacks(data_folder("strategies/engines/stacks")) {}
 
 EngineVersions Libraries::versions(const std::string& engine, Diagnostics& diagnostics) {
-  return load_versions(data_folder("strategies/versions"), engine, diagnostics);
+  return load_versions(data_folder("strategies/engines/versions"), engine, diagnostics);
 }
 
 namespace {

@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "reports/options.h"
-#include "strategies/importers/launch.h"
-#include "strategies/predict.h"
-#include "strategies/question.h"
+#include "reports/command_line/options.h"
+#include "strategies/deployment/question.h"
+#include "strategies/engines/launch/instances.h"
+#include "strategies/prediction/predict.h"
 
 namespace ascendsim {
 

@@ -1,11 +1,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "reports/cli.h"
+#include "reports/answers/findings.h"
+#include "reports/answers/json.h"
+#include "reports/answers/memory_tables.h"
+#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
-#include "reports/findings.h"
-#include "reports/json.h"
-#include "reports/memory_tables.h"
 
 namespace ascendsim {
 

@@ -8,11 +8,11 @@
 #include <numeric>
 
 #include "hardware/faults.h"
-#include "reports/cli.h"
+#include "reports/answers/findings.h"
+#include "reports/answers/json.h"
+#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
-#include "reports/findings.h"
-#include "reports/hccl_test.h"
-#include "reports/json.h"
+#include "reports/commands/hccl_measurements.h"
 #include "reports/scenario.h"
 #include "strategies/collectives/collective_cost.h"
 

@@ -5,8 +5,8 @@
 #include <span>
 #include <string>
 
-#include "reports/options.h"
-#include "reports/pairs.h"
+#include "reports/answers/pairs.h"
+#include "reports/command_line/options.h"
 #include "reports/scenario.h"
 #include "sim/diagnostics.h"
 

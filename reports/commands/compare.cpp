@@ -4,11 +4,11 @@
 #include <filesystem>
 #include <fstream>
 
-#include "reports/cli.h"
+#include "reports/answers/comparison_tables.h"
+#include "reports/answers/findings.h"
+#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
-#include "reports/comparison_tables.h"
-#include "reports/findings.h"
-#include "reports/pictures.h"
+#include "reports/writers/pictures.h"
 
 namespace ascendsim {
 

@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
-#include "reports/cli.h"
+#include "reports/answers/findings.h"
+#include "reports/answers/pairs.h"
+#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
-#include "reports/findings.h"
-#include "reports/pairs.h"
 #include "reports/scenario.h"
 
 namespace ascendsim {

@@ -1,7 +1,7 @@
-#include "reports/cli.h"
+#include "reports/answers/explanations.h"
+#include "reports/answers/json.h"
+#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
-#include "reports/explanations.h"
-#include "reports/json.h"
 
 namespace ascendsim {
 

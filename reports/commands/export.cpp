@@ -6,14 +6,14 @@
 #include <filesystem>
 #include <fstream>
 
-#include "reports/cli.h"
+#include "reports/answers/findings.h"
+#include "reports/answers/json_parts.h"
+#include "reports/answers/memory_tables.h"
+#include "reports/answers/pairs.h"
+#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
-#include "reports/findings.h"
-#include "reports/json_parts.h"
-#include "reports/memory_tables.h"
-#include "reports/pairs.h"
 #include "sim/source_text.h"
-#include "strategies/exporters/exporter.h"
+#include "strategies/engines/exporter.h"
 
 namespace ascendsim {
 

@@ -6,10 +6,10 @@
 
 #include "hardware/cluster_network.h"
 #include "hardware/faults.h"
+#include "reports/answers/json.h"
 #include "reports/commands/commands.h"
-#include "reports/fabric_picture.h"
-#include "reports/json.h"
 #include "reports/scenario.h"
+#include "reports/writers/fabric_picture.h"
 #include "strategies/collectives/collective_cost.h"
 
 namespace ascendsim {

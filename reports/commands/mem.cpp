@@ -2,14 +2,14 @@
 
 #include <iterator>
 
-#include "reports/cli.h"
+#include "reports/answers/findings.h"
+#include "reports/answers/headings.h"
+#include "reports/answers/json.h"
+#include "reports/answers/json_parts.h"
+#include "reports/answers/memory_tables.h"
+#include "reports/answers/pairs.h"
+#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
-#include "reports/findings.h"
-#include "reports/headings.h"
-#include "reports/json.h"
-#include "reports/json_parts.h"
-#include "reports/memory_tables.h"
-#include "reports/pairs.h"
 
 namespace ascendsim {
 

@@ -1,14 +1,14 @@
 // `run --prefill p.json --decode d.json`: two instances that hand KV caches over.
 #include <fmt/format.h>
 
-#include "reports/cli.h"
+#include "reports/answers/findings.h"
+#include "reports/answers/headings.h"
+#include "reports/answers/json.h"
+#include "reports/answers/memory_tables.h"
+#include "reports/answers/pairs.h"
+#include "reports/answers/steps.h"
+#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
-#include "reports/findings.h"
-#include "reports/headings.h"
-#include "reports/json.h"
-#include "reports/memory_tables.h"
-#include "reports/pairs.h"
-#include "reports/steps.h"
 
 namespace ascendsim {
 

@@ -8,15 +8,15 @@
 #include <deque>
 #include <memory>
 
-#include "reports/cli.h"
+#include "reports/answers/findings.h"
+#include "reports/answers/json_parts.h"
+#include "reports/answers/steps.h"
+#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
-#include "reports/findings.h"
-#include "reports/json_parts.h"
 #include "reports/scenario.h"
-#include "reports/steps.h"
 #include "sim/parallel.h"
-#include "strategies/layout_words.h"
-#include "strategies/planning.h"
+#include "strategies/deployment/words.h"
+#include "strategies/search/planning.h"
 
 namespace ascendsim {
 

@@ -12,10 +12,10 @@
 #include <optional>
 #include <thread>
 
-#include "reports/cli.h"
+#include "reports/answers/findings.h"
+#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
-#include "reports/findings.h"
-#include "strategies/attention_check.h"
+#include "strategies/reference/attention_check.h"
 
 namespace ascendsim {
 

@@ -3,11 +3,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "reports/cli.h"
+#include "reports/answers/findings.h"
+#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
-#include "reports/findings.h"
 #include "reports/scenario.h"
-#include "strategies/layer_check.h"
+#include "strategies/reference/layer_check.h"
 
 namespace ascendsim {
 

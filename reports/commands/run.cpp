@@ -3,13 +3,13 @@
 #include <cmath>
 
 #include "hardware/faults.h"
-#include "reports/cli.h"
+#include "reports/answers/findings.h"
+#include "reports/answers/headings.h"
+#include "reports/answers/json.h"
+#include "reports/answers/memory_tables.h"
+#include "reports/answers/steps.h"
+#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
-#include "reports/findings.h"
-#include "reports/headings.h"
-#include "reports/json.h"
-#include "reports/memory_tables.h"
-#include "reports/steps.h"
 
 namespace ascendsim {
 

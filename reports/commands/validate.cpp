@@ -5,10 +5,10 @@
 #include <cmath>
 #include <filesystem>
 
-#include "reports/cli.h"
+#include "reports/answers/findings.h"
+#include "reports/answers/json.h"
+#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
-#include "reports/findings.h"
-#include "reports/json.h"
 #include "reports/validation/evaluate.h"
 #include "reports/validation/summary.h"
 
@@ -219,7 +219,7 @@ Table honesty_table(const std::vector<Result>& results) {
     return fmt::to_string(std::ranges::count_if(results, [&](const Result& r) { return r.error && r.of.split == s; }));
   };
   const FigureCounts catalogue = count_figures(data_folder("hardware/catalogue"));
-  const FigureCounts stacks = count_figures(data_folder("strategies/stacks"));
+  const FigureCounts stacks = count_figures(data_folder("strategies/engines/stacks"));
   const auto figures = [](const FigureCounts& c) {
     return fmt::format("{} fitted, {} assumed, of {}", c.fitted, c.assumed, c.all);
   };

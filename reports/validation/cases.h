@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "sim/config.h"
-#include "strategies/stack.h"
+#include "strategies/deployment/stack.h"
 
 namespace ascendsim {
 

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
-#include "reports/memory_tables.h"
-#include "reports/steps.h"
+#include "reports/answers/memory_tables.h"
+#include "reports/answers/steps.h"
 #include "reports/validation/evaluate.h"
 
 namespace ascendsim {

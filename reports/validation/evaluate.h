@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "reports/scenario.h"
-#include "reports/table.h"
 #include "reports/validation/cases.h"
+#include "reports/writers/table.h"
 
 namespace ascendsim {
 

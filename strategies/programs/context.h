@@ -4,7 +4,7 @@
 // the engine.
 #pragma once
 
-#include "strategies/deployment.h"
+#include "strategies/deployment/deployment.h"
 
 namespace ascendsim {
 

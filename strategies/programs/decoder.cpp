@@ -3,8 +3,8 @@
 // of a layer and, where the placement scatters it, cut by rows between attention and the end of the feed-forward part.
 #include <algorithm>
 
-#include "strategies/expert_loads.h"
-#include "strategies/partitions.h"
+#include "strategies/deployment/partitions.h"
+#include "strategies/programs/expert_loads.h"
 #include "strategies/programs/rank_step.h"
 #include "workloads/operators/elementwise.h"
 #include "workloads/operators/linear.h"

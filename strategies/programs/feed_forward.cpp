@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "strategies/expert_carriers.h"
+#include "strategies/programs/expert_carriers.h"
 #include "strategies/programs/rank_step.h"
 #include "workloads/operators/elementwise.h"
 #include "workloads/operators/linear.h"

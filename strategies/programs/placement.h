@@ -3,7 +3,7 @@
 // CalculateDataPartition and CalculateCommType). Or, where rows stay scattered, vLLM-Ascend's FlashComm1.
 #pragma once
 
-#include "strategies/deployment.h"
+#include "strategies/deployment/deployment.h"
 
 namespace ascendsim {
 

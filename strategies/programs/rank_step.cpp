@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "strategies/expert_loads.h"
-#include "strategies/launching.h"
-#include "strategies/partitions.h"
+#include "strategies/deployment/partitions.h"
+#include "strategies/programs/expert_loads.h"
+#include "strategies/programs/launching.h"
 #include "workloads/operators/elementwise.h"
 
 namespace ascendsim {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-#include "strategies/partitions.h"
+#include "strategies/deployment/partitions.h"
 #include "strategies/programs/context.h"
 #include "strategies/programs/layer_sharding.h"
 #include "strategies/programs/placement.h"

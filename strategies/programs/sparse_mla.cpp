@@ -8,7 +8,7 @@
 #include <cmath>
 #include <vector>
 
-#include "strategies/partitions.h"
+#include "strategies/deployment/partitions.h"
 #include "strategies/programs/mla_parts.h"
 #include "workloads/operators/linear.h"
 #include "workloads/operators/mla_prolog.h"

@@ -6,8 +6,8 @@
 
 #include "sim/fold.h"
 #include "sim/program.h"
-#include "strategies/deployment.h"
-#include "strategies/groups.h"
+#include "strategies/deployment/deployment.h"
+#include "strategies/programs/groups.h"
 
 namespace ascendsim {
 

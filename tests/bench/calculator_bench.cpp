@@ -3,7 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include "sim/calculator.h"
-#include "strategies/programs/ring/attention_case.h"
+#include "strategies/reference/attention/attention_case.h"
 
 namespace ascendsim {
 namespace {

@@ -2,7 +2,7 @@
 #include <benchmark/benchmark.h>
 
 #include "hardware/catalogue.h"
-#include "strategies/planning.h"
+#include "strategies/search/planning.h"
 
 namespace ascendsim {
 namespace {
@@ -15,7 +15,7 @@ const PlanSite& site() {
     s.question.stack = "mindie";
     s.question.model = "deepseek-r1";
     put<double>(s.question, "memory_fraction", 0.92, "benchmark");
-    s.stack = StackLibrary(root + "/strategies/stacks").load("mindie", "", diagnostics);
+    s.stack = StackLibrary(root + "/strategies/engines/stacks").load("mindie", "", diagnostics);
     s.question.deployment.engine = s.stack.engine;
     resolve(s.question, ModelLibrary(root + "/workloads/models"), QuantisationLibrary(root + "/workloads/quantisation"),
             diagnostics);

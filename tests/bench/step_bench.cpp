@@ -10,8 +10,8 @@
 
 #include "sim/clock.h"
 #include "sim/verifier.h"
-#include "strategies/importers/mindie.h"
-#include "strategies/predict.h"
+#include "strategies/engines/mindie/import.h"
+#include "strategies/prediction/predict.h"
 
 namespace ascendsim {
 namespace {
@@ -22,7 +22,7 @@ std::unique_ptr<Scenario> load_scenario() {
   const std::string root = ASCENDSIM_SOURCE_ROOT;
   Diagnostics diagnostics;
   const Catalogue catalogue(root + "/hardware/catalogue");
-  Stack stack = StackLibrary(root + "/strategies/stacks").load("mindie", "", diagnostics);
+  Stack stack = StackLibrary(root + "/strategies/engines/stacks").load("mindie", "", diagnostics);
   ImportOptions options;
   options.memory_fraction = "0.92";
   Import import = import_mindie(root + "/examples/mindie-context-parallel/config.json", options, stack,
@@ -139,7 +139,7 @@ const Scenario& supernode(double imbalance) {
   const std::string root = ASCENDSIM_SOURCE_ROOT;
   Diagnostics diagnostics;
   const Catalogue catalogue(root + "/hardware/catalogue");
-  Stack stack = StackLibrary(root + "/strategies/stacks").load("cloudmatrix", "", diagnostics);
+  Stack stack = StackLibrary(root + "/strategies/engines/stacks").load("cloudmatrix", "", diagnostics);
   Deployment d;
   d.engine = stack.engine;
   d.model = ModelLibrary(root + "/workloads/models").load("DeepSeek-R1", {}, diagnostics);

@@ -1,6 +1,6 @@
 // Any bytes as a launch script: read, imported, ruled upon; what comes out is diagnostics and questions, never a crash.
-#include "strategies/importers/launch.h"
-#include "strategies/rules/rules.h"
+#include "strategies/engines/launch/instances.h"
+#include "strategies/engines/rules.h"
 
 namespace ascendsim {
 namespace {
@@ -12,7 +12,7 @@ struct Libraries {
   Server server;
   Libraries() {
     Diagnostics diagnostics;
-    versions = load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/versions", "vllm-ascend", diagnostics);
+    versions = load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/engines/versions", "vllm-ascend", diagnostics);
     server = Catalogue(ASCENDSIM_SOURCE_ROOT "/hardware/catalogue").server("atlas-800i-a3", "", diagnostics);
     check(!diagnostics.has_errors(), "the shipped data is read");
   }

@@ -1,7 +1,7 @@
 // Any bytes as MindIE's config.json: read, imported, ruled upon; never a crash.
-#include "strategies/importers/mindie.h"
-#include "strategies/question.h"
-#include "strategies/rules/rules.h"
+#include "strategies/deployment/question.h"
+#include "strategies/engines/mindie/import.h"
+#include "strategies/engines/rules.h"
 
 namespace ascendsim {
 namespace {
@@ -11,7 +11,7 @@ void import(std::string text) {
   static const QuantisationLibrary schemes(ASCENDSIM_SOURCE_ROOT "/workloads/quantisation");
   static const Stack stack = [] {
     Diagnostics diagnostics;
-    return StackLibrary(ASCENDSIM_SOURCE_ROOT "/strategies/stacks").load("mindie", "", diagnostics);
+    return StackLibrary(ASCENDSIM_SOURCE_ROOT "/strategies/engines/stacks").load("mindie", "", diagnostics);
   }();
   static const Server server = [] {
     Diagnostics diagnostics;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "hardware/link_graph_storage.h"
 #include "tests/hardware/catalogue_under_test.h"
 
 namespace ascendsim {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "reports/cli.h"
+#include "reports/command_line/cli.h"
 
 namespace ascendsim {
 

@@ -4,8 +4,8 @@
 #include <initializer_list>
 #include <string>
 
-#include "strategies/planning.h"
-#include "tests/strategies/mindie_under_test.h"
+#include "strategies/search/planning.h"
+#include "tests/strategies/engines/mindie/mindie_under_test.h"
 
 namespace ascendsim {
 
@@ -18,10 +18,10 @@ inline PlanSite site_of(const char* stack, const char* model, const char* role,
   s.question.role = role;
   put<double>(s.question, "memory_fraction", 0.92, "test");
   for (const std::string& assignment : set) set_field(assignment, s.question, diagnostics);
-  s.stack = StackLibrary(ASCENDSIM_SOURCE_ROOT "/strategies/stacks").load(stack, "", diagnostics);
+  s.stack = StackLibrary(ASCENDSIM_SOURCE_ROOT "/strategies/engines/stacks").load(stack, "", diagnostics);
   s.question.deployment.engine = s.stack.engine;
   s.question.deployment.engine_version = s.stack.version;
-  s.versions = load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/versions", s.stack.engine, diagnostics);
+  s.versions = load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/engines/versions", s.stack.engine, diagnostics);
   resolve(s.question, shipped_models(), shipped_schemes(), diagnostics);
   s.kernels = Catalogue(ASCENDSIM_SOURCE_ROOT "/hardware/catalogue").kernels(s.stack.kernels, diagnostics);
   s.server = shipped_server("atlas-800i-a3");

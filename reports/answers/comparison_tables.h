@@ -1,0 +1,29 @@
+// What a comparison says: the verdict in sentences, then tables; the same as JSON.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "reports/comparison.h"
+#include "reports/writers/table.h"
+
+namespace ascendsim {
+
+// "cp 2", "DeepSeek-R1, atlas-800i-a2, cp 2"; "as in the file" when there is one alternative.
+std::string label(const Comparison& comparison, std::size_t alternative);
+
+// Which alternative wins, by how much and because of what; where the winner changes; which keys change nothing.
+std::vector<std::string> verdict(const Comparison& comparison);
+std::vector<Table> comparison_tables(const Comparison& comparison, const Diagnostics& diagnostics, Format format);
+std::string comparison_json(const Comparison& comparison, const Diagnostics& diagnostics);
+
+// Collectives of a step by what they are: primitive, group and size of one call.
+struct CollectiveSum {
+  std::string primitive, group;
+  std::int64_t count = 0;
+  Bytes bytes{}, sent{};  // of one call; by one rank, all calls
+  Duration time{};
+};
+std::vector<CollectiveSum> collectives_of(const StepTime& step);
+
+}  // namespace ascendsim

@@ -1,0 +1,81 @@
+// Launch scripts of vLLM and SGLang: from the text of one or several files to the instances that they start. A text is
+// a script, a pasted command line, vLLM's --config YAML, or vllm-ascend's nightly YAML (server_cmd). Nodes of one
+// instance are merged: same engine, same role, same master or data-parallel address.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "strategies/deployment/versions.h"
+#include "strategies/engines/launch/options.h"
+
+namespace ascendsim {
+
+enum class LaunchKind : std::uint8_t { kVllm, kSglang, kProxy, kRouter, kBenchmark };
+
+struct LaunchedCommand {
+  LaunchKind kind = LaunchKind::kVllm;
+  std::string file, program;     // program: "vllm serve", "vllm bench latency"
+  std::vector<ShellWord> words;  // behind the program
+  ShellVariables variables;
+  SourceLocation where;
+};
+
+// By content: anything that starts one of these programs.
+bool is_launch_text(std::string_view text);
+std::vector<LaunchedCommand> read_launch(std::string text, const std::string& name, const Defines& defines,
+                                         Diagnostics& diagnostics);
+
+struct LaunchContext {
+  const ImportOptions& options;
+  const Defines& defines;
+  const ModelLibrary& models;
+  const QuantisationLibrary& schemes;
+  const EngineVersions& versions;
+  std::string engine_version;  // as asked for, or the stack's
+};
+
+// One process: what it would run, and what is compared between scripts.
+struct LaunchedNode {
+  Question question;
+  std::vector<KeyReport> keys;
+  std::string file;
+  SourceLocation where;
+  std::int64_t nodes = 1;  // servers that the instance says it has
+  std::optional<std::int64_t> node_rank;
+  std::string address;  // of the master, or of data parallelism; empty = alone
+  std::string host;     // this server's own address, when the script says
+  std::optional<std::int64_t> port, kv_port;
+  std::string engine_id;
+  std::optional<std::int64_t> peer_tp[2], peer_dp[2];  // what it believes of the prefill and the decode side
+};
+struct LaunchedInstance {
+  Question question;
+  std::vector<KeyReport> keys;
+  std::string name;  // "prefill0.sh + prefill1.sh"
+  std::vector<LaunchedNode> nodes;
+  Diagnostics diagnostics;  // of its scripts, and where they contradict those of other instances
+};
+
+// Everything of one call: instances in the order of their first script. `diagnostics`: what concerns none of them.
+std::vector<LaunchedInstance> import_instances(const std::vector<LaunchedCommand>& commands,
+                                               const LaunchContext& context, Diagnostics& diagnostics);
+
+// What a benchmark's command line asks: one request, or those side by side.
+struct BenchmarkLoad {
+  std::optional<std::int64_t> input, output, batch;
+  SourceLocation where;
+};
+std::optional<BenchmarkLoad> read_benchmark(const std::vector<LaunchedCommand>& commands, const Defines& defines,
+                                            Diagnostics& diagnostics);
+
+// What follows from the rest once overrides are in: limits that engines derive, and how rows reach experts on this
+// fabric.
+void complete_launch(Question& question, Fabric fabric, Diagnostics& diagnostics);
+
+// Two sides of a pair as vLLM's connector sees them.
+void check_pair_of_scripts(const LaunchedInstance& prefill, const LaunchedInstance& decode, Diagnostics& diagnostics);
+
+}  // namespace ascendsim

@@ -1,0 +1,331 @@
+#include "strategies/engines/rules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "strategies/deployment/question.h"
+#include "strategies/engines/sglang/import.h"
+#include "strategies/engines/vllm/import.h"
+#include "strategies/programs/expert_loads.h"
+
+namespace ascendsim {
+
+namespace {
+
+// The option table of the engine that the file is for; null where keys are MindIE's or our own.
+const OptionTable* table_of(const Deployment& d, bool own_file) {
+  if (own_file) return nullptr;
+  return d.engine == "vllm-ascend" ? &vllm_options() : d.engine == "sglang" ? &sglang_options() : nullptr;
+}
+
+std::string name_in(const Deployment& d, bool own_file, std::string_view key) {
+  const OptionTable* const table = table_of(d, own_file);
+  const Field* const field = find_field(key);
+  if (field == nullptr) return std::string(key);
+  if (!own_file && table == nullptr) return std::string(field->alias.empty() ? key : field->alias);
+  const std::string_view option = table == nullptr ? std::string_view() : option_of_field(*table, field->path);
+  return option.empty() ? std::string(field->path) : fmt::format("--{}", option);
+}
+
+std::string setting(const Deployment& d, bool own_file, std::string_view key, std::int64_t value) {
+  const std::string name = name_in(d, own_file, key);
+  if (own_file) return fmt::format("{}: {}", name, value);
+  if (table_of(d, own_file) != nullptr) return fmt::format("{}{}{}", name, name.starts_with("--") ? " " : "=", value);
+  return fmt::format("\"{}\": {}", name, value);
+}
+
+}  // namespace
+
+std::string key_name(const Deployment& d, std::string_view key) { return name_in(d, d.own_words, key); }
+std::string key_setting(const Deployment& d, std::string_view key, std::int64_t value) {
+  return setting(d, d.own_words, key, value);
+}
+
+RuleBase::RuleBase(const RuleInput& in, Diagnostics& out) : input(in), diagnostics(out) {}
+
+std::string RuleBase::name(std::string_view key) const { return name_in(d, input.own_file, key); }
+std::string RuleBase::set(std::string_view key, std::int64_t value) const {
+  return setting(d, input.own_file, key, value);
+}
+
+void RuleBase::error(const char* code, std::string_view key, std::string message, std::string rule, std::string help) {
+  diagnostics.error(code, at(key), std::move(message), std::move(rule), std::move(help));
+}
+void RuleBase::warn(const char* code, std::string_view key, std::string message, std::string rule, std::string help) {
+  diagnostics.warning(code, at(key), std::move(message), std::move(rule), std::move(help));
+}
+
+void RuleBase::sequence_degree(const std::string& rule) {
+  if (l.sp != 1 && l.sp != l.tp)
+    error("E0301", "sp",
+          fmt::format("{} must be 1 or equal to {}: {} is {}, {} is {}", name("sp"), name("tp"), name("sp"), l.sp,
+                      name("tp"), l.tp),
+          rule, fmt::format("set {}, or 1 to switch sequence parallelism off", set("sp", l.tp)));
+}
+
+void RuleBase::world(const std::string& rule) {
+  // Where the file does not say how many ranks there are, the degrees alone do.
+  const std::string total = input.declared_world > 0 ? name("worldSize") : "dp x cp x tp";
+  if (l.world() != ranks)
+    error("E0305", "worldSize",
+          fmt::format("{}dp x cp x tp must be {}: {}{} x {} x {} = {}, {} is {}", l.pp > 1 ? "pp x " : "", total,
+                      l.pp > 1 ? fmt::format("{} x ", l.pp) : "", l.dp, l.cp, l.tp, l.world(), total, ranks),
+          rule.empty() ? rule : rule + ": tp * cp * dp == world_size",
+          ranks % (l.cp * l.tp) == 0 ? fmt::format("set {}", set("dp", ranks / (l.cp * l.tp)))
+                                     : fmt::format("set {}", set("worldSize", l.world())));
+  // Each stage of a pipeline holds all experts of its layers.
+  const std::int64_t of_stage = ranks / l.pp;
+  const std::string part = l.pp > 1 ? total + " / pp" : total;
+  if (l.moe_ep * l.moe_tp != of_stage)
+    error("E0306", "moe_ep",
+          fmt::format("moe_ep x moe_tp must be {}: {} x {} = {}, {} is {}", part, l.moe_ep, l.moe_tp,
+                      l.moe_ep * l.moe_tp, part, of_stage),
+          rule.empty() ? rule : rule + ": moe_ep * moe_tp == world_size",
+          of_stage % l.moe_tp == 0 ? fmt::format("set {}", set("moe_ep", of_stage / l.moe_tp))
+                                   : fmt::format("set {}, {}", set("moe_tp", 1), set("moe_ep", of_stage)));
+}
+
+void RuleBase::all_to_all(const std::string& rule) {
+  if (l.ep_level != 2 || l.moe_tp == 1) return;
+  const std::string what = input.own_file ? "experts.exchange all-to-all" : "ep_level 2";
+  error("E0307", "ep_level", fmt::format("{} needs {} = 1, got {} {}", what, name("moe_tp"), name("moe_tp"), l.moe_tp),
+        rule,
+        fmt::format("set {} and {}, or {}", set("moe_tp", 1), set("moe_ep", ranks),
+                    input.own_file ? "experts.exchange: all-gather" : "\"ep_level\": 1"));
+}
+
+// Collectives are priced with the expansions that were measured on the product.
+void RuleBase::expansion() {
+  if (!d.expansion) return;
+  const bool a3 = server.fabric == Fabric::kUnifiedBus;
+  if (a3 && *d.expansion == Expansion::kHost)
+    warn("W0331", "communication.expansion", "collectives are not expanded on the host on A3: AI CPUs are simulated",
+         "CANN, HCCL_OP_EXPANSION_MODE: AI_CPU or AIV on A3", "HCCL_OP_EXPANSION_MODE=AIV");
+  if (!a3 && *d.expansion != Expansion::kHost)
+    warn("W0331", "communication.expansion",
+         fmt::format("no measurement of HCCL_OP_EXPANSION_MODE={} on {} is known: HOST is simulated",
+                     *d.expansion == Expansion::kAiv ? "AIV" : "AI_CPU", server.product),
+         "CANN, HCCL_OP_EXPANSION_MODE: HOST is the default on A2", "");
+}
+
+void RuleBase::placement(const std::string& rule) {
+  expansion();
+  const std::int64_t world = l.world(), dies = server.dies();
+  if (world > dies * servers)
+    error("E0326", "worldSize",
+          fmt::format("{} ranks need {} servers of {} ({} dies each), there are {}", world, ceil_div(world, dies),
+                      server.product, dies, servers),
+          "one rank is one die", fmt::format("--servers {}", ceil_div(world, dies)));
+  else if (world % servers != 0)
+    error("E0327", "worldSize", fmt::format("{} ranks cannot be spread evenly over {} servers", world, servers), rule,
+          "choose --servers so that it divides the ranks");
+}
+
+void RuleBase::divisibility() {
+  const Model& m = d.model;
+  const auto even = [&](const char* key, const char* what, std::int64_t whole, std::int64_t parts) {
+    if (parts > 0 && whole > 0 && whole % parts != 0)
+      error("E0325", key, fmt::format("{} {} cannot be cut into {} equal parts", whole, what, parts),
+            "weights are sharded evenly over the ranks", fmt::format("choose a divisor of {}", whole));
+  };
+  even("tp", "attention heads", m.heads, l.tp);
+  even("tp", "columns of the dense MLP", m.dense_width, l.tp);
+  even("tp", "columns of the embedding", m.hidden, l.tp);
+  even("moe_ep", d.experts.redundant > 0 ? "routed experts with their replicas" : "routed experts",
+       d.physical_experts(), l.moe_ep - d.experts.shared_ranks);
+  even("moe_tp", "columns of an expert", m.expert_width, l.moe_tp);
+  if (m.layers > 0 && l.pp > m.layers)
+    error("E0325", "layout.pp", fmt::format("{} layers cannot be cut into {} stages", m.layers, l.pp),
+          "every stage has a layer", fmt::format("at most {}", m.layers));
+  if (l.ep_level == 1) even("worldSize", "columns of the shared expert", m.expert_width * m.shared_experts, l.world());
+}
+
+std::span<const LocalDegree> local_degrees() {
+  static constexpr LocalDegree kDegrees[] = {
+      {"o_proj_local_tp", "oproj_tensor_parallel_size", "attention heads", &Layout::o_proj_local_tp, &Model::heads},
+      {"lm_head_local_tp", "lmhead_tensor_parallel_size", "columns of the LM head", &Layout::lm_head_local_tp,
+       &Model::vocabulary},
+      {"layout.embedding_tp", "embedding_tensor_parallel_size", "rows of the embedding", &Layout::embedding_local_tp,
+       &Model::vocabulary},
+      {"layout.mlp_tp", "mlp_tensor_parallel_size", "columns of the dense MLP", &Layout::mlp_local_tp,
+       &Model::dense_width}};
+  return kDegrees;
+}
+
+// Local groups are blocks of neighbours among `whole`.
+void RuleBase::local_degree(const LocalDegree& degree, const std::string& called, std::int64_t whole,
+                            const char* what) {
+  const std::int64_t value = l.*degree.value, columns = d.model.*degree.columns;
+  if (value == 0)
+    error("E0316", degree.key, fmt::format("{} must be -1 or at least 1, got 0", called), "",
+          fmt::format("set {} to switch it off", set(degree.key, -1)));
+  if (value <= 0) return;
+  if (whole % value != 0)
+    error("E0329", degree.key, fmt::format("{} must divide the {} {}, got {}", called, whole, what, value),
+          "local groups are blocks of neighbouring ranks", fmt::format("choose a divisor of {}", whole));
+  else if (columns % value != 0)
+    error("E0325", degree.key, fmt::format("{} {} cannot be cut into {} equal parts", columns, degree.what, value),
+          "weights are sharded evenly over the ranks", fmt::format("choose a divisor of {}", columns));
+}
+
+// The shared expert on ranks of its own: rows reach it by the all-to-all, like any other expert.
+void RuleBase::shared_ranks() {
+  const std::int64_t holders = d.experts.shared_ranks;
+  if (holders == 0) return;
+  const auto refuse = [&](std::string what, std::string why, std::string help) {
+    error("E0372", "experts.shared_ranks", std::move(what), std::move(why), std::move(help));
+  };
+  if (!d.experts.exact_all_to_all || l.ep_level != 2)
+    refuse("the shared expert has ranks of its own only with experts.exchange: all-to-all", "rows must travel to them",
+           "set experts.exchange: all-to-all, or experts.shared_ranks: 0");
+  else if (holders >= l.moe_ep)
+    refuse(fmt::format("{} ranks of the shared expert leave none of {} {} for routed ones", holders, name("moe_ep"),
+                       l.moe_ep),
+           "a rank holds the shared expert or routed ones", "set fewer");
+  else if (d.model.shared_experts == 0)
+    refuse(fmt::format("{} has no shared expert", d.model.name), "its configuration says so",
+           "set experts.shared_ranks: 0");
+}
+
+// What no importer sets: token-split prefill, micro-batches.
+void RuleBase::extensions() {
+  shared_ranks();
+  if (const std::string why = d.experts.shared_ranks < l.moe_ep && d.model.experts > 0 ? loads_refusal(d) : "";
+      !why.empty())
+    error("E0378", d.experts.loads.empty() ? "experts.imbalance" : "experts.loads", why,
+          "strategies/programs/expert_loads.h",
+          "a load for each of experts + experts.redundant, or a smaller imbalance");
+  if (d.layer_sharding.any() && d.micro_batches > 1)
+    error("E0446", "weights.layer_sharding",
+          fmt::format("layer sharding needs micro_batches: 1, got {}", d.micro_batches),
+          "the windows that weights are broadcast into hold those of one layer and the next",
+          "set micro_batches: 1, or weights.layer_sharding: none");
+  if (!d.origin("experts.seed").assumed && d.compute_skew == 0 &&
+      (d.experts.imbalance == 1 || !d.experts.loads.empty()))
+    warn("W0336", "experts.seed", "experts.seed has no effect: nothing is drawn",
+         "the seed orders ranks of unequal speed and experts of unequal load",
+         "compute_skew or experts.imbalance, or leave the seed out");
+  if (!d.token_split_prefill) return;
+  const auto needs = [&](bool holds, const char* what, const std::string& got) {
+    if (!holds)
+      error("E0371", "prefill.attention", fmt::format("token-split prefill needs {}, got {}", what, got),
+            "cann-recipes, prefill SP-TP-SP", fmt::format("set {}, or prefill.attention: tensor-parallel", what));
+  };
+  needs(d.role == Role::kPrefill, "role: prefill", d.role == Role::kHybrid ? "hybrid" : "decode");
+  needs(l.sp == 1, "layout.sp: 1", fmt::to_string(l.sp));
+  needs(l.cp == 1, "layout.cp: 1", fmt::to_string(l.cp));
+  needs(l.moe_tp == 1, "layout.moe_tp: 1", fmt::to_string(l.moe_tp));
+  needs(l.ep_level == 2, "experts.exchange: all-to-all", "all-gather");
+}
+
+void RuleBase::limits(const std::string& service, const std::string& effective) {
+  const Limits& m = d.limits;
+  const std::string tokens = name("maxPrefillTokens"), input_limit = name("maxInputTokenLen"),
+                    whole = name("maxSeqLen");
+  const std::string prompts = name("maxPrefillBatchSize"), batch = name("maxBatchSize");
+  if (m.max_prefill_tokens < m.max_input_tokens)
+    error("E0323", "maxPrefillTokens",
+          fmt::format("{} must be at least {}: {} < {}", tokens, input_limit, m.max_prefill_tokens, m.max_input_tokens),
+          fmt::format("{}: maxPrefillTokens >= maxInputTokenLen", service),
+          fmt::format("set {}", set("maxPrefillTokens", m.max_input_tokens)));
+  if (m.max_seq_len <= m.max_input_tokens)
+    warn("W0324", "maxSeqLen",
+         fmt::format("{} {} is not above {} {}: prompts are limited to {} tokens", whole, m.max_seq_len, input_limit,
+                     m.max_input_tokens, m.max_seq_len - 1),
+         effective, fmt::format("raise {} by the output length", whole));
+  if (m.max_prefill_batch > m.max_batch)
+    error("E0328", "maxPrefillBatchSize",
+          fmt::format("{} must be at most {}: {} > {}", prompts, batch, m.max_prefill_batch, m.max_batch),
+          fmt::format("{}: value range [1, maxBatchSize]", service),
+          fmt::format("set {}", set("maxPrefillBatchSize", m.max_batch)));
+}
+
+void check_deployment(const RuleInput& input, Diagnostics& diagnostics) {
+  if (input.deployment.engine == "mindie")
+    check_mindie(input, diagnostics);
+  else if (input.deployment.engine == "vllm-ascend")
+    check_vllm(input, diagnostics);
+  else if (input.deployment.engine == "sglang")
+    check_sglang(input, diagnostics);
+  else
+    check_generic(input, diagnostics);
+}
+
+namespace {
+
+// Buffers of a program have fewer than 2^31 rows.
+void check_sizes(const Deployment& d, const Workload& w, bool own_file, Diagnostics& diagnostics) {
+  constexpr double kMostRows = 2147483647.0;
+  const auto number = [](std::int64_t n) { return static_cast<double>(n); };
+  const Layout& l = d.layout;
+  const std::int64_t requests = ceil_div(w.batch, l.dp), context = w.input_tokens + w.output_tokens;
+  if (number(requests) * number(ceil_div(context, l.kv_shards()) + d.limits.block_tokens) > kMostRows)
+    diagnostics.error("E0344", d.origin("workload.batch").where,
+                      fmt::format("{} requests of {} tokens on a DP group are more than 2^31 cached tokens on a rank",
+                                  requests, context),
+                      {}, "a smaller --batch");
+  if (d.role == Role::kDecode) return;
+  double copies = number(l.dp * l.cp);
+  for (const auto& [tokens, factor] : d.all_to_all_scale) copies = std::max(copies, factor);
+  if (l.ep_level == 2) copies = std::max({copies, 3.0, std::sqrt(number(l.moe_ep))});  // the engine's own factors
+  const std::int64_t tokens = std::max(d.limits.max_prefill_tokens, d.limits.max_input_tokens);
+  if (number(tokens + 2 * l.cp * l.tp) * copies * number(d.model.top_k) > kMostRows)
+    diagnostics.error(
+        "E0345", d.origin("maxPrefillTokens").where,
+        fmt::format("a prefill step of {} tokens on each of {} DP groups routes more than 2^31 rows", tokens, l.dp), {},
+        fmt::format("lower {}", name_in(d, own_file, "maxPrefillTokens")));
+}
+
+}  // namespace
+
+void check_workload(const Deployment& d, const Workload& asked, bool own_file, Diagnostics& diagnostics) {
+  Workload w = asked;
+  if (d.role == Role::kPrefill) w.output_tokens = 1;  // the other side generates the rest, and batches it
+  const bool launched = table_of(d, own_file) != nullptr;
+  const char* const kServicePage = launched   ? "limits of the engine's scheduler"
+                                   : own_file ? "docs/deployment-file.md"
+                                              : "MindIE documentation, Configuration Parameters (Service-Specific)";
+  const Limits& m = d.limits;
+  const auto name = [&](std::string_view key) { return name_in(d, own_file, key); };
+  const auto set = [&](std::string_view key, std::int64_t value) { return setting(d, own_file, key, value); };
+  const std::int64_t longest = std::min(m.max_input_tokens, m.max_seq_len - 1);
+  if (w.input_tokens > longest)
+    diagnostics.error(
+        "E0340", d.origin(m.max_input_tokens <= m.max_seq_len - 1 ? "maxInputTokenLen" : "maxSeqLen").where,
+        fmt::format("a prompt of {} tokens is longer than this deployment takes: {}", w.input_tokens, longest),
+        launched ? fmt::format("{}: an input is shorter than {}", kServicePage, name("maxSeqLen"))
+                 : fmt::format("{}: the effective input limit is min({}, {} - 1)", kServicePage,
+                               name("maxInputTokenLen"), name("maxSeqLen")),
+        // An engine's one limit of both together says the others too.
+        launched ? fmt::format("set {}, or --input {}", set("maxSeqLen", w.input_tokens + w.output_tokens), longest)
+                 : fmt::format("set {} (and {}, {} to match), or --input {}", set("maxInputTokenLen", w.input_tokens),
+                               name("maxSeqLen"), name("maxPrefillTokens"), longest));
+  else if (w.input_tokens + w.output_tokens > m.max_seq_len)
+    diagnostics.error("E0341", d.origin("maxSeqLen").where,
+                      fmt::format("{} tokens in and {} out are more than {} {}", w.input_tokens, w.output_tokens,
+                                  name("maxSeqLen"), m.max_seq_len),
+                      fmt::format("{}: {} limits input and output together", kServicePage, name("maxSeqLen")),
+                      fmt::format("set {}, or --output {}", set("maxSeqLen", w.input_tokens + w.output_tokens),
+                                  m.max_seq_len - w.input_tokens));
+  const std::int64_t requests = ceil_div(w.batch, d.layout.dp);  // SGLang's option counts those of all DP ranks
+  if (d.role != Role::kPrefill && w.batch > m.max_batch * d.layout.dp)
+    diagnostics.error(
+        "E0342", d.origin("maxBatchSize").where,
+        fmt::format("{} requests side by side are more than {} {} x dp {}", w.batch, name("maxBatchSize"), m.max_batch,
+                    d.layout.dp),
+        fmt::format("{}: {} limits the decode batch of a DP group", kServicePage, name("maxBatchSize")),
+        fmt::format("set {}, or --batch {}",
+                    set("maxBatchSize", launched && d.engine == "sglang" ? requests * d.layout.dp : requests),
+                    m.max_batch * d.layout.dp));
+  if (w.input_tokens + w.output_tokens > d.model.max_positions)
+    diagnostics.error("E0343", {},
+                      fmt::format("{} positions are more than the {} of {}", w.input_tokens + w.output_tokens,
+                                  d.model.max_positions, d.model.name),
+                      "max_position_embeddings of the model",
+                      fmt::format("--input and --output together at most {}", d.model.max_positions));
+  check_sizes(d, w, own_file, diagnostics);
+}
+
+}  // namespace ascendsim

@@ -1,0 +1,84 @@
+// What deployments must satisfy before programs are built from them. MindIE's own rules cite its documentation; the
+// generic ones hold for every stack and are what the programs need. A rule about a key that is absent never errs;
+// whoever assumed a value has printed it.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "hardware/catalogue.h"
+#include "strategies/deployment/deployment.h"
+#include "strategies/deployment/versions.h"
+
+namespace ascendsim {
+
+struct RuleInput {
+  const Deployment& deployment;
+  std::int64_t declared_world = 0;  // worldSize as written; 0 = dp x cp x tp
+  const Server& server;             // server.dies() dies each
+  int servers = 1;
+  bool own_file = false;                     // messages name keys as our own file does
+  const EngineVersions* versions = nullptr;  // what the engine's versions have; null = nothing is known of them
+};
+
+// The key as readers know it: "--max-model-len" of vLLM, "limits.max_seq_len" of our own file, "maxSeqLen" of MindIE.
+std::string key_name(const Deployment& deployment, std::string_view key);
+// The same with a value: "--max-model-len 4096", "limits.max_seq_len: 4096", "\"maxSeqLen\": 4096".
+std::string key_setting(const Deployment& deployment, std::string_view key, std::int64_t value);
+
+// By the deployment's engine.
+void check_deployment(const RuleInput& input, Diagnostics& diagnostics);
+void check_mindie(const RuleInput& input, Diagnostics& diagnostics);
+void check_generic(const RuleInput& input, Diagnostics& diagnostics);
+void check_vllm(const RuleInput& input, Diagnostics& diagnostics);
+void check_sglang(const RuleInput& input, Diagnostics& diagnostics);
+
+// Rules about a load: prompt and output lengths, requests side by side.
+void check_workload(const Deployment& deployment, const Workload& workload, bool own_file, Diagnostics& diagnostics);
+
+// A part of the model that ranks of several groups may share: o_proj, the LM head, the embedding, the dense MLP.
+struct LocalDegree {
+  const char *key, *vllm;  // vllm: in vLLM-Ascend's finegrained_tp_config
+  const char* what;        // that is cut, "attention heads"
+  std::int64_t Layout::*value;
+  std::int64_t Model::*columns;
+};
+std::span<const LocalDegree> local_degrees();
+
+// Rules that engines share, in the names of the file at hand. `rule` says who demands it.
+class RuleBase {
+ public:
+  RuleBase(const RuleInput& input, Diagnostics& diagnostics);
+
+ protected:
+  [[nodiscard]] const SourceLocation& at(std::string_view key) const { return d.origin(key).where; }
+  // "tp" is "tp", "layout.tp" or "--tensor-parallel-size" to the reader; `"tp": 8`, `layout.tp: 8` or
+  // `--tensor-parallel-size 8`.
+  [[nodiscard]] std::string name(std::string_view key) const;
+  [[nodiscard]] std::string set(std::string_view key, std::int64_t value) const;
+  void error(const char* code, std::string_view key, std::string message, std::string rule, std::string help);
+  void warn(const char* code, std::string_view key, std::string message, std::string rule, std::string help);
+
+  void sequence_degree(const std::string& rule);
+  void world(const std::string& rule);
+  void all_to_all(const std::string& rule);
+  void placement(const std::string& rule);
+  void divisibility();
+  void local_degree(const LocalDegree& degree, const std::string& called, std::int64_t whole,
+                    const char* what);  // what: "ranks of a server"
+  void extensions();
+  void shared_ranks();
+  void expansion();
+  void limits(const std::string& service, const std::string& effective);
+
+  const RuleInput& input;
+  Diagnostics& diagnostics;
+  const Deployment& d = input.deployment;
+  const Layout& l = d.layout;
+  const Server& server = input.server;
+  const int servers = input.servers;
+  const std::int64_t ranks = input.declared_world == 0 ? l.world() : input.declared_world;
+};
+
+}  // namespace ascendsim

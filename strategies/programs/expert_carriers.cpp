@@ -1,0 +1,56 @@
+#include "strategies/programs/expert_carriers.h"
+
+#include <fmt/format.h>
+
+#include "strategies/programs/launching.h"
+
+namespace ascendsim {
+
+std::string_view to_text(ExpertCarrier carrier) {
+  switch (carrier) {
+    case ExpertCarrier::kAllGather:
+      return "all-gather";
+    case ExpertCarrier::kPadded:
+      return "padded all-to-all";
+    case ExpertCarrier::kAllToAllV:
+      return "all-to-all-v";
+    case ExpertCarrier::kMc2:
+      return "MC2";
+    case ExpertCarrier::kFusedMc2:
+      return "fused MC2";
+  }
+  return "?";
+}
+
+bool asks_for_fused_mc2(const Deployment& d) {
+  const ExpertCommunication asked = d.experts.communication;
+  return (d.engine == "vllm-ascend" || d.engine == "sglang") && d.layout.ep_level == 2 && d.layout.moe_ep > 1 &&
+         (asked == ExpertCommunication::kFusedMc2 || asked == ExpertCommunication::kFusedMc2Decode);
+}
+
+std::string fused_mc2_refusal(const Deployment& d) {
+  constexpr std::int64_t kMostRanks = 32;  // of dispatch_ffn_combine, v0.15
+  if (!asks_for_fused_mc2(d)) return {};
+  const Precision& experts = d.quantisation.of(Module::kRoutedExpert);
+  if (experts.weight != Dtype::kInt8 || experts.activation != ActivationQuant::kDynamic)
+    return fmt::format("it multiplies int8 experts with dynamic activations, those of {} are others",
+                       d.quantisation.name);
+  if (d.engine == "vllm-ascend" && d.experts.communication == ExpertCommunication::kFusedMc2 &&
+      d.layout.moe_ep > kMostRanks)
+    return fmt::format("dispatch_ffn_combine serves at most {} ranks of expert parallelism, here are {}", kMostRanks,
+                       d.layout.moe_ep);
+  return {};
+}
+
+ExpertCarrier expert_carrier(const Deployment& d, Phase phase, std::int64_t rows, bool drafting) {
+  if (d.layout.ep_level == 1 || d.layout.moe_ep == 1) return ExpertCarrier::kAllGather;
+  // vLLM-Ascend chooses by rows whatever the phase, MindIE and others by phase.
+  const bool vllm = d.engine == "vllm-ascend", few = vllm ? rows <= mc2_capacity(d) : phase == Phase::kDecode;
+  const bool of_any_size = vllm && d.experts.communication == ExpertCommunication::kFusedMc2;
+  if (asks_for_fused_mc2(d) && (few || of_any_size) && !(drafting && of_any_size) && fused_mc2_refusal(d).empty())
+    return ExpertCarrier::kFusedMc2;
+  if (few) return ExpertCarrier::kMc2;
+  return d.experts.exact_all_to_all ? ExpertCarrier::kAllToAllV : ExpertCarrier::kPadded;
+}
+
+}  // namespace ascendsim
