@@ -11,6 +11,7 @@
 #include "reports/answers/headings.h"
 #include "reports/answers/json_parts.h"
 #include "reports/answers/steps.h"
+#include "strategies/engines/rules.h"
 #include "strategies/programs/groups.h"
 
 namespace ascendsim {

@@ -1,5 +1,7 @@
 #include "sim/repeat.h"
 
+#include <fmt/format.h>
+
 #include "tests/sim/small_programs.h"
 
 namespace ascendsim {

@@ -1,4 +1,5 @@
 // The format of cases, the arithmetic of the summary, and the command on a file of one's own.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,7 +1,8 @@
 // Caches that are pushed layer by layer while prefill runs: the queue of calls by hand, and what a pair gains.
 #include "strategies/prediction/kv_push.h"
 
-#include <rapidcheck/gtest.h>
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>  // needs the macros of the line above
 
 #include <numeric>
 

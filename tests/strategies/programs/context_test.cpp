@@ -2,7 +2,8 @@
 // none of them has: where tokens lie, what whole layers compute, what is charged and sent.
 #include "strategies/programs/context.h"
 
-#include <rapidcheck/gtest.h>
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>  // needs the macros of the line above
 
 #include <algorithm>
 
