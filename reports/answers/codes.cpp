@@ -160,6 +160,8 @@ constexpr CodeText kCodes[] = {
     {"E0378", "loads of experts that cannot be",
      "measured loads are one for each physical expert; an imbalance has a limit",
      "give as many loads as there are experts and replicas, or a smaller imbalance"},
+    {"E0379", "another stack than the file's", "an engine's own file belongs to that engine",
+     "`convert` writes it as our own file, which takes any stack"},
     {"E0380", "a case without source or definition", "a number that nobody can check",
      "say where, and what was measured"},
     {"E0381", "unknown word in a case", "split, stack and metric take known words", "see the list in the message"},

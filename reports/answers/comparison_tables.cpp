@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "reports/answers/findings.h"
 #include "reports/answers/headings.h"
@@ -573,18 +574,6 @@ std::vector<CollectiveSum> collectives_of(const StepTime& step) {
     known->time += r.time;
   }
   return out;
-}
-
-std::string label(const Comparison& c, std::size_t alternative) {
-  const Alternative& a = c.alternatives[alternative];
-  const auto differs = [&](std::string Alternative::*part) {
-    return std::ranges::any_of(c.alternatives, [&](const Alternative& o) { return o.*part != a.*part; });
-  };
-  std::vector<std::string> parts;
-  if (differs(&Alternative::model)) parts.push_back(a.model);
-  if (differs(&Alternative::hardware)) parts.push_back(a.hardware);
-  for (const Assignment& v : a.vary) parts.push_back(fmt::format("{} {}", v.key, v.value));
-  return parts.empty() ? "as in the file" : fmt::format("{}", fmt::join(parts, ", "));
 }
 
 std::vector<std::string> verdict(const Comparison& c) {

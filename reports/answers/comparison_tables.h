@@ -4,13 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "reports/comparison.h"
 #include "reports/writers/table.h"
+#include "strategies/search/comparison.h"
 
 namespace ascendsim {
-
-// "cp 2", "DeepSeek-R1, atlas-800i-a2, cp 2"; "as in the file" when there is one alternative.
-std::string label(const Comparison& comparison, std::size_t alternative);
 
 // Which alternative wins, by how much and because of what; where the winner changes; which keys change nothing.
 std::vector<std::string> verdict(const Comparison& comparison);

@@ -6,7 +6,8 @@
 #include <algorithm>
 
 #include "strategies/collectives/collective_cost.h"
-#include "strategies/deployment/question.h"
+#include "strategies/deployment/completion.h"
+#include "strategies/deployment/field_text.h"
 #include "strategies/engines/mindie/keys.h"
 #include "strategies/engines/sglang/import.h"
 #include "strategies/engines/vllm/import.h"
@@ -41,7 +42,7 @@ Table explain_metric(const MetricText& m) {
 std::string values_of(const Field& f) {
   if (!f.choices.empty()) return fmt::format("{}", fmt::join(f.choices, ", "));
   if (f.least != f.most) return fmt::format("{} to {}", f.least, f.most);
-  return std::holds_alternative<bool& (*)(Question&)>(f.access) ? "true, false" : "";
+  return std::holds_alternative<FieldKey<bool>>(f.access) ? "true, false" : "";
 }
 
 std::string default_of(const Field& f) {

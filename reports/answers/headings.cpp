@@ -23,7 +23,8 @@ std::string layout(const Subject& s) {
   const Layout& l = d.layout;
   std::string text = layout_words(l, degree_words(s.question));
   if (l.moe_ep > 1)
-    text += own ? fmt::format("  exchange {}", s.question.exchange) : fmt::format("  ep_level {}", l.ep_level);
+    text += own ? fmt::format("  exchange {}", word_of(s.question.deployment.exchange()))
+                : fmt::format("  ep_level {}", l.ep_level);
   if (l.o_proj_local_tp > 0) text += fmt::format("  o_proj_{}tp {}", own ? "" : "local_", l.o_proj_local_tp);
   if (l.lm_head_local_tp > 0) text += fmt::format("  lm_head_{}tp {}", own ? "" : "local_", l.lm_head_local_tp);
   if (l.embedding_parts() > 1) text += fmt::format("  embedding_tp {}", l.embedding_local_tp);

@@ -1,9 +1,9 @@
 // Who is speaking: the facts that stand above every answer about one deployment.
 #pragma once
 
-#include "reports/scenario.h"
 #include "reports/writers/table.h"
 #include "strategies/deployment/words.h"
+#include "strategies/intake/pairs.h"
 
 namespace ascendsim {
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "reports/answers/memory_tables.h"
-#include "reports/scenario.h"
 #include "reports/writers/table.h"
+#include "strategies/intake/pairs.h"
 #include "strategies/prediction/disaggregated.h"
 
 namespace ascendsim {

@@ -1,7 +1,7 @@
 // Members that several answers have in common, so that they look alike everywhere.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "sim/diagnostics.h"

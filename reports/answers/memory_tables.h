@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "reports/scenario.h"
 #include "reports/writers/table.h"
+#include "strategies/intake/pairs.h"
 
 namespace ascendsim {
 

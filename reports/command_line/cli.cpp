@@ -284,10 +284,10 @@ class Reader : ValueReader {
     o.explain = written_.explain;
     o.export_to = written_.to;
     o.base_file = written_.base;
-    o.prefill_file = written_.prefill;
-    o.decode_file = written_.decode;
-    o.prefill_hardware = written_.prefill_hardware;
-    o.decode_hardware = written_.decode_hardware;
+    o.prefill.file = written_.prefill;
+    o.decode.file = written_.decode;
+    o.prefill.hardware = written_.prefill_hardware;
+    o.decode.hardware = written_.decode_hardware;
     o.strict = written_.strict;
     o.verbose = written_.verbose;
     o.quantisation = written_.quantisation;
@@ -308,8 +308,8 @@ class Reader : ValueReader {
     o.servers = count("--servers", written_.servers, kMostServers, "2");
     if (command_.options & kRingOptions) o.ring = read_ring_options(written_, *this);
     if (command_.options & kCollectiveOptions) o.collective = read_collective_options(written_, *this);
-    o.prefill_servers = count("--prefill-servers", written_.prefill_servers, kMostServers, "2");
-    o.decode_servers = count("--decode-servers", written_.decode_servers, kMostServers, "2");
+    o.prefill.servers = count("--prefill-servers", written_.prefill_servers, kMostServers, "2");
+    o.decode.servers = count("--decode-servers", written_.decode_servers, kMostServers, "2");
     if (written_.prefix_hit == "0")
       o.prefix_hit = 0;
     else
@@ -419,7 +419,7 @@ class Reader : ValueReader {
     for (const OptionSpec& o : kOptions)
       if (words == 0 && o.text != nullptr && offers(command_, o) && is_required(command_, long_name(o.names)) &&
           (written_.*o.text).empty())
-        say_missing(long_name(o.names), diagnostics_);
+        say_missing_option(long_name(o.names), diagnostics_);
     const std::string_view all = command_.words, one = all.substr(0, all.find("..."));
     if (words < command_.least_words)
       diagnostics_.error("E0003", {}, fmt::format("{} is missing", one), {}, command_.words_help);
@@ -433,8 +433,8 @@ class Reader : ValueReader {
   }
 
   void check_pair() {
-    if (written_.prefill.empty()) say_missing("--prefill", diagnostics_);
-    if (written_.decode.empty()) say_missing("--decode", diagnostics_);
+    if (written_.prefill.empty()) say_missing_option("--prefill", diagnostics_);
+    if (written_.decode.empty()) say_missing_option("--decode", diagnostics_);
     if (!written_.words.empty())
       diagnostics_.error("E0003", {},
                          fmt::format("--prefill and --decode name the files of a pair: {} is one too many",
@@ -590,7 +590,7 @@ class Application {
 
 }  // namespace
 
-void say_missing(std::string_view option, Diagnostics& diagnostics) {
+void say_missing_option(std::string_view option, Diagnostics& diagnostics) {
   const auto& spec = *std::ranges::find_if(kOptions, [&](const OptionSpec& o) { return long_name(o.names) == option; });
   diagnostics.error("E0003", {}, fmt::format("{} {} is missing", option, spec.value), {}, spec.help);
 }

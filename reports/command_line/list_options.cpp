@@ -9,7 +9,7 @@ ListOptions read_list_options(const Written& written, bool models, ValueReader& 
   l.batches = values.numbers("--batch", written.batch, kMostRequests, "1,8,32");
   l.hardware = values.names("--hardware", written.hardware);
   if (models) l.models = values.names("--model", written.model);
-  l.vary = written.vary;
+  l.vary = values.vary(written.vary);
   l.svg_folder = written.svg;
   l.contexts = values.numbers("--context", written.context, kMostTokens, "8K,64K or 8K..128K");
   l.concurrencies = values.numbers("--concurrency", written.concurrency, kMostRequests, "1,8,32");

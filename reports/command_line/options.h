@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,7 +9,7 @@
 
 #include "reports/command_line/lists.h"
 #include "reports/writers/table.h"
-#include "strategies/deployment/deployment.h"
+#include "strategies/search/comparison.h"
 
 namespace ascendsim {
 
@@ -37,8 +36,8 @@ struct CollectiveOptions {
 
 // Of `compare` and `plan`: each option may hold several values.
 struct ListOptions {
-  NumberList inputs, batches;     // compare
-  std::vector<std::string> vary;  // "cp=1,2", as written
+  NumberList inputs, batches;  // compare
+  std::vector<Varied> vary;
   std::vector<std::string> models, hardware;
   std::string svg_folder;
   NumberList contexts, concurrencies;  // plan
@@ -46,40 +45,25 @@ struct ListOptions {
   std::optional<Duration> ttft, tpot;  // at most
 };
 
-// Whose file it is.
-enum class FileKind : std::uint8_t { kByContent, kMindie, kOwn, kVllm, kSglang };
-
 // A picture of the fabric in place of tables.
 enum class GraphKind : std::uint8_t { kNone, kDot, kSvg };
 
-struct Options {
+struct Options : Settings {
   std::vector<std::string> words;  // without a dash: files, or what to list
-  std::string hardware, die, model, quantisation, memory_fraction, output_file, engine_version;
-  std::optional<Role> role;
+  std::string output_file;
   RingOptions ring;
   CollectiveOptions collective;
   ListOptions lists;
-  std::optional<std::int64_t> input, output, batch, servers, prefix_hit;
-  std::optional<bool> async_scheduling;
-  std::vector<double> acceptance;
-  std::vector<std::string> set;  // "key.path=value"
-  FileKind from = FileKind::kByContent;
-  std::string launch, workload;                             // command lines given as text
-  std::map<std::string, std::string, std::less<>> defines;  // variables of launch scripts
-  // The two sides of a disaggregated pair; --hardware stands for both.
-  std::string prefill_file, decode_file, prefill_hardware, decode_hardware;
-  std::optional<std::int64_t> prefill_servers, decode_servers;
   std::string only_case;             // validate
   std::string export_to, base_file;  // export
   std::string faults_file;
   GraphKind graph = GraphKind::kNone;
   std::int64_t top = 10;
   Format format = Format::kTable;
-  bool strict = false, verbose = false, print_config = false, schema = false, explain = false;
-  [[nodiscard]] bool pair() const { return !prefill_file.empty() || !decode_file.empty(); }
+  bool verbose = false, print_config = false, schema = false, explain = false;
 };
 
-// E0003 for an option that nothing else stands in for.
-void say_missing(std::string_view option, Diagnostics& diagnostics);
+// E0003 for an option that nothing else stands in for, with the words of its help.
+void say_missing_option(std::string_view option, Diagnostics& diagnostics);
 
 }  // namespace ascendsim

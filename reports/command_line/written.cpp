@@ -55,6 +55,17 @@ std::optional<Duration> ValueReader::at_most(const char* name, const std::string
   return std::nullopt;
 }
 
+// Whoever compares says what is wrong with a text that has no values, beside all else.
+std::vector<Varied> ValueReader::vary(const std::vector<std::string>& written) {
+  std::vector<Varied> out;
+  for (const std::string& text : written) {
+    const std::size_t equals = std::min(text.find('='), text.size());
+    out.push_back(
+        {text.substr(0, equals), split_list(std::string_view(text).substr(std::min(equals + 1, text.size())))});
+  }
+  return out;
+}
+
 std::vector<std::string> ValueReader::names(const char* name, const std::string& text) {
   std::vector<std::string> out = split_list(text);
   if (std::ranges::any_of(out, &std::string::empty))

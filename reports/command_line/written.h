@@ -52,6 +52,7 @@ class ValueReader {
   NumberList numbers(const char* name, const std::string& text, std::int64_t most, const char* example);
   std::optional<Duration> at_most(const char* name, const std::string& text);
   std::vector<std::string> names(const char* name, const std::string& text);
+  std::vector<Varied> vary(const std::vector<std::string>& written);  // "cp=1,2"
 
   template <class T, std::size_t N>
   std::optional<T> choice(const char* name, const std::string& text, const std::pair<std::string_view, T> (&known)[N]) {

@@ -13,8 +13,8 @@
 #include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
 #include "reports/commands/hccl_measurements.h"
-#include "reports/scenario.h"
 #include "strategies/collectives/collective_cost.h"
+#include "strategies/intake/pairs.h"
 
 namespace ascendsim {
 

@@ -5,10 +5,9 @@
 #include <span>
 #include <string>
 
-#include "reports/answers/pairs.h"
 #include "reports/command_line/options.h"
-#include "reports/scenario.h"
 #include "sim/diagnostics.h"
+#include "strategies/intake/pairs.h"
 
 namespace ascendsim {
 

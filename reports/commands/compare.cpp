@@ -30,7 +30,10 @@ void write_pictures(const Comparison& c, const std::string& folder, Diagnostics&
 
 Reply answer_compare(const Options& options, Diagnostics& diagnostics) {
   const Libraries libraries;
-  const Comparison c = compare(libraries, options, diagnostics);
+  const ListOptions& lists = options.lists;
+  const Comparison c =
+      compare({options.words, lists.vary, lists.models, lists.hardware, lists.inputs.values, lists.batches.values},
+              libraries, options, diagnostics);
   Reply reply;
   reply.exit_code = std::ranges::any_of(c.points, &Point::runs) ? kDone : kAnswerIsNo;
   if (!options.lists.svg_folder.empty()) write_pictures(c, options.lists.svg_folder, diagnostics);

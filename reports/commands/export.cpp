@@ -5,15 +5,16 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "reports/answers/findings.h"
 #include "reports/answers/json_parts.h"
 #include "reports/answers/memory_tables.h"
-#include "reports/answers/pairs.h"
 #include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
 #include "sim/source_text.h"
 #include "strategies/engines/exporter.h"
+#include "strategies/intake/pairs.h"
 
 namespace ascendsim {
 
@@ -29,10 +30,10 @@ struct Source {
 const Exporter& target_of(const Options& o, Diagnostics& diagnostics) {
   std::vector<std::string_view> names;
   for (const Exporter& e : builtin_exporters()) names.push_back(e.name);
-  if (o.output_file.empty()) say_missing("--output-file", diagnostics);
+  if (o.output_file.empty()) say_missing_option("--output-file", diagnostics);
   if (const Exporter* const e = find_exporter(o.export_to); e != nullptr && !diagnostics.has_errors()) return *e;
   if (o.export_to.empty()) {
-    say_missing("--to", diagnostics);
+    say_missing_option("--to", diagnostics);
   } else if (find_exporter(o.export_to) == nullptr) {
     const std::string_view near = nearest(o.export_to, names);
     diagnostics.error(
@@ -49,24 +50,21 @@ bool same_engine(const FileChoice& c, const Exporter& to) {
 
 Source load_source(const Exporter& to, const Libraries& libraries, const Options& asked, Diagnostics& diagnostics) {
   Source s;
-  Options options = asked;
-  const std::vector<FileChoice> inputs =
-      asked.pair() ? std::vector<FileChoice>{} : read_inputs(asked.words, libraries, asked, diagnostics);
-  const auto pair = asked.pair() ? asked_pair(asked, libraries, diagnostics) : asked_pair(inputs, asked);
-  if (pair)
-    s.choices = {pair->prefill, pair->decode};
+  Settings settings = asked;
+  const Inputs inputs = gather_inputs(asked.words, libraries, asked, diagnostics);
+  if (inputs.pair)
+    s.choices = {inputs.pair->prefill, inputs.pair->decode};
   else
-    s.choices = {only_choice(inputs, diagnostics)};
+    s.choices = {only_choice(inputs.choices, diagnostics)};
   for (const FileChoice& c : s.choices) {
-    if (!same_engine(c, to)) options.engine_version.clear();
-    s.subjects.push_back(load_subject(c, Load::kLimitsIfAny, libraries, options, diagnostics));
+    if (!same_engine(c, to)) settings.engine_version.clear();
+    s.subjects.push_back(load_subject(c, Load::kLimitsIfAny, libraries, settings, diagnostics));
     const HardwareChoice& h = s.subjects.back().question.hardware;
     Diagnostics said;  // by load_subject
-    s.servers.push_back(
-        libraries.catalogue.server(h.server.empty() ? kUsualServer : std::string_view(h.server), h.die, said));
+    s.servers.push_back(libraries.server(h.server.empty() ? std::string(kUsualServer) : h.server, h.die, said));
     s.counts.push_back(server_count(s.subjects.back().question, s.servers.back(), said));
   }
-  if (pair) check_pair(s.choices[0], s.subjects[0], s.choices[1], s.subjects[1], diagnostics);
+  if (inputs.pair) check_pair(s.choices[0], s.subjects[0], s.choices[1], s.subjects[1], diagnostics);
   if (refused(diagnostics, asked.strict)) throw ConfigError(diagnostics);
   return s;
 }
@@ -74,22 +72,22 @@ Source load_source(const Exporter& to, const Libraries& libraries, const Options
 // As `check` reads what was written.
 std::vector<Subject> read_back(const Export& written, const Source& source, const std::string& version,
                                const std::string& folder, const Libraries& libraries, Diagnostics& found) {
-  Options options;
-  options.engine_version = version;
+  Settings settings;
+  settings.engine_version = version;
   std::vector<InputText> texts;
   for (const ExportedFile& f : written.files)
     if (f.launches) texts.push_back({(std::filesystem::path(folder) / f.name).string(), f.text});
-  std::vector<FileChoice> choices = read_texts(std::move(texts), libraries, options, found);
+  std::vector<FileChoice> choices = read_texts(std::move(texts), libraries, settings, found);
   std::vector<Subject> out;
   if (choices.size() != source.choices.size()) {
     check(found.has_errors(), "exported files start as many instances as were asked for");
     return out;
   }
-  if (choices.size() == 2 && choices[0].launched && choices[0].launched->question.role == "decode")
+  if (choices.size() == 2 && choices[0].launched && choices[0].launched->question.deployment.role == Role::kDecode)
     std::swap(choices[0], choices[1]);
   for (std::size_t i = 0; i < choices.size(); ++i) {
     FileChoice& c = choices[i];
-    Options of_side = options;
+    Settings of_side = settings;
     c.hardware = source.servers[i].name;
     c.servers = source.counts[i];
     if (!c.launched) c.role = source.subjects[i].question.deployment.role;
@@ -154,7 +152,7 @@ std::string guide(const Export& written, const Source& source, const Exporter& t
   const std::string names = mindie && pair ? fmt::format("--prefill {} --decode {}", files[0], files[1])
                                            : fmt::format("{}", fmt::join(files, " "));
   const bool one_side = mindie && !pair && source.subjects[0].question.deployment.role != Role::kHybrid;
-  if (one_side) more += fmt::format(" --role {}", source.subjects[0].question.role);
+  if (one_side) more += fmt::format(" --role {}", word_of(source.subjects[0].question.deployment.role));
   out += fmt::format("\nWhat ascendsim says of them:\n\n```sh\nascendsim run {}{} --input {} --output {}\n```\n", names,
                      more, benchmark_load(source.subjects.back().question).input_tokens,
                      benchmark_load(source.subjects.back().question).output_tokens);
@@ -193,7 +191,7 @@ Diagnostics about_files(const Diagnostics& all) {
 // Never over what was read.
 void check_targets(const Export& written, const Options& o, Diagnostics& diagnostics) {
   std::vector<std::string> read = o.words;
-  for (const std::string& more : {o.base_file, o.prefill_file, o.decode_file})
+  for (const std::string& more : {o.base_file, o.prefill.file, o.decode.file})
     if (!more.empty()) read.push_back(more);
   for (const ExportedFile& f : written.files)
     for (const std::string& input : read) {

@@ -8,9 +8,9 @@
 #include "hardware/faults.h"
 #include "reports/answers/json.h"
 #include "reports/commands/commands.h"
-#include "reports/scenario.h"
 #include "reports/writers/fabric_picture.h"
 #include "strategies/collectives/collective_cost.h"
+#include "strategies/intake/pairs.h"
 
 namespace ascendsim {
 

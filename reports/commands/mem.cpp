@@ -1,15 +1,16 @@
 #include <fmt/format.h>
 
 #include <iterator>
+#include <nlohmann/json.hpp>
 
 #include "reports/answers/findings.h"
 #include "reports/answers/headings.h"
 #include "reports/answers/json.h"
 #include "reports/answers/json_parts.h"
 #include "reports/answers/memory_tables.h"
-#include "reports/answers/pairs.h"
 #include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
+#include "strategies/intake/pairs.h"
 
 namespace ascendsim {
 
@@ -80,16 +81,17 @@ Reply answer_both(const PairOfSubjects& pair, const Libraries& libraries, const 
 
 Reply answer_mem(const Options& options, Diagnostics& diagnostics) {
   const Libraries libraries;
-  const std::vector<FileChoice> choices =
-      options.pair() ? std::vector<FileChoice>{} : read_inputs(options.words, libraries, options, diagnostics);
-  if (const auto pair = options.pair() ? asked_pair(options, libraries, diagnostics) : asked_pair(choices, options)) {
+  const Inputs inputs = gather_inputs(options.words, libraries, options, diagnostics);
+  if (const auto& pair = inputs.pair) {
     const PairOfSubjects sides = load_pair(*pair, Load::kLimits, libraries, options, diagnostics);
     if (!options.print_config) return answer_both(sides, libraries, options, diagnostics);
     return {fmt::format("--- # prefill\n{}--- # decode\n{}", effective_configuration(sides.prefill),
                         effective_configuration(sides.decode)),
             warnings_text(diagnostics), kDone};
   }
-  const Subject subject = load_single(choices, Load::kLimits, libraries, options, diagnostics);
+  const Subject subject =
+      load_single(inputs.choices, Load::kLimits, options.print_config ? Missing::kIsFine : Missing::kIsAnError,
+                  libraries, options, diagnostics);
   if (options.print_config) return {effective_configuration(subject), warnings_text(diagnostics), kDone};
   Needs needs(subject, libraries);
   Reply reply;

@@ -5,34 +5,16 @@
 #include "reports/answers/headings.h"
 #include "reports/answers/json.h"
 #include "reports/answers/memory_tables.h"
-#include "reports/answers/pairs.h"
 #include "reports/answers/steps.h"
 #include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
+#include "strategies/intake/pairs.h"
 
 namespace ascendsim {
 
 namespace {
 
 using Pair = PairOfSubjects;
-
-// --prefill FILE names one file, or the script of one instance.
-FileChoice side_of(const std::string& file, const Libraries& libraries, const Options& options,
-                   Diagnostics& diagnostics) {
-  return only_choice(read_inputs({file}, libraries, options, diagnostics), diagnostics);
-}
-
-PairOfChoices with_sides(FileChoice prefill, FileChoice decode, const Options& o) {
-  const auto side = [&](FileChoice& choice, const std::string& hardware, std::optional<std::int64_t> servers,
-                        Role role) {
-    choice.hardware = hardware.empty() ? o.hardware : hardware;
-    choice.servers = servers;
-    choice.role = role;
-  };
-  side(prefill, o.prefill_hardware, o.prefill_servers, Role::kPrefill);
-  side(decode, o.decode_hardware, o.decode_servers, Role::kDecode);
-  return {std::move(prefill), std::move(decode)};
-}
 
 Table results(const Pair& s, const DisaggregatedPrediction& p) {
   const Prediction& r = p.requests;
@@ -152,47 +134,6 @@ Reply answer(Pair pair, const Libraries& libraries, const Options& options, cons
 }
 
 }  // namespace
-
-std::optional<PairOfChoices> asked_pair(const Options& options, const Libraries& libraries, Diagnostics& diagnostics) {
-  if (!options.pair()) return asked_pair(read_inputs(options.words, libraries, options, diagnostics), options);
-  FileChoice prefill = side_of(options.prefill_file, libraries, options, diagnostics);
-  return with_sides(std::move(prefill), side_of(options.decode_file, libraries, options, diagnostics), options);
-}
-
-std::optional<PairOfChoices> asked_pair(const std::vector<FileChoice>& choices, const Options& options) {
-  const PairChoice pair = pair_among(choices);
-  if (pair.prefill == nullptr) return std::nullopt;
-  return with_sides(*pair.prefill, *pair.decode, options);
-}
-
-PairOfSubjects load_pair(const PairOfChoices& choices, Load load, const Libraries& libraries, const Options& o,
-                         Diagnostics& diagnostics) {
-  const auto side = [&](const FileChoice& choice) {
-    Diagnostics of_side;
-    Subject s = load_subject(choice, load, libraries, o, of_side);
-    for (Diagnostic d : of_side.all()) {
-      if (d.where.file.empty() && d.severity != Severity::kNote)
-        d.where.file = fmt::format("{} side", to_text(choice.role.value_or(Role::kHybrid)));
-      diagnostics.add(std::move(d));
-    }
-    if (s.question.hardware.server.empty())
-      say_missing(!o.prefill_hardware.empty() || !o.decode_hardware.empty()
-                      ? choice.role == Role::kPrefill ? "--prefill-hardware" : "--decode-hardware"
-                      : "--hardware",
-                  diagnostics);
-    return s;
-  };
-  Pair p;
-  p.prefill = side(choices.prefill);
-  p.decode = side(choices.decode);
-  if (load == Load::kAsked && p.decode.question.workload.input_tokens == 0) say_missing("--input", diagnostics);
-  if (load == Load::kAsked && p.decode.question.workload.output_tokens == 0) say_missing("--output", diagnostics);
-  check_pair(choices.prefill, p.prefill, choices.decode, p.decode, diagnostics);
-  if (refused(diagnostics, o.strict)) throw ConfigError(diagnostics);
-  // Hits are the prefill side's, accepted drafts the decode side's.
-  p.decode.workload.prefix_hit = p.prefill.workload.prefix_hit;
-  return p;
-}
 
 Reply answer_pair(const PairOfChoices& choices, const Options& options, Diagnostics& diagnostics) {
   const Libraries libraries;

@@ -7,15 +7,16 @@
 #include <cstdio>
 #include <deque>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "reports/answers/findings.h"
 #include "reports/answers/json_parts.h"
 #include "reports/answers/steps.h"
 #include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
-#include "reports/scenario.h"
 #include "sim/parallel.h"
 #include "strategies/deployment/words.h"
+#include "strategies/intake/pairs.h"
 #include "strategies/search/planning.h"
 
 namespace ascendsim {
@@ -66,7 +67,8 @@ std::deque<Site> load_sites(const Libraries& libraries, const Options& options, 
   for (const std::string& server : options.lists.hardware) {
     // What is wrong with the model is wrong for every server, and said once.
     Diagnostics found;
-    LoadedQuestion q = question_of_options(engine, server, libraries, options, found);
+    AskedQuestion q = asked_of_settings(engine, server, libraries, options, found);
+    resolve(q.question, libraries.models, libraries.schemes, found);
     PlanSite site{std::move(q.question),
                   std::move(q.stack),
                   {},
@@ -122,7 +124,7 @@ std::vector<Cell> choice_row(const Asked& c, const PlanChoice& choice, const cha
           count_cell(choice.servers),
           count_cell(cards(c, choice)),
           layout_cell(choice.question),
-          d.layout.moe_ep > 1 ? choice.question.exchange : "-",
+          d.layout.moe_ep > 1 ? std::string(word_of(d.exchange())) : "-",
           d.role != Role::kDecode ? milliseconds_cell(p.ttft.mean) : Cell("-"),
           d.role != Role::kPrefill && c.plan.workload.output_tokens > 1 ? milliseconds_cell(p.tpot.mean) : Cell("-"),
           number_cell(p.output_tokens_per_second / static_cast<double>(cards(c, choice)), 2),
@@ -219,7 +221,7 @@ void put_choice(Json& out, const Asked& c, const PlanChoice& choice) {
   out["cards"] = cards(c, choice);
   out["dies"] = d.layout.world();
   out["layout"] = layout_json(d.layout);
-  out["exchange"] = choice.question.exchange;
+  out["exchange"] = std::string(word_of(choice.question.deployment.exchange()));
   out["flashcomm1"] = d.features.flashcomm1;
   out["ttft_ms"] = percentiles(p.ttft, prefills);
   out["tpot_ms"] = percentiles(p.tpot, decodes && c.plan.workload.output_tokens > 1);

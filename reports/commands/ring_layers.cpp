@@ -6,7 +6,7 @@
 #include "reports/answers/findings.h"
 #include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
-#include "reports/scenario.h"
+#include "strategies/intake/pairs.h"
 #include "strategies/reference/layer_check.h"
 
 namespace ascendsim {
@@ -38,8 +38,8 @@ class Reader {
     }
     std::vector<LayerRun> runs;
     if (options_.pair()) {
-      add({options_.prefill_file}, Role::kPrefill, type, runs);
-      add({options_.decode_file}, Role::kDecode, type, runs);
+      add({options_.prefill.file}, Role::kPrefill, type, runs);
+      add({options_.decode.file}, Role::kDecode, type, runs);
     } else if (std::vector<std::string> files = options_.words;
                !options_.launch.empty() || !options_.ring.config.empty() || !files.empty()) {
       if (!options_.ring.config.empty()) files.push_back(options_.ring.config);

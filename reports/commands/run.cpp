@@ -103,9 +103,8 @@ std::vector<Table> tables_of(const Subject& s, const Prediction& p, Shortage sho
 
 Reply answer_run(const Options& options, Diagnostics& diagnostics) {
   const Libraries libraries;
-  const std::vector<FileChoice> choices =
-      options.pair() ? std::vector<FileChoice>{} : read_inputs(options.words, libraries, options, diagnostics);
-  if (const auto pair = options.pair() ? asked_pair(options, libraries, diagnostics) : asked_pair(choices, options)) {
+  const Inputs inputs = gather_inputs(options.words, libraries, options, diagnostics);
+  if (const auto& pair = inputs.pair) {
     if (!options.faults_file.empty()) {
       diagnostics.error(
           "E0004", {}, "--faults is for one instance, not for a prefill and a decode side", {},
@@ -114,7 +113,9 @@ Reply answer_run(const Options& options, Diagnostics& diagnostics) {
     }
     return answer_pair(*pair, options, diagnostics);
   }
-  Subject subject = load_single(choices, Load::kAsked, libraries, options, diagnostics);
+  Subject subject =
+      load_single(inputs.choices, Load::kAsked, options.print_config ? Missing::kIsFine : Missing::kIsAnError,
+                  libraries, options, diagnostics);
   if (options.print_config) return {effective_configuration(subject), warnings_text(diagnostics), kDone};
   if (!options.faults_file.empty()) degrade(subject, options, diagnostics);
   const Prediction prediction = predict(*subject.scenario, subject.workload);

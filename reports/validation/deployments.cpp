@@ -10,10 +10,10 @@ namespace {
 
 Subject load(const ValidationCase& c, const std::vector<std::string>& set, const Libraries& libraries,
              Diagnostics& diagnostics) {
-  Options options;
-  options.set = set;
-  options.set.push_back(fmt::format("stack={}", c.stack));
-  Subject subject = load_subject(c.subject, Load::kAsked, libraries, options, diagnostics);
+  Settings settings;
+  settings.set = set;
+  settings.set.push_back(fmt::format("stack={}", c.stack));
+  Subject subject = load_subject(c.subject, Load::kAsked, libraries, settings, diagnostics);
   if (subject.question.hardware.server.empty())
     diagnostics.error("E0386", c.subject.where(), fmt::format("the deployment of case {} names no hardware", c.id), {},
                       "hardware: {server: cloudmatrix384}");

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "reports/scenario.h"
 #include "reports/validation/cases.h"
 #include "reports/writers/table.h"
+#include "strategies/intake/pairs.h"
 
 namespace ascendsim {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "reports/comparison.h"
+#include "strategies/search/comparison.h"
 
 namespace ascendsim {
 

@@ -24,10 +24,4 @@ Bytes Deployment::cached_index_key() const {
   return Bytes(kv_int8 ? model.index_width + kTokenScale : model.index_width * bits(dtype) / 8);
 }
 
-double Workload::tokens_per_step() const {
-  double tokens = 1, all = 1;
-  for (const double a : acceptance) tokens += all *= a;
-  return tokens;
-}
-
 }  // namespace ascendsim

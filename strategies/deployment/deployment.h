@@ -15,6 +15,7 @@
 #include "strategies/deployment/partitions.h"
 #include "workloads/model.h"
 #include "workloads/quantisation.h"
+#include "workloads/workload.h"
 
 namespace ascendsim {
 
@@ -53,6 +54,10 @@ struct Layout {
 // Who picks how rows reach experts in a step. kAuto: the engine, by phase, size and hardware. vLLM-Ascend's fused MC2
 // is one kernel for steps of any size (dispatch_ffn_combine), or one for few rows alone (dispatch_gmm_combine_decode).
 enum class ExpertCommunication : std::uint8_t { kAuto, kAllGather, kAllToAll, kMc2, kFusedMc2, kFusedMc2Decode };
+
+// How rows reach experts: every rank sees all rows (MindIE ep_level 1), padded buffers of 16-bit rows (ep_level 2), or
+// int8 rows and real counts.
+enum class ExpertExchange : std::uint8_t { kAllGather, kAllToAllPadded, kAllToAll };
 
 // How experts are placed and reached, beyond what the layout says. The defaults are MindIE's.
 struct ExpertOptions {
@@ -152,6 +157,15 @@ struct Deployment {
   // ep_level 2, padded all-to-all: (tokens on the rank at least, factor), descending; empty = the engine's formula.
   std::vector<std::pair<std::int64_t, double>> all_to_all_scale;
   std::map<std::string, Origin, std::less<>> origins;  // by the engine's own key: "tp", "maxInputTokenLen"
+  [[nodiscard]] ExpertExchange exchange() const {
+    return layout.ep_level == 1       ? ExpertExchange::kAllGather
+           : experts.exact_all_to_all ? ExpertExchange::kAllToAll
+                                      : ExpertExchange::kAllToAllPadded;
+  }
+  void set_exchange(ExpertExchange exchange) {
+    layout.ep_level = exchange == ExpertExchange::kAllGather ? 1 : 2;
+    experts.exact_all_to_all = exchange == ExpertExchange::kAllToAll;
+  }
   [[nodiscard]] std::int64_t first_layer() const { return stage.first; }
   [[nodiscard]] std::int64_t end_layer() const { return stage.end > 0 ? stage.end : model.layers; }
   [[nodiscard]] bool first_stage() const { return stage.first == 0; }
@@ -174,15 +188,6 @@ struct Deployment {
     return end_layer() - first_layer() + (last_stage() && features.speculative_tokens > 0 ? 1 : 0);
   }
   [[nodiscard]] const Origin& origin(std::string_view key) const;
-};
-
-struct Workload {
-  std::int64_t input_tokens = 0, output_tokens = 0;
-  std::int64_t batch = 1;            // requests side by side, all of the same size
-  std::int64_t prefix_hit = 0;       // tokens of every prompt that lie in the prefix cache
-  std::vector<double> acceptance{};  // MTP: of draft i, given that the ones before it were accepted
-  // Tokens that one decode step yields on average: 1 + sum_i prod_{j<=i} a_j.
-  [[nodiscard]] double tokens_per_step() const;
 };
 
 }  // namespace ascendsim

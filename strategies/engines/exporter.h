@@ -9,7 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "strategies/deployment/question.h"
+#include "strategies/deployment/completion.h"
+#include "strategies/deployment/field_text.h"
 #include "strategies/deployment/versions.h"
 
 namespace ascendsim {
@@ -19,7 +20,7 @@ struct BaseFile {
   std::string name, text;
 };
 
-// One instance. REQUIRES: its limits are set and its names resolved (reports/scenario.h, load_question).
+// One instance. REQUIRES: its limits are set and its names resolved (strategies/intake/subject.h).
 struct ExportSide {
   const Question& question;
   std::int64_t servers = 1, dies_per_server = 16;

@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "strategies/deployment/question.h"
+#include "strategies/deployment/completion.h"
+#include "strategies/deployment/field_text.h"
 #include "strategies/engines/sglang/import.h"
 #include "strategies/engines/vllm/import.h"
 #include "strategies/programs/expert_loads.h"
@@ -189,14 +190,32 @@ void RuleBase::shared_ranks() {
            "set experts.shared_ranks: 0");
 }
 
-// What no importer sets: token-split prefill, micro-batches.
-void RuleBase::extensions() {
-  shared_ranks();
+// No engine here hands latents on from neighbour to neighbour: a ring is a what-if, and sparse attention has none.
+void RuleBase::ring() {
+  if (l.cp == 1 || l.cp_exchange != LatentExchange::kRing) return;
+  if (d.model.sparse())
+    error("E0444", "layout.cp_exchange", "sparse attention cannot go round a ring of cp ranks",
+          "a query picks among the keys of all ranks: npu_lightning_indexer returns neither scores nor lse to merge "
+          "parts by, so latents and index keys are gathered (vllm-project/vllm-ascend#6588; SGLang nsa_indexer.py)",
+          "layout.cp_exchange: all-gather");
+  else
+    diagnostics.note("A0142", at("layout.cp_exchange"),
+                     fmt::format("a what-if: {} gathers the latent of a prompt, it has no ring", d.engine));
+}
+
+void RuleBase::expert_loads() {
   if (const std::string why = d.experts.shared_ranks < l.moe_ep && d.model.experts > 0 ? loads_refusal(d) : "";
       !why.empty())
     error("E0378", d.experts.loads.empty() ? "experts.imbalance" : "experts.loads", why,
           "strategies/programs/expert_loads.h",
           "a load for each of experts + experts.redundant, or a smaller imbalance");
+}
+
+// What no importer sets: token-split prefill, micro-batches.
+void RuleBase::extensions() {
+  shared_ranks();
+  ring();
+  expert_loads();
   if (d.layer_sharding.any() && d.micro_batches > 1)
     error("E0446", "weights.layer_sharding",
           fmt::format("layer sharding needs micro_batches: 1, got {}", d.micro_batches),

@@ -69,6 +69,8 @@ class RuleBase {
                     const char* what);  // what: "ranks of a server"
   void extensions();
   void shared_ranks();
+  void expert_loads();
+  void ring();
   void expansion();
   void limits(const std::string& service, const std::string& effective);
 

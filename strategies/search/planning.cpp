@@ -9,7 +9,6 @@
 #include "sim/parallel.h"
 #include "strategies/deployment/words.h"
 #include "strategies/engines/rules.h"
-#include "strategies/engines/simulated.h"
 
 namespace ascendsim {
 
@@ -59,24 +58,22 @@ bool offers_flashcomm(const PlanSite& site) {
 
 std::vector<Question> enumerate_layouts(const PlanSite& site, std::int64_t ranks) {
   const Question& question = site.question;
-  const Field& exchange = *find_field("experts.exchange");
   const bool flashcomm = offers_flashcomm(site);
   std::vector<Question> out;
   const auto wanted = [&](std::string_view path, const auto& now, const auto& asked) {
     return !question.named(path) || now == asked;
   };
-  const auto add = [&](const Layout& l, std::string_view how) {
+  const auto add = [&](const Layout& l, ExpertExchange how) {
     const Layout& a = question.deployment.layout;
     if (!wanted("layout.dp", l.dp, a.dp) || !wanted("layout.cp", l.cp, a.cp) || !wanted("layout.sp", l.sp, a.sp) ||
         !wanted("layout.tp", l.tp, a.tp) || !wanted("layout.moe_ep", l.moe_ep, a.moe_ep) ||
-        !wanted("layout.moe_tp", l.moe_tp, a.moe_tp) || !wanted("experts.exchange", how, question.exchange))
+        !wanted("layout.moe_tp", l.moe_tp, a.moe_tp) ||
+        !wanted("experts.exchange", how, question.deployment.exchange()))
       return;
     Question q = question;
     q.deployment.layout = l;
     q.declared_world = ranks;
-    q.exchange = how;
-    q.deployment.layout.ep_level = how == exchange.choices.front() ? 1 : 2;
-    q.deployment.experts.exact_all_to_all = how == "all-to-all";
+    q.deployment.set_exchange(how);
     out.push_back(q);
     if (!flashcomm || l.tp == 1) return;
     q.deployment.features.flashcomm1 = true;
@@ -94,8 +91,10 @@ std::vector<Question> enumerate_layouts(const PlanSite& site, std::int64_t ranks
           l.moe_tp = moe_tp;
           l.moe_ep = ranks / moe_tp;
           // Without expert parallelism no rows are exchanged.
-          for (const std::string_view how : exchange.choices.first(l.moe_ep == 1 ? 1 : exchange.choices.size()))
-            add(l, how);
+          add(l, ExpertExchange::kAllGather);
+          if (l.moe_ep == 1) continue;
+          add(l, ExpertExchange::kAllToAllPadded);
+          add(l, ExpertExchange::kAllToAll);
         }
       }
     }
@@ -103,14 +102,12 @@ std::vector<Question> enumerate_layouts(const PlanSite& site, std::int64_t ranks
   return out;
 }
 
-// By the engine's rules, and run by programs as it is written (strategies/engines/simulated.h).
 bool is_legal(const Question& q, const PlanSite& site, int servers) {
   Diagnostics found;
   check_deployment({q.deployment, q.declared_world, site.server, servers, !q.imported,
                     site.versions.engine.empty() ? nullptr : &site.versions},
                    found);
-  if (found.has_errors()) return false;
-  return simulated(q.deployment, Severity::kError, found).has_value();
+  return !found.has_errors();
 }
 
 Planner::Planner(const PlanSite& site, Targets targets)
@@ -373,7 +370,6 @@ PlanCell Planner::plan(const Workload& load) const {
 std::optional<PlanSite> prefill_instances(const PlanSite& site, const Planner& planner) {
   if (site.question.deployment.role != Role::kHybrid || planner.cuts_prompts()) return std::nullopt;
   PlanSite prefill = site;
-  prefill.question.role = "prefill";
   prefill.question.deployment.role = Role::kPrefill;
   if (!Planner(prefill, {}).cuts_prompts()) return std::nullopt;
   return prefill;

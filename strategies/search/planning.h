@@ -9,7 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "strategies/deployment/question.h"
+#include "strategies/deployment/completion.h"
+#include "strategies/deployment/field_text.h"
 #include "strategies/deployment/versions.h"
 #include "strategies/prediction/predict.h"
 

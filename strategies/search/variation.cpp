@@ -101,15 +101,6 @@ Variation vary(const Question& base, std::span<const Assignment> assignments,
   return out;
 }
 
-bool follow_cut_cache(Question& q, bool was_cut) {
-  Limits& m = q.deployment.limits;
-  if (was_cut || q.deployment.layout.kv_shards() == 1 || q.deployment.kv_transfer.connector.empty() ||
-      q.named("kv_cache.interleave") || m.kv_interleave == m.block_tokens)
-    return false;
-  m.kv_interleave = m.block_tokens;
-  return true;
-}
-
 void raise_limits(Question& q, const Workload& w, std::vector<std::string>& derived) {
   Limits& m = q.deployment.limits;
   const auto raise = [&](std::int64_t& limit, std::int64_t need, std::string_view path) {

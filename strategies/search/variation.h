@@ -10,7 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "strategies/deployment/question.h"
+#include "strategies/deployment/completion.h"
+#include "strategies/deployment/field_text.h"
 
 namespace ascendsim {
 
@@ -27,11 +28,6 @@ struct Variation {
 // values are diagnosed as those of --set are.
 Variation vary(const Question& base, std::span<const Assignment> assignments,
                const std::function<bool(const Question&)>& legal, Diagnostics& diagnostics);
-
-// After a change of the layout: a launch script whose cache was whole had no reason to say how a cut one takes turns.
-// Where its connector moves whole blocks, the turn becomes a block. True when something was set. `was_cut`: before the
-// change.
-bool follow_cut_cache(Question& question, bool was_cut);
 
 // Limits that `workload` exceeds are raised to it, and `derived` says so: a comparison asks about times, and every
 // alternative gets the same limits.

@@ -14,7 +14,7 @@ const PlanSite& site() {
     PlanSite s;
     s.question.stack = "mindie";
     s.question.model = "deepseek-r1";
-    put<double>(s.question, "memory_fraction", 0.92, "benchmark");
+    put(s.question, field::kMemoryFraction, 0.92, "benchmark");
     s.stack = StackLibrary(root + "/strategies/engines/stacks").load("mindie", "", diagnostics);
     s.question.deployment.engine = s.stack.engine;
     resolve(s.question, ModelLibrary(root + "/workloads/models"), QuantisationLibrary(root + "/workloads/quantisation"),

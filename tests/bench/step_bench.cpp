@@ -32,7 +32,7 @@ std::unique_ptr<Scenario> load_scenario() {
   Server server = catalogue.server("atlas-800i-a3", "", diagnostics);
   for (const Diagnostic& d : diagnostics.all())
     if (d.severity == Severity::kError) throw std::runtime_error(render_short(d));
-  return std::make_unique<Scenario>(std::move(import.deployment), std::move(stack), std::move(kernels),
+  return std::make_unique<Scenario>(std::move(import.question.deployment), std::move(stack), std::move(kernels),
                                     Cluster(std::move(server), 1));
 }
 

@@ -1,5 +1,6 @@
 // Any bytes as MindIE's config.json: read, imported, ruled upon; never a crash.
-#include "strategies/deployment/question.h"
+#include "strategies/deployment/completion.h"
+#include "strategies/deployment/field_text.h"
 #include "strategies/engines/mindie/import.h"
 #include "strategies/engines/rules.h"
 
@@ -21,7 +22,7 @@ void import(std::string text) {
   const auto document = Document::parse(std::move(text), "config.json", diagnostics);
   if (!document) return;
   const ImportOptions options{"DeepSeek-R1", "w8a8", {}, {}};
-  Question q = from_import(import_mindie(*document, options, stack, models, schemes, diagnostics));
+  Question q = import_mindie(*document, options, stack, models, schemes, diagnostics).question;
   if (diagnostics.has_errors()) return;
   derive_layout(q);
   check_deployment({q.deployment, q.declared_world, server, 1, false}, diagnostics);

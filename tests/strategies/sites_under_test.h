@@ -9,14 +9,13 @@
 
 namespace ascendsim {
 
-inline PlanSite site_of(const char* stack, const char* model, const char* role,
-                        std::initializer_list<std::string> set = {}) {
+inline PlanSite site_of(const char* stack, const char* model, Role role, std::initializer_list<std::string> set = {}) {
   PlanSite s;
   Diagnostics diagnostics;
   s.question.stack = stack;
   s.question.model = model;
-  s.question.role = role;
-  put<double>(s.question, "memory_fraction", 0.92, "test");
+  s.question.deployment.role = role;
+  put(s.question, field::kMemoryFraction, 0.92, "test");
   for (const std::string& assignment : set) set_field(assignment, s.question, diagnostics);
   s.stack = StackLibrary(ASCENDSIM_SOURCE_ROOT "/strategies/engines/stacks").load(stack, "", diagnostics);
   s.question.deployment.engine = s.stack.engine;

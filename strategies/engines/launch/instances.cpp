@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 
+#include "strategies/deployment/field_text.h"
 #include "strategies/engines/sglang/import.h"
 #include "strategies/engines/vllm/import.h"
 #include "strategies/programs/launching.h"
@@ -269,13 +270,14 @@ void check_proxies(const std::vector<LaunchedCommand>& commands, const std::vect
 // A pair is one prefill and one decode instance. Two of a kind are seldom meant: nodes that do not name the same first
 // node, or a role that was copied.
 void check_sides(const std::vector<LaunchedInstance>& instances, Diagnostics& diagnostics) {
-  for (const char* role : {"prefill", "decode"}) {
+  for (const Role role : {Role::kPrefill, Role::kDecode}) {
     std::vector<std::string> names;
     for (const LaunchedInstance& i : instances)
-      if (i.question.role == role) names.push_back(i.name);
+      if (i.question.deployment.role == role) names.push_back(i.name);
     if (names.size() < 2) continue;
     diagnostics.warning(
-        "W0432", {.file = names[1]}, fmt::format("{} {} sides: {}", names.size(), role, fmt::join(names, "; ")),
+        "W0432", {.file = names[1]},
+        fmt::format("{} {} sides: {}", names.size(), word_of(role), fmt::join(names, "; ")),
         "a pair is one prefill and one decode instance; scripts with the same address of the first node "
         "are nodes of one instance",
         "compare --master-addr, --data-parallel-address or --dist-init-addr, and the roles; run takes one of each");
@@ -396,7 +398,8 @@ std::vector<LaunchedInstance> import_instances(const std::vector<LaunchedCommand
     LaunchedNode node = vllm ? import_vllm(c, context, said) : import_sglang(c, context, said);
     const auto same = std::ranges::find_if(out, [&](const LaunchedInstance& i) {
       const LaunchedNode& n = i.nodes.front();
-      return !node.address.empty() && n.address == node.address && n.question.role == node.question.role && n.nodes > 1;
+      return !node.address.empty() && n.address == node.address &&
+             n.question.deployment.role == node.question.deployment.role && n.nodes > 1;
     });
     if (same != out.end()) {
       same->name += " + " + node.file;
@@ -449,30 +452,30 @@ void complete_launch(Question& q, Fabric fabric, Diagnostics& diagnostics) {
   const Layout& l = d.layout;
   const bool ep = l.moe_ep > 1;
   const std::int64_t ranks = l.world() / l.pp;
-  if (q.expert_communication.starts_with("fused") && d.engine == "vllm-ascend" && fabric != Fabric::kUnifiedBus) {
+  const ExpertCommunication asked = d.experts.communication;
+  const bool fused = asked == ExpertCommunication::kFusedMc2 || asked == ExpertCommunication::kFusedMc2Decode;
+  if (fused && d.engine == "vllm-ascend" && fabric != Fabric::kUnifiedBus) {
     diagnostics.note("A0135", file, "fused MC2 is for A3: rows reach experts as if nobody had asked for it");
-    q.expert_communication = "auto";
     d.experts.communication = ExpertCommunication::kAuto;
   }
-  std::string exchange = "all-gather", why = "without expert parallelism the experts are cut by columns";
-  if (ep && q.expert_communication != "auto") {
-    exchange = q.expert_communication == "all-gather" ? "all-gather" : "all-to-all";
-    why = fmt::format("the scripts choose {}", q.expert_communication);
+  ExpertExchange exchange = ExpertExchange::kAllGather;
+  std::string why = "without expert parallelism the experts are cut by columns";
+  if (ep && d.experts.communication != ExpertCommunication::kAuto) {
+    if (d.experts.communication != ExpertCommunication::kAllGather) exchange = ExpertExchange::kAllToAll;
+    why = fmt::format("the scripts choose {}", word_of(d.experts.communication));
   } else if (ep && fabric == Fabric::kUnifiedBus) {
-    exchange = "all-to-all";
+    exchange = ExpertExchange::kAllToAll;
     why = fmt::format("A3: MC2 up to {} rows of a DP group, all-to-all-v above", mc2_capacity(d));
-  } else if (ep && q.role == "decode" && ranks >= 16) {
-    exchange = "all-to-all";
+  } else if (ep && d.role == Role::kDecode && ranks >= 16) {
+    exchange = ExpertExchange::kAllToAll;
     why = "A2 with 16 ranks and more: MC2 in decode steps";
   } else if (ep) {
     why = "A2: all-gather above the capacity of MC2, and below 16 ranks";
   }
-  q.exchange = exchange;
-  d.layout.ep_level = exchange == "all-gather" ? 1 : 2;
-  d.experts.exact_all_to_all = exchange == "all-to-all";
+  d.set_exchange(exchange);
   const char* const source =
       q.stack.starts_with("vllm") ? "; vllm_ascend/ascend_forward_context.py select_moe_comm_method" : "";
-  diagnostics.note("A0135", file, fmt::format("rows reach experts by {} ({}{})", exchange, why, source));
+  diagnostics.note("A0135", file, fmt::format("rows reach experts by {} ({}{})", word_of(exchange), why, source));
 }
 
 void check_pair_of_scripts(const LaunchedInstance& prefill, const LaunchedInstance& decode, Diagnostics& diagnostics) {

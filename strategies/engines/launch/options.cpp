@@ -539,16 +539,15 @@ void OptionSet::apply(Question& question) const {
     if (o == nullptr || !o->usable) continue;
     const Field& field = *find_field(spec.field);
     std::visit(
-        [&](auto access) {
-          using T = std::remove_reference_t<decltype(access(question))>;
-          if constexpr (std::is_same_v<T, bool>) {
-            access(question) = !o->off;
-          } else if constexpr (std::is_same_v<T, std::int64_t>) {
-            if (const auto v = integer(spec.name)) access(question) = *v;
-          } else if constexpr (std::is_same_v<T, double>) {
-            if (const auto v = number(spec.name)) access(question) = *v;
-          } else if constexpr (std::is_same_v<T, std::string>) {
-            if (const auto v = text(spec.name)) access(question) = *v;
+        [&]<class Access>(const Access& key) {
+          if constexpr (std::is_same_v<Access, FieldKey<bool>>) {
+            key.set(question, !o->off);
+          } else if constexpr (std::is_same_v<Access, FieldKey<std::int64_t>>) {
+            if (const auto v = integer(spec.name)) key.set(question, *v);
+          } else if constexpr (std::is_same_v<Access, FieldKey<double>>) {
+            if (const auto v = number(spec.name)) key.set(question, *v);
+          } else if constexpr (std::is_same_v<Access, FieldKey<std::string>>) {
+            if (const auto v = text(spec.name)) key.set(question, *v);
           }
         },
         field.access);

@@ -13,7 +13,8 @@
 #include <string_view>
 #include <vector>
 
-#include "strategies/deployment/question.h"
+#include "strategies/deployment/fields.h"
+#include "strategies/deployment/key_report.h"
 #include "strategies/engines/launch/shell.h"
 #include "strategies/engines/mindie/import.h"
 

@@ -51,9 +51,9 @@ WeightName LaunchReader::read_model_name(const std::optional<ShellWord>& word, c
     diagnostics_.error("E0245", command_.where, "the command names no model", usage, "--model DeepSeek-R1");
   }
   if (asked) {
-    set<std::string>("model", context_.options.model, option_place("--model", context_.options.model));
+    set(field::kModel, context_.options.model, option_place("--model", context_.options.model));
   } else if (!name.model.empty()) {
-    set("model", name.model, word->where);
+    set(field::kModel, name.model, word->where);
     diagnostics_.note("A0105", word->where,
                       fmt::format("model {} is taken from the name '{}'", name.model, word->text));
   }
@@ -62,13 +62,13 @@ WeightName LaunchReader::read_model_name(const std::optional<ShellWord>& word, c
 
 bool LaunchReader::asked_quantisation() {
   const std::string& asked = context_.options.quantisation;
-  if (!asked.empty()) set<std::string>("quantisation", asked, option_place("--quantisation", asked));
+  if (!asked.empty()) set(field::kQuantisation, asked, option_place("--quantisation", asked));
   return !asked.empty();
 }
 
 void LaunchReader::quantisation_from_name(const WeightName& name, const SourceLocation& where, const char* option) {
   if (!name.scheme.empty()) {
-    set("quantisation", name.scheme, where);
+    set(field::kQuantisation, name.scheme, where);
     diagnostics_.note("A0104", where,
                       fmt::format("quantisation {} is taken from the name of the weights", name.scheme));
     return;
@@ -83,7 +83,7 @@ void LaunchReader::quantisation_from_name(const WeightName& name, const SourceLo
 void LaunchReader::read_dtype(const char* option) {
   const auto dtype = options_.text(option);
   if (!dtype || *dtype == "auto") {
-    question_.dtype = "bfloat16";
+    question_.deployment.dtype = Dtype::kBf16;
     diagnostics_.note(
         "A0106", command_.where,
         fmt::format("dtype bfloat16 is assumed: --{} auto takes it from the weights' config.json", option));
@@ -93,16 +93,18 @@ void LaunchReader::read_dtype(const char* option) {
   if (!half && *dtype != "bfloat16")
     diagnostics_.error("E0422", options_.where(option), fmt::format("--{} {} is not simulated", option, *dtype),
                        "auto, half, float16, bfloat16", fmt::format("--{} bfloat16", option));
-  set<std::string>("dtype", half ? "float16" : "bfloat16", options_.where(option));
+  set(field::kDtype, half ? Dtype::kFp16 : Dtype::kBf16, options_.where(option));
 }
 
 void LaunchReader::read_collectives() {
-  static constexpr std::pair<std::string_view, const char*> kExpansions[] = {
-      {"AIV", "aiv"}, {"AIV_ONLY", "aiv"}, {"AI_CPU", "aicpu"}, {"HOST", "host"}, {"HOST_TS", "host"}};
+  static constexpr std::pair<std::string_view, ExpansionChoice> kExpansions[] = {{"AIV", ExpansionChoice::kAiv},
+                                                                                 {"AIV_ONLY", ExpansionChoice::kAiv},
+                                                                                 {"AI_CPU", ExpansionChoice::kAiCpu},
+                                                                                 {"HOST", ExpansionChoice::kHost},
+                                                                                 {"HOST_TS", ExpansionChoice::kHost}};
   const auto mode = options_.environment("HCCL_OP_EXPANSION_MODE");
   for (const auto& [word, expansion] : kExpansions)  // the table has refused any other word
-    if (mode == word)
-      set<std::string>("communication.expansion", expansion, options_.environment_where("HCCL_OP_EXPANSION_MODE"));
+    if (mode == word) set(field::kExpansion, expansion, options_.environment_where("HCCL_OP_EXPANSION_MODE"));
   const auto mb = options_.environment("HCCL_BUFFSIZE");
   if (!mb) return;
   const SourceLocation where = options_.environment_where("HCCL_BUFFSIZE");
@@ -111,7 +113,7 @@ void LaunchReader::read_collectives() {
     diagnostics_.error("E0422", where, fmt::format("HCCL_BUFFSIZE must be a number of MB, got '{}'", *mb),
                        "HCCL user guide", "HCCL_BUFFSIZE=200");
   else
-    set<std::optional<Bytes>>("communication.buffer", Bytes(*value << 20), where);
+    set(field::kCommunicationBuffer, Bytes(*value << 20), where);
 }
 
 void LaunchReader::read_host(std::initializer_list<const char*> variables) {

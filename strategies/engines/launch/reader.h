@@ -13,10 +13,8 @@ class LaunchReader {
   LaunchedNode finish();
 
   template <class T>
-  void set(std::string_view path, T value, SourceLocation where) {
-    const Field& field = *find_field(path);
-    std::get<T& (*)(Question&)>(field.access)(question_) = std::move(value);
-    set_origin(question_, field, {std::move(where), false});
+  void set(const FieldKey<T>& key, std::type_identity_t<T> value, SourceLocation where) {
+    put(question_, key, std::move(value), std::move(where));
   }
   // From --model, a path, or a name; a config.json in the weight folder gives the shapes.
   WeightName read_model_name(const std::optional<ShellWord>& word, const char* usage);

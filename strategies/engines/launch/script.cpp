@@ -262,7 +262,8 @@ LaunchScript ScriptWriter::begun(const ExportSide& side, std::int64_t node, std:
   const Question& q = side.question;
   LaunchScript s;
   s.comments = {fmt::format("{} {}: {} {}, server {} of {}. Addresses, network card and model path are yours to set.",
-                            engine, request_.version, q.deployment.model.name, q.role, node + 1, side.servers)};
+                            engine, request_.version, q.deployment.model.name, word_of(q.deployment.role), node + 1,
+                            side.servers)};
   s.variables.push_back({"MODEL_PATH", fmt::format("${{MODEL_PATH:-{}}}", weight_folder(q))});
   add_addresses(s, first_host_ + static_cast<std::size_t>(node));
   if (side.servers > 1) s.variables.push_back({"master_ip", address(first_host_)});

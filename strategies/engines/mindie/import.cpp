@@ -63,7 +63,7 @@ class Keys {
   void assume(std::string_view key, const std::string& value, std::string_view why) {
     diagnostics_.note("A0100", node_.where(), fmt::format("{} is not set: {} assumed ({})", key, value, why));
     import_.keys.push_back({join_path(path_, key), value, KeyUse::kAssumed, std::string(why)});
-    import_.deployment.origins[std::string(key)] = {node_.where(), true};
+    import_.question.deployment.origins[std::string(key)] = {node_.where(), true};
   }
 
  private:
@@ -73,7 +73,7 @@ class Keys {
     if (!n) return std::nullopt;
     Diagnostics already_said;  // check_key() reported a wrong type or range
     const std::optional<T> value = (n.*as)(already_said);
-    import_.deployment.origins[std::string(key)] = {n.where(), false};
+    import_.question.deployment.origins[std::string(key)] = {n.where(), false};
     return bad(key) ? std::nullopt : value;
   }
   [[nodiscard]] bool bad(std::string_view key) const { return std::ranges::find(bad_, key) != bad_.end(); }
@@ -144,7 +144,7 @@ struct Reader {
   Diagnostics& diagnostics;
   Import import{};
 
-  Deployment& deployment() { return import.deployment; }
+  Deployment& deployment() { return import.question.deployment; }
   Keys keys(ConfigNode node, std::string path, std::span<const KeySpec> specs) {
     return {import, diagnostics, node, std::move(path), specs};
   }
@@ -258,8 +258,8 @@ void Reader::read_names(Keys& model) {
 void Reader::read_layout(Keys& model, bool multi_node) {
   Layout& l = deployment().layout;
   const auto written = model.integer("worldSize");
-  if (written && !multi_node) import.declared_world = *written;
-  const std::int64_t world = import.declared_world;
+  if (written && !multi_node) import.question.declared_world = *written;
+  const std::int64_t world = import.question.declared_world;
   const auto value = [&](const char* key) { return model.integer(key).value_or(1); };
   l.cp = value("cp");
   const std::int64_t known_dp = value("dp"), product = std::max<std::int64_t>(1, known_dp * l.cp);
@@ -274,10 +274,10 @@ void Reader::read_layout(Keys& model, bool multi_node) {
         "A0107", model.node("worldSize").where(),
         fmt::format("multiNodesInferEnabled: worldSize is not valid, dp x cp x tp = {} ranks are taken", l.world()));
   if (!written && !multi_node) {
-    import.declared_world = l.world();
+    import.question.declared_world = l.world();
     model.assume("worldSize", fmt::to_string(l.world()), "dp x cp x tp");
   }
-  const std::int64_t ranks = import.declared_world > 0 ? import.declared_world : l.world();
+  const std::int64_t ranks = import.question.declared_world > 0 ? import.question.declared_world : l.world();
   const auto moe_ep = model.integer("moe_ep"), moe_tp = model.integer("moe_tp");
   l.moe_ep = moe_ep ? *moe_ep
                     : model.integer_or("moe_ep", moe_tp ? std::max<std::int64_t>(1, ranks / *moe_tp) : 1,
@@ -462,23 +462,34 @@ void Reader::read(ConfigNode root) {
   read_schedule(whole ? backend.node("ScheduleConfig") : top.node("ScheduleConfig"), prefix + "ScheduleConfig");
 }
 
-}  // namespace
-
-std::string_view to_text(KeyUse use) {
-  switch (use) {
-    case KeyUse::kUsed:
-      return "used";
-    case KeyUse::kAssumed:
-      return "assumed";
-    case KeyUse::kNoEffect:
-      return "ignored, no effect";
-    case KeyUse::kEffectNotModelled:
-      return "ignored, effect not modelled";
-    case KeyUse::kUnknown:
-      return "unknown";
-  }
-  return "?";
+std::string lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  return text;
 }
+
+// MindIE's keys are the aliases of fields, or stand for several of them: places are known by path as well. Names of
+// what was loaded are those of data files.
+void name_by_path(Question& q) {
+  q.imported = true;
+  Deployment& d = q.deployment;
+  q.stack = d.engine.empty() ? "" : fmt::format("{}-{}", d.engine, d.engine_version);
+  // A model that was read from a config.json is known by that file's path only.
+  q.model = d.model.dtype ? d.model.origin : d.model.name;
+  q.quantisation = lower(d.quantisation.name == "16-bit" ? "float" : d.quantisation.name);
+  static constexpr std::pair<std::string_view, std::string_view> kWrittenElsewhere[] = {
+      {"quantisation", "modelName"},
+      {"role", "inferMode"},
+      {"features.prefix_cache", "plugin_params"},
+      {"features.splitfuse", "plugin_params"}};
+  for (const Field& f : question_fields())
+    if (const auto at = d.origins.find(f.alias); at != d.origins.end()) d.origins[std::string(f.path)] = at->second;
+  for (const auto& [path, key] : kWrittenElsewhere)
+    if (const auto at = d.origins.find(key); at != d.origins.end()) d.origins[std::string(path)] = at->second;
+  if (q.declared_world == 0)
+    d.origins["world_size"].assumed = true;  // MindIE does not read it with multiNodesInferEnabled
+}
+
+}  // namespace
 
 std::optional<double> parse_memory_fraction(const std::string& text, Diagnostics& diagnostics) {
   const char* const end = text.data() + text.size();
@@ -498,6 +509,7 @@ Import import_mindie(const Document& document, const ImportOptions& options, con
   d.engine_version = stack.version;
   d.file = document.name();
   reader.read(document.root());
+  name_by_path(reader.import.question);
   return std::move(reader.import);
 }
 

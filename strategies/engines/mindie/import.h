@@ -1,4 +1,4 @@
-// MindIE Server's config.json -> Deployment. Reads the whole file, a file with only BackendConfig, or the brace-less
+// MindIE Server's config.json -> Question. Reads the whole file, a file with only BackendConfig, or the brace-less
 // ModelDeployConfig fragment as the documentation prints it. Every key ends as used, used with an assumption (absent),
 // ignored without effect, ignored although it has an effect that is not modelled, or unknown.
 // Keys, types, ranges and defaults: Ascend/MindIE-LLM docs (Configuration Parameters) and src/config_manager, 2026-04.
@@ -8,23 +8,14 @@
 #include <vector>
 
 #include "sim/config.h"
-#include "strategies/deployment/deployment.h"
+#include "strategies/deployment/fields.h"
+#include "strategies/deployment/key_report.h"
 #include "strategies/deployment/stack.h"
 
 namespace ascendsim {
 
-enum class KeyUse : std::uint8_t { kUsed, kAssumed, kNoEffect, kEffectNotModelled, kUnknown };
-std::string_view to_text(KeyUse use);
-
-struct KeyReport {
-  std::string path, value;
-  KeyUse use = KeyUse::kUsed;
-  std::string remark;
-};
-
 struct Import {
-  Deployment deployment;
-  std::int64_t declared_world = 0;  // worldSize as written; 0 = absent or not valid (multiNodesInferEnabled)
+  Question question;
   std::vector<KeyReport> keys;
 };
 

@@ -177,6 +177,8 @@ void MindieRules::check() {
   local_tp("o_proj_local_tp", l.o_proj_local_tp);
   plugins();
   not_offered();
+  expert_loads();
+  ring();
   limits(kServicePage,
          fmt::format("{}: the effective input limit is min(maxInputTokenLen, maxSeqLen - 1)", kServicePage));
 }

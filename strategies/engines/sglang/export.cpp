@@ -45,7 +45,7 @@ class SglangScripts final : public ScriptWriter {
       s.add("quantization", "w8a8_int8");
     else if (q.quantisation != "float")
       s.add("quantization", "modelslim");
-    s.add("dtype", q.dtype);
+    s.add("dtype", std::string(word_of(q.deployment.dtype)));
     layout(s, side, node);
     limits(s, d);
     rest(s, d);
@@ -63,10 +63,12 @@ class SglangScripts final : public ScriptWriter {
       s.add("enable-dp-attention");
     }
     if (l.cp > 1) s.add("attn-cp-size", l.cp);
-    if (l.cp > 1 && q.cp_partition == "round-robin") s.add("cp-strategy", "interleave");
-    const bool travels = l.moe_ep == ranks && l.moe_ep > 1 && q.exchange != "all-gather";
-    if (travels) s.add("moe-a2a-backend", q.expert_communication == "fused-mc2" ? "ascend_fuseep" : "deepep");
-    if (travels && q.expert_communication != "fused-mc2") s.add("deepep-mode", "auto");
+    if (l.cp > 1 && l.cp_partition == PromptPartition::kRoundRobin) s.add("cp-strategy", "interleave");
+    const bool travels = l.moe_ep == ranks && l.moe_ep > 1 && q.deployment.exchange() != ExpertExchange::kAllGather;
+    if (travels)
+      s.add("moe-a2a-backend",
+            q.deployment.experts.communication == ExpertCommunication::kFusedMc2 ? "ascend_fuseep" : "deepep");
+    if (travels && q.deployment.experts.communication != ExpertCommunication::kFusedMc2) s.add("deepep-mode", "auto");
     if (l.moe_ep > 1) s.add("ep-size", l.moe_ep);
     if (const std::int64_t more = q.deployment.experts.redundant; more > 0) s.add("ep-num-redundant-experts", more);
     if (side.servers == 1) return;

@@ -41,7 +41,7 @@ class SglangReader : LaunchReader {
       if (!written)
         question_.quantisation = "float";
       else if (*written == "w8a8_int8")
-        set<std::string>("quantisation", "w8a8", where);
+        set(field::kQuantisation, "w8a8", where);
       else if (*written == "modelslim")
         quantisation_from_name(name, where, "quantization");
       else
@@ -72,7 +72,7 @@ class SglangReader : LaunchReader {
       const SourceLocation where = options_.where("cp-strategy");
       const bool zigzag = *strategy == "zigzag" || *strategy == "in-seq-split";
       if (zigzag || *strategy == "interleave" || *strategy == "round-robin-split")
-        set<std::string>("layout.cp_partition", zigzag ? "zigzag" : "round-robin", where);
+        set(field::kCpPartition, zigzag ? PromptPartition::kZigzag : PromptPartition::kRoundRobin, where);
       else
         diagnostics_.error("E0422", where, fmt::format("unknown --cp-strategy '{}'", *strategy),
                            "SGLang: zigzag (in-seq-split), interleave (round-robin-split)", "--cp-strategy zigzag");
@@ -96,9 +96,9 @@ class SglangReader : LaunchReader {
       diagnostics_.note("A0140", options_.where("cp-size"),
                         "--cp-size is from pull request 12207, which was closed: SGLang itself has --enable-prefill-cp "
                         "--cp-strategy");
-    set("layout.dp", groups, options_.where("dp-size"));
-    set("layout.cp", cp, options_.where(cp_option));
-    set("layout.tp", std::max<std::int64_t>(1, ranks / (groups * cp)), options_.where("tp-size"));
+    set(field::kDp, groups, options_.where("dp-size"));
+    set(field::kCp, cp, options_.where(cp_option));
+    set(field::kTp, std::max<std::int64_t>(1, ranks / (groups * cp)), options_.where("tp-size"));
     l.sp = 1;
     ranks_ = l.dp * l.cp * l.tp;
   }
@@ -109,19 +109,20 @@ class SglangReader : LaunchReader {
     if (on("enable-ep-moe")) ep = ranks_;
     if (backend != "none") {
       ep = ranks_;  // deepep: ep-size = tp-size
-      set<std::string>("experts.communication", backend == "ascend_fuseep" ? "fused-mc2" : "all-to-all",
-                       options_.where("moe-a2a-backend"));
+      set(field::kCommunication,
+          backend == "ascend_fuseep" ? ExpertCommunication::kFusedMc2 : ExpertCommunication::kAllToAll,
+          options_.where("moe-a2a-backend"));
       if (backend != "deepep" && backend != "ascend_fuseep")
         diagnostics_.warning("W0331", options_.where("moe-a2a-backend"),
                              fmt::format("--moe-a2a-backend {} is not modelled: rows travel as with deepep", backend));
     } else {
-      set<std::string>("experts.communication", "all-gather", options_.where("moe-a2a-backend"));
+      set(field::kCommunication, ExpertCommunication::kAllGather, options_.where("moe-a2a-backend"));
     }
     if (ranks_ % ep != 0)
       diagnostics_.error("E0440", options_.where("ep-size"),
                          fmt::format("tp-size {} must be a multiple of ep-size {}", ranks_, ep),
                          "SGLang: MoE TP = tp / ep", "");
-    set("layout.moe_ep", ep, options_.where(options_.has("ep-size") ? "ep-size" : "moe-a2a-backend"));
+    set(field::kMoeEp, ep, options_.where(options_.has("ep-size") ? "ep-size" : "moe-a2a-backend"));
   }
 
   void read_limits() {
@@ -132,7 +133,7 @@ class SglangReader : LaunchReader {
     // Of all DP ranks there, of one here.
     const auto running = options_.integer("max-running-requests");
     integer_default("max-running-requests", m.max_batch);
-    set("limits.max_batch", std::max<std::int64_t>(1, running.value_or(m.max_batch) / dp),
+    set(field::kMaxBatch, std::max<std::int64_t>(1, running.value_or(m.max_batch) / dp),
         options_.where("max-running-requests"));
     if (running && dp > 1)
       diagnostics_.note(
@@ -153,7 +154,7 @@ class SglangReader : LaunchReader {
             fmt::format("--chunked-prefill-size {} is of all DP ranks: {} for each of {}", chunk, chunk / dp, dp));
       prefill = std::max<std::int64_t>(1, chunk / dp);
     }
-    set("limits.max_batched_tokens", prefill, options_.where("max-prefill-tokens"));
+    set(field::kMaxBatchedTokens, prefill, options_.where("max-prefill-tokens"));
     if (!options_.has("mem-fraction-static")) {
       if (const auto* d = default_of("mem-fraction-static")) {
         question_.deployment.memory_fraction = parse_human_integer(d->value) ? 1 : std::stod(d->value);
@@ -164,7 +165,7 @@ class SglangReader : LaunchReader {
     if (const auto dtype = options_.text("kv-cache-dtype");
         dtype && *dtype != "auto" && *dtype != "bfloat16" && *dtype != "bf16") {
       if (*dtype == "int8")
-        set<std::string>("kv_cache.dtype", "int8", where);
+        set(field::kKvDtype, CacheDtype::kInt8, where);
       else
         diagnostics_.error("E0422", where, fmt::format("--kv-cache-dtype {} is not simulated", *dtype),
                            "auto, bfloat16, int8", "--kv-cache-dtype auto");
@@ -174,9 +175,9 @@ class SglangReader : LaunchReader {
   void read_rest() {
     Features& f = question_.deployment.features;
     f.prefix_cache = !on("disable-radix-cache");
-    if (on("disable-radix-cache")) set("features.prefix_cache", false, options_.where("disable-radix-cache"));
-    set("features.async_scheduling", !on("disable-overlap-schedule"), options_.where("disable-overlap-schedule"));
-    if (on("disable-cuda-graph")) set<std::string>("graph.mode", "eager", options_.where("disable-cuda-graph"));
+    if (on("disable-radix-cache")) set(field::kPrefixCache, false, options_.where("disable-radix-cache"));
+    set(field::kAsyncScheduling, !on("disable-overlap-schedule"), options_.where("disable-overlap-schedule"));
+    if (on("disable-cuda-graph")) set(field::kGraphMode, GraphMode::kEager, options_.where("disable-cuda-graph"));
     const auto algorithm = options_.text("speculative-algorithm");
     if (algorithm) {
       const SourceLocation where = options_.where("speculative-algorithm");
@@ -187,7 +188,7 @@ class SglangReader : LaunchReader {
       const std::int64_t tokens = options_.integer("speculative-num-draft-tokens").value_or(0);
       const std::int64_t steps =
           options_.integer("speculative-num-steps").value_or(std::max<std::int64_t>(1, tokens - 1));
-      set("features.speculative_tokens", steps,
+      set(field::kSpeculativeTokens, steps,
           options_.where(options_.has("speculative-num-steps") ? "speculative-num-steps" : "speculative-algorithm"));
       if (options_.integer("speculative-eagle-topk").value_or(1) > 1)
         diagnostics_.warning("W0331", options_.where("speculative-eagle-topk"),
@@ -195,7 +196,8 @@ class SglangReader : LaunchReader {
     }
     read_collectives();
     const auto mode = options_.text("disaggregation-mode");
-    if (mode && *mode != "null") set("role", *mode, options_.where("disaggregation-mode"));
+    if (mode && *mode != "null")
+      set(field::kRole, *mode == "prefill" ? Role::kPrefill : Role::kDecode, options_.where("disaggregation-mode"));
   }
 
   void read_nodes() {
@@ -204,7 +206,7 @@ class SglangReader : LaunchReader {
     node_.port = options_.integer("port");
     if (node_.nodes > 1) {
       node_.address = options_.text("dist-init-addr").value_or("");
-      set("hardware.servers", node_.nodes, options_.where("nnodes"));
+      set(field::kServers, node_.nodes, options_.where("nnodes"));
     }
   }
 

@@ -26,11 +26,11 @@ class VllmScripts final : public ScriptWriter {
   void add_others() override {
     if (pair())
       proxy();
-    else if (const Question& q = request_.sides[0].question; q.role != "hybrid")
+    else if (const Question& q = request_.sides[0].question; q.deployment.role != Role::kHybrid)
       diagnostics_.note("A0151", {},
                         fmt::format("the other side of the pair is not known: kv_connector_extra_config gets the sizes "
                                     "of the {} side for both",
-                                    q.role));
+                                    word_of(q.deployment.role)));
     benchmark();
   }
   [[nodiscard]] static int fused_mc2(const Deployment& d) {
@@ -64,7 +64,7 @@ class VllmScripts final : public ScriptWriter {
     layout(s, side, node);
     limits(s, q);
     if (q.quantisation != "float") s.add("quantization", "ascend");
-    s.add("dtype", q.dtype);
+    s.add("dtype", std::string(word_of(q.deployment.dtype)));
     if (d.kv_int8) s.add("kv-cache-dtype", "int8");
     options(s, side, node);
     return s;

@@ -103,7 +103,7 @@ class VllmReader : LaunchReader {
     // Pure EP over every rank, or pure TP: moe_ep or moe_tp follows from the ranks.
     const bool ep = options_.flag("enable-expert-parallel").value_or(false);
     const SourceLocation where = options_.where("enable-expert-parallel");
-    set<std::int64_t>(ep ? "layout.moe_tp" : "layout.moe_ep", 1, where);
+    set(ep ? field::kMoeTp : field::kMoeEp, 1, where);
   }
 
   void read_speculation() {
@@ -120,23 +120,24 @@ class VllmReader : LaunchReader {
       diagnostics_.error("E0422", where, fmt::format("num_speculative_tokens must be in [1, 16], got {}", *drafts),
                          "vllm/config/speculative.py");
     else
-      set("features.speculative_tokens", *drafts, where);
+      set(field::kSpeculativeTokens, *drafts, where);
   }
 
   void read_graph() {
     const SourceLocation where = options_.where("compilation-config");
     if (const auto mode = options_.json("compilation-config", "cudagraph_mode")) {
-      static constexpr std::pair<std::string_view, const char*> kModes[] = {{"NONE", "eager"},
-                                                                            {"PIECEWISE", "piecewise"},
-                                                                            {"FULL_DECODE_ONLY", "full-decode"},
-                                                                            {"FULL", "full-decode"},
-                                                                            {"FULL_AND_PIECEWISE", "full-decode"}};
-      const auto known = std::ranges::find(kModes, *mode, &std::pair<std::string_view, const char*>::first);
+      static constexpr std::pair<std::string_view, GraphMode> kModes[] = {
+          {"NONE", GraphMode::kEager},
+          {"PIECEWISE", GraphMode::kPiecewise},
+          {"FULL_DECODE_ONLY", GraphMode::kFullDecode},
+          {"FULL", GraphMode::kFullDecode},
+          {"FULL_AND_PIECEWISE", GraphMode::kFullDecode}};
+      const auto known = std::ranges::find(kModes, *mode, &std::pair<std::string_view, GraphMode>::first);
       if (known == std::end(kModes))
         diagnostics_.error("E0422", where, fmt::format("unknown cudagraph_mode '{}'", *mode),
                            "vllm/config/compilation.py CUDAGraphMode", "NONE, PIECEWISE, FULL_DECODE_ONLY");
       else
-        set<std::string>("graph.mode", known->second, where);
+        set(field::kGraphMode, known->second, where);
     }
     std::vector<std::int64_t> sizes = options_.json_integers("compilation-config", "cudagraph_capture_sizes");
     if (!sizes.empty()) {
@@ -145,10 +146,10 @@ class VllmReader : LaunchReader {
       if (sizes.front() < 1)
         diagnostics_.error("E0422", where, "cudagraph_capture_sizes must be positive", "vllm/config/compilation.py");
       else
-        set("graph.capture_sizes", std::move(sizes), where);
+        set(field::kCaptureSizes, std::move(sizes), where);
     }
     if (options_.flag("enforce-eager").value_or(false))
-      set<std::string>("graph.mode", "eager", options_.where("enforce-eager"));
+      set(field::kGraphMode, GraphMode::kEager, options_.where("enforce-eager"));
   }
 
   void read_cache() {
@@ -156,15 +157,15 @@ class VllmReader : LaunchReader {
     if (const auto dtype = options_.text("kv-cache-dtype");
         dtype && *dtype != "auto" && *dtype != "bfloat16" && *dtype != "float16") {
       if (*dtype == "int8")
-        set<std::string>("kv_cache.dtype", "int8", where);
+        set(field::kKvDtype, CacheDtype::kInt8, where);
       else
         diagnostics_.error("E0422", where, fmt::format("--kv-cache-dtype {} is not simulated", *dtype),
                            "vLLM: auto, bfloat16, int8 on Ascend", "--kv-cache-dtype auto");
     }
     if (const auto bytes = options_.integer("kv-cache-memory-bytes"))
-      set<std::optional<Bytes>>("kv_cache.memory", Bytes(*bytes), options_.where("kv-cache-memory-bytes"));
+      set(field::kKvMemory, Bytes(*bytes), options_.where("kv-cache-memory-bytes"));
     if (const auto older = options_.integer("dcp-kv-cache-interleave-size"))
-      set("kv_cache.interleave", *older, options_.where("dcp-kv-cache-interleave-size"));
+      set(field::kKvInterleave, *older, options_.where("dcp-kv-cache-interleave-size"));
     Limits& m = question_.deployment.limits;
     const Layout& l = question_.deployment.layout;
     if (m.kv_interleave == 0) m.kv_interleave = 1;
@@ -186,17 +187,17 @@ class VllmReader : LaunchReader {
                            near.empty() ? fmt::format("one of: {}", fmt::join(kConnectors, ", "))
                                         : fmt::format("did you mean '{}'?", near));
       }
-      set("kv_transfer.connector", *connector, where);
+      set(field::kConnector, *connector, where);
       // Layerwise connectors push while prefill runs; the others are pulled from.
       if (connector->find("Layerwise") != std::string::npos || connector->find("LayerWise") != std::string::npos)
-        set<std::string>("kv_transfer.mode", "layer-wise", where);
+        set(field::kTransferMode, KvTransferMode::kLayerWise, where);
     }
     const auto role = json("kv_role");
-    static constexpr std::pair<std::string_view, std::string_view> kRoles[] = {
-        {"kv_producer", "prefill"}, {"kv_consumer", "decode"}, {"kv_both", "hybrid"}};
+    static constexpr std::pair<std::string_view, Role> kRoles[] = {
+        {"kv_producer", Role::kPrefill}, {"kv_consumer", Role::kDecode}, {"kv_both", Role::kHybrid}};
     if (role) {
       for (const auto& [word, side] : kRoles)  // the table has refused any other word
-        if (*role == word) set("role", std::string(side), where);
+        if (*role == word) set(field::kRole, side, where);
     } else if (options_.has("kv-transfer-config") && options_.flag("kv-transfer-config")) {
       diagnostics_.error("E0422", where, "--kv-transfer-config needs a kv_role", kConnector,
                          R"("kv_role": "kv_producer" or "kv_consumer")");
@@ -208,7 +209,7 @@ class VllmReader : LaunchReader {
       node_.peer_tp[side] = number(prefix + "tp_size");
       node_.peer_dp[side] = number(prefix + "dp_size");
     }
-    const bool pair = question_.role != "hybrid";
+    const bool pair = question_.deployment.role != Role::kHybrid;
     const bool shards = question_.deployment.layout.kv_shards() > 1;
     const bool enabled = on("VLLM_ASCEND_ENABLE_CONTEXT_PARALLEL") ||
                          options_.json("additional-config", "enable_context_parallel").value_or("false") != "false";
@@ -230,11 +231,11 @@ class VllmReader : LaunchReader {
     const SourceLocation where = options_.where("additional-config");
     for (const char* variable : {"VLLM_ASCEND_ENABLE_FLASHCOMM1", "VLLM_ASCEND_ENABLE_FLASHCOMM"}) {
       if (!on(variable)) continue;
-      set("features.flashcomm1", true, options_.environment_where(variable));
+      set(field::kFlashcomm1, true, options_.environment_where(variable));
       lacks("flashcomm1_environment", options_.environment_where(variable), variable);
     }
     if (yes("enable_flashcomm1")) {
-      set("features.flashcomm1", true, where);
+      set(field::kFlashcomm1, true, where);
       lacks("flashcomm1_option", where, "additional_config enable_flashcomm1");
     }
     if (yes("enable_shared_expert_dp")) {
@@ -245,9 +246,9 @@ class VllmReader : LaunchReader {
           counts ? "enable_shared_expert_dp turns FlashComm1 on, with which every rank has the whole shared expert"
                  : "enable_shared_expert_dp has no effect without --enable-expert-parallel and a "
                    "--tensor-parallel-size above 1");
-      if (counts) set("features.flashcomm1", true, where);
+      if (counts) set(field::kFlashcomm1, true, where);
     }
-    if (yes("enable_kv_nz")) set("features.kv_nz", true, where);
+    if (yes("enable_kv_nz")) set(field::kKvNz, true, where);
     constexpr const char* kFused = "VLLM_ASCEND_ENABLE_FUSED_MC2";
     if (const auto level = options_.environment(kFused))
       read_fused_mc2(*level, kFused, options_.environment_where(kFused));
@@ -256,20 +257,20 @@ class VllmReader : LaunchReader {
       lacks("fused_mc2_option", where, "additional_config enable_fused_mc2");
     }
     bool fine_grained = false;
-    const auto degree = [&](const char* path, std::initializer_list<const char*> keys) {
+    const auto degree = [&](const FieldKey<std::int64_t>& path, std::initializer_list<const char*> keys) {
       for (const char* key : keys)
         if (const auto v = options_.json_integer("additional-config", key); v && *v > 0) {
           set(path, *v, where);
           fine_grained |= std::string_view(key).starts_with("finegrained_tp_config.");
         }
     };
-    degree("layout.o_proj_tp", {"oproj_tensor_parallel_size", "finegrained_tp_config.oproj_tensor_parallel_size"});
-    degree("layout.lm_head_tp", {"lmhead_tensor_parallel_size", "finegrained_tp_config.lmhead_tensor_parallel_size"});
+    degree(field::kOProjTp, {"oproj_tensor_parallel_size", "finegrained_tp_config.oproj_tensor_parallel_size"});
+    degree(field::kLmHeadTp, {"lmhead_tensor_parallel_size", "finegrained_tp_config.lmhead_tensor_parallel_size"});
     read_layer_sharding(where);
-    degree("layout.embedding_tp", {"finegrained_tp_config.embedding_tensor_parallel_size"});
-    degree("layout.mlp_tp", {"finegrained_tp_config.mlp_tensor_parallel_size"});
+    degree(field::kEmbeddingTp, {"finegrained_tp_config.embedding_tensor_parallel_size"});
+    degree(field::kMlpTp, {"finegrained_tp_config.mlp_tensor_parallel_size"});
     if (fine_grained) lacks("finegrained_tp", where, "finegrained_tp_config");
-    degree("experts.redundant", {"num_redundant_experts", "eplb_config.num_redundant_experts"});
+    degree(field::kRedundant, {"num_redundant_experts", "eplb_config.num_redundant_experts"});
   }
   void read_layer_sharding(const SourceLocation& where) {
     std::vector<std::string> names;
@@ -282,19 +283,19 @@ class VllmReader : LaunchReader {
                            "vllm_ascend/attention/sfa_v1.py: linear layers of attention, by their names",
                            "o_proj, q_b_proj");
     const auto has = [&](const char* name) { return std::ranges::find(names, name) != names.end(); };
-    set<std::string>("weights.layer_sharding",
-                     has("o_proj") && has("q_b_proj") ? "all"
-                     : has("o_proj")                  ? "o_proj"
-                                                      : "q_b_proj",
-                     where);
+    set(field::kLayerSharding,
+        has("o_proj") && has("q_b_proj") ? ShardedLayers::kBoth
+        : has("o_proj")                  ? ShardedLayers::kOProj
+                                         : ShardedLayers::kQB,
+        where);
     lacks("layer_sharding", where, "additional_config layer_sharding");
   }
   // 1: dispatch_ffn_combine, 2: dispatch_gmm_combine_decode.
   void read_fused_mc2(std::string_view level, const char* name, const SourceLocation& where) {
     if (level == "1" || level == "true")
-      set<std::string>("experts.communication", "fused-mc2", where);
+      set(field::kCommunication, ExpertCommunication::kFusedMc2, where);
     else if (level == "2")
-      set<std::string>("experts.communication", "fused-mc2-decode", where);
+      set(field::kCommunication, ExpertCommunication::kFusedMc2Decode, where);
     else if (level != "0" && level != "false" && !level.empty())
       diagnostics_.error("E0422", where, fmt::format("{} must be 0, 1 or 2, got '{}'", name, level),
                          "vllm_ascend/envs.py: int(...)");
@@ -325,8 +326,7 @@ class VllmReader : LaunchReader {
     }
     if (node_.nodes > 1) {
       node_.address = options_.text("master-addr").value_or(options_.text("data-parallel-address").value_or(""));
-      set("hardware.servers", node_.nodes,
-          options_.where(options_.has("nnodes") ? "nnodes" : "data-parallel-size-local"));
+      set(field::kServers, node_.nodes, options_.where(options_.has("nnodes") ? "nnodes" : "data-parallel-size-local"));
     }
     if (node_.node_rank && (*node_.node_rank < 0 || *node_.node_rank >= node_.nodes))
       diagnostics_.error("E0422", options_.where("node-rank"),

@@ -5,7 +5,8 @@
 #include <sstream>
 
 #include "reports/answers/explanations.h"
-#include "strategies/deployment/question.h"
+#include "strategies/deployment/completion.h"
+#include "strategies/deployment/field_text.h"
 #include "tests/reports/application_under_test.h"
 
 namespace ascendsim {

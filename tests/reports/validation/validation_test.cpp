@@ -11,8 +11,8 @@
 #include <sstream>
 #include <utility>
 
-#include "reports/scenario.h"
 #include "reports/validation/summary.h"
+#include "strategies/intake/pairs.h"
 #include "tests/reports/application_under_test.h"
 
 namespace ascendsim {

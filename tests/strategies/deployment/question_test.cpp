@@ -1,11 +1,11 @@
 // Our own file, --set, and what follows from both: every value comes back as it was written, every mistake is named,
 // and nothing that passes the rules fails in the builders.
-#include "strategies/deployment/question.h"
-
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>  // needs the macros of the line above
 
 #include "sim/verifier.h"
+#include "strategies/deployment/completion.h"
+#include "strategies/deployment/field_text.h"
 #include "tests/strategies/engines/mindie/mindie_under_test.h"
 
 namespace ascendsim {
@@ -126,11 +126,11 @@ TEST(Set, KnowsOurPathsAndTheEnginesKeys) {
   EXPECT_EQ(q.deployment.layout.tp, 4);
   EXPECT_EQ(q.deployment.layout.dp, 2);
   EXPECT_EQ(q.deployment.layout.moe_ep, 8);
-  EXPECT_EQ(q.exchange, "all-to-all-padded");
+  EXPECT_EQ(q.deployment.exchange(), ExpertExchange::kAllToAllPadded);
   EXPECT_EQ(q.deployment.kv_memory, Bytes(20LL << 30));
   EXPECT_TRUE(q.deployment.features.async_scheduling);
   EXPECT_EQ(q.workload.acceptance, std::vector<double>{0.5});
-  EXPECT_EQ(read("ascendsim: 1\n", {"ep_level=1"}).question.exchange, "all-gather");
+  EXPECT_EQ(read("ascendsim: 1\n", {"ep_level=1"}).question.deployment.exchange(), ExpertExchange::kAllGather);
 }
 
 TEST(Set, MistakesAreNamed) {
@@ -190,7 +190,7 @@ TEST(Derivation, NamedDegreesDecideTheOthers) {
 TEST(Derivation, NotesOfAnImportFollowTheOverride) {
   const Imported r = import_text(
       R"({"ModelDeployConfig": {"ModelConfig": [{"modelName": "DeepSeek-R1_w8a8", "worldSize": 8, "tp": 2}]}})");
-  const Question before = from_import(r.import);
+  const Question before = r.import.question;
   Question after = before;
   Diagnostics ignored;
   set_field("tp=4", after, ignored);
@@ -283,7 +283,7 @@ TEST(Resolution, NamesAreLookedUp) {
 TEST(FromImport, SaysWhatTheImportSays) {
   for (const Example& e : {kContextExample, kSequenceExample, Example{.dp = 8, .tp = 2, .ep_level = 2}}) {
     const Imported r = import_text(config_json(e));
-    Question q = from_import(r.import);
+    Question q = r.import.question;
     derive_layout(q);
     const Read back = read(to_yaml(q, YamlComments::kMeaning));
     EXPECT_EQ(back.said, "");
@@ -293,7 +293,7 @@ TEST(FromImport, SaysWhatTheImportSays) {
     resolve(resolved, shipped_models(), shipped_schemes(), diagnostics);
     EXPECT_EQ(rendered(diagnostics), "");
     EXPECT_EQ(resolved.deployment.layout.ep_level, e.ep_level);
-    EXPECT_EQ(resolved.deployment.quantisation.name, r.import.deployment.quantisation.name);
+    EXPECT_EQ(resolved.deployment.quantisation.name, r.import.question.deployment.quantisation.name);
   }
 }
 
@@ -487,8 +487,8 @@ Question any_question() {
   Layout& l = d.layout;
   l.dp = degree(), l.tp = degree(), l.cp = *rc::gen::element<std::int64_t>(1, 1, 2, 4);
   l.sp = coin() ? l.tp : *rc::gen::element<std::int64_t>(1, 2, 4);
-  q.cp_partition = coin() ? "zigzag" : "round-robin", q.cp_exchange = coin() ? "all-gather" : "ring";
-  q.cp_cache = coin() ? "cut" : "whole";
+  l.cp_partition = coin() ? PromptPartition::kZigzag : PromptPartition::kRoundRobin;
+  l.cp_exchange = coin() ? LatentExchange::kAllGather : LatentExchange::kRing, l.cp_whole_cache = coin();
   l.ep_level = coin() ? 1 : 2;
   l.moe_tp = l.ep_level == 2 ? 1 + seldom(1) : *rc::gen::element<std::int64_t>(1, 1, 2, 4);
   l.moe_ep = std::max<std::int64_t>(1, l.world() / l.moe_tp) + seldom(3);
@@ -504,9 +504,6 @@ Question any_question() {
   q.workload.prefix_hit = d.limits.block_tokens * *rc::gen::inRange<std::int64_t>(0, 4);
   q.workload.batch = *rc::gen::inRange<std::int64_t>(1, 40);
   Diagnostics diagnostics;
-  l.cp_partition = q.cp_partition == "zigzag" ? PromptPartition::kZigzag : PromptPartition::kRoundRobin;
-  l.cp_exchange = q.cp_exchange == "ring" ? LatentExchange::kRing : LatentExchange::kAllGather;
-  l.cp_whole_cache = q.cp_cache == "whole";
   complete(q, mindie_stack(), diagnostics);
   return q;
 }

@@ -100,9 +100,9 @@ RC_GTEST_PROP(Exporters, VllmScriptsComeBackAsTheyWere, ()) {
   q.imported = q.launched = true;
   q.model = one_of<std::string>({"DeepSeek-R1", "DeepSeek-V3.1"});
   q.quantisation = one_of<std::string>({"w8a8", "w4a8", "float"});
-  q.dtype = one_of<std::string>({"bfloat16", "float16"});
-  q.role = one_of<std::string>({"hybrid", "prefill", "decode"});
   Deployment& d = q.deployment;
+  d.dtype = one_of({Dtype::kBf16, Dtype::kFp16});
+  d.role = one_of({Role::kHybrid, Role::kPrefill, Role::kDecode});
   Layout& l = d.layout;
   l.tp = one_of<std::int64_t>({1, 2, 4, 8, 16});
   l.dp = one_of<std::int64_t>({1, 2, 4, 8});
@@ -119,22 +119,22 @@ RC_GTEST_PROP(Exporters, VllmScriptsComeBackAsTheyWere, ()) {
   if (l.kv_shards() == 1) d.limits.kv_interleave = 1;
   d.memory_fraction = one_of<double>({0.8, 0.92, 0.96});
   d.kv_int8 = *rc::gen::arbitrary<bool>();
-  q.kv_dtype = d.kv_int8 ? "int8" : "16bit";
   d.features = {.speculative_tokens = *rc::gen::inRange(0, 4),
                 .async_scheduling = *rc::gen::arbitrary<bool>(),
                 .prefix_cache = *rc::gen::arbitrary<bool>(),
                 .splitfuse = *rc::gen::arbitrary<bool>(),
                 .kv_nz = *rc::gen::arbitrary<bool>(),
                 .flashcomm1 = *rc::gen::arbitrary<bool>()};
-  q.graph_mode = one_of<std::string>({"stack", "eager", "piecewise", "full-decode"});
+  d.graph.mode = one_of({GraphMode::kStack, GraphMode::kEager, GraphMode::kPiecewise, GraphMode::kFullDecode});
   if (*rc::gen::arbitrary<bool>()) d.graph.capture_sizes = {1, 2, 8};
   if (*rc::gen::arbitrary<bool>()) d.communication_buffer = Bytes(std::int64_t{*rc::gen::inRange(1, 4096)} << 20);
-  q.expansion = one_of<std::string>({"auto", "aiv", "aicpu", "host"});
+  d.expansion = one_of<std::optional<Expansion>>({std::nullopt, Expansion::kAiv, Expansion::kAiCpu, Expansion::kHost});
   if (l.tp == 1 && l.dp > 1) l.o_proj_local_tp = one_of<std::int64_t>({-1, l.dp});
-  if (q.role != "hybrid") {
+  if (d.role != Role::kHybrid) {
     d.kv_transfer.connector = one_of<std::string>({"MooncakeConnectorV1", "MooncakeLayerwiseConnector"});
-    q.kv_transfer_mode = d.kv_transfer.connector == "MooncakeLayerwiseConnector" ? "layer-wise" : "pull";
-    if (q.role == "prefill") q.layer_sharding = one_of<std::string>({"none", "o_proj", "q_b_proj", "all"});
+    d.kv_transfer.layer_wise = d.kv_transfer.connector == "MooncakeLayerwiseConnector";
+    if (d.role == Role::kPrefill)
+      d.layer_sharding = {.o_proj = *rc::gen::arbitrary<bool>(), .q_b = *rc::gen::arbitrary<bool>()};
   }
   const Question before = settled(q, "atlas-800i-a3");
   const std::int64_t servers = ceil_div(l.world(), 16);
@@ -152,17 +152,18 @@ RC_GTEST_PROP(Exporters, SglangScriptsComeBackAsTheyWere, ()) {
   q.imported = q.launched = true;
   q.model = "DeepSeek-V3.1";
   q.quantisation = one_of<std::string>({"w8a8", "w4a8", "float"});
-  q.dtype = "bfloat16";
-  q.role = one_of<std::string>({"hybrid", "prefill", "decode"});
   Deployment& d = q.deployment;
+  d.dtype = Dtype::kBf16;
+  d.role = one_of({Role::kHybrid, Role::kPrefill, Role::kDecode});
   Layout& l = d.layout;
   l.tp = one_of<std::int64_t>({1, 2, 4, 8, 16});
   l.dp = one_of<std::int64_t>({1, 2, 4, 8});
   const bool deepep = *rc::gen::arbitrary<bool>() && l.world() > 1;
   l.moe_ep = deepep ? l.world() : one_of<std::int64_t>({1, l.tp});
   l.moe_tp = l.world() / l.moe_ep;
-  q.exchange = deepep ? "all-to-all" : "all-gather";
-  q.expert_communication = deepep ? one_of<std::string>({"all-to-all", "fused-mc2"}) : "all-gather";
+  d.set_exchange(deepep ? ExpertExchange::kAllToAll : ExpertExchange::kAllGather);
+  d.experts.communication = deepep ? one_of({ExpertCommunication::kAllToAll, ExpertCommunication::kFusedMc2})
+                                   : ExpertCommunication::kAllGather;
   d.engine = "sglang";
   d.limits = {.max_seq_len = *rc::gen::inRange(1024, 140'000),
               .max_batch = *rc::gen::inRange(1, 512),
@@ -174,8 +175,8 @@ RC_GTEST_PROP(Exporters, SglangScriptsComeBackAsTheyWere, ()) {
                 .async_scheduling = *rc::gen::arbitrary<bool>(),
                 .prefix_cache = *rc::gen::arbitrary<bool>(),
                 .splitfuse = *rc::gen::arbitrary<bool>()};
-  q.graph_mode = one_of<std::string>({"stack", "eager"});
-  if (q.role != "hybrid") d.kv_transfer.connector = one_of<std::string>({"ascend", "mooncake"});
+  d.graph.mode = one_of({GraphMode::kStack, GraphMode::kEager});
+  if (d.role != Role::kHybrid) d.kv_transfer.connector = one_of<std::string>({"ascend", "mooncake"});
   const Question before = settled(q, "atlas-800i-a3");
   const auto files = scripts(write(kSglangExporter, before, ceil_div(l.world(), 16)));
   const LaunchedUnderTest back = launch(files, {.version = "0.5"});
@@ -199,7 +200,7 @@ RC_GTEST_PROP(Exporters, MindieFilesComeBackAsTheyWere, ()) {
   l.sp = one_of<std::int64_t>({1, l.tp});
   l.moe_ep = one_of<std::int64_t>({1, l.world()});
   l.moe_tp = l.world() / l.moe_ep;
-  q.exchange = one_of<std::string>({"all-gather", "all-to-all-padded"});
+  d.set_exchange(one_of({ExpertExchange::kAllGather, ExpertExchange::kAllToAllPadded}));
   l.o_proj_local_tp = one_of<std::int64_t>({-1, 1, 2});
   l.lm_head_local_tp = one_of<std::int64_t>({-1, 1, 8});
   d.limits = {.max_seq_len = *rc::gen::inRange(4096, 140'000),
@@ -223,7 +224,7 @@ RC_GTEST_PROP(Exporters, MindieFilesComeBackAsTheyWere, ()) {
   RC_ASSERT(document != nullptr);
   const Stack& stack = mindie_stack();
   Question after =
-      from_import(import_mindie(*document, {{}, {}, "0.8", {}}, stack, shipped_models(), shipped_schemes(), said));
+      import_mindie(*document, {{}, {}, "0.8", {}}, stack, shipped_models(), shipped_schemes(), said).question;
   RC_ASSERT(!said.has_errors());
   resolve(after, shipped_models(), shipped_schemes(), said);
   RC_ASSERT(differences(q, after) == "");

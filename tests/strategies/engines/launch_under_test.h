@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "strategies/deployment/completion.h"
+#include "strategies/deployment/field_text.h"
 #include "strategies/engines/launch/instances.h"
 #include "strategies/engines/rules.h"
 #include "tests/strategies/engines/mindie/mindie_under_test.h"

@@ -50,7 +50,7 @@ void expect_layers_repeat(const PlanSite& s, std::size_t stride, std::size_t at_
     for (const Step& step : steps)
       expect_same(scenario.pricer.price(step), scenario.pricer.price(step, true, false),
                   fmt::format("dp {} cp {} sp {} tp {} moe_ep {} {} {} {}", l.dp, l.cp, l.sp, l.tp, l.moe_ep,
-                              q->exchange, q->deployment.features.flashcomm1 ? "flashcomm1" : "",
+                              word_of(q->deployment.exchange()), q->deployment.features.flashcomm1 ? "flashcomm1" : "",
                               step.phase == Phase::kPrefill ? "prefill" : "decode"));
     ++compared;
   }
@@ -58,23 +58,24 @@ void expect_layers_repeat(const PlanSite& s, std::size_t stride, std::size_t at_
 }
 
 TEST(EqualLayers, TakeWhatTheyTakeOneByOneInMindie) {
-  expect_layers_repeat(site_of("mindie", "deepseek-r1", "hybrid", {"features.speculative_tokens=1"}), 4, 10);
+  expect_layers_repeat(site_of("mindie", "deepseek-r1", Role::kHybrid, {"features.speculative_tokens=1"}), 4, 10);
 }
 TEST(EqualLayers, TakeWhatTheyTakeOneByOneInVllm) {
-  expect_layers_repeat(site_of("vllm-ascend", "deepseek-v3.2", "hybrid"), 8, 5);
+  expect_layers_repeat(site_of("vllm-ascend", "deepseek-v3.2", Role::kHybrid), 8, 5);
 }
 TEST(EqualLayers, TakeWhatTheyTakeOneByOneInSglang) {
-  expect_layers_repeat(site_of("sglang", "deepseek-v3.2", "prefill"), 5, 4);
+  expect_layers_repeat(site_of("sglang", "deepseek-v3.2", Role::kPrefill), 5, 4);
 }
 // Two lanes of streams that slow each other down, and ranks that compute at different speeds.
 TEST(EqualLayers, TakeWhatTheyTakeOneByOneInTwoLanes) {
   expect_layers_repeat(
-      site_of("cann-recipes", "deepseek-r1", "decode", {"micro_batches=2", "layout.dp=1", "compute_skew=0.1"}), 3, 4);
+      site_of("cann-recipes", "deepseek-r1", Role::kDecode, {"micro_batches=2", "layout.dp=1", "compute_skew=0.1"}), 3,
+      4);
 }
 
 // Norms that add what the layer before has left, int4 experts, drafts of all rows.
 TEST(EqualLayers, TakeWhatTheyTakeOneByOneWithFusedNorms) {
-  expect_layers_repeat(site_of("cann-recipes", "deepseek-r1", "decode",
+  expect_layers_repeat(site_of("cann-recipes", "deepseek-r1", Role::kDecode,
                                {"quantisation=w4a8", "features.speculative_tokens=2", "layout.cp=1"}),
                        5, 3);
 }
@@ -100,9 +101,9 @@ TEST(EqualLayers, AreCountedAsTheyRun) {
 
 // What the planner prunes by: a decode step at a longer context never takes less.
 RC_GTEST_PROP(DecodeSteps, LongerContextsAreNeverFaster, ()) {
-  static const PlanSite kSites[] = {site_of("mindie", "deepseek-r1", "hybrid"),
-                                    site_of("vllm-ascend", "deepseek-v3.2", "hybrid"),
-                                    site_of("sglang", "deepseek-v3.1", "hybrid")};
+  static const PlanSite kSites[] = {site_of("mindie", "deepseek-r1", Role::kHybrid),
+                                    site_of("vllm-ascend", "deepseek-v3.2", Role::kHybrid),
+                                    site_of("sglang", "deepseek-v3.1", Role::kHybrid)};
   static const std::vector<std::vector<Question>> kLegal = [] {
     std::vector<std::vector<Question>> out;
     for (const PlanSite& s : kSites) {

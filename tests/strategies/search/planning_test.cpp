@@ -11,7 +11,7 @@ PlanSite site(std::string_view server, std::int64_t most_servers, double memory_
   PlanSite s;
   s.question.stack = "mindie";
   s.question.model = "deepseek-r1";
-  put<double>(s.question, "memory_fraction", memory_fraction, "test");
+  put(s.question, field::kMemoryFraction, memory_fraction, "test");
   s.stack = mindie_stack();
   s.question.deployment.engine = s.stack.engine;
   s.question.deployment.engine_version = s.stack.version;
@@ -28,7 +28,7 @@ PlanSite site(std::string_view server, std::int64_t most_servers, double memory_
 struct Best {
   int servers = 0;
   Layout layout;
-  std::string exchange;
+  ExpertExchange exchange;
   Duration score{};
 };
 std::optional<Best> by_brute_force(const PlanSite& s, const Planner& planner, const Workload& load, Targets targets) {
@@ -42,7 +42,7 @@ std::optional<Best> by_brute_force(const PlanSite& s, const Planner& planner, co
       if (!scenario.memory(q->workload).fits()) continue;
       const Prediction p = predict(scenario, q->workload);
       if ((targets.ttft && p.ttft.p99 > *targets.ttft) || (targets.tpot && p.tpot.mean > *targets.tpot)) continue;
-      if (!best || p.e2el.mean < best->score) best = {servers, q->deployment.layout, q->exchange, p.e2el.mean};
+      if (!best || p.e2el.mean < best->score) best = {servers, q->deployment.layout, q->deployment.exchange(), p.e2el.mean};
     }
     if (best) return best;
   }
@@ -73,8 +73,9 @@ TEST(Plan, NoLayoutIsBetterByBruteForce) {
 // Other engines, sparse attention, and what only they offer. Layouts with four-way expert parallelism or more, or
 // everything would be priced twice here.
 TEST(Plan, NoLayoutIsBetterByBruteForceInOtherEngines) {
-  PlanSite vllm = site_of("vllm-ascend", "deepseek-v3.2", "hybrid", {"experts.exchange=all-to-all", "layout.moe_tp=1"});
-  PlanSite sglang = site_of("sglang", "deepseek-v3.2", "prefill");
+  PlanSite vllm =
+      site_of("vllm-ascend", "deepseek-v3.2", Role::kHybrid, {"experts.exchange=all-to-all", "layout.moe_tp=1"});
+  PlanSite sglang = site_of("sglang", "deepseek-v3.2", Role::kPrefill);
   for (PlanSite* const s : {&vllm, &sglang}) {
     s->most_servers = 1;
     expect_the_best(*s, {.input_tokens = 8192, .output_tokens = 64, .batch = 4}, {});
@@ -86,7 +87,7 @@ TEST(Plan, NoLayoutIsBetterByBruteForceInOtherEngines) {
 // The layout with the smallest TTFT of all that fit, where it halves it; else none.
 TEST(Plan, TheSoonestFirstTokenIsThatOfBruteForce) {
   // W4A8: the q_b and o_proj that DSA-CP keeps whole on every rank fit beside the experts of one server.
-  PlanSite s = site_of("vllm-ascend", "deepseek-v3.2", "hybrid",
+  PlanSite s = site_of("vllm-ascend", "deepseek-v3.2", Role::kHybrid,
                        {"experts.exchange=all-to-all", "layout.moe_tp=1", "quantisation=w4a8"});
   s.most_servers = 1;
   const Planner planner(s, {});

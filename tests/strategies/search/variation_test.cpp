@@ -5,7 +5,7 @@
 namespace ascendsim {
 namespace {
 
-Question base(const Example& e) { return from_import(import_text(config_json(e)).import); }
+Question base(const Example& e) { return import_text(config_json(e)).import.question; }
 
 bool legal(const Question& q) {
   const Server server = shipped_server("atlas-800i-a3");

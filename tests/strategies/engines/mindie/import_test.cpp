@@ -121,7 +121,7 @@ std::string notes_about(const std::string& keys, const ImportOptions& options = 
 Deployment imported(const std::string& text, const ImportOptions& options = {}) {
   const Imported r = import_text(text, options);
   EXPECT_EQ(r.errors, "");
-  return r.import.deployment;
+  return r.import.question.deployment;
 }
 
 void expect_layout(const Layout& l, const Layout& expected) {
@@ -765,8 +765,8 @@ TEST(MindieImport, MultiNodesTakeTheirRanksFromTheLayout) {
                "\"dp\" : 1, \"cp\" : 2, \"sp\" : 8", "\"dp\" : 2, \"sp\" : 8");
   const Imported r = import_text(text);
   EXPECT_EQ(r.errors, "");
-  EXPECT_EQ(r.import.declared_world, 0);
-  expect_layout(r.import.deployment.layout, {.dp = 2, .sp = 8, .tp = 8, .moe_ep = 16});
+  EXPECT_EQ(r.import.question.declared_world, 0);
+  expect_layout(r.import.question.deployment.layout, {.dp = 2, .sp = 8, .tp = 8, .moe_ep = 16});
   Diagnostics rules;
   check_mindie(r.import, shipped_server("atlas-800i-a2"), 2, rules);
   EXPECT_EQ(rendered(rules), "");

@@ -87,7 +87,7 @@ inline Imported import_text(const std::string& text, const ImportOptions& option
 }
 
 inline void check_mindie(const Import& import, const Server& server, int servers, Diagnostics& diagnostics) {
-  check_mindie({import.deployment, import.declared_world, server, servers, false}, diagnostics);
+  check_mindie({import.question.deployment, import.question.declared_world, server, servers, false}, diagnostics);
 }
 inline void check_workload(const Deployment& d, const Workload& w, Diagnostics& diagnostics) {
   check_workload(d, w, false, diagnostics);
@@ -142,7 +142,7 @@ inline Deployment deployment(const Example& e, const std::string& memory_fractio
   const Imported r =
       import_text(config_json(e), {.model = {}, .quantisation = {}, .memory_fraction = memory_fraction, .role = {}});
   EXPECT_EQ(r.errors, "");
-  return r.import.deployment;
+  return r.import.question.deployment;
 }
 
 // On Atlas 800I A3 unless another server is named.

@@ -19,7 +19,7 @@ std::string said(const std::string& config, Hardware on = {}, const ImportOption
   EXPECT_EQ(r.errors, "");
   Diagnostics rules;
   check_mindie(r.import, shipped_server(on.server), on.servers, rules);
-  return named(rendered(rules), r.import.deployment.file);
+  return named(rendered(rules), r.import.question.deployment.file);
 }
 
 // One of the documents' examples with some of its text changed.
@@ -50,8 +50,8 @@ std::string about_load(const Workload& load, const std::string& config = config_
   const Imported r = import_text(config);
   EXPECT_EQ(r.errors, "");
   Diagnostics diagnostics;
-  check_workload(r.import.deployment, load, diagnostics);
-  return named(rendered(diagnostics), r.import.deployment.file);
+  check_workload(r.import.question.deployment, load, diagnostics);
+  return named(rendered(diagnostics), r.import.question.deployment.file);
 }
 
 // ---- legal files ----------------------------------------------------------------------------------------------------

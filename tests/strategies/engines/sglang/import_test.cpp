@@ -44,8 +44,8 @@ TEST(Sglang, OldAndNewContextParallelism) {
   EXPECT_TRUE(has(ruled(start("--tp 16 --cp-size 8"), "atlas-800i-a3", "0.5"), "error[E0442]"));
   EXPECT_EQ(start("--tp 8 --enable-prefill-cp --cp-strategy interleave --disaggregation-mode prefill")
                 .question()
-                .cp_partition,
-            "round-robin");
+                .deployment.layout.cp_partition,
+            PromptPartition::kRoundRobin);
   const auto v32 = start("--tp 8 --enable-prefill-cp --cp-strategy interleave --disaggregation-mode prefill",
                          {.defines = {}, .model = "deepseek-v3.2", .version = {}});
   EXPECT_TRUE(has(ruled(v32, "atlas-800i-a3", "0.5"),
@@ -64,7 +64,7 @@ TEST(Sglang, FeaturesAndWrongInput) {
   const Question& q = r.question();
   EXPECT_FALSE(q.deployment.features.prefix_cache);
   EXPECT_FALSE(q.deployment.features.async_scheduling);
-  EXPECT_EQ(q.graph_mode, "eager");
+  EXPECT_EQ(q.deployment.graph.mode, GraphMode::kEager);
   EXPECT_EQ(q.deployment.features.speculative_tokens, 2);
   EXPECT_EQ(q.deployment.layout.moe_ep, 1) << "without DeepEP the experts are cut by columns";
   EXPECT_TRUE(has(start("--tp-sze 8").said, "error[E0420]: unknown option --tp-sze"));

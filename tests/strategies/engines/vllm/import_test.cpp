@@ -127,7 +127,7 @@ TEST(VllmOptions, ConfigFilesComeBeforeTheCommandLine) {
   EXPECT_EQ(q.deployment.layout.dp, 4);
   EXPECT_EQ(q.deployment.limits.max_batch, 8);
   EXPECT_EQ(q.deployment.features.speculative_tokens, 3);
-  EXPECT_EQ(q.graph_mode, "stack") << "false is left out";
+  EXPECT_EQ(q.deployment.graph.mode, GraphMode::kStack) << "false is left out";
   EXPECT_TRUE(is_launch_text("model: x\ntensor-parallel-size: 4\n"));
   EXPECT_TRUE(has(launch("vllm serve --config /nowhere.yaml\n").said, "E0101"));
 }
@@ -202,7 +202,9 @@ TEST(VllmFineGrainedTp, Rules) {
 
 // 1: dispatch_ffn_combine, 2: dispatch_gmm_combine_decode; an option of additional_config in later versions.
 TEST(VllmFusedMc2, IsAskedForByLevel) {
-  const auto asked = [](const std::string& script) { return launch(script).question().expert_communication; };
+  const auto asked = [](const std::string& script) {
+    return std::string(word_of(launch(script).question().deployment.experts.communication));
+  };
   const std::string line = std::string(kServe) + "-tp 16 --enable-expert-parallel";
   EXPECT_EQ(asked(line + "\n"), "auto");
   EXPECT_EQ(asked("export VLLM_ASCEND_ENABLE_FUSED_MC2=0\n" + line + "\n"), "auto");
@@ -211,7 +213,7 @@ TEST(VllmFusedMc2, IsAskedForByLevel) {
   EXPECT_TRUE(has(launch("export VLLM_ASCEND_ENABLE_FUSED_MC2=3\n" + line + "\n").said,
                   "error[E0422]: VLLM_ASCEND_ENABLE_FUSED_MC2 must be 0, 1 or 2, got '3'"));
   const auto option = serve("-tp 16 --enable-expert-parallel --additional-config '{\"enable_fused_mc2\": 2}'");
-  EXPECT_EQ(option.question().expert_communication, "fused-mc2-decode");
+  EXPECT_EQ(option.question().deployment.experts.communication, ExpertCommunication::kFusedMc2Decode);
   EXPECT_TRUE(has(
       option.said,
       "warning[W0425]: additional_config enable_fused_mc2 has no effect in vLLM-Ascend 0.15: it exists from 0.16 on"));
@@ -247,7 +249,7 @@ TEST(VllmTutorial, IsAPairOfInstances) {
   ASSERT_EQ(r.instances.size(), 2u);
   EXPECT_EQ(r.instances[0].name, "prefill0.sh + prefill1.sh");
   const Question& p = r.instances[0].question;
-  EXPECT_EQ(p.role, "prefill");
+  EXPECT_EQ(p.deployment.role, Role::kPrefill);
   EXPECT_EQ(p.deployment.layout.cp, 2);
   EXPECT_EQ(p.deployment.layout.sp, 8);
   EXPECT_EQ(p.deployment.layout.tp, 16);
@@ -256,18 +258,18 @@ TEST(VllmTutorial, IsAPairOfInstances) {
   EXPECT_EQ(p.deployment.limits.kv_interleave, 128);
   EXPECT_EQ(p.deployment.limits.max_seq_len, 136'000);
   EXPECT_EQ(p.deployment.memory_fraction, 0.8);
-  EXPECT_EQ(p.graph_mode, "eager");
+  EXPECT_EQ(p.deployment.graph.mode, GraphMode::kEager);
   EXPECT_TRUE(p.deployment.features.flashcomm1);
   EXPECT_FALSE(p.deployment.features.splitfuse);
   EXPECT_EQ(p.deployment.communication_buffer, Bytes(768LL << 20));
   EXPECT_EQ(p.model, "DeepSeek-V3.1");
   EXPECT_EQ(p.quantisation, "w8a8");
   const Question& d = r.instances[1].question;
-  EXPECT_EQ(d.role, "decode");
+  EXPECT_EQ(d.deployment.role, Role::kDecode);
   EXPECT_EQ(d.deployment.layout.world(), 16);
   EXPECT_EQ(d.deployment.layout.sp, 1);
   EXPECT_EQ(d.deployment.graph.capture_sizes, (std::vector<std::int64_t>{1, 2, 4}));
-  EXPECT_EQ(d.graph_mode, "full-decode");
+  EXPECT_EQ(d.deployment.graph.mode, GraphMode::kFullDecode);
   EXPECT_EQ(d.deployment.features.speculative_tokens, 3);
   EXPECT_FALSE(d.deployment.features.flashcomm1);
   for (const LaunchedInstance& i : r.instances)
@@ -351,11 +353,11 @@ TEST(VllmRules, LayerSharding) {
         {.defines = {}, .model = "deepseek-v3.2", .version = std::string(version)});
   };
   const auto both = node("kv_producer", R"("q_b_proj", "o_proj")", "0.18");
-  EXPECT_EQ(both.question().layer_sharding, "all");
+  EXPECT_EQ(field::kLayerSharding.get(both.question()), ShardedLayers::kBoth);
   EXPECT_EQ(both.use("--additional-config.layer_sharding[0]"), "used");
   EXPECT_EQ(both.said, "");
-  EXPECT_EQ(node("kv_producer", R"("o_proj")").question().layer_sharding, "o_proj");
-  EXPECT_EQ(node("kv_producer", R"("q_b_proj")").question().layer_sharding, "q_b_proj");
+  EXPECT_EQ(field::kLayerSharding.get(node("kv_producer", R"("o_proj")").question()), ShardedLayers::kOProj);
+  EXPECT_EQ(field::kLayerSharding.get(node("kv_producer", R"("q_b_proj")").question()), ShardedLayers::kQB);
   EXPECT_TRUE(has(node("kv_producer", R"("kv_b_proj")").said, "error[E0426]: unknown layer_sharding 'kv_b_proj'"));
   EXPECT_TRUE(has(node("kv_producer", R"("o_proj")", "0.24").said,
                   "warning[W0425]: additional_config layer_sharding has no effect in vLLM-Ascend 0.24: it exists from "
@@ -406,7 +408,7 @@ TEST(VllmRules, ExchangeFollowsTheHardware) {
     Diagnostics ignored;
     derive_layout(q);
     complete_launch(q, fabric, ignored);
-    return q.exchange;
+    return std::string(word_of(q.deployment.exchange()));
   };
   EXPECT_EQ(exchange("-tp 16 --enable-expert-parallel", Fabric::kUnifiedBus), "all-to-all");
   EXPECT_EQ(exchange("-tp 16 --enable-expert-parallel", Fabric::kHccsMesh), "all-gather");
@@ -481,10 +483,12 @@ TEST(VllmOptions, AKeyThatIsNearlyAnotherIsAnError) {
 }
 
 TEST(VllmOptions, TheExpansionModeReachesTheDeployment) {
-  for (const auto& [mode, expansion] : {std::pair{"AIV", "aiv"}, {"AI_CPU", "aicpu"}, {"HOST", "host"}})
-    EXPECT_EQ(launch(std::string("export HCCL_OP_EXPANSION_MODE=") + mode + "\n" + kServe + "\n").question().expansion,
+  for (const auto& [mode, expansion] :
+       {std::pair{"AIV", ExpansionChoice::kAiv}, {"AI_CPU", ExpansionChoice::kAiCpu}, {"HOST", ExpansionChoice::kHost}})
+    EXPECT_EQ(field::kExpansion.get(
+                  launch(std::string("export HCCL_OP_EXPANSION_MODE=") + mode + "\n" + kServe + "\n").question()),
               expansion);
-  EXPECT_EQ(serve("").question().expansion, "auto");
+  EXPECT_EQ(field::kExpansion.get(serve("").question()), ExpansionChoice::kAuto);
 }
 
 // ---- nightly YAML with anchors
@@ -501,7 +505,7 @@ TEST(NightlyYaml, AnchorsAreRead) {
   EXPECT_EQ(r.question().deployment.layout.tp, 8);
   EXPECT_EQ(r.question().deployment.layout.moe_tp, 1);
   EXPECT_EQ(r.question().deployment.communication_buffer, Bytes(512LL << 20));
-  EXPECT_EQ(r.question().expansion, "aiv");
+  EXPECT_EQ(field::kExpansion.get(r.question()), ExpansionChoice::kAiv);
 }
 
 // Both produce; and nodes of one instance that name different first nodes.

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "reports/scenario.h"
+#include "strategies/intake/pairs.h"
 #include "strategies/search/variation.h"
 
 namespace ascendsim {
@@ -21,10 +21,6 @@ struct Alternative {
 struct Condition {
   std::int64_t input_tokens = 0, batch = 0;  // 0: as the file says
 };
-
-// What an engine refuses may still be computed, when its programs can be built.
-enum class Standing : std::uint8_t { kLegal, kWhatIf, kCannotRun };
-std::string_view to_text(Standing standing);
 
 struct Point {
   std::size_t alternative = 0;
@@ -49,7 +45,7 @@ struct Crossover {
 };
 
 struct Comparison {
-  LoadedQuestion base;
+  AskedQuestion base;
   std::vector<std::string> keys;  // of --vary
   std::vector<Alternative> alternatives;
   std::vector<Condition> conditions;
@@ -66,44 +62,39 @@ struct Comparison {
   [[nodiscard]] std::optional<std::size_t> winner(std::size_t condition, const std::vector<std::size_t>& contest) const;
 };
 
-// Throws ConfigError when the file, an option or a --vary is wrong. Rules that alternatives break are part of the
-// answer.
-Comparison compare(const Libraries& libraries, const Options& options, Diagnostics& diagnostics);
-
-// Data files that several alternatives need are read once.
-class SharedParts {
- public:
-  explicit SharedParts(const Libraries& libraries) : libraries_(libraries) {}
-  const Server& server(const HardwareChoice& choice, Diagnostics& diagnostics);
-  const KernelTable& kernels(const std::string& name, Diagnostics& diagnostics);
-  [[nodiscard]] const Libraries& libraries() const { return libraries_; }
-
- private:
-  const Libraries& libraries_;
-  std::map<std::pair<std::string, std::string>, Server> servers_;
-  std::map<std::string, KernelTable> kernels_;
+// One --vary: a field, by any of its names, and its values. Without values it is an error.
+struct Varied {
+  std::string key;
+  std::vector<std::string> values;
 };
+struct ComparisonRequest {
+  std::vector<std::string> files;
+  std::vector<Varied> vary;
+  std::vector<std::string> models, hardware;
+  std::vector<std::int64_t> inputs, batches;
+};
+
+// Throws ConfigError when the file, a setting or a --vary is wrong. Rules that alternatives break are part of the
+// answer.
+Comparison compare(const ComparisonRequest& request, const Libraries& libraries, const Settings& settings,
+                   Diagnostics& diagnostics);
+
+// "cp 2", "DeepSeek-R1, atlas-800i-a2, cp 2"; "as in the file" when there is one alternative.
+std::string label(const Comparison& comparison, std::size_t alternative);
 
 // A point by its own question: everything is loaded once for an alternative, then asked for any load.
 class AlternativePricer {
  public:
-  AlternativePricer(const LoadedQuestion& base, const Alternative& alternative, std::size_t index, SharedParts& parts,
-                    Diagnostics& diagnostics);
+  AlternativePricer(const AskedQuestion& base, const Alternative& alternative, std::size_t index,
+                    const Libraries& libraries, const Settings& settings, Diagnostics& diagnostics);
   [[nodiscard]] Point point(const Condition& condition) const;  // reads no file; safe from several threads
 
  private:
-  struct Verdict {
-    Standing standing = Standing::kLegal;
-    Diagnostics broken, warned;
-  };
-  [[nodiscard]] Verdict judge(const Question& question, const Workload* workload) const;
-
   std::size_t index_;
-  Question question_;
+  Question question_;  // settled
   std::vector<std::string> derived_;
   Stack stack_;
-  KernelTable kernels_;
-  Server server_;
+  Platform platform_;
 };
 
 }  // namespace ascendsim

@@ -1,4 +1,4 @@
-#include "reports/comparison.h"
+#include "strategies/search/comparison.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -8,11 +8,8 @@
 #include <memory>
 #include <tuple>
 
-#include "reports/answers/comparison_tables.h"
-#include "reports/answers/pairs.h"
 #include "sim/parallel.h"
 #include "strategies/engines/rules.h"
-#include "strategies/engines/simulated.h"
 
 namespace ascendsim {
 
@@ -21,23 +18,17 @@ namespace {
 constexpr std::size_t kMostPoints = 10'000;
 constexpr std::int64_t kUsualOutput = 1024;
 
-// "cp=1,2".
-struct Varied {
-  std::string key;
-  std::vector<std::string> values;
-};
-
-std::vector<Varied> read_vary(const std::vector<std::string>& written, const Question& base, Diagnostics& diagnostics) {
+// Each value is tried alone, so that everything wrong with any of them is said at once; repeated ones are dropped.
+std::vector<Varied> checked(const std::vector<Varied>& asked, const Question& base, Diagnostics& diagnostics) {
   std::vector<Varied> out;
-  for (const std::string& text : written) {
-    const std::size_t equals = text.find('=');
+  for (const Varied& v : asked) {
     SourceLocation where;
-    where.file = fmt::format("--vary {}", text);
-    if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+    where.file = v.values.empty() ? fmt::format("--vary {}", v.key)
+                                  : fmt::format("--vary {}={}", v.key, fmt::join(v.values, ","));
+    if (v.key.empty() || v.values.empty()) {
       diagnostics.error("E0398", where, "--vary needs KEY=A,B,..", {}, "--vary cp=1,2");
       continue;
     }
-    Varied v{text.substr(0, equals), split_list(std::string_view(text).substr(equals + 1))};
     const Field* const field = find_field(v.key, base.stack);
     if (std::ranges::any_of(
             out, [&](const Varied& o) { return field != nullptr && find_field(o.key, base.stack) == field; })) {
@@ -45,7 +36,6 @@ std::vector<Varied> read_vary(const std::vector<std::string>& written, const Que
                         "write all its values in one list");
       continue;
     }
-    // Each value is tried alone, so that everything wrong with any of them is said at once.
     std::vector<std::string> kept;
     for (const std::string& value : v.values) {
       Question scratch = base;
@@ -58,14 +48,13 @@ std::vector<Varied> read_vary(const std::vector<std::string>& written, const Que
       if (field == nullptr) break;  // one unknown key is one mistake
       if (std::ranges::find(kept, value) == kept.end()) kept.push_back(value);
     }
-    v.values = std::move(kept);
-    out.push_back(std::move(v));
+    out.push_back({v.key, std::move(kept)});
   }
   return out;
 }
 
 // All combinations, the last key fastest.
-std::vector<Alternative> combine(const std::vector<Varied>& varied, const ListOptions& lists) {
+std::vector<Alternative> combine(const std::vector<Varied>& varied, const ComparisonRequest& lists) {
   std::vector<Alternative> out{{}};
   const auto extend = [&](std::size_t count, const auto& add) {
     std::vector<Alternative> next;
@@ -80,19 +69,19 @@ std::vector<Alternative> combine(const std::vector<Varied>& varied, const ListOp
   return out;
 }
 
-std::vector<Condition> conditions_of(const ListOptions& lists) {
+std::vector<Condition> conditions_of(const ComparisonRequest& lists) {
   std::vector<Condition> out;
   const std::vector<std::int64_t> as_written{0};
-  for (const std::int64_t batch : lists.batches.values.empty() ? as_written : lists.batches.values)
-    for (const std::int64_t input : lists.inputs.values.empty() ? as_written : lists.inputs.values)
-      out.push_back({input, batch});
+  for (const std::int64_t batch : lists.batches.empty() ? as_written : lists.batches)
+    for (const std::int64_t input : lists.inputs.empty() ? as_written : lists.inputs) out.push_back({input, batch});
   return out;
 }
 
 // What neither the file nor an option says.
-void assume_load(Question& q, Diagnostics& diagnostics) {
+// `settled`: with the limits that follow from it.
+void assume_load(Question& q, const Question& settled, Diagnostics& diagnostics) {
   Workload& w = q.workload;
-  const Limits& m = q.deployment.limits;
+  const Limits& m = settled.deployment.limits;
   if (q.hardware.server.empty()) {
     q.hardware.server = kUsualServer;
     diagnostics.note("A0108", {}, fmt::format("--hardware is not set: {} assumed", kUsualServer));
@@ -104,14 +93,14 @@ void assume_load(Question& q, Diagnostics& diagnostics) {
     diagnostics.note("A0125", {}, fmt::format("--output is not set: {} assumed", w.output_tokens));
   }
   if (w.input_tokens == 0) {
-    const std::int64_t longest = std::min(m.max_seq_len, q.deployment.model.max_positions) - w.output_tokens;
+    const std::int64_t longest = std::min(m.max_seq_len, settled.deployment.model.max_positions) - w.output_tokens;
     w.input_tokens = std::max<std::int64_t>(1, std::min(m.max_input_tokens, longest));
     diagnostics.note("A0125", {},
                      fmt::format("--input is not set: {} assumed, the longest prompt of the file", w.input_tokens));
   }
 }
 
-void check_lists(const ListOptions& lists, const std::vector<Varied>& varied, const std::string& stack,
+void check_lists(const ComparisonRequest& lists, const std::vector<Varied>& varied, const std::string& stack,
                  Diagnostics& diagnostics) {
   const auto both = [&](bool listed, const char* path, const char* option) {
     const bool keyed = std::ranges::any_of(varied, [&](const Varied& v) {
@@ -122,8 +111,8 @@ void check_lists(const ListOptions& lists, const std::vector<Varied>& varied, co
       diagnostics.error("E0398", {}, fmt::format("{} and --vary {} say the same thing", option, path), {},
                         fmt::format("use {} alone", option));
   };
-  both(!lists.inputs.values.empty(), "workload.input_tokens", "--input");
-  both(!lists.batches.values.empty(), "workload.batch", "--batch");
+  both(!lists.inputs.empty(), "workload.input_tokens", "--input");
+  both(!lists.batches.empty(), "workload.batch", "--batch");
   both(!lists.models.empty(), "model", "--model");
   both(!lists.hardware.empty(), "hardware.server", "--hardware");
 }
@@ -167,15 +156,6 @@ void find_crossovers(Comparison& c, const Pricers& pricers) {
   });
   for (const auto& f : found)
     if (f) c.crossovers.push_back(*f);
-}
-
-// Texts that resolve() turns into parts of the deployment.
-bool same_names(const Question& a, const Question& b) {
-  const auto names = [](const Question& q) {
-    return std::tie(q.model, q.quantisation, q.dtype, q.role, q.exchange, q.kv_dtype, q.prefill_attention,
-                    q.cp_partition, q.cp_exchange, q.cp_cache, q.layer_sharding);
-  };
-  return names(a) == names(b);
 }
 
 // What several points say is said once, with the alternatives that it concerns.
@@ -230,17 +210,6 @@ bool has_no_effect(const Comparison& c, std::size_t key) {
 
 }  // namespace
 
-std::string_view to_text(Standing standing) {
-  switch (standing) {
-    case Standing::kLegal:
-      return "legal";
-    case Standing::kWhatIf:
-      return "what-if";
-    default:
-      return "cannot run";
-  }
-}
-
 bool Alternative::operator==(const Alternative& other) const {
   return model == other.model && hardware == other.hardware &&
          std::ranges::equal(vary, other.vary, [](const Assignment& a, const Assignment& b) {
@@ -253,91 +222,41 @@ Duration Point::score() const {
   return subject.workload.output_tokens > 1 ? prediction.tpot.mean : prediction.decode.total;
 }
 
-const Server& SharedParts::server(const HardwareChoice& choice, Diagnostics& diagnostics) {
-  const std::pair key{choice.server, choice.die};
-  const auto known = servers_.find(key);
-  if (known != servers_.end()) return known->second;
-  return servers_.emplace(key, libraries_.catalogue.server(choice.server, choice.die, diagnostics)).first->second;
-}
-
-const KernelTable& SharedParts::kernels(const std::string& name, Diagnostics& diagnostics) {
-  const auto known = kernels_.find(name);
-  if (known != kernels_.end()) return known->second;
-  return kernels_.emplace(name, libraries_.catalogue.kernels(name, diagnostics)).first->second;
-}
-
-AlternativePricer::AlternativePricer(const LoadedQuestion& base, const Alternative& alternative, std::size_t index,
-                                     SharedParts& parts, Diagnostics& diagnostics)
+AlternativePricer::AlternativePricer(const AskedQuestion& base, const Alternative& alternative, std::size_t index,
+                                     const Libraries& libraries, const Settings& settings, Diagnostics& diagnostics)
     : index_(index), question_(base.question), stack_(base.stack) {
   Diagnostics found;
   if (!alternative.model.empty() && alternative.model != question_.model)
-    put<std::string>(question_, "model", alternative.model, "--model " + alternative.model);
+    put(question_, field::kModel, alternative.model, "--model " + alternative.model);
   if (!alternative.hardware.empty())
-    put<std::string>(question_, "hardware.server", alternative.hardware, "--hardware " + alternative.hardware);
+    put(question_, field::kServer, alternative.hardware, "--hardware " + alternative.hardware);
   Question varied = question_;
   for (const Assignment& a : alternative.vary) set_field(fmt::format("{}={}", a.key, a.value), varied, found);
-  if (varied.stack != base.question.stack) stack_ = parts.libraries().stacks.load(varied.stack, "", found);
-  server_ = parts.server(varied.hardware, found);
-  if (!stack_.engine.empty()) kernels_ = parts.kernels(stack_.kernels, found);
-  const auto settle = [&](Question& q) {
-    q.deployment.engine = stack_.engine;
-    q.deployment.engine_version = stack_.version;
-    if (!same_names(q, base.question)) resolve(q, parts.libraries().models, parts.libraries().schemes, found);
-  };
-  settle(varied);
-  // Names are read once: an alternative after the first with a wrong one finds no server, and the first has said why.
-  if (!found.has_errors() && server_.dies() > 0) {
-    settle(question_);
-    const auto legal = [&](const Question& asked) {
-      // Rules look at resolved names: only the layout is the candidate's.
-      Question q = varied;
-      q.deployment.layout = asked.deployment.layout;
-      q.deployment.layout.ep_level = varied.deployment.layout.ep_level;
-      q.declared_world = asked.declared_world;
-      return judge(q, nullptr).standing == Standing::kLegal;
+  if (varied.stack != question_.stack) {
+    if (question_.imported)
+      say_foreign_stack(question_, varied, found);
+    else
+      stack_ = load_stack(varied.stack, libraries, settings, found);
+  }
+  platform_ = load_platform(varied, stack_, kUsualServer, libraries, found);
+  if (!found.has_errors()) {
+    const auto legal = [&](const Question& tried) {
+      Question q = tried;
+      Diagnostics said;
+      settle(q, stack_, libraries, said);
+      return judge(q, platform_, said).standing == Standing::kLegal;
     };
+    derive_layout(question_);
     Variation v = vary(question_, alternative.vary, legal, found);
     question_ = std::move(v.question);
     derived_ = std::move(v.derived);
-    settle(question_);
+    settle(question_, stack_, libraries, found);
   }
   for (const Diagnostic& d : found.all())
-    if (d.severity == Severity::kError) diagnostics.add(d);
-}
-
-AlternativePricer::Verdict AlternativePricer::judge(const Question& q, const Workload* workload) const {
-  Verdict out;
-  Diagnostics placement;
-  const int servers = server_count(q, server_, placement);
-  const RuleInput input{q.deployment, q.declared_world, server_, servers, !q.imported};
-  const auto rules = [&](auto check) {
-    Diagnostics found = placement;
-    check(input, found);
-    return found;
-  };
-  const auto keep = [&](const Diagnostics& found) {
-    for (const Diagnostic& d : found.all())
-      if (d.severity == Severity::kError)
-        out.broken.add(d);
-      else if (d.severity == Severity::kWarning)
-        out.warned.add(d);
-  };
-  const Diagnostics engine = rules(check_deployment);
-  keep(engine);
-  if (engine.has_errors()) {
-    // What every engine needs is what programs need to be built.
-    const bool buildable = !rules(check_generic).has_errors();
-    out.standing = buildable ? Standing::kWhatIf : Standing::kCannotRun;
-  }
-  if (workload != nullptr && out.standing != Standing::kCannotRun) {
-    Diagnostics load;
-    Workload w = *workload;
-    complete_workload(q.deployment, stack_, w, load);
-    check_workload(q.deployment, w, !q.imported, load);
-    keep(load);
-    if (load.has_errors()) out.standing = Standing::kCannotRun;
-  }
-  return out;
+    if (d.severity == Severity::kError && std::ranges::none_of(diagnostics.all(), [&](const Diagnostic& o) {
+          return o.code == d.code && o.message == d.message;
+        }))
+      diagnostics.add(d);
 }
 
 Point AlternativePricer::point(const Condition& condition) const {
@@ -352,27 +271,26 @@ Point AlternativePricer::point(const Condition& condition) const {
   if (!q.imported) complete(q, stack_, said);
   raise_limits(q, q.workload, out.raised);
   Workload& w = out.subject.workload = q.workload;
-  Verdict verdict = judge(q, &w);
-  out.standing = verdict.standing;
-  out.broken = std::move(verdict.broken);
-  out.warned = std::move(verdict.warned);
-  if (!out.runs()) return out;
-  complete_workload(q.deployment, stack_, w, said);
-  const int servers = server_count(q, server_, said);
-  Diagnostics differences;
-  std::optional<Deployment> programs_run = simulated(q.deployment, Severity::kError, differences);
-  for (const Diagnostic& d : differences.all())
-    if (d.severity != Severity::kError)
-      out.warned.add(d);
-    else
-      out.broken.add(d);
-  if (!programs_run) {
-    out.standing = Standing::kCannotRun;
-    return out;
+  Diagnostics found;
+  const Judgement judgement = judge(q, platform_, found);
+  out.standing = judgement.standing;
+  if (out.runs()) {
+    Diagnostics load;
+    complete_workload(q.deployment, stack_, w, load);
+    check_workload(q.deployment, w, !q.imported, load);
+    if (load.has_errors()) out.standing = Standing::kCannotRun;
+    found.append(load);
   }
-  const Layout l = programs_run->layout;
-  out.subject.scenario = std::make_unique<Scenario>(std::move(*programs_run), stack_, kernels_,
-                                                    Cluster(server_, servers, static_cast<int>(l.world() / servers)));
+  for (const Diagnostic& d : found.all())
+    if (d.severity == Severity::kError)
+      out.broken.add(d);
+    else if (d.severity == Severity::kWarning || d.code == "A0142")  // a what-if is said of its alternative
+      out.warned.add(d);
+  if (!out.runs()) return out;
+  const Layout& l = q.deployment.layout;
+  out.subject.scenario = std::make_unique<Scenario>(
+      q.deployment, stack_, platform_.kernels,
+      Cluster(platform_.server, judgement.servers, static_cast<int>(l.world() / judgement.servers)));
   const Scenario& s = *out.subject.scenario;
   out.prediction = predict(s, w);
   const Prediction& p = out.prediction;
@@ -385,6 +303,18 @@ Point AlternativePricer::point(const Condition& condition) const {
         decode_step(l, w.batch, w.input_tokens, p.decode_context, 1 + s.deployment.features.speculative_tokens),
         s.facts);
   return out;
+}
+
+std::string label(const Comparison& c, std::size_t alternative) {
+  const Alternative& a = c.alternatives[alternative];
+  const auto differs = [&](std::string Alternative::*part) {
+    return std::ranges::any_of(c.alternatives, [&](const Alternative& o) { return o.*part != a.*part; });
+  };
+  std::vector<std::string> parts;
+  if (differs(&Alternative::model)) parts.push_back(a.model);
+  if (differs(&Alternative::hardware)) parts.push_back(a.hardware);
+  for (const Assignment& v : a.vary) parts.push_back(fmt::format("{} {}", v.key, v.value));
+  return parts.empty() ? "as in the file" : fmt::format("{}", fmt::join(parts, ", "));
 }
 
 std::vector<std::vector<std::size_t>> Comparison::contests() const {
@@ -413,13 +343,13 @@ std::optional<std::size_t> Comparison::winner(std::size_t condition, const std::
 namespace {
 
 // Of a pair one side is compared: the one that --vary names ("decode.dcp=1,8"), which loses that word.
-FileChoice compared_side(const PairOfChoices& pair, std::vector<std::string>& vary, Diagnostics& diagnostics) {
+FileChoice compared_side(const PairOfChoices& pair, std::vector<Varied>& vary, Diagnostics& diagnostics) {
   bool of[2] = {}, bare = vary.empty();
-  for (std::string& v : vary) {
+  for (Varied& v : vary) {
     bool named = false;
     for (const auto& [side, prefix] : {std::pair{0, std::string_view("prefill.")}, {1, std::string_view("decode.")}})
-      if (v.starts_with(prefix) && !v.starts_with("prefill.attention")) {
-        v.erase(0, prefix.size());
+      if (v.key.starts_with(prefix) && v.key != field::kPrefillAttention.path) {
+        v.key.erase(0, prefix.size());
         of[side] = named = true;
       }
     bare = bare || !named;
@@ -438,23 +368,27 @@ FileChoice compared_side(const PairOfChoices& pair, std::vector<std::string>& va
 
 }  // namespace
 
-Comparison compare(const Libraries& libraries, const Options& asked, Diagnostics& diagnostics) {
+Comparison compare(const ComparisonRequest& request, const Libraries& libraries, const Settings& settings,
+                   Diagnostics& diagnostics) {
   Comparison c;
-  Options options = asked;
-  const std::vector<FileChoice> inputs =
-      options.pair() ? std::vector<FileChoice>{} : read_inputs(options.words, libraries, options, diagnostics);
-  const auto pair = options.pair() ? asked_pair(options, libraries, diagnostics) : asked_pair(inputs, options);
+  const Inputs inputs = gather_inputs(request.files, libraries, settings, diagnostics);
+  std::vector<Varied> vary = request.vary;
   const FileChoice choice =
-      pair ? compared_side(*pair, options.lists.vary, diagnostics) : only_choice(inputs, diagnostics);
-  c.base = load_question(choice, libraries, options, diagnostics);
+      inputs.pair ? compared_side(*inputs.pair, vary, diagnostics) : only_choice(inputs.choices, diagnostics);
+  // Alternatives settle what was asked, each for itself; the base is what the file comes to as it is written.
+  AskedQuestion asked = read_asked(choice, libraries, settings, diagnostics);
+  c.base = asked;
+  if (asked.readable) settle(c.base.question, c.base.stack, libraries, diagnostics);
   // Keys are checked even where the file is not readable: everything at once.
-  const std::vector<Varied> varied = read_vary(options.lists.vary, c.base.question, diagnostics);
-  check_lists(options.lists, varied, c.base.question.stack, diagnostics);
-  if (refused(diagnostics, options.strict)) throw ConfigError(diagnostics);
-  assume_load(c.base.question, diagnostics);
+  const std::vector<Varied> varied = checked(vary, c.base.question, diagnostics);
+  check_lists(request, varied, c.base.question.stack, diagnostics);
+  if (refused(diagnostics, settings.strict)) throw ConfigError(diagnostics);
+  assume_load(asked.question, c.base.question, diagnostics);
+  c.base.question.hardware = asked.question.hardware;
+  c.base.question.workload = asked.question.workload;
   for (const Varied& v : varied) c.keys.push_back(v.key);
-  c.alternatives = combine(varied, options.lists);
-  c.conditions = conditions_of(options.lists);
+  c.alternatives = combine(varied, request);
+  c.conditions = conditions_of(request);
   if (c.alternatives.size() * c.conditions.size() > kMostPoints)
     diagnostics.error("E0398", {},
                       fmt::format("{} alternatives under {} loads are more than {} points", c.alternatives.size(),
@@ -463,16 +397,16 @@ Comparison compare(const Libraries& libraries, const Options& asked, Diagnostics
   if (diagnostics.has_errors()) throw ConfigError(diagnostics);
 
   Pricers pricers;
-  SharedParts parts(libraries);
   for (std::size_t i = 0; i < c.alternatives.size(); ++i)
-    pricers.push_back(std::make_unique<AlternativePricer>(c.base, c.alternatives[i], i, parts, diagnostics));
+    pricers.push_back(
+        std::make_unique<AlternativePricer>(asked, c.alternatives[i], i, libraries, settings, diagnostics));
   if (diagnostics.has_errors()) throw ConfigError(diagnostics);
   c.points.resize(c.alternatives.size() * c.conditions.size());
   for_each_index(c.points.size(), [&](std::size_t i) {
     c.points[i] = pricers[i % pricers.size()]->point(c.conditions[i / pricers.size()]);
   });
   add_warnings(c, diagnostics);
-  if (refused(diagnostics, options.strict)) throw ConfigError(diagnostics);
+  if (refused(diagnostics, settings.strict)) throw ConfigError(diagnostics);
   find_crossovers(c, pricers);
   for (std::size_t k = 0; k < c.keys.size(); ++k)
     if (varied[k].values.size() > 1 && has_no_effect(c, k)) c.without_effect.push_back(c.keys[k]);
