@@ -75,8 +75,7 @@ void MindieScheduler::measure(std::span<const MindieResult> results, Duration no
   for (const MindieResult& result : results) {
     Sequence& s = sequences_[result.request];
     if (++s.answers > 1 && result.tokens > 0) {
-      const float per_token =
-          static_cast<float>(whole_ms(now - s.last_answer)) / static_cast<float>(result.tokens);
+      const float per_token = static_cast<float>(whole_ms(now - s.last_answer)) / static_cast<float>(result.tokens);
       for (std::int64_t i = 0; i < result.tokens; ++i)
         dynamic_batch_.measure_token(static_cast<std::int64_t>(per_token));
     }
@@ -256,8 +255,7 @@ MindieScheduler::Tokens MindieScheduler::tokens_to_compute(RequestIndex request)
   if (s.prefilling) {
     tokens.uncached = s.length() - s.computed;
     if (config_.prefix_cache && config_.ranks() == 1) {
-      tokens.cached = std::max<std::int64_t>(
-          0, blocks_.cached_tokens(request, s.length(), s.computed) - s.computed);
+      tokens.cached = std::max<std::int64_t>(0, blocks_.cached_tokens(request, s.length(), s.computed) - s.computed);
       tokens.uncached -= tokens.cached;
     }
     if (tokens.uncached == 0 && tokens.cached > 0) {  // the last token is computed in any case
@@ -278,8 +276,8 @@ void MindieScheduler::set_chunk(Sequence& s, std::int64_t tokens) const {
 }
 
 void MindieScheduler::run_pass() {
-  long_partial_prefills_ = std::ranges::count_if(
-      candidates_running_, [this](RequestIndex request) { return is_long(sequences_[request]); });
+  long_partial_prefills_ =
+      std::ranges::count_if(candidates_running_, [this](RequestIndex request) { return is_long(sequences_[request]); });
   while (next_running_ < candidates_running_.size()) {
     const RequestIndex request = candidates_running_[next_running_];
     const std::int64_t tokens = tokens_to_compute(request).uncached;
@@ -287,8 +285,7 @@ void MindieScheduler::run_pass() {
     ++next_running_;
     bool stays = true;
     // The youngest makes room, in the end the one that asks.
-    while (stays && (new_request_first_ ||
-                     !blocks_.can_append(request, sequences_[request].length(), sequences_[request].holes))) {
+    while (stays && (new_request_first_ || !blocks_.can_append(request, sequences_[request].length()))) {
       stays = next_running_ < candidates_running_.size();
       if (stays) {
         preempt(candidates_running_.back());
@@ -384,7 +381,8 @@ void MindieScheduler::admit_pass(Duration now) {
     fresh_.push_back({request, tokens.uncached + tokens.cached});
     budget_.use(tokens.uncached);
   }
-  candidates_waiting_.erase(candidates_waiting_.begin(), candidates_waiting_.begin() + static_cast<std::ptrdiff_t>(next));
+  candidates_waiting_.erase(candidates_waiting_.begin(),
+                            candidates_waiting_.begin() + static_cast<std::ptrdiff_t>(next));
 }
 
 }  // namespace ascendsim

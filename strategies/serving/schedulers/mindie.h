@@ -2,7 +2,7 @@
 // (source: mindie_config.h). Ranks that vote on what to run next are in mindie_ranks.h.
 //
 // The serving loop plays MindIE's engine thread. One pass of it is
-//     transfer(now)          roles P and D: caches are handed over
+//     transfer()             roles P and D: caches are handed over
 //     complete(results, now) what came back since the pass before
 //     schedule(now)          the next step, or an empty one; after an empty one the engine sleeps for a millisecond
 // With async_inference the results of a step are handed to complete() after the next step has been scheduled.
@@ -66,7 +66,7 @@ class MindieScheduler {
   // output tokens there.
   RequestIndex add(const Request& request);
 
-  const MindieTransfer& transfer(Duration now);
+  const MindieTransfer& transfer();
   void kv_pulled(RequestIndex request) { pulled_.push_back(request); }    // role P: the decode side has the cache
   void kv_arrived(RequestIndex request) { arrived_.push_back(request); }  // role D: a pull has ended
 
@@ -101,11 +101,11 @@ class MindieScheduler {
   struct Sequence {
     std::int64_t order = 0;  // of arrival
     Duration arrival{};
-    std::int64_t input = 0, limit = 0;          // as the request came
-    std::int64_t prompt = 0, outputs = 0;       // SplitFuse makes outputs prompt when they are computed again
-    std::int64_t holes = 0;                     // placeholders behind the outputs
-    std::int64_t pending = 0;                   // tokens that came back and are looked at when its turn comes
-    std::int64_t computed = 0;                  // as MindIE counts: one a decode step
+    std::int64_t input = 0, limit = 0;     // as the request came
+    std::int64_t prompt = 0, outputs = 0;  // SplitFuse makes outputs prompt when they are computed again
+    std::int64_t holes = 0;                // placeholders behind the outputs
+    std::int64_t pending = 0;              // tokens that came back and are looked at when its turn comes
+    std::int64_t computed = 0;             // as MindIE counts: one a decode step
     bool prefilling = true, last_chunk = false, finished = false;
     Place place = Place::kWaiting;
     std::int64_t answers = 0;

@@ -112,10 +112,9 @@ void MindieBlocks::place(RequestIndex request, std::int64_t length) {
   }
 }
 
-bool MindieBlocks::can_append(RequestIndex request, std::int64_t length, std::int64_t /*holes*/) const {
+bool MindieBlocks::can_append(RequestIndex request, std::int64_t length) const {
   const Table& table = tables_[request];
-  if (ranks_ == 1)
-    return ceil_div(length + gamma_, block_size_) - ceil_div(table.tokens, block_size_) <= free_on(0);
+  if (ranks_ == 1) return ceil_div(length + gamma_, block_size_) - ceil_div(table.tokens, block_size_) <= free_on(0);
   const std::int64_t added = length - table.tokens;
   std::int64_t rank = table.append_rank, room = room_on(request, rank);
   if (gamma_ == 0 ? room == 0 : added > room) {
@@ -332,8 +331,7 @@ void MindieBlocks::access(RequestIndex request, Duration now) {
   if (!prefix_cache_) return;
   // Seconds since 1970 in 32 bits of floating point: steps of 128 s. The clock of the recordings starts here.
   constexpr std::int64_t kStart = 1'700'000'000;
-  prefix_[request].access =
-      static_cast<float>(kStart + std::chrono::duration_cast<std::chrono::seconds>(now).count());
+  prefix_[request].access = static_cast<float>(kStart + std::chrono::duration_cast<std::chrono::seconds>(now).count());
 }
 
 void MindieBlocks::end_round() {

@@ -31,7 +31,7 @@ class MindieBlocks {
   void place(RequestIndex request, std::int64_t length);  // REQUIRES: it holds nothing, and there is room
   // Growth. On one rank the blocks that were reserved ahead are not counted (rule 20 of the recordings), on a ring the
   // rank that takes the next token must have a free block even if the last block has room (rule 24).
-  [[nodiscard]] bool can_append(RequestIndex request, std::int64_t length, std::int64_t holes) const;
+  [[nodiscard]] bool can_append(RequestIndex request, std::int64_t length) const;
   void append(RequestIndex request, std::int64_t length, std::int64_t holes);
   void release(RequestIndex request);  // all it holds; nothing happens when it holds nothing
 

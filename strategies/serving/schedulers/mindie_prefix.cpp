@@ -46,8 +46,7 @@ void PrefixText::begin(const std::vector<PromptSegment>& segments, std::uint64_t
 
 PrefixKey PrefixText::key(std::int64_t index) {
   while (static_cast<std::int64_t>(keys_.size()) <= index)
-    keys_.push_back(
-        key_after(keys_.empty() ? 0 : keys_.back(), static_cast<std::int64_t>(keys_.size()) * block_size_));
+    keys_.push_back(key_after(keys_.empty() ? 0 : keys_.back(), static_cast<std::int64_t>(keys_.size()) * block_size_));
   return keys_[static_cast<std::size_t>(index)];
 }
 
@@ -100,8 +99,8 @@ namespace {
 
 // Numbers of buckets that libstdc++'s _Prime_rehash_policy takes when a map grows one element at a time: the first is
 // 13, and the next is the smallest of its primes that is at least twice as large.
-constexpr std::array<std::int64_t, 20> kBuckets = {13,     29,     59,     127,    257,     541,     1109,
-                                                   2357,   5087,   10273,  20753,  42043,   85229,   172933,
+constexpr std::array<std::int64_t, 20> kBuckets = {13,     29,     59,      127,     257,     541,     1109,
+                                                   2357,   5087,   10273,   20753,   42043,   85229,   172933,
                                                    351061, 712697, 1447153, 2938679, 5967347, 12117689};
 
 }  // namespace

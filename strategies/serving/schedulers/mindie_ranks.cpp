@@ -56,8 +56,9 @@ MindieRun MindieRanks::decode_run() const {
   return all;
 }
 
-void MindieRanks::advance(std::int64_t n, Duration last) {
-  for (MindieScheduler& rank : ranks_) rank.advance(n, last);
+void MindieRanks::advance(std::int64_t n, Duration last, std::span<const std::vector<std::int64_t>> tokens) {
+  for (std::size_t i = 0; i < ranks_.size(); ++i)
+    ranks_[i].advance(n, last, tokens.empty() ? std::span<const std::int64_t>() : tokens[i]);
 }
 
 }  // namespace ascendsim

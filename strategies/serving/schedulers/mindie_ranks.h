@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "strategies/serving/schedulers/mindie.h"
@@ -21,7 +22,8 @@ class MindieRanks {
   // A round of all ranks; step(i) of each is what it decided. True if nothing is to be executed on any of them.
   bool schedule(Duration now);
   [[nodiscard]] MindieRun decode_run() const;
-  void advance(std::int64_t n, Duration last);
+  // As MindieScheduler::advance; tokens by rank, and left out where each step brings one.
+  void advance(std::int64_t n, Duration last, std::span<const std::vector<std::int64_t>> tokens = {});
 
   [[nodiscard]] std::size_t size() const { return ranks_.size(); }
   [[nodiscard]] MindieScheduler& rank(std::size_t i) { return ranks_[i]; }

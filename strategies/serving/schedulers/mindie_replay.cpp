@@ -152,9 +152,10 @@ class Replay {
 
   bool sleep() {
     if (role() != MindieRole::kBoth) {  // caches are handed over in the sleeping pass as well
-      Json pulls = started_pulls(ranks_.rank(0).transfer(now_));
+      Json pulls = started_pulls(ranks_.rank(0).transfer());
       if (!pulls.empty())
-        steps_.push_back({{"step", steps_.size()}, {"t_ms", in_ms(now_)}, {"kind", "transfer"}, {"pull_started", pulls}});
+        steps_.push_back(
+            {{"step", steps_.size()}, {"t_ms", in_ms(now_)}, {"kind", "transfer"}, {"pull_started", pulls}});
     }
     bool busy = false;
     for (std::size_t k = 0; k < ranks_.size(); ++k) {
@@ -198,7 +199,7 @@ class Replay {
       states_[due_.front().number].notified = true;
       due_.pop_front();
     }
-    const MindieTransfer& transfer = rank.transfer(now_);
+    const MindieTransfer& transfer = rank.transfer();
     Json pulls = started_pulls(transfer);
     if (!pulls.empty()) step["pull_started"] = std::move(pulls);
     for (const RequestIndex r : transfer.released)
@@ -241,13 +242,12 @@ class Replay {
         ++decodes;
         continue;
       }
-      // A prompt that is cached as a whole costs one token, and under SplitFuse all of them.
-      const std::int64_t cached = hit_tokens(decided, i);
-      if (c.split_fuse)
-        prompt += r.tokens == decided.handed[i] || cached >= decided.handed[i] ? decided.handed[i]
-                                                                               : decided.handed[i] - cached;
+      // Hits count in the first chunk only. A prompt that is cached as a whole costs one token, with SplitFuse all.
+      const std::int64_t handed = decided.handed[i], cached = hit_tokens(decided, i);
+      if (!c.split_fuse)
+        prompt += std::max<std::int64_t>(1, handed - cached);
       else
-        prompt += std::max<std::int64_t>(1, decided.handed[i] - cached);
+        prompt += r.tokens < handed && cached < handed ? handed - cached : handed;
     }
     Duration took{};
     if (prompt > 0) took = recording_.prefill_fixed + prompt * recording_.prefill_per_token;
@@ -387,8 +387,8 @@ class Replay {
   // Equal empty rounds are one step: the last one, if this one brings no news.
   Json* same_round_before(const Json& step) {
     if (steps_.empty() || steps_.back()["kind"] != "empty") return nullptr;
-    for (const char* news : {"arrived", "arrived_to_dp", "new_request_first", "preempted", "ignored", "pull_started",
-                             "kv_released"})
+    for (const char* news :
+         {"arrived", "arrived_to_dp", "new_request_first", "preempted", "ignored", "pull_started", "kv_released"})
       if (step.contains(news)) return nullptr;
     const Json& before = steps_.back();
     for (const auto& [key, value] : step.items())

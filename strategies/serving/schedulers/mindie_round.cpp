@@ -90,8 +90,8 @@ void MindieScheduler::after_round() {
   MindieDynamicBatch::Sizes sizes{static_cast<std::uint64_t>(max_batch_),
                                   static_cast<std::uint64_t>(max_prefill_batch_)};
   const bool decode_mode = !config_.split_fuse && !step_.prefill;
-  dynamic_batch_.after_round(step_.empty(), decode_mode, decode_mode ? step_.batch.requests.size() : 0,
-                             waiting_.size(), running_.size() + swapped_.size(), sizes);
+  dynamic_batch_.after_round(step_.empty(), decode_mode, decode_mode ? step_.batch.requests.size() : 0, waiting_.size(),
+                             running_.size() + swapped_.size(), sizes);
   max_batch_ = static_cast<std::int64_t>(sizes.max_batch);
   max_prefill_batch_ = static_cast<std::int64_t>(sizes.max_prefill_batch);
 }
@@ -118,8 +118,7 @@ void MindieScheduler::add_holes(Sequence& s) const {
   s.holes += std::min(of_a_step, most - s.holes);
 }
 
-const MindieTransfer& MindieScheduler::transfer(Duration now) {
-  (void)now;
+const MindieTransfer& MindieScheduler::transfer() {
   transfer_.pulls_started.clear();
   transfer_.released.clear();
   while (!arrived_.empty()) {

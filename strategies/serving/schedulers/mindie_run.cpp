@@ -17,7 +17,8 @@ bool MindieScheduler::may_repeat() const {
     const Sequence& s = sequences_[running_[i]];
     if (s.prefilling || s.finished || (i > 0 && s.order < sequences_[running_[i - 1]].order)) return false;
     // Without drafts the steps are summed up, which needs them to be alike from the first on.
-    if (config_.speculation_gamma == 0 && (s.pending != 1 || s.holes != (config_.async_inference ? 2 : 1))) return false;
+    if (config_.speculation_gamma == 0 && (s.pending != 1 || s.holes != (config_.async_inference ? 2 : 1)))
+      return false;
   }
   return true;
 }
@@ -29,7 +30,6 @@ std::int64_t MindieScheduler::budget_for_decodes() const {
 
 MindieRun MindieScheduler::decode_run() const {
   MindieRun run;
-  if (!may_repeat()) return run;
   if (!waiting_.empty()) {
     if (config_.role == MindieRole::kDecode) {
       if (!pulls_blocked_) return run;
@@ -39,6 +39,7 @@ MindieRun MindieScheduler::decode_run() const {
       run.until = sequences_[waiting_.front()].arrival + config_.max_queue_delay;
     }
   }
+  if (!may_repeat()) return run;
   // A step brings at most 1 + drafts tokens, and so does the one under way with asynchronous inference.
   const std::int64_t of_a_step = 1 + config_.speculation_gamma;
   run.steps = std::numeric_limits<std::int32_t>::max();
@@ -82,7 +83,8 @@ std::int64_t MindieScheduler::steps_before_shortage(std::int64_t most) const {
 void MindieScheduler::advance(std::int64_t n, Duration last, std::span<const std::int64_t> tokens) {
   if (n == 0) return;
   check(n > 0, "a negative number of steps");
-  check(!tokens.empty() || config_.speculation_gamma == 0, "with drafts the tokens of each step must be said");
+  check(running_.empty() || config_.speculation_gamma == 0 || !tokens.empty(),
+        "with drafts the tokens of each step must be said");
   if (config_.role == MindieRole::kBoth && !config_.split_fuse) select_batch_.nobody_waits();
   const bool summed = tokens.empty() && !config_.prefix_cache && config_.ranks() == 1;
   const std::int64_t rounds = summed ? 1 : n, steps = summed ? n : 1;

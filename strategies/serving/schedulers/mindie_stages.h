@@ -69,7 +69,8 @@ bool mindie_prefill_is_urgent(const MindieConfig& config, const MindieTimes& tim
 class MindieDynamicBatch {
  public:
   explicit MindieDynamicBatch(const MindieConfig& config)
-      : expected_ms_(config.decode_expected_ms), upper_bound_(static_cast<std::uint64_t>(config.max_batch)),
+      : expected_ms_(config.decode_expected_ms),
+        upper_bound_(static_cast<std::uint64_t>(config.max_batch)),
         upper_(upper_bound_) {}
   struct Sizes {
     std::uint64_t max_batch, max_prefill_batch;
