@@ -18,9 +18,6 @@ std::string why_refused(const SglangConfig& c) {
   if (c.chunked_prefill_size == 0 || below(c.chunked_prefill_size, -1)) {
     return "chunked_prefill_size must be positive, or -1 for no chunks";
   }
-  if (c.chunked_prefill_size > 0 && c.chunked_prefill_size % c.page_size != 0) {
-    return "chunked_prefill_size must be whole pages";
-  }
   if (below(c.max_prefill_tokens, 1)) return "max_prefill_tokens must be at least 1";
   if (c.prefill_max_requests && below(*c.prefill_max_requests, 1)) return "prefill_max_requests must be at least 1";
   if (!(c.schedule_conservativeness >= 0)) return "schedule_conservativeness must not be negative";
@@ -29,10 +26,6 @@ std::string why_refused(const SglangConfig& c) {
   if (below(c.extra_slots, 0)) return "extra_slots must not be negative";
   if (below(c.new_token_ratio_decay_steps, 1)) return "SGLANG_NEW_TOKEN_RATIO_DECAY_STEPS must be at least 1";
   if (below(c.retract_decode_steps, 0)) return "SGLANG_RETRACT_DECODE_STEPS must not be negative";
-  // SGLang: server_args.py refuses priorities with policies that sort by the prefix cache.
-  if (c.enable_priority_scheduling && c.schedule_policy == SglangPolicy::kLongestPrefix) {
-    return "enable_priority_scheduling goes with the policies fcfs and lof only";
-  }
   if (c.role == SglangRole::kDecode && (c.enable_priority_scheduling || c.schedule_policy != SglangPolicy::kFcfs)) {
     return "the decode side takes requests in the order of their arrival: policy fcfs, no priorities";
   }
@@ -164,6 +157,12 @@ void SglangScheduler::give_back(Held& r, bool keep) {
   r.node = PrefixTree::kRoot;
   if (r.has_slot) --held_slots_;
   r.has_slot = false;
+}
+
+std::int64_t SglangScheduler::accounted_tokens() const {
+  std::int64_t tokens = free_ + tree_.size();
+  for (const Held& r : requests_) tokens += r.has_slot ? up(r.allocated) - r.in_tree : 0;
+  return tokens;
 }
 
 // ---- a pass -----------------------------------------------------------------------------------------------------

@@ -176,6 +176,8 @@ class SglangScheduler {
   [[nodiscard]] std::int64_t free_tokens() const { return free_; }
   [[nodiscard]] std::int64_t evictable_tokens() const { return tree_.evictable(); }
   [[nodiscard]] std::int64_t free_slots() const { return slots_ - held_slots_; }
+  // Tokens that are free, in the prefix tree or owned by one request: pool_tokens() after every pass.
+  [[nodiscard]] std::int64_t accounted_tokens() const;
   [[nodiscard]] std::int64_t in_flight() const { return in_flight_; }  // added and not ended
   [[nodiscard]] bool done() const;                                     // nothing in flight, no results to come
   [[nodiscard]] std::string state() const;                             // of the queues, for messages

@@ -1,13 +1,14 @@
 #include "strategies/serving/schedulers/sglang_recording.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <deque>
+#include <array>
+#include <map>
+#include <set>
+#include <span>
 #include <string_view>
-
-#include "strategies/serving/schedulers/sglang_ranks.h"
-#include "strategies/serving/schedulers/sglang_recording_input.h"
 
 namespace ascendsim {
 
@@ -15,368 +16,252 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// A recording names the first few of a long waiting queue and counts the rest.
-constexpr std::size_t kLongestListedQueue = 24;
-constexpr std::size_t kListedOfLongerQueue = 6;
+// Sums of lengths stay far from overflow, and a replay keeps every pass in memory.
+constexpr std::int64_t kMostTokens = std::int64_t{1} << 30;
+constexpr std::int64_t kMostSteps = 100'000;
+constexpr std::int64_t kMostRanks = 1024;
 
-std::string_view name_of(SglangPassKind kind) {
-  switch (kind) {
-    case SglangPassKind::kIdle:
-      return "idle";
-    case SglangPassKind::kExtend:
-      return "extend";
-    case SglangPassKind::kDecode:
-      return "decode";
-    case SglangPassKind::kMixed:
-      return "mixed";
-    case SglangPassKind::kIdleBatch:
-      return "idle-batch";
+class Reader {
+ public:
+  explicit Reader(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
+
+  SglangRecording read(const ConfigNode& root) {
+    Section section(root, diagnostics_);
+    for (const char* key : {"name", "what", "source", "results", "rejected", "steps"}) (void)section.node(key);
+    config(section.section("config"));
+    const ConfigNode requests = section.node("requests");
+    section.finish();
+    if (!requests.is_sequence()) {
+      wrong(requests ? requests : root, "a recording needs a list of requests");
+    } else if (!diagnostics_.has_errors()) {
+      for (std::size_t i = 0; i < requests.size(); ++i) request(Section(requests.at(i), diagnostics_));
+    }
+    std::ranges::stable_sort(recording_.requests, {}, &SglangRecording::Load::arrival_step);
+    return std::move(recording_);
   }
-  return "";
+
+ private:
+  void wrong(const ConfigNode& node, std::string message) {
+    diagnostics_.error("E0520", node.where(), std::move(message));
+  }
+  void beyond(const ConfigNode& node, std::string message, std::string help = {}) {
+    diagnostics_.error("E0522", node.where(), std::move(message), "only what was recorded of SGLang v0.5.18 is decided",
+                       std::move(help));
+  }
+
+  void within(const Section& section, std::string_view key, std::int64_t& value, std::int64_t least,
+              std::int64_t most) {
+    if (value >= least && value <= most) return;
+    const ConfigNode node = section.self().find(key);
+    wrong(node ? node : section.self(), fmt::format("{} is {}, outside {} to {}", key, value, least, most));
+    value = least;
+  }
+  void integer(Section& section, std::string_view key, std::int64_t& value, std::int64_t least, std::int64_t most) {
+    value = section.optional<std::int64_t>(key, value);
+    within(section, key, value, least, most);
+  }
+  void required(Section& section, std::string_view key, std::int64_t& value, std::int64_t least, std::int64_t most) {
+    value = least;
+    if (!section.self().find(key)) {
+      (void)section.required<std::int64_t>(key);  // says that it is missing
+    } else {
+      integer(section, key, value, least, most);
+    }
+  }
+  template <class Enum>
+  void word(Section& section, std::string_view key, Enum& value, std::span<const std::string_view> words) {
+    const ConfigNode node = section.node(key);
+    if (!node || node.kind() == ConfigNode::Kind::kNull) return;
+    const auto found = std::ranges::find(words, node.text());
+    if (found == words.end() || !node.is_scalar()) {
+      return beyond(node, fmt::format("{} \"{}\" is not reproduced", key, node.text()),
+                    fmt::format("known: {}", fmt::join(words, ", ")));
+    }
+    value = static_cast<Enum>(found - words.begin());
+  }
+
+  void config(Section section) {
+    SglangConfig& c = recording_.config;
+    required(section, "page_size", c.page_size, 1, kMostTokens);
+    required(section, "pool_tokens", c.pool_tokens, 1, kMostTokens);
+    integer(section, "pool_tokens_effective", c.pool_tokens, 1, kMostTokens);
+    required(section, "max_running_requests", c.max_running_requests, 1, kMostTokens);
+    required(section, "chunked_prefill_size", c.chunked_prefill_size, -1, kMostTokens);
+    integer(section, "max_prefill_tokens", c.max_prefill_tokens, 1, kMostTokens);
+    integer(section, "context_len", c.context_len, 1, kMostTokens);
+    c.prefill_max_requests = section.optional<std::int64_t>("prefill_max_requests");
+    c.min_free_slots = section.optional<std::int64_t>("min_free_slots");
+    c.schedule_conservativeness = section.optional("schedule_conservativeness", c.schedule_conservativeness);
+    for (const auto& [key, flag] : {std::pair{"enable_mixed_chunk", &c.enable_mixed_chunk},
+                                    {"disable_radix_cache", &c.disable_radix_cache},
+                                    {"disable_overlap_schedule", &c.disable_overlap_schedule},
+                                    {"enable_priority_scheduling", &c.enable_priority_scheduling},
+                                    {"schedule_low_priority_values_first", &c.schedule_low_priority_values_first},
+                                    {"disable_priority_preemption", &c.disable_priority_preemption},
+                                    {"speculative_skip_dp_mlp_sync", &recording_.skip_mlp_sync}}) {
+      *flag = section.optional<bool>(key, *flag);
+    }
+    integer(section, "priority_scheduling_preemption_threshold", c.priority_scheduling_preemption_threshold,
+            -kMostTokens, kMostTokens);
+    word(section, "schedule_policy", c.schedule_policy, std::array<std::string_view, 3>{"fcfs", "lpm", "lof"});
+    word(section, "retraction_policy", c.retraction_policy, std::array<std::string_view, 2>{"length", "priority"});
+    word(section, "disaggregation_mode", c.role, std::array<std::string_view, 3>{"null", "prefill", "decode"});
+    integer(section, "num_reserved_decode_tokens", c.num_reserved_decode_tokens, 0, kMostTokens);
+    integer(section, "extra_slots", c.extra_slots, 0, kMostTokens);
+    integer(section, "handshake_steps", recording_.handshake_steps, 0, kMostSteps);
+    integer(section, "transfer_steps", recording_.transfer_steps, 0, kMostSteps);
+    drafts(section);
+    ranks(section);
+    const ConfigNode variables = section.node("environment");
+    section.finish();
+    if (variables && variables.kind() != ConfigNode::Kind::kNull) environment(variables);
+    if (diagnostics_.has_errors()) return;  // what is missing has no value to be judged
+    if (const std::string why = why_refused(c); !why.empty()) beyond(section.self(), why);
+  }
+
+  void drafts(Section& section) {
+    std::int64_t steps = 0;
+    integer(section, "num_steps", steps, 0, kMostSteps);
+    std::int64_t& tokens = recording_.config.num_draft_tokens;
+    tokens = steps > 0 ? steps + 1 : 0;
+    integer(section, "num_draft_tokens", tokens, 0, kMostSteps);
+    const ConfigNode pattern = section.node("accept_pattern");
+    if (tokens == 0) return;
+    for (std::size_t i = 0; i < pattern.size(); ++i) {
+      const std::int64_t gain = pattern.at(i).as_integer(diagnostics_).value_or(1);
+      if (gain < 1 || gain > tokens) {
+        wrong(pattern.at(i), fmt::format("a verify of {} tokens gains 1 to {}, not {}", tokens, tokens, gain));
+      }
+      recording_.accept_pattern.push_back(static_cast<std::int32_t>(gain));
+    }
+    if (recording_.accept_pattern.empty()) {
+      wrong(pattern ? pattern : section.self(), "accept_pattern is missing: the tokens that each verify gains");
+    }
+  }
+
+  void ranks(Section& section) {
+    std::int64_t ranks = 1;
+    integer(section, "dp_size", ranks, 1, kMostRanks);
+    if (section.optional<bool>("enable_dp_attention", false)) recording_.ranks = static_cast<std::size_t>(ranks);
+  }
+
+  // Variables of the scheduler, written as text.
+  void environment(const ConfigNode& variables) {
+    if (!variables.is_map()) return wrong(variables, "environment is an object of variables");
+    SglangConfig& c = recording_.config;
+    const auto known = std::to_array<std::pair<std::string_view, std::int64_t*>>(
+        {{"SGLANG_NEW_TOKEN_RATIO_DECAY_STEPS", &c.new_token_ratio_decay_steps},
+         {"SGLANG_CLIP_MAX_NEW_TOKENS_ESTIMATION", &c.clip_max_new_tokens_estimation},
+         {"SGLANG_RETRACT_DECODE_STEPS", &c.retract_decode_steps},
+         {"IN_BATCH_PREFIX_CACHING_CHECK_THRESHOLD", &c.in_batch_prefix_caching_check_threshold},
+         {"IN_BATCH_PREFIX_CACHING_DEPRIORITIZE_THRESHOLD", &c.in_batch_prefix_caching_deprioritize_threshold}});
+    const auto ratios = std::to_array<std::pair<std::string_view, double*>>(
+        {{"SGLANG_INIT_NEW_TOKEN_RATIO", &c.init_new_token_ratio},
+         {"SGLANG_MIN_NEW_TOKEN_RATIO_FACTOR", &c.min_new_token_ratio_factor}});
+    for (std::size_t i = 0; i < variables.size(); ++i) {
+      const ConfigNode node = variables.at(i);
+      const Json value = Json::parse(node.text(), nullptr, false);
+      const auto whole = std::ranges::find(known, node.key(), &std::pair<std::string_view, std::int64_t*>::first);
+      const auto ratio = std::ranges::find(ratios, node.key(), &std::pair<std::string_view, double*>::first);
+      if (whole == known.end() && ratio == ratios.end()) {
+        beyond(node, fmt::format("what {} changes is not reproduced", node.key()));
+      } else if (whole != known.end() && value.is_number_integer() && value >= -1 && value <= kMostTokens) {
+        *whole->second = value.get<std::int64_t>();
+      } else if (ratio != ratios.end() && value.is_number() && value >= 0 && value <= kMostTokens) {
+        *ratio->second = value.get<double>();
+      } else {
+        wrong(node, fmt::format("{} is \"{}\", which is no number of its range", node.key(), node.text()));
+      }
+    }
+  }
+
+  void request(Section section) {
+    SglangRecording::Load r;
+    std::int64_t rank = 0, prefix = 0, most = 0;
+    r.id = section.required<std::string>("id");
+    if (section.self().find("id") && !ids_.insert(r.id).second) {
+      wrong(section.self().find("id"), fmt::format("a second request is called \"{}\"", r.id));
+    }
+    required(section, "arrival_step", r.arrival_step, 0, kMostSteps);
+    required(section, "input_len", r.request.input_tokens, 1, kMostTokens);
+    required(section, "output_len", r.request.output_tokens, 1, kMostSteps);
+    required(section, "max_new_tokens", most, 0, kMostTokens);
+    r.sampling = {.max_new_tokens = most, .ignore_eos = section.optional<bool>("ignore_eos", false)};
+    integer(section, "priority", r.request.priority, -kMostTokens, kMostTokens);
+    integer(section, "rank", rank, 0, static_cast<std::int64_t>(recording_.ranks) - 1);
+    r.rank = static_cast<std::size_t>(rank);
+    integer(section, "prefix_len", prefix, 0, r.request.input_tokens);
+    const ConfigNode group = section.node("prefix_group");
+    if (group && group.kind() != ConfigNode::Kind::kNull && prefix > 0) {
+      const std::uint64_t content = groups_.try_emplace(std::string(group.text()), groups_.size()).first->second;
+      r.request.shared.push_back({.tokens = prefix, .content = content});
+    }
+    section.finish();
+    recording_.requests.push_back(std::move(r));
+  }
+
+  Diagnostics& diagnostics_;
+  SglangRecording recording_;
+  std::set<std::string> ids_;
+  std::map<std::string, std::uint64_t> groups_;
+};
+
+// What the recording says, word for word; numbers keep their text's value.
+Json json_of(const ConfigNode& node) {
+  switch (node.kind()) {
+    case ConfigNode::Kind::kMap: {
+      Json object = Json::object();
+      for (std::size_t i = 0; i < node.size(); ++i) object[std::string(node.at(i).key())] = json_of(node.at(i));
+      return object;
+    }
+    case ConfigNode::Kind::kSequence: {
+      Json list = Json::array();
+      for (std::size_t i = 0; i < node.size(); ++i) list.push_back(json_of(node.at(i)));
+      return list;
+    }
+    case ConfigNode::Kind::kScalar: {
+      if (node.is_quoted()) return node.text();
+      Json value = Json::parse(node.text(), nullptr, false);
+      return value.is_discarded() ? Json(node.text()) : value;
+    }
+    default:
+      return nullptr;
+  }
 }
 
-// Ratios are recorded with six decimals. The text is rounded from the exact value of the double.
-double rounded(double ratio) { return std::stod(fmt::format("{:.6f}", ratio)); }
-
-// One rank of a replay: which recorded request stands behind an index, what is under way outside of the scheduler, and
-// the rank's part of a step.
-class ReplayedRank {
- public:
-  ReplayedRank(const SglangRecordingInput& input, SglangScheduler& scheduler)
-      : input_(input), scheduler_(scheduler), verified_(input.requests.size(), 0) {}
-
-  // ---- the engine's pass, in pieces
-  void begin(std::int64_t step, std::span<const std::size_t> arrivals, Json& rejected) {
-    step_ = step;
-    entry_ = Json::object();
-    entry_["kind"] = "idle";
-    Json arrived = Json::array();
-    for (const std::size_t number : arrivals) {
-      const SglangRecordedRequest& r = input_.requests[number];
-      arrived.push_back(r.id);
-      const auto index = scheduler_.add(r.request, {.max_new_tokens = r.max_new_tokens, .ignore_eos = r.ignore_eos});
-      if (!index) {
-        rejected.push_back(r.id);
-        continue;
-      }
-      if (*index >= numbers_.size()) numbers_.resize(*index + 1);
-      numbers_[*index] = number;
-      handshakes_.push_back({step + input_.handshake_steps, *index});
-    }
-    list("arrived", std::move(arrived));
-    for (; !handshakes_.empty() && handshakes_.front().first <= step; handshakes_.pop_front()) {
-      scheduler_.handshake_done(handshakes_.front().second);
-    }
-    scheduler_.begin_pass();
-    for (const RequestIndex r : scheduler_.pass().allocated) transfers_.push_back({step + input_.transfer_steps, r});
-    end_transfers();
+std::string lines(const Json& list) {
+  std::string text = "[\n";
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    text += list[i].dump();
+    if (i + 1 < list.size()) text += ",\n";
   }
-
-  // After the batch has been formed.
-  void formed(bool several) {
-    const SglangPass& pass = scheduler_.pass();
-    entry_["kind"] = name_of(pass.kind);
-    Json tokens = Json::object(), prefix = Json::object(), decodes = Json::array();
-    for (const ScheduledRequest& r : scheduler_.step().requests) {
-      tokens[id(r.request)] = r.tokens;
-      if (r.prompt && r.context > 0) prefix[id(r.request)] = r.context;
-      if (!r.prompt) decodes.push_back(id(r.request));
-    }
-    list("tokens", std::move(tokens));
-    list("prefix", std::move(prefix));
-    if (pass.kind == SglangPassKind::kMixed) list("decodes_in_mixed", std::move(decodes));
-    list("retracted", ids(pass.retracted));
-    list("prealloc_queue", ids(scheduler_.preallocating()));
-    list("transfer_queue", ids(scheduler_.transferring()));
-    list("retracted_queue", ids(scheduler_.retracted()));
-    list("bootstrap_queue", ids(scheduler_.bootstrapping()));
-    list("inflight_queue", ids(scheduler_.inflight()));
-    if (pass.kind != SglangPassKind::kIdle && scheduler_.open_chunk()) entry_["chunked"] = id(*scheduler_.open_chunk());
-    free_ = scheduler_.free_tokens();
-    slots_free_ = scheduler_.free_slots();
-    running_ = std::ssize(scheduler_.running());
-    waiting_ = ids(scheduler_.waiting());
-    const bool plain = !several && input_.config.role == SglangRole::kBoth && input_.config.num_draft_tokens == 0;
-    if (plain && waiting_.size() > kLongestListedQueue) {
-      const std::size_t more = waiting_.size() - kListedOfLongerQueue;
-      waiting_.erase(waiting_.begin() + kListedOfLongerQueue, waiting_.end());
-      waiting_.push_back(fmt::format("+{}", more));
-    }
-    full_ = scheduler_.batch_is_full() && input_.config.role == SglangRole::kBoth;
-  }
-
-  void complete() {
-    std::vector<std::int32_t> gained;
-    if (!input_.accept_pattern.empty()) {
-      for (const SglangRow& row : scheduler_.results_due()) {
-        const bool verifies = scheduler_.awaited(row) && !row.prompt;
-        gained.push_back(verifies ? gain_of(numbers_[row.request]) : 0);
-      }
-    }
-    scheduler_.take_results(gained);
-    for (const SglangSent& sent : scheduler_.pass().sent) {
-      if (sent.last) transfers_.push_back({step_ + input_.transfer_steps, sent.request});
-    }
-    end_transfers();
-    scheduler_.end_pass();
-  }
-
-  // The rank's entry of the step. With several ranks it leaves out what a recording of those does not say.
-  Json entry(bool several, Json& results) {
-    const SglangPass& pass = scheduler_.pass();
-    Json gained = Json::object(), sent = Json::array();
-    for (const SglangGain& gain : pass.gained) gained[id(gain.request)] = gain.tokens;
-    for (const SglangSent& s : pass.sent) sent.push_back(Json::array({id(s.request), s.tokens, s.pages}));
-    list("accepted", std::move(gained));
-    list("preempted", in_order_of_arrival(pass.preempted));
-    list("sent", std::move(sent));
-    if (!several && pass.evicted > 0) entry_["evicted"] = pass.evicted;
-    entry_["ratio"] = Json::array({rounded(pass.ratio_before), rounded(scheduler_.new_token_ratio())});
-    entry_["free"] = Json::array({free_, scheduler_.free_tokens()});
-    entry_["evictable"] = scheduler_.evictable_tokens();
-    if (input_.config.role != SglangRole::kBoth) entry_["slots_free"] = slots_free_;
-    entry_["running"] = running_;
-    entry_["waiting"] = waiting_;
-    if (!several && full_) entry_["full"] = true;
-    for (const RequestIndex r : pass.finished) results[id(r)] = result(r);
-    list("finished", in_order_of_arrival(pass.finished));
-    return sorted_like_a_recording(entry_);
-  }
-
- private:
-  void list(const char* key, Json values) {
-    if (!values.empty()) entry_[key] = std::move(values);
-  }
-  [[nodiscard]] const std::string& id(RequestIndex r) const { return input_.requests[numbers_[r]].id; }
-  [[nodiscard]] Json ids(std::span<const RequestIndex> requests) const {
-    Json list = Json::array();
-    for (const RequestIndex r : requests) list.push_back(id(r));
-    return list;
-  }
-  [[nodiscard]] Json in_order_of_arrival(std::vector<RequestIndex> requests) const {
-    std::ranges::sort(requests, {}, [&](RequestIndex r) { return numbers_[r]; });
-    return ids(requests);
-  }
-  std::int32_t gain_of(std::size_t number) {
-    return input_.accept_pattern[verified_[number]++ % input_.accept_pattern.size()];
-  }
-  void end_transfers() {
-    for (; !transfers_.empty() && transfers_.front().first <= step_; transfers_.pop_front()) {
-      scheduler_.transfer_done(transfers_.front().second);
-    }
-  }
-  [[nodiscard]] Json result(RequestIndex r) const {
-    const SglangRecordedRequest& asked = input_.requests[numbers_[r]];
-    const std::int64_t made = scheduler_.output_tokens(r), most = scheduler_.max_new_tokens(r);
-    const bool may_stop = !asked.ignore_eos && asked.request.output_tokens < asked.max_new_tokens &&
-                          input_.config.role != SglangRole::kPrefill;
-    const bool stops = may_stop && made >= asked.request.output_tokens;
-    Json result = {{"output_tokens", std::min(made, stops ? asked.request.output_tokens : most)},
-                   {"finish", stops ? "stop" : "length"},
-                   {"retractions", scheduler_.retractions(r)}};
-    if (input_.ranks == 1) result["max_new_tokens_effective"] = most;
-    return result;
-  }
-
-  static Json sorted_like_a_recording(Json& entry) {
-    Json sorted = Json::object();
-    for (const char* key : {"kind",
-                            "arrived",
-                            "tokens",
-                            "prefix",
-                            "decodes_in_mixed",
-                            "retracted",
-                            "accepted",
-                            "preempted",
-                            "prealloc_queue",
-                            "transfer_queue",
-                            "retracted_queue",
-                            "bootstrap_queue",
-                            "inflight_queue",
-                            "sent",
-                            "chunked",
-                            "evicted",
-                            "ratio",
-                            "free",
-                            "evictable",
-                            "slots_free",
-                            "running",
-                            "waiting",
-                            "full",
-                            "finished"}) {
-      if (entry.contains(key)) sorted[key] = std::move(entry[key]);
-    }
-    return sorted;
-  }
-
-  using Timer = std::pair<std::int64_t, RequestIndex>;  // the pass in which it ends
-  const SglangRecordingInput& input_;
-  SglangScheduler& scheduler_;
-  std::vector<std::size_t> numbers_;   // by index: which request of the recording
-  std::vector<std::size_t> verified_;  // by request: verifies so far
-  std::deque<Timer> handshakes_, transfers_;
-  std::int64_t step_ = 0;
-  Json entry_;
-  Json waiting_;
-  std::int64_t free_ = 0, slots_free_ = 0, running_ = 0;
-  bool full_ = false;
-};
-
-class Replay {
- public:
-  explicit Replay(const SglangRecordingInput& input)
-      : input_(input), ranks_(input.config, input.ranks, input.skip_mlp_sync), arrivals_(input.ranks) {
-    for (std::size_t i = 0; i < input.ranks; ++i) replayed_.emplace_back(input, ranks_.rank(i));
-  }
-
-  void run() {
-    // One more pass after the last end shows that nothing is left; a PD side has none.
-    for (bool ended = false; !ended;) {
-      ended = step_ > 0 && next_ == input_.requests.size() && ranks_.done();
-      if (ended && input_.config.role != SglangRole::kBoth) break;
-      run_pass();
-      if (!ended) stop_if_nothing_goes_on();
-      ++step_;
-    }
-    cut_trailing_idle_passes();
-  }
-
-  Json steps = Json::array();
-  Json rejected = Json::array();
-  Json results = Json::object();
-
- private:
-  [[nodiscard]] bool several() const { return input_.ranks > 1; }
-
-  void run_pass() {
-    for (auto& list : arrivals_) list.clear();
-    for (; next_ < input_.requests.size() && input_.requests[next_].arrival_step <= step_; ++next_) {
-      arrivals_[input_.requests[next_].rank].push_back(next_);
-    }
-    for (std::size_t i = 0; i < input_.ranks; ++i) replayed_[i].begin(step_, arrivals_[i], rejected);
-    ranks_.form();
-    for (ReplayedRank& rank : replayed_) rank.formed(several());
-    for (ReplayedRank& rank : replayed_) rank.complete();
-    Json step = {{"step", step_}};
-    if (!several()) {
-      step.update(replayed_.front().entry(false, results));
-    } else {
-      Json entries = Json::array(), tokens = Json::array();
-      for (std::size_t i = 0; i < input_.ranks; ++i) {
-        entries.push_back(replayed_[i].entry(true, results));
-        tokens.push_back(ranks_.gathered_tokens(i));
-      }
-      step["ranks"] = std::move(entries);
-      if (ranks_.launched()) {
-        step["global_num_tokens"] = std::move(tokens);
-        step["is_extend_in_batch"] = ranks_.prefills();
-      }
-    }
-    steps.push_back(std::move(step));
-  }
-
-  // Every pass that computes computes a token, so one that makes no output computes a prompt: more such passes in a row
-  // than there are tokens mean that the engine goes round in circles. A pass that launches nothing and in which nobody
-  // gets memory or ends is fine while a handshake or a transfer is waited for, and only then.
-  void stop_if_nothing_goes_on() {
-    std::int64_t tokens = 0;
-    bool moves = next_ < input_.requests.size();
-    bool launched = false;
-    for (std::size_t i = 0; i < input_.ranks; ++i) {
-      const SglangPass& pass = ranks_.rank(i).pass();
-      launched |= pass.kind == SglangPassKind::kExtend || pass.kind == SglangPassKind::kDecode ||
-                  pass.kind == SglangPassKind::kMixed;
-      moves |= !pass.finished.empty() || !pass.allocated.empty() || !arrivals_[i].empty();
-      for (const ScheduledRequest& r : ranks_.rank(i).step().requests) tokens += r.samples ? 1 : 0;
-    }
-    quiet_ = launched || moves ? 0 : quiet_ + 1;
-    barren_ = tokens > 0 || moves ? 0 : barren_ + 1;
-    const std::int64_t patience = 2 + input_.handshake_steps + input_.transfer_steps;
-    if (quiet_ <= patience && barren_ <= patience + all_tokens()) return;
-    if (ranks_.done()) return;
-    std::string queues;
-    for (std::size_t i = 0; i < input_.ranks; ++i) {
-      queues += several() ? fmt::format("; rank {}: ", i) : "; ";
-      queues += ranks_.rank(i).state();
-    }
-    throw SglangStop(fmt::format("no progress at step {}: {} requests unfinished{}", step_, unfinished(), queues));
-  }
-
-  [[nodiscard]] std::int64_t all_tokens() const {
-    std::int64_t tokens = 0;
-    for (const SglangRecordedRequest& r : input_.requests) tokens += r.request.input_tokens + r.max_new_tokens;
-    return tokens;
-  }
-  [[nodiscard]] std::int64_t unfinished() const {
-    std::int64_t count = 0;
-    for (std::size_t i = 0; i < input_.ranks; ++i) count += ranks_.rank(i).in_flight();
-    return count;
-  }
-
-  // One idle pass at the end tells that all is done; more tell nothing. On a PD side the pass after the last end tells
-  // nothing either, unless it is that end.
-  void cut_trailing_idle_passes() {
-    const auto idle = [&](const Json& entry) { return entry["kind"] == "idle"; };
-    const auto bare = [&](const Json& entry) {
-      return idle(entry) && std::ranges::none_of(std::initializer_list<const char*>{"arrived", "finished", "accepted",
-                                                                                    "transfer_queue", "inflight_queue"},
-                                                 [&](const char* key) { return entry.contains(key); });
-    };
-    const auto all_ranks = [&](const Json& step, auto&& test) {
-      return several() ? std::ranges::all_of(step["ranks"], test) : test(step);
-    };
-    while (steps.size() > 1) {
-      const Json& before = steps[steps.size() - 2];
-      if (!all_ranks(steps.back(), bare) || !all_ranks(before, idle)) return;
-      if (input_.config.role != SglangRole::kBoth && before.contains("finished")) return;
-      steps.erase(steps.size() - 1);
-    }
-  }
-
-  const SglangRecordingInput& input_;
-  SglangRanks ranks_;
-  std::vector<ReplayedRank> replayed_;
-  std::vector<std::vector<std::size_t>> arrivals_;  // of this pass, by rank
-  std::size_t next_ = 0;
-  std::int64_t step_ = 0;
-  std::int64_t quiet_ = 0;   // passes in a row in which nothing happened
-  std::int64_t barren_ = 0;  // passes in a row without an output token
-};
+  return text + "]";
+}
 
 }  // namespace
 
-std::optional<Json> replay_sglang(const Json& recording, const std::string& file, Diagnostics& diagnostics) {
-  const std::optional<SglangRecordingInput> input = read_sglang_recording(recording, file, diagnostics);
-  if (!input) return std::nullopt;
-  Replay replay(*input);
-  try {
-    replay.run();
-  } catch (const SglangStop& stop) {
-    diagnostics.error("E0522", {.file = file}, stop.what(), "SGLang v0.5.18 would hang or stop here as well",
-                      "a larger pool, or fewer tokens held back for what may come");
-    return std::nullopt;
-  }
-  Json out = Json::object();
+std::optional<SglangRecording> read_sglang_recording(const ConfigNode& root, Diagnostics& diagnostics) {
+  Diagnostics found;
+  SglangRecording recording = Reader(found).read(root);
+  diagnostics.append(found);
+  if (found.has_errors()) return std::nullopt;
+  return recording;
+}
+
+std::optional<std::string> replay_sglang_recording(const ConfigNode& root, Diagnostics& diagnostics) {
+  const std::optional<SglangRecording> recording = read_sglang_recording(root, diagnostics);
+  if (!recording) return std::nullopt;
+  const std::optional<SglangReplay> decided = replay(*recording, root.where(), diagnostics);
+  if (!decided) return std::nullopt;
+  std::string text = "{";
   for (const char* key : {"name", "what", "source", "config"}) {
-    if (recording.contains(key)) out[key] = recording[key];
+    if (const ConfigNode node = root.find(key)) text += fmt::format("\"{}\":{},", key, json_of(node).dump());
   }
-  // By rank, in the order of arrival.
-  out["results"] = Json::object();
-  for (std::size_t rank = 0; rank < input->ranks; ++rank) {
-    for (const SglangRecordedRequest& r : input->requests) {
-      if (r.rank != rank) continue;
-      if (replay.results.contains(r.id)) {
-        out["results"][r.id] = replay.results[r.id];
-      } else {  // refused
-        out["results"][r.id] = {
-            {"output_tokens", 0}, {"finish", nullptr}, {"retractions", 0}, {"max_new_tokens_effective", 0}};
-      }
-    }
-  }
-  if (!replay.rejected.empty()) out["rejected"] = replay.rejected;
-  out["requests"] = recording["requests"];
-  out["steps"] = std::move(replay.steps);
-  return out;
+  text += fmt::format("\"results\":{},", decided->results.dump());
+  if (!decided->rejected.empty()) text += fmt::format("\"rejected\":{},", decided->rejected.dump());
+  text +=
+      fmt::format("\"requests\":{},\n\"steps\":{}}}\n", lines(json_of(root.find("requests"))), lines(decided->steps));
+  return text;
 }
 
 }  // namespace ascendsim
