@@ -87,8 +87,9 @@ void SglangScheduler::sort_by_longest_prefix() {
     Held& r = requests_[index];
     r.place = place++;
     r.behind = false;
-    r.hit = std::min(tree_.match(r.text, r.size()).length, r.size() - 1);
-    if (r.hit > config_.in_batch_prefix_caching_check_threshold) continue;
+    const std::int64_t found = tree_.match(r.text, r.size()).length;
+    r.hit = std::min(found, r.size() - 1);
+    if (found > config_.in_batch_prefix_caching_check_threshold) continue;
     r.behind = queue_tree_.match(r.text, r.size()).length >= config_.in_batch_prefix_caching_deprioritize_threshold;
     if (!r.behind) queue_tree_.insert(r.text, r.size());
   }

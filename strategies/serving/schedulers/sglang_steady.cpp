@@ -61,7 +61,8 @@ std::int64_t SglangScheduler::steady_passes() const {
     const auto found = std::ranges::find_if(prealloc_, [&](RequestIndex r) { return requests_[r].handshaken; });
     if (found != prealloc_.end()) next = &requests_[*found];
   }
-  PreallocationLimits limits = preallocation_limits();
+  PreallocationLimits limits;
+  if (next != nullptr) limits = preallocation_limits();
 
   // Eviction moves tokens from evictable to free: their sum decides whether a step fits.
   count_page_ends();
