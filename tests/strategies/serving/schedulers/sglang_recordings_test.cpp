@@ -158,12 +158,13 @@ TEST_P(SglangRecordings, AreDecidedAgainWithoutADifference) {
   EXPECT_EQ(want.dump(), got.dump());
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, SglangRecordings, testing::ValuesIn(kRecordings), [](const auto& info) {
-  std::string name = info.param;
+std::string name_of(const testing::TestParamInfo<const char*>& file) {
+  std::string name = file.param;
   std::ranges::replace(name, '-', '_');
   std::ranges::replace(name, '.', '_');
   return name;
-});
+}
+INSTANTIATE_TEST_SUITE_P(Files, SglangRecordings, testing::ValuesIn(kRecordings), name_of);
 
 TEST(SglangRecordings, NoneIsLeftOut) {
   std::vector<std::string> there;
@@ -240,7 +241,7 @@ TEST(SglangRecording, SaysWhatItDoesNotReproduce) {
             "recording.json:2:42: error[E0522]: what SGLANG_RADIX_FORCE_MISS changes is not reproduced\n");
   EXPECT_EQ(changed(R"("page_size")", R"("num_steps":3,"accept_pattern":[5],"page_size")"),
             "recording.json:2:33: error[E0520]: a verify of 4 tokens gains 1 to 4, not 5\n");
-  EXPECT_TRUE(changed(R"("page_size")", R"("pagesize":4,"page_size")").contains("page_size"));
+  EXPECT_NE(changed(R"("page_size")", R"("pagesize":4,"page_size")").find("did you mean"), std::string::npos);
 }
 
 // By hand: three quarters of the pool are asked to stay free, so the prompt never gets memory on the decode side; without
