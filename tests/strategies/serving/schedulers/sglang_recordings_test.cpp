@@ -166,7 +166,7 @@ std::string name_of(const testing::TestParamInfo<const char*>& file) {
 }
 INSTANTIATE_TEST_SUITE_P(Files, SglangRecordings, testing::ValuesIn(kRecordings), name_of);
 
-TEST(SglangRecordings, NoneIsLeftOut) {
+TEST(SglangRecordingFiles, NoneIsLeftOut) {
   std::vector<std::string> there;
   for (const auto& entry : std::filesystem::directory_iterator(kFolder)) {
     if (entry.path().extension() == ".json") there.push_back(entry.path().stem().string());
@@ -175,7 +175,7 @@ TEST(SglangRecordings, NoneIsLeftOut) {
   EXPECT_EQ(there, std::vector<std::string>(kRecordings.begin(), kRecordings.end()));
 }
 
-TEST(SglangRecordings, AreWrittenAsTheyWereRead) {
+TEST(SglangRecordingFiles, AreWrittenAsTheyWereRead) {
   for (const char* name :
        {"h53-too-long", "m02-mtp3-page1-overlap", "a05-dp2-random-mtp", "p07-prefill-random-overlap"}) {
     std::ifstream file(kFolder / (std::string(name) + ".json"));
