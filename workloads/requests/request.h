@@ -21,7 +21,7 @@ struct PromptSegment {
 struct Request {
   Duration arrival;                // after the start of the load
   std::int64_t input_tokens = 0;   // of the prompt, >= 1
-  std::int64_t output_tokens = 0;  // asked for; the request ends after them, end tokens are not drawn
+  std::int64_t output_tokens = 0;  // asked for, >= 0; the request ends after them, end tokens are not drawn
   std::int64_t priority = 0;       // smaller goes first, where the engine's policy asks for it
   std::vector<PromptSegment> shared{};
 };
