@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# run_fuzz.sh BINARY RUNS ENDING: RUNS inputs from the examples with that ending, and mutations of them. Runs in the repository root.
+# run_fuzz.sh BINARY RUNS ENDING...: RUNS inputs from the examples with those endings, and mutations of them. Runs in the repository root.
 set -euo pipefail
 corpus=$(mktemp -d)
 trap 'rm -rf "$corpus"' EXIT
 count=0
-for file in examples/*/*."$3"; do
-  cp "$file" "$corpus/$((count += 1))"
+for ending in "${@:3}"; do
+  for file in examples/*/*."$ending"; do
+    cp "$file" "$corpus/$((count += 1))"
+  done
 done
 "$1" -seed=20261121 -runs="$2" -max_len=4096 -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$corpus/" -close_fd_mask=1 "$corpus" || {
   status=$?

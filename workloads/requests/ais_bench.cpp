@@ -130,7 +130,7 @@ std::unique_ptr<RequestSource> make_ais_bench(const AisBenchOptions& o, const So
     check_length("Input", o.input, refuse);
     check_length("Output", o.output, refuse);
   } else if (o.type == "tokenid") {
-    refuse.at_least<std::int64_t>(1, {{"RequestSize", o.request_size}, {"max_out_len", o.max_out_len}});
+    refuse.at_least(1, {{"RequestSize", o.request_size}, {"max_out_len", o.max_out_len}});
     if (o.prefix_len < 0 || o.prefix_len > o.request_size)
       refuse.value("PrefixLen", fmt::format("PrefixLen is {}, it must be within [0, RequestSize]", o.prefix_len));
   } else {
@@ -139,7 +139,7 @@ std::unique_ptr<RequestSource> make_ais_bench(const AisBenchOptions& o, const So
   }
   if (refuse.any()) return nullptr;
   auto source = std::make_unique<SyntheticRequests>(o);
-  refuse.span("request_rate", source->last_seconds());
+  refuse.last_instant("request_rate", source->last_seconds());
   return refuse.any() ? nullptr : std::move(source);
 }
 

@@ -182,11 +182,11 @@ void check_ratio(std::string_view option, double ratio, Refusals& refuse) {
 }
 
 void check_shared_prefix(const SglangBenchOptions& o, Refusals& refuse) {
-  refuse.at_least<std::int64_t>(1, {{"--gsp-num-groups", o.gsp_num_groups},
-                                    {"--gsp-prompts-per-group", o.gsp_prompts_per_group},
-                                    {"--gsp-system-prompt-len", o.gsp_system_prompt_len},
-                                    {"--gsp-question-len", o.gsp_question_len},
-                                    {"--gsp-output-len", o.gsp_output_len}});
+  refuse.at_least(1, {{"--gsp-num-groups", o.gsp_num_groups},
+                      {"--gsp-prompts-per-group", o.gsp_prompts_per_group},
+                      {"--gsp-system-prompt-len", o.gsp_system_prompt_len},
+                      {"--gsp-question-len", o.gsp_question_len},
+                      {"--gsp-output-len", o.gsp_output_len}});
   check_ratio("--gsp-range-ratio", o.gsp_range_ratio, refuse);
   if (o.tokenize_prompt)
     refuse.value("--tokenize-prompt", "generated-shared-prefix refuses --tokenize-prompt", "leave it out");
@@ -216,7 +216,7 @@ std::unique_ptr<RequestSource> make_sglang_bench(const SglangBenchOptions& o, co
     return nullptr;
   }
   refuse.seed("--seed", seed_of(o));
-  refuse.at_least<std::int64_t>(1, {{"the vocabulary", o.tokenizer.vocabulary}});
+  refuse.at_least(1, {{"the vocabulary", o.tokenizer.vocabulary}});
   if (!(o.request_rate > 0))
     refuse.value("--request-rate", fmt::format("the request rate is {}, it must be above 0", o.request_rate),
                  "leave --request-rate out to send everything at once");
@@ -224,15 +224,15 @@ std::unique_ptr<RequestSource> make_sglang_bench(const SglangBenchOptions& o, co
     check_shared_prefix(o, refuse);
     if (refuse.any()) return nullptr;
     auto source = std::make_unique<SharedPrefix>(o);
-    refuse.span("--request-rate", source->last_seconds());
+    refuse.last_instant("--request-rate", source->last_seconds());
     return refuse.any() ? nullptr : std::move(source);
   }
-  refuse.at_least<std::int64_t>(1, {{"--num-prompts", o.num_prompts}, {"--random-input-len", o.random_input_len}});
-  refuse.at_least<std::int64_t>(0, {{"--random-output-len", o.random_output_len}});
+  refuse.at_least(1, {{"--num-prompts", o.num_prompts}, {"--random-input-len", o.random_input_len}});
+  refuse.at_least(0, {{"--random-output-len", o.random_output_len}});
   check_ratio("--random-range-ratio", o.random_range_ratio, refuse);
   if (refuse.any()) return nullptr;
   auto source = std::make_unique<RandomRequests>(o);
-  refuse.span("--request-rate", source->last_seconds());
+  refuse.last_instant("--request-rate", source->last_seconds());
   return refuse.any() ? nullptr : std::move(source);
 }
 

@@ -147,8 +147,10 @@ bool TraceLines::next() {
 
 bool TraceLines::cut() {
   const char* const data = buffer_.data();
-  const auto* feed = static_cast<const char*>(std::memchr(data + searched_, '\n', end_ - searched_));
+  const std::size_t from = std::max(searched_, no_feed_before_);
+  const auto* feed = static_cast<const char*>(std::memchr(data + from, '\n', end_ - from));
   const char* const stop = feed != nullptr ? feed : data + end_;
+  no_feed_before_ = static_cast<std::size_t>(stop - data);
   // A CR ends a line as well; one at the end of the buffer may be half of a CRLF.
   const auto* back = static_cast<const char*>(
       std::memchr(data + searched_, '\r', static_cast<std::size_t>(stop - (data + searched_))));
@@ -171,6 +173,7 @@ bool TraceLines::fill() {
     std::copy(buffer_.data() + begin_, buffer_.data() + end_, buffer_.data());
     end_ -= begin_;
     searched_ -= begin_;
+    no_feed_before_ -= std::min(no_feed_before_, begin_);
     begin_ = 0;
   }
   if (end_ > kLongest) {

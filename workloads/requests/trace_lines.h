@@ -73,7 +73,8 @@ class TraceLines {
   std::unique_ptr<TraceBytes> bytes_;
   TraceProblems& problems_;
   std::vector<char> buffer_;
-  std::size_t begin_ = 0, end_ = 0, searched_ = 0;
+  std::size_t begin_ = 0, end_ = 0;
+  std::size_t searched_ = 0, no_feed_before_ = 0;  // for ends of lines, for LF
   std::string_view text_;
   std::int64_t number_ = 0;
   bool at_end_ = false, ended_ = false, again_ = false, started_ = false;

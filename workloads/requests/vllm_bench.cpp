@@ -147,9 +147,9 @@ void check_pacing(const VllmBenchOptions& o, Refusals& refuse) {
 }
 
 void check_random(const VllmBenchOptions& o, Refusals& refuse) {
-  refuse.at_least<std::int64_t>(0, {{"--random-input-len", o.random_input_len},
-                                    {"--random-output-len", o.random_output_len},
-                                    {"--random-prefix-len", o.random_prefix_len}});
+  refuse.at_least(0, {{"--random-input-len", o.random_input_len},
+                      {"--random-output-len", o.random_output_len},
+                      {"--random-prefix-len", o.random_prefix_len}});
   for (const double ratio : {o.random_range_ratio_input, o.random_range_ratio_output})
     if (!(ratio >= 0 && ratio < 1)) {
       refuse.value("--random-range-ratio", fmt::format("a range ratio of {}, it must be within [0, 1)", ratio));
@@ -177,27 +177,26 @@ std::unique_ptr<RequestSource> make_vllm_bench(const VllmBenchOptions& o, const 
     return nullptr;
   }
   refuse.seed("--seed", o.seed);
-  refuse.at_least<std::int64_t>(1, {{"--num-prompts", o.num_prompts}, {"the vocabulary", o.tokenizer.vocabulary}});
+  refuse.at_least(1, {{"--num-prompts", o.num_prompts}, {"the vocabulary", o.tokenizer.vocabulary}});
   check_pacing(o, refuse);
   if (random) {
     check_random(o, refuse);
     if (refuse.any()) return nullptr;
     auto source = std::make_unique<RandomRequests>(o);
-    refuse.span("--request-rate", source->last_seconds());
+    refuse.last_instant("--request-rate", source->last_seconds());
     return refuse.any() ? nullptr : std::move(source);
   }
-  refuse.at_least<std::int64_t>(0, {{"--prefix-repetition-prefix-len", o.prefix_repetition_prefix_len},
-                                    {"--prefix-repetition-suffix-len", o.prefix_repetition_suffix_len}});
-  refuse.at_least<std::int64_t>(
-      1, {{"--prefix-repetition-num-prefixes", o.prefix_repetition_num_prefixes},
-          {"--prefix-repetition-output-len", o.prefix_repetition_output_len},
-          {"the length of a prompt", o.prefix_repetition_prefix_len + o.prefix_repetition_suffix_len}});
+  refuse.at_least(0, {{"--prefix-repetition-prefix-len", o.prefix_repetition_prefix_len},
+                      {"--prefix-repetition-suffix-len", o.prefix_repetition_suffix_len}});
+  refuse.at_least(1, {{"--prefix-repetition-num-prefixes", o.prefix_repetition_num_prefixes},
+                      {"--prefix-repetition-output-len", o.prefix_repetition_output_len},
+                      {"the length of a prompt", o.prefix_repetition_prefix_len + o.prefix_repetition_suffix_len}});
   if (!refuse.any() && o.num_prompts < o.prefix_repetition_num_prefixes)
     refuse.value("--num-prompts",
                  fmt::format("{} prompts are fewer than {} prefixes", o.num_prompts, o.prefix_repetition_num_prefixes));
   if (refuse.any()) return nullptr;
   auto source = std::make_unique<PrefixRepetition>(o, o.num_prompts / o.prefix_repetition_num_prefixes);
-  refuse.span("--request-rate", source->last_seconds());
+  refuse.last_instant("--request-rate", source->last_seconds());
   return refuse.any() ? nullptr : std::move(source);
 }
 
