@@ -54,13 +54,20 @@ void Calculator<Scalar>::local(int rank, std::size_t op) {
   const auto r = static_cast<std::size_t>(rank);
   const OperatorView v = programs_[r]->view(op);
   if (v.op().inputs + v.op().outputs == 0) return;  // a fence
-  const auto function = function_of<Scalar>(v.op().type->compute);
-  if (function == nullptr)
+  if (function_of<Scalar>(v.op().type->compute) == nullptr)
     check(false, fmt::format("the calculator cannot execute '{}' yet ('{}', operator {} of rank {}, layer {})",
                              v.op().type->name, v.op().label, op, rank, v.op().layer));
-  function(v, tensors_[r]);
+  compute(r, v);
   if (!formats_.round_results) return;
   for (std::size_t i = 0; i < v.op().outputs; ++i) tensors_[r].round(v.out(i));
+}
+
+template <class Scalar>
+void Calculator<Scalar>::compute(std::size_t rank, const OperatorView& op) {
+  const std::size_t operands = std::size_t{op.op().inputs} + op.op().outputs;
+  tensors_[rank].restrict_to({programs_[rank]->values.data() + op.op().operands, operands});
+  function_of<Scalar>(op.op().type->compute)(op, tensors_[rank]);
+  tensors_[rank].restrict_to({});
 }
 
 template <class Scalar>
@@ -111,7 +118,7 @@ std::vector<typename Calculator<Scalar>::Member> Calculator<Scalar>::in_group_or
     const OperatorView op = programs_[r]->view(arrival->op);
     const auto* deals = tensors_[r].deals(op.in(0));
     out.push_back({r, op, tensors_[r].real(op.in(0)), deals == nullptr ? std::vector<Deal>{} : *deals});
-    if (const auto pack = function_of<Scalar>(op.op().type->compute)) pack(op, tensors_[r]);
+    if (function_of<Scalar>(op.op().type->compute) != nullptr) compute(r, op);
   }
   return out;
 }

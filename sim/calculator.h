@@ -44,7 +44,7 @@ class Calculator {
 
   Tensors<Scalar>& rank(std::size_t r) { return tensors_[r]; }
 
-  // The machine's part (drive.h).
+  // The machine's part (drive.h). Operators reach their operands only.
   void local(int rank, std::size_t op);
   void exchange(const Folding::Meeting& meeting, std::span<const Arrival> arrivals);
 
@@ -58,6 +58,7 @@ class Calculator {
     std::vector<Deal> deals;  // of the rows sent, where data decided them
   };
 
+  void compute(std::size_t rank, const OperatorView& op);
   std::vector<Member> in_group_order(const Folding::Meeting& meeting, std::span<const Arrival> arrivals);
   void copy(const Member& from, const Member& to, View target, const Eigen::Ref<const Matrix>& source);
   void all_gather(std::span<const Member> group);

@@ -30,10 +30,19 @@ double deviation(const TensorSlice& slice, BufferKind kind) {
   return slice.fan_in > 0 ? 1 / std::sqrt(static_cast<double>(slice.fan_in)) : 1.0 / 64;
 }
 
-double element_of(std::uint64_t tensor, double deviation, std::int64_t row, std::int64_t column) {
-  const std::uint64_t h = mix(mix(tensor ^ static_cast<std::uint64_t>(row)) ^ static_cast<std::uint64_t>(column));
-  const double uniform = static_cast<double>(h >> 11) * 0x1p-52 - 1;  // [-1, 1)
-  return uniform * std::numbers::sqrt3 * deviation;
+bool stored_as_integer(BufferKind kind, Dtype type) {
+  return kind == BufferKind::kWeight && (type == Dtype::kInt8 || type == Dtype::kInt4);
+}
+
+template <class Scalar, class Stored>
+void fill_row(std::uint64_t tensor, double deviation, std::int64_t row, std::int64_t column, std::span<Scalar> out,
+              Stored stored) {
+  const std::uint64_t row_hash = mix(tensor ^ static_cast<std::uint64_t>(row));
+  for (Scalar& x : out) {
+    const std::uint64_t h = mix(row_hash ^ static_cast<std::uint64_t>(column++));
+    const double uniform = static_cast<double>(static_cast<std::int64_t>(h >> 11)) * 0x1p-52 - 1;  // [-1, 1)
+    x = static_cast<Scalar>(stored(uniform * std::numbers::sqrt3 * deviation));
+  }
 }
 
 }  // namespace
@@ -50,13 +59,27 @@ Ledger& Ledger::operator+=(const Ledger& other) {
 
 double hashed_element(const TensorSlice& slice, BufferKind kind, std::int64_t row, std::int64_t column,
                       std::int64_t expert) {
-  return element_of(hash_of_tensor(slice, expert), deviation(slice, kind), row, column);
+  double x = 0;
+  hashed_row(slice, kind, row, column, expert, {}, std::span(&x, 1));
+  return x;
 }
 
 double stored_element(double element, const TensorSlice& slice, BufferKind kind, Dtype type) {
-  if (kind != BufferKind::kWeight || (type != Dtype::kInt8 && type != Dtype::kInt4)) return rounded(element, type);
+  if (!stored_as_integer(kind, type)) return rounded(element, type);
   const double steps = type == Dtype::kInt8 ? 127 : 7, range = std::numbers::sqrt3 * deviation(slice, kind);
   return std::round(element / range * steps) * range / steps;
+}
+
+template <class Scalar>
+void hashed_row(const TensorSlice& slice, BufferKind kind, std::int64_t row, std::int64_t column, std::int64_t expert,
+                std::optional<Dtype> stored_as, std::span<Scalar> out) {
+  const std::uint64_t tensor = hash_of_tensor(slice, expert);
+  const double spread = deviation(slice, kind);
+  if (stored_as && stored_as_integer(kind, *stored_as))
+    return fill_row(tensor, spread, row, column, out,
+                    [&](double x) { return stored_element(x, slice, kind, *stored_as); });
+  fill_row(tensor, spread, row, column, out, [](double x) { return x; });
+  if (stored_as) round_all(out, *stored_as);
 }
 
 double Calibration::scale(const OperatorView& op, int tensor, double largest) {
@@ -67,23 +90,6 @@ double Calibration::scale(const OperatorView& op, int tensor, double largest) {
 }
 
 template <class Scalar>
-Scalar rounded(Scalar x, Dtype type) {
-  switch (type) {
-    case Dtype::kFp16:
-      return static_cast<Scalar>(static_cast<float>(Eigen::half(static_cast<float>(x))));
-    case Dtype::kBf16:
-      return static_cast<Scalar>(static_cast<float>(Eigen::bfloat16(static_cast<float>(x))));
-    case Dtype::kFp32:
-      return static_cast<Scalar>(static_cast<float>(x));
-    case Dtype::kInt8:
-    case Dtype::kInt4:
-    case Dtype::kInt32:
-      return x;
-  }
-  return x;
-}
-
-template <class Scalar>
 Tensors<Scalar>::Tensors(const Program& program, bool round_inputs)
     : program_(&program),
       buffers_(program.buffers.size()),
@@ -91,54 +97,62 @@ Tensors<Scalar>::Tensors(const Program& program, bool round_inputs)
       dealt_(program.buffers.size()) {
   for (std::size_t b = 0; b < buffers_.size(); ++b) {
     const Buffer& buffer = program.buffers[b];
-    buffers_[b].setConstant(buffer.capacity, buffer.columns, std::numeric_limits<Scalar>::quiet_NaN());
-    if (buffer.kind != BufferKind::kActivation) fill(buffer, program.slices[buffer.slice], buffers_[b], round_inputs);
+    buffers_[b].resize(buffer.capacity, buffer.columns);
+    Eigen::Index filled = 0;
+    if (buffer.kind != BufferKind::kActivation)
+      filled = fill(buffer, program.slices[buffer.slice], buffers_[b], round_inputs);
+    buffers_[b].bottomRows(buffer.capacity - filled).setConstant(std::numeric_limits<Scalar>::quiet_NaN());
   }
 }
 
 template <class Scalar>
-void Tensors<Scalar>::fill(const Buffer& buffer, const TensorSlice& slice, Matrix& matrix, bool round_inputs) const {
+Eigen::Index Tensors<Scalar>::fill(const Buffer& buffer, const TensorSlice& slice, Matrix& matrix,
+                                   bool round_inputs) const {
   const std::vector<std::int64_t> names = program_->row_names(buffer);
   const std::int64_t rows = buffer.rows / slice.experts;
-  const double spread = deviation(slice, buffer.kind);
-  for (std::int64_t e = 0; e < slice.experts; ++e) {
-    const std::uint64_t tensor = hash_of_tensor(slice, slice.first_expert + e);
+  const auto columns = static_cast<std::size_t>(buffer.columns);
+  const std::size_t left = slice.second_column > 0 ? columns / 2 : columns;  // the rest begins at second_column
+  const std::optional<Dtype> stored_as = round_inputs ? std::optional(buffer.dtype) : std::nullopt;
+  for (std::int64_t e = 0; e < slice.experts; ++e)
     for (std::int64_t r = 0; r < rows; ++r) {
-      const std::int64_t name = names[static_cast<std::size_t>(r)];
-      auto row = matrix.row(e * rows + r);
+      const std::int64_t name = names[static_cast<std::size_t>(r)], expert = slice.first_expert + e;
+      const std::span<Scalar> row(matrix.row(e * rows + r).data(), columns);
       if (name == Program::kPaddingRow) {
-        row.setZero();
+        std::ranges::fill(row, Scalar{0});
       } else if (buffer.dtype == Dtype::kInt32) {
-        row.setConstant(static_cast<Scalar>(name));
+        std::ranges::fill(row, static_cast<Scalar>(name));
       } else {
-        for (std::int64_t c = 0; c < buffer.columns; ++c) {
-          const std::int64_t half = buffer.columns / 2;
-          const std::int64_t column =
-              slice.second_column > 0 && c >= half ? slice.second_column + c - half : slice.column + c;
-          const double x = element_of(tensor, spread, name, column);
-          row(c) = static_cast<Scalar>(round_inputs ? stored_element(x, slice, buffer.kind, buffer.dtype) : x);
-        }
+        hashed_row(slice, buffer.kind, name, slice.column, expert, stored_as, row.first(left));
+        if (left < columns)
+          hashed_row(slice, buffer.kind, name, slice.second_column, expert, stored_as, row.subspan(left));
       }
     }
-  }
+  return slice.experts * rows;
+}
+
+template <class Scalar>
+typename Tensors<Scalar>::Matrix& Tensors<Scalar>::reach(const Value& v) {
+  check(operands_.empty() || std::ranges::find(operands_, v.buffer, &Value::buffer) != operands_.end(),
+        "an operator reaches a buffer that is none of its operands");
+  return buffers_[v.buffer];
 }
 
 template <class Scalar>
 typename Tensors<Scalar>::View Tensors<Scalar>::operator[](const Value& v) {
-  Matrix& m = buffers_[v.buffer];
+  Matrix& m = reach(v);
   check(v.row + v.rows <= m.rows() && v.column + v.columns <= m.cols(), "a value leaves its buffer");
   return View(m.data() + v.row * m.cols() + v.column, v.rows, v.columns, Eigen::OuterStride<>(m.cols()));
 }
 
 template <class Scalar>
 typename Tensors<Scalar>::View Tensors<Scalar>::whole_view(const Value& v) {
-  Matrix& m = buffers_[v.buffer];
+  Matrix& m = reach(v);
   return View(m.data(), m.rows(), m.cols(), Eigen::OuterStride<>(m.cols()));
 }
 
 template <class Scalar>
 typename Tensors<Scalar>::View Tensors<Scalar>::deal(const Value& v, std::vector<Deal> deals) {
-  Matrix& m = buffers_[v.buffer];
+  Matrix& m = reach(v);
   check(v.row == 0 && v.column == 0 && v.columns == m.cols(), "rows are dealt into a part of a buffer");
   m = Matrix::Constant(static_cast<Eigen::Index>(deals.size()), m.cols(), std::numeric_limits<Scalar>::quiet_NaN());
   deals_[v.buffer] = std::move(deals);
@@ -160,11 +174,13 @@ template <class Scalar>
 void Tensors<Scalar>::round(const Value& v) {
   View view = real(v);
   for (Eigen::Index r = 0; r < view.rows(); ++r)
-    for (Eigen::Index c = 0; c < view.cols(); ++c) view(r, c) = rounded(view(r, c), v.dtype);
+    round_all(std::span<Scalar>(view.row(r).data(), static_cast<std::size_t>(view.cols())), v.dtype);
 }
 
-template double rounded(double, Dtype);
-template float rounded(float, Dtype);
+template void hashed_row(const TensorSlice&, BufferKind, std::int64_t, std::int64_t, std::int64_t, std::optional<Dtype>,
+                         std::span<double>);
+template void hashed_row(const TensorSlice&, BufferKind, std::int64_t, std::int64_t, std::int64_t, std::optional<Dtype>,
+                         std::span<float>);
 template class Tensors<double>;
 template class Tensors<float>;
 

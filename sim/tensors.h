@@ -6,11 +6,15 @@
 #include <Eigen/Core>
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include "sim/products.h"
 #include "sim/program.h"
+#include "sim/rounding.h"
 
 namespace ascendsim {
 
@@ -31,13 +35,14 @@ struct Ledger {
 double hashed_element(const TensorSlice& slice, BufferKind kind, std::int64_t row, std::int64_t column,
                       std::int64_t expert);
 
-// x as the type holds it. Integer types are left alone: their scales belong to operators.
-template <class Scalar>
-Scalar rounded(Scalar x, Dtype type);
-
 // A hashed element as a buffer of the type holds it. Integer weights: a multiple of the channel's scale; all channels
 // have the same range, hence the same scale.
 double stored_element(double element, const TensorSlice& slice, BufferKind kind, Dtype type);
+
+// Elements of a row of a global tensor, from `column` on; as a buffer of the type holds them, where one is named.
+template <class Scalar>
+void hashed_row(const TensorSlice& slice, BufferKind kind, std::int64_t row, std::int64_t column, std::int64_t expert,
+                std::optional<Dtype> stored_as, std::span<Scalar> out);
 
 // Rows that data decided (routed tokens): each says what it is for, where it goes next and which row it answers.
 struct Deal {
@@ -69,10 +74,14 @@ class Tensors {
   // round_inputs: weights, inputs and state hold what their types can.
   Tensors(const Program& program, bool round_inputs);
 
+  // From now on only the buffers of these values can be reached, the operands of the operator that runs (data_flow.h
+  // builds on it); anything else is an InternalError. Empty: all.
+  void restrict_to(std::span<const Value> operands) { operands_ = operands; }
+
   // REQUIRES: `v` has the shape of its buffer's rows and columns, or is a part of it.
   View operator[](const Value& v);
   // The buffer under a value, for operators that read it in another shape.
-  Matrix& whole(const Value& v) { return buffers_[v.buffer]; }
+  Matrix& whole(const Value& v) { return reach(v); }
   void round(const Value& v);
 
   // ---- rows that data decided: their number is known only now, whatever the program expects ----
@@ -96,23 +105,23 @@ class Tensors {
   void set_calibration(Calibration* calibration) { calibration_ = calibration; }
   [[nodiscard]] Calibration* calibration() const { return calibration_; }
 
-  // out = a b, or with `accumulate` out += a b.
+  // out = a b, or with `accumulate` out += a b (products.h).
   template <class Out, class A, class B>
   void multiply(Out&& out, const A& a, const B& b, bool accumulate = false) {
     ledger_.matrix_flops += 2 * static_cast<std::int64_t>(a.rows()) * a.cols() * b.cols();
-    if (accumulate)
-      out.noalias() += a * b;
-    else
-      out.noalias() = a * b;
+    ascendsim::multiply(out, a, b, accumulate);
   }
   Ledger& ledger() { return ledger_; }
 
  private:
-  void fill(const Buffer& buffer, const TensorSlice& slice, Matrix& matrix, bool round_inputs) const;
+  // Returns how many rows it filled.
+  Eigen::Index fill(const Buffer& buffer, const TensorSlice& slice, Matrix& matrix, bool round_inputs) const;
 
+  Matrix& reach(const Value& v);
   View whole_view(const Value& v);
 
   const Program* program_;
+  std::span<const Value> operands_;
   std::vector<Matrix> buffers_;
   std::vector<std::vector<Deal>> deals_;  // per buffer
   std::vector<bool> dealt_;

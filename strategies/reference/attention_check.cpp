@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "sim/calculator.h"
+#include "sim/data_flow.h"
 #include "sim/drive.h"
 
 namespace ascendsim {
@@ -29,8 +30,8 @@ struct DenseAttention {
   double score_bound = 0;  // scale |q| |k| of the longest query and key
   // Of sparse attention what a choice of keys leads to, instead of out and lse.
   struct Choosing {
-    Matrix q, k, v;  // all heads side by side
-    Matrix scores;   // of the indexer: [queries, tokens]
+    std::vector<Matrix> q, k, v;  // of each head
+    Matrix scores;                // of the indexer: [queries, tokens]
   };
   std::vector<Choosing> choosing;
   double index_bound = 0;  // sum over heads of |weight| |q| |k|, of the longest query and key
@@ -45,10 +46,8 @@ Matrix global_part(const AttentionCase& c, BufferKind kind, const char* key, std
                    std::int64_t columns, bool round, std::int32_t fan_in = 0) {
   Matrix m(rows, columns);
   for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t col = 0; col < columns; ++col) {
-      const double x = hashed_element({.key = key, .fan_in = fan_in}, kind, first + r, col, 0);
-      m(r, col) = round ? rounded(x, c.input) : x;
-    }
+    hashed_row({.key = key, .fan_in = fan_in}, kind, first + r, 0, 0, round ? std::optional(c.input) : std::nullopt,
+               std::span<double>(m.row(r).data(), static_cast<std::size_t>(columns)));
   return m;
 }
 
@@ -59,7 +58,7 @@ void dense_head(const Matrix& q, const Matrix& k, const Matrix& v, std::int64_t 
   const double scale = 1 / std::sqrt(static_cast<double>(k.cols()));
   for (Eigen::Index at = 0; at < q.rows(); at += kPanel) {
     const Eigen::Index rows = std::min(kPanel, q.rows() - at), keys = first_query + at + rows;
-    Matrix p = scale * q.middleRows(at, rows) * k.topRows(keys).transpose();
+    Matrix p = scale * product(q.middleRows(at, rows), k.topRows(keys).transpose());
     for (Eigen::Index i = 0; i < rows; ++i) {
       const Eigen::Index seen = first_query + at + i + 1;
       auto row = p.row(i).head(seen);
@@ -70,7 +69,7 @@ void dense_head(const Matrix& q, const Matrix& k, const Matrix& v, std::int64_t 
       p.row(i).tail(keys - seen).setZero();
       lse(at + i, 0) = m + std::log(sum);
     }
-    out.middleRows(at, rows).noalias() = p * v.topRows(keys);
+    multiply(out.middleRows(at, rows), p, v.topRows(keys));
   }
 }
 
@@ -126,7 +125,7 @@ Matrix index_scores(const AttentionCase& c, std::int32_t base, std::int64_t firs
   for (std::int64_t h = 0; h < c.index_heads; ++h) {
     auto head = q.middleCols(h * c.index_width, c.index_width);
     rotate_halves(head.leftCols(c.rope), first);
-    scores += ((head * k.transpose()).cwiseMax(0.0).array().colwise() * weights.col(h).array()).matrix();
+    scores += (product(head, k.transpose()).cwiseMax(0.0).array().colwise() * weights.col(h).array()).matrix();
     lengths.array() += head.rowwise().norm().array() * weights.col(h).array().abs();
   }
   bound = std::max(bound, lengths.maxCoeff() * std::sqrt(k.rowwise().squaredNorm().maxCoeff()));
@@ -151,20 +150,17 @@ DenseAttention dense_attention(const AttentionCase& c, bool decode, bool round) 
                                          k(tokens, c.key_width());
     DenseAttention::Choosing choosing;
     if (c.sparse()) {
-      choosing.q.resize(rows, c.heads * c.key_width());
-      choosing.k.resize(tokens, c.heads * c.key_width());
-      choosing.v.resize(tokens, c.heads * c.value);
       choosing.scores = index_scores(c, base, first, rows, round, dense.index_bound);
     }
     for (std::int64_t h = 0; h < c.heads; ++h) {
       q << q_nope.middleCols(h * c.nope, c.nope), q_rope.middleCols(h * c.rope, c.rope);
-      k.leftCols(c.nope).noalias() = latent.leftCols(c.kv_rank) * w_uk.middleCols(h * c.nope, c.nope);
+      multiply(k.leftCols(c.nope), latent.leftCols(c.kv_rank), w_uk.middleCols(h * c.nope, c.nope));
       k.rightCols(c.rope) = latent.rightCols(c.rope);
-      const Matrix v = latent.leftCols(c.kv_rank) * w_uv.middleCols(h * c.value, c.value);
+      const Matrix v = product(latent.leftCols(c.kv_rank), w_uv.middleCols(h * c.value, c.value));
       if (c.sparse()) {
-        choosing.q.middleCols(h * c.key_width(), c.key_width()) = q;
-        choosing.k.middleCols(h * c.key_width(), c.key_width()) = k;
-        choosing.v.middleCols(h * c.value, c.value) = v;
+        choosing.q.push_back(q);
+        choosing.k.push_back(k);
+        choosing.v.push_back(v);
       } else {
         dense_head(q, k, v, first, out.middleCols(h * c.value, c.value), lse.col(h));
       }
@@ -201,45 +197,59 @@ double shortfall(const std::vector<Eigen::Index>& chosen, const Matrix& scores, 
   return std::max(0.0, best_left - worst);
 }
 
-// Attention of one head's query to those keys.
-Matrix attend_to(const DenseAttention::Choosing& of, const std::vector<Eigen::Index>& chosen, Eigen::Index row,
-                 std::int64_t head, const AttentionCase& c) {
-  Matrix p(1, static_cast<Eigen::Index>(chosen.size()));
-  const auto q = of.q.row(row).segment(head * c.key_width(), c.key_width());
-  for (Eigen::Index i = 0; i < p.cols(); ++i)
-    p(0, i) = q.dot(of.k.row(chosen[static_cast<std::size_t>(i)]).segment(head * c.key_width(), c.key_width())) /
-              std::sqrt(static_cast<double>(c.key_width()));
-  p = (p.array() - p.maxCoeff()).exp();
-  p /= p.sum();
-  Matrix out = Matrix::Zero(1, c.value);
-  for (Eigen::Index i = 0; i < p.cols(); ++i)
-    out += p(0, i) * of.v.row(chosen[static_cast<std::size_t>(i)]).segment(head * c.value, c.value);
-  return out;
+// A query of a rank, and the keys that the rank chose for it.
+struct Asked {
+  Eigen::Index row = 0;  // of the rank's output
+  Eigen::Index query = 0;
+  std::vector<Eigen::Index> chosen;
+};
+
+// Attention of one head's queries to those keys: softmax over all keys, of which the others have no weight.
+Matrix attend_to_chosen(std::span<const Asked> asked, const Matrix& q, const Matrix& k, const Matrix& v) {
+  Matrix rows(static_cast<Eigen::Index>(asked.size()), q.cols());
+  for (Eigen::Index i = 0; i < rows.rows(); ++i) rows.row(i) = q.row(asked[static_cast<std::size_t>(i)].query);
+  Matrix p = product(rows, k.transpose()) / std::sqrt(static_cast<double>(k.cols()));
+  for (Eigen::Index i = 0; i < p.rows(); ++i) {
+    const std::vector<Eigen::Index>& chosen = asked[static_cast<std::size_t>(i)].chosen;
+    Eigen::RowVectorXd weights = p(i, chosen);
+    weights = (weights.array() - weights.maxCoeff()).exp();
+    p.row(i).setZero();
+    p(i, chosen) = weights / weights.sum();
+  }
+  return product(p, v);
 }
 
 template <class Scalar>
 AttentionError compare_sparse(const AttentionCase& c, const DenseAttention& dense, const RankAttention& r,
                               Tensors<Scalar>& tensors) {
+  constexpr std::size_t kPanel = 256;
   AttentionError error;
   double largest = 0;
   const auto out = tensors[r.out], picked = tensors[r.chosen];
+  std::vector<std::vector<Asked>> asked(c.tokens.size());  // by sequence
   for (const Run& run : r.runs)
     for (std::int32_t i = 0; i < run.rows; ++i) {
       const auto s = static_cast<std::size_t>(run.sequence);
       const std::int64_t position = run.first + std::int64_t{i} * run.stride;
-      const Eigen::Index row = position - dense.first_query(s, c);
-      std::vector<Eigen::Index> chosen;
-      for (Eigen::Index col = 0; col < picked.cols() && picked(run.row + i, col) >= 0; ++col)
-        chosen.push_back(static_cast<Eigen::Index>(picked(run.row + i, col)));
-      error.keys = std::max(error.keys, shortfall(chosen, dense.choosing[s].scores, row, position + 1, c.top_k));
+      Asked& a = asked[s].emplace_back(Asked{run.row + i, position - dense.first_query(s, c), {}});
+      for (Eigen::Index col = 0; col < picked.cols() && picked(a.row, col) >= 0; ++col)
+        a.chosen.push_back(static_cast<Eigen::Index>(picked(a.row, col)));
+      error.keys = std::max(error.keys, shortfall(a.chosen, dense.choosing[s].scores, a.query, position + 1, c.top_k));
       if (error.keys == kNever) return {kNever, kNever, 0, kNever};
-      for (std::int64_t h = 0; h < out.cols() / c.value; ++h) {
-        const Matrix expected = attend_to(dense.choosing[s], chosen, row, r.first_head + h, c);
-        for (Eigen::Index col = 0; col < c.value; ++col)
-          raise(error.out, static_cast<double>(out(run.row + i, h * c.value + col)) - expected(0, col));
+    }
+  for (std::size_t s = 0; s < asked.size(); ++s)
+    for (std::int64_t h = 0; h < out.cols() / c.value; ++h)
+      for (std::size_t at = 0; at < asked[s].size(); at += kPanel) {
+        const auto panel = std::span<const Asked>(asked[s]).subspan(at, std::min(kPanel, asked[s].size() - at));
+        const DenseAttention::Choosing& of = dense.choosing[s];
+        const auto head = static_cast<std::size_t>(r.first_head + h);
+        const Matrix expected = attend_to_chosen(panel, of.q[head], of.k[head], of.v[head]);
+        for (std::size_t i = 0; i < panel.size(); ++i)
+          for (Eigen::Index col = 0; col < c.value; ++col)
+            raise(error.out, static_cast<double>(out(panel[i].row, h * c.value + col)) -
+                                 expected(static_cast<Eigen::Index>(i), col));
         largest = std::max(largest, expected.cwiseAbs().maxCoeff());
       }
-    }
   error.relative = largest > 0 ? error.out / largest : error.out;
   return error;
 }
@@ -294,7 +304,7 @@ std::vector<Scalar> numbers_of(const RankAttention& r, Tensors<Scalar>& tensors)
 
 template <class Scalar>
 AttentionReport calculate(const AttentionCase& c, const std::vector<RankAttention>& ranks, const DenseAttention& dense,
-                          NumberFormats formats, int orders) {
+                          NumberFormats formats, int orders, bool compute_orders) {
   std::vector<const Program*> programs;
   for (const RankAttention& r : ranks) programs.push_back(&r.program);
   const std::vector<GroupKind> groups = attention_groups(c);
@@ -323,7 +333,10 @@ AttentionReport calculate(const AttentionCase& c, const std::vector<RankAttentio
     report.flops_masked = ledger.masked_flops;
     report.bytes_moved = ledger.bytes_sent;
   }
+  const DataFlow flow(programs, groups);
   for (int order = 0; order < orders; ++order) {
+    if (!compute_orders && flow.same_in(static_cast<std::uint64_t>(order))) continue;
+    ++report.orders_computed;
     Calculator<Scalar> calculator(programs, groups, formats);
     calculator.run(static_cast<std::uint64_t>(order));
     bool same = true;
@@ -446,8 +459,8 @@ AttentionReport check_attention(const AttentionStrategy& strategy, const Attenti
   const DenseAttention& dense = references.of(c, strategy.decode, options.type);
   const NumberFormats formats{.round_inputs = round, .round_results = round};
   AttentionReport report = options.type == NumberType::kFp64
-                               ? calculate<double>(c, ranks, dense, formats, options.orders)
-                               : calculate<float>(c, ranks, dense, formats, options.orders);
+                               ? calculate<double>(c, ranks, dense, formats, options.orders, options.compute_orders)
+                               : calculate<float>(c, ranks, dense, formats, options.orders, options.compute_orders);
   report.allowed = tolerance(strategy, c, options.type, dense);
   return report;
 }

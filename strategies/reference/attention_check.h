@@ -59,6 +59,7 @@ struct AttentionReport {
                flops_masked = 0;  // masked: multiplied in whole tiles, then hidden
   std::int64_t bytes_moved = 0, bytes_charged = 0;
   int orders = 0, orders_that_differ = 0;  // of streams, beside program order: any bit of output or lse
+  int orders_computed = 0;                 // of these; of the others the flow of data shows that no bit can differ
   [[nodiscard]] bool within_tolerance() const {
     return error.out <= allowed.out && error.lse <= allowed.lse && error.keys <= allowed.keys;
   }
@@ -70,7 +71,8 @@ struct AttentionReport {
 using Mutation = std::function<void(std::vector<RankAttention>&)>;
 struct CheckOptions {
   NumberType type = NumberType::kFp64;
-  int orders = 0;  // further runs, in orders 0, 1, ... of the streams (drive_streams)
+  int orders = 0;               // further orders, numbers 0, 1, ... of the streams (drive_streams)
+  bool compute_orders = false;  // on numbers, though the flow of data (data_flow.h) shows that they are the same
   Mutation mutate = {};
 };
 AttentionReport check_attention(const AttentionStrategy& strategy, const AttentionCase& c, DenseReferences& references,

@@ -33,7 +33,7 @@ class DenseModel {
       const auto next_layer = static_cast<std::int32_t>(m_.layers);
       Matrix joined(x.rows(), 2 * m_.hidden);
       joined << norm(embedding(at, x.rows(), 1), "mtp_enorm", next_layer), norm(x, "mtp_hnorm", next_layer);
-      x = decoder_layer(joined * weight(Module::kLmHead, "eh_proj", next_layer, 2 * m_.hidden, m_.hidden), at,
+      x = decoder_layer(product(joined, weight(Module::kLmHead, "eh_proj", next_layer, 2 * m_.hidden, m_.hidden)), at,
                         next_layer, pass);
       head(x, at, pass, "mtp_head_norm");
     }
@@ -50,6 +50,9 @@ class DenseModel {
                : type;
   }
 
+  std::optional<Dtype> stored_as(Dtype type) const { return stored_ ? std::optional(type) : std::nullopt; }
+  static std::span<double> span_of(auto&& row) { return {row.data(), static_cast<std::size_t>(row.cols())}; }
+
   const Matrix& weight(Module module, const char* key, std::int32_t layer, std::int64_t rows, std::int64_t columns,
                        std::int64_t expert = 0) {
     Matrix& w = weights_[{key, layer, expert}];
@@ -57,10 +60,7 @@ class DenseModel {
     const TensorSlice slice{.key = key, .layer = layer, .fan_in = static_cast<std::int32_t>(rows)};
     w.resize(rows, columns);
     for (Eigen::Index r = 0; r < rows; ++r)
-      for (Eigen::Index c = 0; c < columns; ++c) {
-        const double x = hashed_element(slice, BufferKind::kWeight, r, c, expert);
-        w(r, c) = stored_ ? stored_element(x, slice, BufferKind::kWeight, type_of(module, layer)) : x;
-      }
+      hashed_row(slice, BufferKind::kWeight, r, 0, expert, stored_as(type_of(module, layer)), span_of(w.row(r)));
     return w;
   }
 
@@ -113,10 +113,8 @@ class DenseModel {
         known = all.row(p);
       else if (known.size() == 0) {
         known.resize(1, fresh.cols());
-        for (Eigen::Index c = 0; c < known.cols(); ++c) {
-          const double x = hashed_element({.key = key, .layer = layer}, BufferKind::kState, name(p), c, 0);
-          known(0, c) = stored_ ? rounded(x, type) : x;
-        }
+        hashed_row({.key = key, .layer = layer}, BufferKind::kState, name(p), 0, 0, stored_as(type),
+                   span_of(known.row(0)));
       }
       all.row(p) = known;
     }
@@ -134,9 +132,9 @@ class DenseModel {
       }
       return keys;
     }
-    Matrix q = q_c * weight(Module::kIndexQ, "index_q", layer, m_.q_rank, m_.index_heads * m_.index_width);
+    Matrix q = product(q_c, weight(Module::kIndexQ, "index_q", layer, m_.q_rank, m_.index_heads * m_.index_width));
     for (Eigen::Index i = 0; i < m_.index_heads; ++i) rotate_halves(q.middleCols(i * m_.index_width, m_.rope), first);
-    Matrix k = h * weight(Module::kIndexK, "index_k", layer, m_.hidden, m_.index_width);
+    Matrix k = product(h, weight(Module::kIndexK, "index_k", layer, m_.hidden, m_.index_width));
     const Matrix& affine = weight(Module::kNorm, "index_k_norm", layer, 2, m_.index_width);
     for (Eigen::Index r = 0; r < k.rows(); ++r) {
       const Row centred = k.row(r).array() - k.row(r).mean();
@@ -146,7 +144,7 @@ class DenseModel {
     }
     rotate_halves(k.leftCols(m_.rope), first);
     const Matrix all = cached(k, first, layer, "index_cache", out_.index_cache);
-    const Matrix of_heads = h * weight(Module::kIndexK, "index_weights", layer, m_.hidden, m_.index_heads);
+    const Matrix of_heads = product(h, weight(Module::kIndexK, "index_weights", layer, m_.hidden, m_.index_heads));
     for (Eigen::Index r = 0; r < h.rows(); ++r) {
       const Eigen::Index seen = first + r + 1;
       std::vector<double> scores(static_cast<std::size_t>(seen), 0);
@@ -168,18 +166,18 @@ class DenseModel {
 
   Matrix attention(const Matrix& x, std::int64_t first, std::int32_t layer, std::int32_t pass) {
     const Matrix h = norm(x, "input_norm", layer);
-    const Matrix a = h * weight(Module::kAttentionA, "qkv_a", layer, m_.hidden, m_.q_rank + m_.cache_width());
+    const Matrix a = product(h, weight(Module::kAttentionA, "qkv_a", layer, m_.hidden, m_.q_rank + m_.cache_width()));
     const Matrix q_c = norm(a.leftCols(m_.q_rank), "q_a_norm", layer);
-    const Matrix q = q_c * weight(Module::kQB, "q_b", layer, m_.q_rank, m_.heads * m_.qk_width());
+    const Matrix q = product(q_c, weight(Module::kQB, "q_b", layer, m_.q_rank, m_.heads * m_.qk_width()));
     Matrix fresh(x.rows(), m_.cache_width());
     fresh << norm(a.middleCols(m_.q_rank, m_.kv_rank), "kv_a_norm", layer), a.rightCols(m_.rope);
     rotate(fresh.rightCols(m_.rope), first);
     const Matrix latents = cached(fresh, first, layer, "kv_cache", out_.cache);
     const auto seen_by = attended(h, q_c, first, layer, pass);
     const Matrix keys =
-        latents.leftCols(m_.kv_rank) * weight(Module::kKvB, "w_uk", layer, m_.kv_rank, m_.heads * m_.nope);
+        product(latents.leftCols(m_.kv_rank), weight(Module::kKvB, "w_uk", layer, m_.kv_rank, m_.heads * m_.nope));
     const Matrix values =
-        latents.leftCols(m_.kv_rank) * weight(Module::kKvB, "w_uv", layer, m_.kv_rank, m_.heads * m_.value);
+        product(latents.leftCols(m_.kv_rank), weight(Module::kKvB, "w_uv", layer, m_.kv_rank, m_.heads * m_.value));
     Matrix out(x.rows(), m_.heads * m_.value);
     for (Eigen::Index head = 0; head < m_.heads; ++head) {
       Matrix q_h = q.middleCols(head * m_.qk_width(), m_.qk_width()), k_h(latents.rows(), m_.qk_width());
@@ -187,21 +185,22 @@ class DenseModel {
       k_h << keys.middleCols(head * m_.nope, m_.nope), latents.rightCols(m_.rope);
       for (Eigen::Index r = 0; r < x.rows(); ++r) {
         const std::vector<std::int32_t>& seen = seen_by[static_cast<std::size_t>(r)];
-        Row p = q_h.row(r) * k_h(seen, Eigen::all).transpose() / std::sqrt(static_cast<double>(m_.qk_width()));
+        const Matrix k_seen = k_h(seen, Eigen::all), v_seen = values(seen, Eigen::seqN(head * m_.value, m_.value));
+        Row p = product(q_h.row(r), k_seen.transpose()) / std::sqrt(static_cast<double>(m_.qk_width()));
         p = (p.array() - p.maxCoeff()).exp();
-        out.row(r).segment(head * m_.value, m_.value) =
-            p / p.sum() * values(seen, Eigen::seqN(head * m_.value, m_.value));
+        p /= p.sum();
+        out.row(r).segment(head * m_.value, m_.value) = product(p, v_seen);
       }
     }
-    return out * weight(Module::kOProj, "o_proj", layer, m_.heads * m_.value, m_.hidden);
+    return product(out, weight(Module::kOProj, "o_proj", layer, m_.heads * m_.value, m_.hidden));
   }
 
   Matrix gated_mlp(const Matrix& x, Module module, const char* up_key, const char* down_key, std::int32_t layer,
                    std::int64_t width, std::int64_t expert = 0) {
-    const Matrix both = x * weight(module, up_key, layer, m_.hidden, 2 * width, expert);
+    const Matrix both = product(x, weight(module, up_key, layer, m_.hidden, 2 * width, expert));
     const auto gate = both.leftCols(width).array(), up = both.rightCols(width).array();
     const Matrix act = gate / (1 + (-gate).exp()) * up;
-    return act * weight(module, down_key, layer, width, m_.hidden, expert);
+    return product(act, weight(module, down_key, layer, width, m_.hidden, expert));
   }
 
   static std::vector<std::int32_t> best(const std::vector<double>& scores, std::int64_t count) {
@@ -262,7 +261,7 @@ class DenseModel {
 
   Matrix experts(const Matrix& x, std::int64_t first, std::int32_t layer, std::int32_t pass) {
     const Matrix& gate = weight(Module::kGate, "gate", layer, m_.hidden + 1, m_.experts);
-    const Matrix scores = (1 + (-(x * gate.topRows(m_.hidden)).array()).exp()).inverse();
+    const Matrix scores = (1 + (-product(x, gate.topRows(m_.hidden)).array()).exp()).inverse();
     Matrix out = gated_mlp(x, Module::kSharedExpert, "shared_gate_up", "shared_down", layer,
                            m_.expert_width * m_.shared_experts);
     for (Eigen::Index r = 0; r < x.rows(); ++r) {
@@ -294,7 +293,7 @@ class DenseModel {
     const auto p = static_cast<std::size_t>(pass);
     out_.hidden.resize(std::max(out_.hidden.size(), p + 1));
     out_.logits.resize(out_.hidden.size());
-    const Matrix logits = norm(x, key, -1) * weight(Module::kLmHead, "lm_head", -1, m_.hidden, m_.vocabulary);
+    const Matrix logits = product(norm(x, key, -1), weight(Module::kLmHead, "lm_head", -1, m_.hidden, m_.vocabulary));
     for (Eigen::Index r = 0; r < x.rows(); ++r) {
       out_.hidden[p][name(first + r)] = x.row(r);
       out_.logits[p][name(first + r)] = logits.row(r);

@@ -1,5 +1,5 @@
 // What the calculator costs: float attention of one rank at the model's widths, 8 heads (keys and values expanded, the
-// causal triangle in tiles), and how much of it is the inputs from the hash.
+// causal triangle in tiles), how much of it is the inputs from the hash, and a tile of scores in either width of vectors.
 #include <benchmark/benchmark.h>
 
 #include "sim/calculator.h"
@@ -39,6 +39,25 @@ void inputs(benchmark::State& state) {
   }
 }
 
+// Queries of 128 tokens by keys of 256 at the model's width, keys row by row.
+template <class Scalar, Vectors kVectors>
+void scores(benchmark::State& state) {
+  if (kVectors == Vectors::kWide && !wide_vectors()) return state.SkipWithError("no wide vectors here");
+  using Matrix = typename Tensors<Scalar>::Matrix;
+  const Matrix q = Matrix::Constant(128, 192, Scalar{1}), k = Matrix::Constant(256, 192, Scalar{2});
+  Matrix out(128, 256);
+  for (auto _ : state) {
+    multiply<Scalar>({out.data(), out.rows(), out.cols(), out.cols(), 1}, operand_of(q), operand_of(k.transpose()),
+                     false, kVectors);
+    benchmark::DoNotOptimize(out.data());
+  }
+  state.counters["flops"] = benchmark::Counter(2.0 * 128 * 192 * 256, benchmark::Counter::kIsIterationInvariantRate);
+}
+
+BENCHMARK(scores<float, Vectors::kPortable>);
+BENCHMARK(scores<float, Vectors::kWide>);
+BENCHMARK(scores<double, Vectors::kPortable>);
+BENCHMARK(scores<double, Vectors::kWide>);
 BENCHMARK(attention<float>)->Arg(512)->Arg(4096)->Unit(benchmark::kMillisecond);
 BENCHMARK(attention<double>)->Arg(512)->Unit(benchmark::kMillisecond);
 BENCHMARK(inputs)->Arg(512)->Arg(4096)->Unit(benchmark::kMillisecond);

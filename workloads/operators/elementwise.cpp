@@ -166,8 +166,8 @@ void rope_math(const OperatorView& op, Tensors<Scalar>& t) {
   const auto& heads = op.params<Heads>();
   auto x = t[op.out()];
   const Eigen::Index width = x.cols() / heads.count;
-  for (int h = 0; h < heads.count; ++h)
-    rotate_pairs<Scalar>(t[op.in(1)], x.middleCols((h + 1) * width - heads.width, heads.width));
+  const Rotation<Scalar> rotation(t[op.in(1)], heads.width);
+  for (int h = 0; h < heads.count; ++h) rotation.turn_pairs(x.middleCols((h + 1) * width - heads.width, heads.width));
 }
 
 template <class Scalar>
@@ -177,7 +177,7 @@ void latent_math(const OperatorView& op, Tensors<Scalar>& t) {
   const Eigen::Index latent = op.in(1).columns;
   norm_rows<Scalar>(x.leftCols(latent), t[op.in(1)], y.leftCols(latent));
   y.rightCols(y.cols() - latent) = x.rightCols(x.cols() - latent);
-  rotate_pairs<Scalar>(t[op.in(2)], y.rightCols(y.cols() - latent));
+  Rotation<Scalar>(t[op.in(2)], y.cols() - latent).turn_pairs(y.rightCols(y.cols() - latent));
   if (op.op().outputs < 2) return;
   store_latent<Scalar>(t, op, 0, y, latent, op.out(1), op.moves());
 }

@@ -54,13 +54,14 @@ void prolog_math(const OperatorView& op, Tensors<Scalar>& t) {
 
   Matrix latent = a.rightCols(latent_width + rope);
   norm_rows<Scalar>(a.middleCols(q_rank, latent_width), t[op.in(3)], latent.leftCols(latent_width));
-  rotate_pairs<Scalar>(positions, latent.rightCols(rope));
+  const Rotation<Scalar> rotation(positions, rope);
+  rotation.turn_pairs(latent.rightCols(rope));
   store_latent<Scalar>(t, op, 2, latent, latent_width, op.out(1), op.moves());
 
   auto absorbed = t[op.out(0)];
   for (Eigen::Index h_at = 0; h_at < heads; ++h_at) {
     auto out = absorbed.middleCols(h_at * (latent_width + rope), latent_width + rope);
-    rotate_pairs<Scalar>(positions, q.middleCols(h_at * width + nope, rope));
+    rotation.turn_pairs(q.middleCols(h_at * width + nope, rope));
     t.multiply(out.leftCols(latent_width), q.middleCols(h_at * width, nope),
                w_uk.middleCols(h_at * nope, nope).transpose());
     out.rightCols(rope) = q.middleCols(h_at * width + nope, rope);

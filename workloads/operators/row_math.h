@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "sim/tensors.h"
 #include "workloads/operators/elementwise.h"
@@ -22,20 +23,48 @@ void norm_rows(const In& x, const Weight& w, Out&& y) {
   }
 }
 
-// Columns 2i and 2i+1 as a complex number, turned by position * base^(-2i / width).
-template <class Scalar, class Positions, class Columns>
-void rotate_pairs(const Positions& positions, Columns&& x) {
-  for (Eigen::Index i = 0; i + 1 < x.cols(); i += 2) {
-    const double frequency = std::pow(kRopeBase, -static_cast<double>(i) / static_cast<double>(x.cols()));
-    for (Eigen::Index r = 0; r < x.rows(); ++r) {
-      const double angle = static_cast<double>(positions(r, 0)) * frequency;
-      const auto c = static_cast<Scalar>(std::cos(angle)), s = static_cast<Scalar>(std::sin(angle));
-      const Scalar even = x(r, i), odd = x(r, i + 1);
-      x(r, i) = even * c - odd * s;
-      x(r, i + 1) = even * s + odd * c;
+// A rotary embedding of `width` columns: pair i of the row at a position turns by position * base^(-2i / width). What the
+// pairs are is the caller's business; heads of a row turn alike.
+template <class Scalar>
+class Rotation {
+ public:
+  template <class Positions>
+  Rotation(const Positions& positions, Eigen::Index width) : cos_(positions.rows(), width / 2), sin_(cos_) {
+    for (Eigen::Index i = 0; i < cos_.cols(); ++i) {
+      const double frequency = std::pow(kRopeBase, -2.0 * static_cast<double>(i) / static_cast<double>(width));
+      for (Eigen::Index r = 0; r < cos_.rows(); ++r) {
+        const double angle = static_cast<double>(positions(r, 0)) * frequency;
+        cos_(r, i) = static_cast<Scalar>(std::cos(angle));
+        sin_(r, i) = static_cast<Scalar>(std::sin(angle));
+      }
     }
   }
-}
+
+  // Columns 2i and 2i + 1.
+  template <class Columns>
+  void turn_pairs(Columns&& x) const {
+    turn(x, [](Eigen::Index i) { return std::pair(2 * i, 2 * i + 1); });
+  }
+  // Columns i and i + width / 2.
+  template <class Columns>
+  void turn_halves(Columns&& x) const {
+    turn(x, [half = cos_.cols()](Eigen::Index i) { return std::pair(i, i + half); });
+  }
+
+ private:
+  template <class Columns, class Pair>
+  void turn(Columns& x, Pair pair) const {
+    for (Eigen::Index r = 0; r < x.rows(); ++r)
+      for (Eigen::Index i = 0; i < cos_.cols(); ++i) {
+        const auto [a, b] = pair(i);
+        const Scalar first = x(r, a), second = x(r, b);
+        x(r, a) = first * cos_(r, i) - second * sin_(r, i);
+        x(r, b) = first * sin_(r, i) + second * cos_(r, i);
+      }
+  }
+
+  typename Tensors<Scalar>::Matrix cos_, sin_;
+};
 
 // int8 activations hold the numbers that their integers and scales stand for; without a calibration (fp64, fp16, ...)
 // nothing is quantised. One scale a row, from its largest element:

@@ -24,22 +24,6 @@ struct IndexHeads {
 
 // ---- mathematics ----------------------------------------------------------------------------------------------------
 
-// Columns i and i + width / 2 as a complex number, turned by position * base^(-2i / width).
-template <class Scalar, class Positions, class Columns>
-void rotate_halves(const Positions& positions, Columns&& x) {
-  const Eigen::Index half = x.cols() / 2;
-  for (Eigen::Index i = 0; i < half; ++i) {
-    const double frequency = std::pow(kRopeBase, -2.0 * static_cast<double>(i) / static_cast<double>(x.cols()));
-    for (Eigen::Index r = 0; r < x.rows(); ++r) {
-      const double angle = static_cast<double>(positions(r, 0)) * frequency;
-      const auto c = static_cast<Scalar>(std::cos(angle)), s = static_cast<Scalar>(std::sin(angle));
-      const Scalar first = x(r, i), second = x(r, i + half);
-      x(r, i) = first * c - second * s;
-      x(r, i + half) = first * s + second * c;
-    }
-  }
-}
-
 // inputs: x, norm, positions; outputs: the keys, and the cache where they are written to it at once
 template <class Scalar>
 void key_math(const OperatorView& op, Tensors<Scalar>& t) {
@@ -53,7 +37,8 @@ void key_math(const OperatorView& op, Tensors<Scalar>& t) {
                 norm.row(1).array())
                    .matrix();
   }
-  rotate_halves<Scalar>(t[op.in(2)], y.leftCols(op.params<IndexKey>().rope_width));
+  const Eigen::Index turned = op.params<IndexKey>().rope_width;
+  Rotation<Scalar>(t[op.in(2)], turned).turn_halves(y.leftCols(turned));
   if (op.op().outputs > 1) store_latent<Scalar>(t, op, 0, y, y.cols(), op.out(1), op.moves());
 }
 
@@ -62,8 +47,8 @@ void query_rope_math(const OperatorView& op, Tensors<Scalar>& t) {
   const auto& heads = op.params<IndexHeads>();
   auto q = t[op.out()];
   const Eigen::Index width = q.cols() / heads.count;
-  for (Eigen::Index h = 0; h < heads.count; ++h)
-    rotate_halves<Scalar>(t[op.in(1)], q.middleCols(h * width, heads.rope_width));
+  const Rotation<Scalar> rotation(t[op.in(1)], heads.rope_width);
+  for (Eigen::Index h = 0; h < heads.count; ++h) rotation.turn_halves(q.middleCols(h * width, heads.rope_width));
 }
 
 // Every query row with the first row and the number of the keys that it may see.
@@ -91,7 +76,8 @@ void indexer_math(const OperatorView& op, Tensors<Scalar>& t) {
                    scores.resize(core.heads, keys);
                    t.multiply(scores, heads,
                               t[op.in(1).row_slice(first, keys).column_slice(0, core.width)].transpose());
-                   const auto sum = (weights.row(row) * scores.cwiseMax(Scalar{0})).eval();
+                   scores = scores.cwiseMax(Scalar{0});
+                   const auto sum = product(weights.row(row), scores);
                    order.resize(static_cast<std::size_t>(keys));
                    std::iota(order.begin(), order.end(), Eigen::Index{0});
                    std::ranges::stable_sort(order, std::greater{}, [&](Eigen::Index i) { return sum(0, i); });

@@ -5,10 +5,13 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>  // needs the macros of the line above
 
+#include <cstring>
 #include <numeric>
 #include <string_view>
 
+#include "sim/calculator.h"
 #include "sim/check.h"
+#include "sim/drive.h"
 #include "strategies/deployment/partitions.h"
 #include "tests/strategies/reference/attention_cases_under_test.h"
 
@@ -191,9 +194,17 @@ TEST(Orders, GiveTheSameBits) {
   for (const AttentionStrategy& s : attention_strategies()) {
     const AttentionCase c = busy(s);
     for (const NumberType type : {NumberType::kFp64, NumberType::kFp16}) {
-      const AttentionReport r = check(s.name, c, {.type = type, .orders = 2 * stream_count(s, c)});
+      const int orders = std::string_view(s.name) == "tp" ? 0 : 2 * stream_count(s, c);
+      const AttentionReport r =
+          check(s.name, c, {.type = type, .orders = 2 * stream_count(s, c), .compute_orders = true});
       EXPECT_EQ(r.orders_that_differ, 0) << s.name;
-      EXPECT_EQ(r.orders, std::string_view(s.name) == "tp" ? 0 : 2 * stream_count(s, c)) << s.name;
+      EXPECT_EQ(r.orders, orders) << s.name;
+      EXPECT_EQ(r.orders_computed, orders) << s.name;
+      // The flow of data says so without computing one.
+      const AttentionReport by_flow = check(s.name, c, {.type = type, .orders = 2 * stream_count(s, c)});
+      EXPECT_EQ(by_flow.orders, orders) << s.name;
+      EXPECT_EQ(by_flow.orders_that_differ, 0) << s.name;
+      EXPECT_EQ(by_flow.orders_computed, 0) << s.name;
     }
   }
 }
@@ -215,12 +226,63 @@ TEST(Orders, ShowEveryDroppedWait) {
           ranks[static_cast<std::size_t>(rank)].program.operators[i].wait = kNoWait;
         };
         const AttentionReport r = check_attention(s, c, references, {.orders = stream_count(s, c), .mutate = drop});
+        const AttentionReport computed =
+            check_attention(s, c, references, {.orders = stream_count(s, c), .compute_orders = true, .mutate = drop});
+        EXPECT_EQ(r.orders_that_differ, computed.orders_that_differ) << s.name << ": rank " << rank << ", " << op.label;
+        EXPECT_LE(r.orders_computed, computed.orders_computed);
         EXPECT_GT(r.orders_that_differ, 0) << s.name << ": rank " << rank << ", " << op.label;
         EXPECT_FALSE(r.within_tolerance()) << s.name << ": rank " << rank << ", " << op.label;
       }
     }
     EXPECT_EQ(waits > 0, std::string_view(s.name) != "tp") << s.name;
   }
+}
+
+// What the flow of data builds on: an operator changes nothing but its outputs. What it reaches is checked always.
+struct Audit {
+  Calculator<double>& calculator;
+  std::span<const Program* const> programs;
+
+  void local(int rank, std::size_t op) {
+    const auto r = static_cast<std::size_t>(rank);
+    const Program& p = *programs[r];
+    const Operator& o = p.operators[op];
+    const auto operands = std::span(p.values).subspan(o.operands, std::size_t{o.inputs} + o.outputs);
+    std::vector<std::pair<Value, Tensors<double>::Matrix>> inputs;
+    for (const Value& v : operands.first(o.inputs))
+      if (std::ranges::find(operands.subspan(o.inputs), v.buffer, &Value::buffer) == operands.end())
+        inputs.emplace_back(v, calculator.rank(r).whole(v));
+    calculator.local(rank, op);
+    for (const auto& [v, before] : inputs)
+      EXPECT_EQ(std::memcmp(calculator.rank(r).whole(v).data(), before.data(),
+                            static_cast<std::size_t>(before.size()) * sizeof(double)),
+                0)
+          << o.label;
+    operators += static_cast<int>(inputs.size());
+  }
+  void exchange(const Folding::Meeting& meeting, std::span<const Arrival> arrivals) {
+    calculator.exchange(meeting, arrivals);
+  }
+  int operators = 0;
+};
+
+TEST(Orders, OperatorsChangeNothingButTheirOutputs) {
+  for (const auto& strategies : {attention_strategies(), sparse_attention_strategies()})
+    for (const AttentionStrategy& s : strategies) {
+      AttentionCase c = busy(s);
+      if (s.sparse) c.index_width = 16, c.top_k = 30;
+      if (!s.broken_rules(c).empty()) c.dcp = 1, c.cp = std::string_view(s.name) == "sparse-cp" ? c.cp : 1;
+      ASSERT_TRUE(s.broken_rules(c).empty()) << s.name;
+      std::vector<RankAttention> ranks;
+      std::vector<const Program*> programs;
+      for (std::int64_t r = 0; r < c.world(); ++r) ranks.push_back(s.build(c, r));
+      for (const RankAttention& r : ranks) programs.push_back(&r.program);
+      const std::vector<GroupKind> groups = attention_groups(c);
+      Calculator<double> calculator(programs, groups, {});
+      Audit audit{calculator, programs};
+      drive(programs, unfolded(programs.size(), groups), audit);
+      EXPECT_GT(audit.operators, 0) << s.name;
+    }
 }
 
 // ---- mistakes are caught --------------------------------------------------------------------------------------------
