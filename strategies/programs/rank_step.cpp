@@ -85,12 +85,14 @@ StreamRows stream_rows(const Deployment& d, Phase phase, std::span<const GroupLo
   const Layout& l = d.layout;
   StreamRows r{.rows = attention_rows(l, phase, loads[static_cast<std::size_t>(dp)])};
   for (const GroupLoad& g : loads) r.padded = std::max(r.padded, attention_rows(l, phase, g));
-  if (place_collectives(l, true, false).attention_reduce_scatter || scatters_rows(d, phase))
-    r.padded = round_up(r.padded, l.tp);
-  r.routed = r.padded;
   // A replayed graph takes the rows it was captured with. Kernels before o_proj are charged the real ones: over so few
   // rows they take the time of their weights.
-  r.padded = std::max(r.padded, launching(d, phase, r.padded).rows);
+  const std::int64_t captured = launching(d, phase, r.padded).rows;
+  // Shares of the TP group are alike, whatever numbers of rows are captured.
+  const bool shared = place_collectives(l, true, false).attention_reduce_scatter || scatters_rows(d, phase);
+  const std::int64_t multiple = shared ? l.tp : 1;
+  r.routed = round_up(r.padded, multiple);
+  r.padded = round_up(std::max(r.padded, captured), multiple);
   r.scattered = ceil_div(r.padded, l.tp);
   return r;
 }

@@ -1,8 +1,13 @@
 // How steps are launched: sizes of captured graphs, padding to them, and what the host issues.
 #include "strategies/programs/launching.h"
 
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>  // needs the macros of the line above
+
+#include "sim/verifier.h"
+#include "strategies/programs/rank_step.h"
 #include "strategies/reference/layer_check.h"
-#include "tests/strategies/engines/mindie/mindie_under_test.h"
+#include "tests/strategies/sites_under_test.h"
 #include "workloads/kernels.h"
 
 namespace ascendsim {
@@ -115,6 +120,49 @@ TEST(Launching, SmallStepsAreTheHosts) {
   EXPECT_LT(graph.total, pieces.total);
   EXPECT_LT(pieces.total, eager.total);
   EXPECT_GE(eager.total, Duration(35'000'000) * static_cast<std::int64_t>(eager.operators) * 9 / 10);  // but fences
+}
+
+// Requests of 1 + drafts rows are captured, shares of a TP group are alike: 15 rows of the graph travel as 16 over tp 4.
+// Rows are looked up as they are, not as they travel: 15 replay the graph of 15.
+TEST(StreamRows, AreMultiplesOfTheGroupThatSharesThem) {
+  Deployment d = captured(GraphMode::kFullDecode, {5, 10, 15, 20}, 4);
+  d.layout = {.dp = 4, .tp = 4, .moe_ep = 16, .ep_level = 2};
+  d.limits.max_batch = 16;
+  const Step step = decode_step(d.layout, 12, 100, 105, 5);
+  const StreamRows r = stream_rows(d, Phase::kDecode, step.load, 0);
+  EXPECT_EQ(r.rows, 15);
+  EXPECT_EQ(r.padded, 16);
+  EXPECT_EQ(r.routed, 16);
+  EXPECT_EQ(r.scattered, 4);
+}
+
+// Captured sizes, drafts and layouts of all kinds: every rank's program is built, and they match.
+RC_GTEST_PROP(Launching, CapturedGraphsWithDraftsHavePrograms, ()) {
+  Deployment d = deployment({.tp = 4});
+  d.model.layers = 5;
+  d.model.dense_layers = 1;
+  Layout& l = d.layout;
+  l.tp = *rc::gen::element<std::int64_t>(1, 2, 4, 8);
+  l.cp = *rc::gen::element<std::int64_t>(1, 2);
+  l.dp = *rc::gen::element<std::int64_t>(1, 2, 4);
+  l.sp = *rc::gen::element<std::int64_t>(1, l.tp);
+  l.ep_level = *rc::gen::element<std::int64_t>(1, 2);
+  l.moe_ep = l.world();
+  const char* const engine = *rc::gen::element("mindie", "vllm-ascend", "cann-recipes", "sglang");
+  d.engine = site_of(engine, "deepseek-r1", "decode").question.deployment.engine;
+  d.features.speculative_tokens = *rc::gen::inRange<std::int64_t>(0, 6);
+  d.features.flashcomm1 = std::string_view(engine) == "vllm-ascend" && *rc::gen::arbitrary<bool>();
+  d.graph.mode = *rc::gen::element(GraphMode::kFullDecode, GraphMode::kPiecewise);
+  d.graph.capture_sizes = *rc::gen::unique<std::vector<std::int64_t>>(rc::gen::inRange<std::int64_t>(1, 64));
+  d.limits.max_batch = 16;
+  const std::int64_t rows = 1 + d.features.speculative_tokens;
+  const Step step = decode_step(l, *rc::gen::inRange<std::int64_t>(1, 16 * l.dp + 1), 100, 100 + rows, rows);
+  const KernelFacts facts = kernel_facts(mindie_stack(), shipped_kernels());
+  std::vector<Program> programs;
+  for (std::int64_t rank = 0; rank < l.world(); ++rank) programs.push_back(build_program(d, step, facts, rank));
+  std::vector<const Program*> pointers;
+  for (const Program& p : programs) pointers.push_back(&p);
+  verify(pointers, unfolded(programs.size(), mindie_groups(l)));
 }
 
 }  // namespace
