@@ -9,7 +9,9 @@
 #include "strategies/deployment/field_text.h"
 #include "strategies/engines/sglang/import.h"
 #include "strategies/engines/vllm/import.h"
+#include "strategies/programs/expert_carriers.h"
 #include "strategies/programs/expert_loads.h"
+#include "strategies/programs/rank_step.h"
 
 namespace ascendsim {
 
@@ -297,6 +299,25 @@ void check_sizes(const Deployment& d, const Workload& w, bool own_file, Diagnost
         fmt::format("lower {}", name_in(d, own_file, "maxPrefillTokens")));
 }
 
+// MindIE's own rule makes short prompts slow where rows travel in padded buffers.
+void note_short_exchange(const Deployment& d, const Workload& w, Diagnostics& diagnostics) {
+  const std::int64_t tokens = w.input_tokens - w.prefix_hit;
+  if (d.role == Role::kDecode || tokens <= 0 || !d.all_to_all_scale.empty()) return;
+  const GroupLoad prompts{.sequences = std::min({d.limits.max_prefill_batch, ceil_div(w.batch, d.layout.dp),
+                                                 std::max<std::int64_t>(1, d.limits.max_prefill_tokens / tokens)}),
+                          .new_tokens = tokens};
+  const std::int64_t stream = attention_rows(d.layout, Phase::kPrefill, prompts), rows = ceil_div(stream, d.layout.tp),
+                     ep = d.layout.moe_ep;
+  if (rows == 0 || rows > kShortExchange) return;
+  if (expert_carrier(d, Phase::kPrefill, stream, false) != ExpertCarrier::kPadded) return;
+  diagnostics.note(
+      "A0145", d.origin("experts.exchange").where,
+      fmt::format("a prefill step of {} rows a rank exchanges buffers of 2 x moe_ep = {} times its copies; "
+                  "beyond {} rows a rank {:.3g} times at most, so a longer prompt can be faster",
+                  rows, 2 * ep, kShortExchange, std::max(3.0, std::sqrt(static_cast<double>(ep)))),
+      "MindIE flash_causal_deepseekv2.py, get_all2all_buffer_factor");
+}
+
 }  // namespace
 
 void check_workload(const Deployment& d, const Workload& asked, bool own_file, Diagnostics& diagnostics) {
@@ -345,6 +366,7 @@ void check_workload(const Deployment& d, const Workload& asked, bool own_file, D
                       "max_position_embeddings of the model",
                       fmt::format("--input and --output together at most {}", d.model.max_positions));
   check_sizes(d, w, own_file, diagnostics);
+  note_short_exchange(d, w, diagnostics);
 }
 
 }  // namespace ascendsim

@@ -144,8 +144,9 @@ std::int64_t padded_all_to_all_rows(const Deployment& d, std::int64_t rows, bool
   const auto factor = [&]() -> double {
     for (const auto& [at_least, f] : d.all_to_all_scale)
       if (rows >= at_least) return f;
-    if (prefill && rows <= 32) return 2 * ep;
-    if (prefill && static_cast<double>(rows) >= 65536 / ep) return 3;
+    if (!d.all_to_all_scale.empty()) return ep;  // below the table's last line
+    if (prefill && rows <= kShortExchange) return 2 * ep;
+    if (prefill && rows >= 65536 / d.layout.moe_ep) return 3;
     // A logistic in log2: mn + (mx - mn) / (1 + exp(log2 t - log2 ep)), with exp(log2 r) = r^(1 / ln 2).
     const double most = std::sqrt(ep), least = std::max(1.0, most / 2);
     return least + (most - least) / (1 + std::exp(std::log2(static_cast<double>(rows)) - std::log2(ep)));

@@ -188,7 +188,10 @@ Value moe_all_gather(RankStep& s, Value x);       // ep_level 1 and pure TP: eve
 Value moe_all_to_all(RankStep& s, Value x);       // ep_level 2: rows travel to the experts
 Value moe_shared_rows(RankStep& s,
                       Value x);  // the same from rows that every rank of the TP group has; summed and gathered
-// MindIE's fixed-size all-to-all of ep_level 2 prefill: rows sent to all peers together (dynamic_ep_moe.cpp).
+// MindIE's fixed-size all-to-all of ep_level 2 prefill: rows sent to all peers together (dynamic_ep_moe.cpp;
+// flash_causal_deepseekv2.py, get_all2all_buffer_factor). Prefill of up to kShortExchange rows a rank takes buffers for
+// 2 x moe_ep times its copies, of one more row two to four times: more rows can be faster.
+constexpr std::int64_t kShortExchange = 32;
 std::int64_t padded_all_to_all_rows(const Deployment& d, std::int64_t rows, bool prefill);
 
 }  // namespace ascendsim

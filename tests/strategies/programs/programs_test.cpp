@@ -312,8 +312,11 @@ std::int64_t padded_rows(std::int64_t t, bool prefill,
 //   t = 64    2 + 2 / (1 + e^(6 - 4)) = 2.23841   -> 1146 -> 1152
 //   t = 256   2 + 2 / (1 + e^(8 - 4)) = 2.03597   -> 4169 -> 4176
 //   t = 8192  factor 3 from 65536 / 16 rows on    -> 196,608
+//   t = 32    as 16: 8192 rows, and from 33 on 2 + 2 / (1 + e^(5.04 - 4)) = 2.521 -> 665 -> 672: the engine's own cliff
 TEST(PaddedAllToAll, RowsOfSixteenRanks) {
   EXPECT_EQ(padded_rows(16, true), 4096);
+  EXPECT_EQ(padded_rows(32, true), 8192);
+  EXPECT_EQ(padded_rows(33, true), 672);
   EXPECT_EQ(padded_rows(64, true), 1152);
   EXPECT_EQ(padded_rows(256, true), 4176);
   EXPECT_EQ(padded_rows(8192, true), 196'608);
@@ -328,6 +331,27 @@ TEST(PaddedAllToAll, FollowsTheFactorsOfTheFile) {
   EXPECT_EQ(padded_rows(32'768, true, d), 8 * 32'768 * 3);
   EXPECT_EQ(padded_rows(8192, true, d), 340'800);  // 8 * 8192 * 5.2 = 340,787.2
   EXPECT_EQ(padded_rows(10, true, d), 640);
+  // Fewer rows than the last line names: the size of the group.
+  d.all_to_all_scale = {{8192, 5.2}};
+  EXPECT_EQ(padded_rows(10, true, d), 8 * 10 * 16);
+}
+
+TEST(PaddedAllToAll, OfShortPromptsIsSaid) {
+  Deployment d = deployment(with_level({.tp = 16}, 2));
+  const auto notes = [&](std::int64_t tokens) {
+    Diagnostics diagnostics;
+    check_workload(d, {.input_tokens = tokens, .output_tokens = 2, .batch = 1}, diagnostics);
+    return rendered(diagnostics, Severity::kNote);
+  };
+  EXPECT_NE(notes(512).find("A0145"), std::string::npos) << notes(512);  // 32 rows a rank
+  EXPECT_NE(notes(512).find("2 x moe_ep = 32 times its copies; beyond 32 rows a rank 4 times at most"),
+            std::string::npos)
+      << notes(512);
+  EXPECT_EQ(notes(513), "");
+  d.all_to_all_scale = {{0, 8.0}};
+  EXPECT_EQ(notes(512), "");
+  d = deployment({.tp = 16});  // experts see all rows
+  EXPECT_EQ(notes(512), "");
 }
 
 }  // namespace
