@@ -62,6 +62,7 @@ std::string loads_refusal(const Deployment& d) {
 }
 
 std::vector<std::int64_t> routed_loads(const Deployment& d) {
+  check(loads_refusal(d).empty(), "loads of experts that a rule refuses (E0378)");
   if (d.layout.moe_ep < 2 || (d.experts.loads.empty() && !drawn(d))) return {};
   std::vector<double> loads = drawn(d) ? zipf(d) : by_rank(d, d.experts.loads);
   if (drawn(d)) {

@@ -63,7 +63,9 @@ struct KernelFacts {
 std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64_t rank);
 // True when the step runs as two micro-batches on two lanes.
 bool splits_into_micro_batches(const Deployment& deployment, const Step& step);
-// outputs: filled when given; the program is the same.
+// outputs: filled when given; the program is the same. REQUIRES: a deployment that the rules of every engine allow
+// (check_deployment), loads that expert_loads.h does not refuse (E0378), and a step whose sequences' cached rows on a
+// rank, and whose routed copies of all rows, are below 2^31 each (check_workload: E0344, E0345).
 Program build_program(const Deployment& deployment, const Step& step, const KernelFacts& facts, std::int64_t rank,
                       std::vector<StepOutput>* outputs = nullptr);
 

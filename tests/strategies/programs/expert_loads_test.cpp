@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
+#include "sim/check.h"
 #include "tests/strategies/engines/mindie/mindie_under_test.h"
 #include "workloads/operators/linear.h"
 
@@ -83,6 +85,21 @@ TEST(ExpertLoads, HaveALimit) {
   EXPECT_NE(loads_refusal(d).find("46.1"), std::string::npos) << loads_refusal(d);
   d.experts.loads = {1, 2};
   EXPECT_EQ(loads_refusal(d), "experts.loads has 2 loads for 288 physical experts");
+}
+
+// What rules refuse (E0378) never reaches a program: negative, missing and endless loads would be rows.
+TEST(ExpertLoads, ThatAreRefusedMakeNoProgram) {
+  for (const std::vector<double>& loads :
+       {std::vector<double>{0, 0, 0, 0}, {-1, 1, 1, 1}, {1, 2, 3, std::numeric_limits<double>::infinity()}}) {
+    EXPECT_NE(loads_refusal(four_experts(loads)), "");
+    EXPECT_THROW(static_cast<void>(routed_loads(four_experts(loads))), InternalError);
+  }
+  Deployment d = four_experts({1, 1, 1, 1});
+  d.experts.loads = {1};
+  EXPECT_THROW(static_cast<void>(routed_loads(d)), InternalError);
+  d.experts.loads.clear();
+  d.experts.imbalance = 6;
+  EXPECT_THROW(static_cast<void>(routed_loads(d)), InternalError);
 }
 
 TEST(ExpertLoads, ThatAreAlikeChangeNoTick) {
