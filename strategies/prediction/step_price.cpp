@@ -173,12 +173,13 @@ class ProgramPricer {
 };
 
 // Two lanes: how long compute takes while the other one computes too; never faster than alone. Kernels of prefill fill
-// the die and take turns; those of decode run side by side on split cores.
+// the die and take turns; those of decode run side by side on split cores, attention on the first lane, feed-forward
+// parts on the second (decoder.cpp).
 std::int64_t shared_ticks(const Operator& op, const Work& work, const Priced& priced, std::int64_t alone, Phase phase,
                           const SharedKernels& kernels, Duration kernel_gap) {
   if (phase == Phase::kPrefill) return 2 * alone;
-  const bool experts = op.category == static_cast<std::uint8_t>(Category::kMoe);
-  const KernelTime t = (experts ? kernels.experts : kernels.attention).price(work);
+  const bool second = op.stream >= kMaxStreams / 2;
+  const KernelTime t = (second ? kernels.experts : kernels.attention).price(work);
   return std::max(alone, priced.slowed(t.total + kernel_gap));
 }
 

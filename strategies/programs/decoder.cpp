@@ -53,20 +53,28 @@ Value normed_for_ffn(RankStep& s, Value attention_out, Value residual, bool moe)
   return add_rms_norm(s.p, "post_attention_norm", attention_out, residual, w, s.norm_output(next));
 }
 
-// One layer; takes and returns the residual stream [padded_rows, hidden] (the last layer of a scattered deployment
-// returns all rows of the world).
-Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
+// A layer between its halves.
+struct HalfLayer {
+  Placement place;
+  std::int64_t layer = 0;
+  bool last = false;  // the head gathers what it needs of other ranks: at the end of the last layer
+  Value residual;     // what this rank keeps of the residual stream inside the layer
+  Value normed;       // what the feed-forward part takes
+};
+
+// Attention, of the residual stream [padded_rows, hidden], and the norm behind it.
+HalfLayer attention_half(RankStep& s, Value residual, std::int64_t layer) {
   s.p.set_layer(static_cast<int>(layer));
   s.output_layer = layer;
   const bool moe = layer >= s.m.dense_layers;
   // The head gathers what it needs of other ranks: in front of it (rows_for_head), or at the end of the last layer.
   const bool last = layer + 1 >= s.m.layers && !s.head_of_group();
-  const bool shares = shares_rows_for_experts(s.d);
-  Placement place = s.flashcomm()     ? place_flashcomm(s.l, moe)
-                    : s.token_split() ? Placement{}
-                    : shares          ? place_whole_rows(s.l, moe)
-                                      : place_collectives(s.l, moe, last);
+  Placement place = s.flashcomm()                  ? place_flashcomm(s.l, moe)
+                    : s.token_split()              ? Placement{}
+                    : shares_rows_for_experts(s.d) ? place_whole_rows(s.l, moe)
+                                                   : place_collectives(s.l, moe, last);
   if (s.token_split()) place.ffn_all_gather = last;
+  HalfLayer half{.place = place, .layer = layer, .last = last, .residual = residual, .normed = {}};
 
   s.p.set_outside_graph(true);  // piecewise graphs end where attention begins
   Value x = s.m.sparse()                 ? sparse_mla(s, residual)
@@ -77,9 +85,20 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
   if (place.attention_all_reduce) x = s.p.all_reduce("attention_all_reduce", x, s.group(Group::kAttnTp));
   if (place.attention_reduce_scatter && !s.whole_rows_after_attention()) {
     x = s.p.reduce_scatter("attention_reduce_scatter", x, s.group(Group::kAttnTp));
-    if (!s.scattered()) residual = residual.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows);
+    if (!s.scattered()) half.residual = residual.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows);
   }
-  x = normed_for_ffn(s, x, residual, moe);
+  half.normed = normed_for_ffn(s, x, half.residual, moe);
+  return half;
+}
+
+// The feed-forward part; returns the residual stream [padded_rows, hidden] (the last layer of a scattered deployment
+// all rows of the world).
+Value feed_forward_half(RankStep& s, const HalfLayer& half) {
+  s.p.set_layer(static_cast<int>(half.layer));
+  s.output_layer = half.layer;
+  const Placement& place = half.place;
+  const bool moe = half.layer >= s.m.dense_layers;
+  Value x = half.normed, residual = half.residual;
   // Rows that only this rank has need the whole shared expert.
   const bool own_shared = s.flashcomm() && moe && place.attention_all_gather;
   const Value shared = own_shared ? whole_shared_expert(s, x) : Value{};
@@ -91,7 +110,7 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
                                                                               : Group::kAttnDp));
 
   x = !moe                                  ? dense_mlp(s, x)
-      : shares                              ? moe_shared_rows(s, x)
+      : shares_rows_for_experts(s.d)        ? moe_shared_rows(s, x)
       : s.l.ep_level == 2 && s.l.moe_ep > 1 ? moe_all_to_all(s, x)
                                             : moe_all_gather(s, x);
 
@@ -101,18 +120,17 @@ Value decoder_layer(RankStep& s, Value residual, std::int64_t layer) {
   s.category(Category::kVector);
   if (own_shared) add(s.p, "shared_add", x, shared);
   // Where the stream is gathered first it must be whole; the last layer's norm takes only some rows.
-  if (s.facts.adds_residual_in_norm && !place.ffn_all_gather && layer + 1 < s.d.end_layer())
+  if (s.facts.adds_residual_in_norm && !place.ffn_all_gather && half.layer + 1 < s.d.end_layer())
     s.not_yet_added = x;
   else
     add(s.p, "residual_add", residual, x);
-  if (place.ffn_all_gather && last && !s.l.local_head() && s.l.cp > 1 && s.l.dp == 1 &&
-      s.context.head_gathers_by_group) {
+  if (!place.ffn_all_gather) return residual;
+  if (half.last && !s.l.local_head() && s.l.cp > 1 && s.l.dp == 1 && s.context.head_gathers_by_group) {
     if (residual.rows < s.padded_rows) residual = s.p.all_gather("head_all_gather", residual, s.group(Group::kAttnTp));
-    residual = s.p.all_gather("head_cp_all_gather", residual, s.group(Group::kAttnCp));
-  } else if (place.ffn_all_gather)
-    residual = s.p.all_gather(last ? "head_all_gather" : "layer_all_gather", residual,
-                              s.group(last && !s.l.local_head() ? Group::kWorld : Group::kAttnTp));
-  return residual;
+    return s.p.all_gather("head_cp_all_gather", residual, s.group(Group::kAttnCp));
+  }
+  return s.p.all_gather(half.last ? "head_all_gather" : "layer_all_gather", residual,
+                        s.group(half.last && !s.l.local_head() ? Group::kWorld : Group::kAttnTp));
 }
 
 // Rows that are sampled are picked before the norm. Whose rows a rank has by then, and over which ranks the vocabulary
@@ -184,8 +202,9 @@ void note_hidden(const RankStep& s, Value residual, StepOutput::What what = Step
 }
 
 // One pass of the next-token-prediction layer (MTP): embedding of the tokens just sampled and the hidden state, normed,
-// joined and projected; one MoE layer with a KV cache of its own; the main model's embedding and head.
-Value draft_pass(RankStep& s, Value hidden) {
+// joined and projected; one MoE layer with a KV cache of its own; the main model's embedding and head. This is what the
+// layer takes.
+Value draft_input(RankStep& s, Value hidden) {
   const Value next = embedding(s);
   s.p.set_layer(static_cast<int>(s.m.layers));
   s.category(Category::kVector);
@@ -195,41 +214,39 @@ Value draft_pass(RankStep& s, Value hidden) {
   s.category(Category::kLinear);
   // Stays in 16 bit in the quantised checkpoints, as the head does.
   const Value w = s.weight(Module::kLmHead, "eh_proj", 2 * s.m.hidden, s.m.hidden);
-  s.drafting = true;
-  const Value out = decoder_layer(s, linear(s.p, "eh_proj", joined, w, s.d.dtype), s.m.layers);
-  s.drafting = false;
-  s.p.set_layer(-1);
-  const Value rows = rows_for_head(s, out);
+  return linear(s.p, "eh_proj", joined, w, s.d.dtype);
+}
+
+// Rows of the rank's attention stream after the layer, as the head sees them; the head samples from them.
+Value to_head(RankStep& s, Value residual, const char* norm) {
+  const Value rows = rows_for_head(s, residual);
   note_hidden(s, s.own_share(own_stream(s, rows)));
-  head(s, rows, "mtp_head_norm");
+  head(s, rows, norm);
   return own_stream(s, rows);
 }
 
-// hidden: of the rank's attention stream, as the head saw it. Prefill fills the draft layer's cache with every prompt
-// token. Decode drafts k tokens one after another: the first pass covers all rows that the main model has just
-// verified, the others one row a sequence or all again (drafts_all_rows).
-void draft(RankStep& s, Value hidden) {
-  const std::vector<GroupLoad> verified = s.loads;
-  s.set_pass(1);
-  hidden = draft_pass(s, s.own_share(hidden));
-  if (s.phase == Phase::kPrefill) return;
-  for (int i = 1; i < s.d.features.speculative_tokens; ++i) {
-    s.pass = i + 1;
-    s.p.set_layer(-1);
-    const std::int64_t before = s.load.new_tokens;
-    s.set_loads(draft_loads(s.d, verified, s.phase, i));
-    if (i == 1 && !drafts_all_rows(s.d)) {
-      s.category(Category::kVector);
-      const RowMove last{.from = static_cast<std::int32_t>(before - 1),
-                         .rows = 1,
-                         .repeats = static_cast<std::int32_t>(s.load.sequences),
-                         .from_stride = static_cast<std::int32_t>(before),
-                         .to_stride = 1};
-      const std::span<const RowMove> moves(&last, s.load.sequences > 0 ? 1 : 0);
-      hidden = place_rows(s.p, "mtp_last_hidden", hidden, s.padded_rows, s.p.add_moves(moves));
-    }
-    hidden = draft_pass(s, s.own_share(hidden));
+// What draft pass `pass` begins with: its loads, and of `hidden`, the rows of the pass before, those that it goes on
+// with.
+Value begin_draft(RankStep& s, Value hidden, std::span<const GroupLoad> verified, int pass) {
+  s.p.set_layer(-1);
+  if (pass == 1) {
+    s.set_pass(1);
+    return s.own_share(hidden);
   }
+  s.pass = pass;
+  const std::int64_t before = s.load.new_tokens;
+  s.set_loads(draft_loads(s.d, verified, s.phase, pass - 1));
+  if (pass == 2 && !drafts_all_rows(s.d)) {
+    s.category(Category::kVector);
+    const RowMove last{.from = static_cast<std::int32_t>(before - 1),
+                       .rows = 1,
+                       .repeats = static_cast<std::int32_t>(s.load.sequences),
+                       .from_stride = static_cast<std::int32_t>(before),
+                       .to_stride = 1};
+    const std::span<const RowMove> moves(&last, s.load.sequences > 0 ? 1 : 0);
+    hidden = place_rows(s.p, "mtp_last_hidden", hidden, s.padded_rows, s.p.add_moves(moves));
+  }
+  return s.own_share(hidden);
 }
 
 Step spread(Phase phase, const Layout& layout, std::int64_t sequences, GroupLoad each) {
@@ -308,38 +325,82 @@ bool splits_into_micro_batches(const Deployment& deployment, const Step& step) {
   return deployment.micro_batches == 2 && !halves(step).empty();
 }
 
+namespace {
+
+// The micro-batches of a step. Two of them take turns: the first lane of streams carries attention of one after the
+// other, the second lane their feed-forward parts, so one micro-batch is in its experts while the other is in attention
+// (CloudMatrix384 paper, arXiv 2506.12708 v2: an attention stream and a MoE stream; the dual micro-batches of DeepSeek
+// alike). Each part in its own loop, hence streams follow the order of the program and never cross.
+class MicroBatches {
+ public:
+  MicroBatches(ProgramBuilder& builder, std::vector<RankStep> steps)
+      : p_(builder), steps_(std::move(steps)), rows_(steps_.size()), loads_(steps_.size()) {
+    for (std::size_t i = 0; i < steps_.size(); ++i) loads_[i] = steps_[i].loads;
+  }
+
+  void begin() {
+    each([&](RankStep& s, Value& rows) { rows = s.d.first_stage() ? embedding(s) : s.handed_on(); });
+  }
+  void layer(std::int64_t number) {
+    std::vector<HalfLayer> halves;
+    each([&](RankStep& s, Value& rows) { halves.push_back(attention_half(s, rows, number)); });
+    if (steps_.size() > 1) p_.set_lane(1);
+    each([&](RankStep& s, Value& rows) { rows = feed_forward_half(s, halves[static_cast<std::size_t>(s.lane)]); });
+    p_.set_lane(0);
+  }
+  void hand_on() {
+    each([&](RankStep& s, Value& rows) { note_hidden(s, rows, StepOutput::What::kHandedOn); });
+  }
+  void sample(const char* norm) {
+    each([&](RankStep& s, Value& rows) {
+      s.p.set_layer(-1);
+      rows = to_head(s, rows, norm);
+    });
+  }
+  // Prefill fills the draft layer's cache with every prompt token. Decode drafts k tokens one after another: the first
+  // pass covers all rows that the main model has just verified, the others one row a sequence or all again
+  // (drafts_all_rows).
+  void draft(int pass) {
+    each([&](RankStep& s, Value& rows) {
+      rows = draft_input(s, begin_draft(s, rows, loads_[static_cast<std::size_t>(s.lane)], pass));
+      s.drafting = true;
+    });
+    layer(steps_.front().m.layers);
+    for (RankStep& s : steps_) s.drafting = false;
+    sample("mtp_head_norm");
+  }
+
+ private:
+  void each(const auto& part) {
+    for (std::size_t i = 0; i < steps_.size(); ++i) part(steps_[i], rows_[i]);
+  }
+  ProgramBuilder& p_;
+  std::vector<RankStep> steps_;
+  std::vector<Value> rows_;                    // of the residual stream, a micro-batch each
+  std::vector<std::vector<GroupLoad>> loads_;  // of the step, which drafts change
+};
+
+}  // namespace
+
 Program build_program(const Deployment& deployment, const Step& step, const KernelFacts& facts, std::int64_t rank,
                       std::vector<StepOutput>* outputs) {
   ProgramBuilder builder;
   std::vector<Step> parts = deployment.micro_batches == 2 ? halves(step) : std::vector<Step>{};
   if (parts.empty()) parts.push_back(step);
-  std::vector<RankStep> lanes;
-  for (std::size_t lane = 0; lane < parts.size(); ++lane)
-    lanes.emplace_back(builder, deployment, parts[lane], facts, rank, static_cast<int>(lane)).noted = outputs;
-  // Layer by layer in turn: one micro-batch communicates while the other computes.
-  std::vector<Value> residual;
-  for (RankStep& s : lanes) {
-    builder.set_lane(s.lane);
-    residual.push_back(deployment.first_stage() ? embedding(s) : s.handed_on());
+  std::vector<RankStep> steps;
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    steps.emplace_back(builder, deployment, parts[i], facts, rank, static_cast<int>(i)).noted = outputs;
+  MicroBatches batches(builder, std::move(steps));
+  batches.begin();
+  for (std::int64_t layer = deployment.first_layer(); layer < deployment.end_layer(); ++layer) batches.layer(layer);
+  if (!deployment.last_stage()) {
+    batches.hand_on();
+    return builder.take();
   }
-  for (std::int64_t layer = deployment.first_layer(); layer < deployment.end_layer(); ++layer)
-    for (RankStep& s : lanes) {
-      builder.set_lane(s.lane);
-      Value& stream = residual[static_cast<std::size_t>(s.lane)];
-      stream = decoder_layer(s, stream, layer);
-    }
-  for (RankStep& s : lanes) {
-    builder.set_lane(s.lane);
-    builder.set_layer(-1);
-    if (!deployment.last_stage()) {
-      note_hidden(s, residual[static_cast<std::size_t>(s.lane)], StepOutput::What::kHandedOn);
-      continue;
-    }
-    const Value last = rows_for_head(s, residual[static_cast<std::size_t>(s.lane)]);
-    note_hidden(s, s.own_share(own_stream(s, last)));
-    head(s, last, "final_norm");
-    if (deployment.features.speculative_tokens > 0) draft(s, own_stream(s, last));
-  }
+  batches.sample("final_norm");
+  const std::int64_t drafts = deployment.features.speculative_tokens;
+  const std::int64_t passes = step.phase == Phase::kDecode ? drafts : std::min<std::int64_t>(drafts, 1);
+  for (int pass = 1; pass <= passes; ++pass) batches.draft(pass);
   return builder.take();
 }
 
