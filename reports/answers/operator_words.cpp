@@ -144,6 +144,7 @@ constexpr WordText kWords[] = {
      "all-gather"},
     {"ffn_reduce_scatter", "collective: partial sums of the experts, each rank keeps its rows", "reduce-scatter"},
     {"ffn_all_reduce", "collective: partial sums of the MLP over the TP group", "all-reduce"},
+    {"attention_pad", "operator: rows padded to equal counts on all ranks, by index", "vector cores"},
     {"ffn_pad", "operator: rows padded to equal counts on all ranks", "vector cores"},
     {"ffn_unpad", "operator: the padding of rows removed", "vector cores"},
     // head and drafts

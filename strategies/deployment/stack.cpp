@@ -96,6 +96,7 @@ Stack StackLibrary::load(std::string_view engine, std::string_view version, Diag
   stack.source = root.required<std::string>("source");
   stack.kernels = root.required<std::string>("kernels");
   stack.communication_stream = root.required<bool>("communication_stream");
+  stack.moves_rows_by_index = root.optional<bool>("moves_rows_by_index", false);
   if (const ConfigNode fused = root.node("fused_kernels")) read_fused(fused, stack.fused, diagnostics);
   Section figures = root.section("figures");
   for (const NamedFigure& f : kFigures) {
@@ -143,7 +144,8 @@ KernelFacts kernel_facts(const Stack& stack, const KernelTable& kernels) {
           .kernel_gap = stack.figures.duration("kernel_gap"),
           .fused_moe_overlap =
               stack.figures.has_ratio("fused_moe_overlap") ? stack.figures.ratio("fused_moe_overlap").count() : 0,
-          .communication_stream = stack.communication_stream};
+          .communication_stream = stack.communication_stream,
+          .moves_rows_by_index = stack.moves_rows_by_index};
 }
 
 }  // namespace ascendsim

@@ -24,6 +24,9 @@ struct Stack {
   FigureTable figures;
   bool communication_stream = true;  // collectives beside compute, not in line with it
   FusedKernels fused;
+  // A graph that is built once holds its moves of rows around the feed-forward part as gathers over index lists: they
+  // run in every step, also where no row is padding. Otherwise rows are padded and picked only where some are.
+  bool moves_rows_by_index = false;
   double highest_memory_fraction = 1;  // the upper end of the figure's range
 };
 

@@ -360,8 +360,11 @@ DecodeRun run_decode(const Scenario& s, const Workload& w) {
 DecodeRun run_decode_at_least(const Scenario& s, const Workload& w) {
   DecodeRun run;
   const std::int64_t first = w.input_tokens + 1;
-  run.step = s.pricer.price(
-      decode_step(s.deployment.layout, w.batch, w.input_tokens, first, 1 + s.deployment.features.speculative_tokens));
+  Step step =
+      decode_step(s.deployment.layout, w.batch, w.input_tokens, first, 1 + s.deployment.features.speculative_tokens);
+  if (splits_into_micro_batches(s.deployment, step)) return run_decode(s, w);
+  step.writes_cache = false;
+  run.step = s.pricer.price(step);
   play(run, {.context = {first, first, first}, .time = {run.step.total, run.step.total, run.step.total}}, w);
   return run;
 }

@@ -74,8 +74,9 @@ struct DecodeRun {
 };
 PrefillRun run_prefill(const Scenario& scenario, const Workload& workload);
 DecodeRun run_decode(const Scenario& scenario, const Workload& workload);
-// As if every step took as long as the first: none takes less, as no longer context is faster. A third of the work, for
-// who compares many.
+// As if every step took as long as the first without its writes to the cache: none takes less. Rows and kernels of a
+// decode step are the same at every context, each rank reads no fewer tokens of a longer one, and nothing overlaps by
+// chance. Two micro-batches do, so they are priced in full. A third of the work otherwise, for who compares many.
 DecodeRun run_decode_at_least(const Scenario& scenario, const Workload& workload);
 // TTFT, TPOT, ITL and throughput of all requests. before_decode: between a request's first token and its decoding;
 // wait_for_all: decoding starts when the last prefill is done.

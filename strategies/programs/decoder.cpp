@@ -58,8 +58,10 @@ struct HalfLayer {
   Placement place;
   std::int64_t layer = 0;
   bool last = false;  // the head gathers what it needs of other ranks: at the end of the last layer
-  Value residual;     // what this rank keeps of the residual stream inside the layer
+  Value stream;       // the residual stream as it came in
+  Value residual;     // ... what this rank keeps of it inside the layer
   Value normed;       // what the feed-forward part takes
+  [[nodiscard]] bool exchanges() const { return place.attention_reduce_scatter || place.attention_all_gather; }
 };
 
 // Attention, of the residual stream [padded_rows, hidden], and the norm behind it.
@@ -74,7 +76,7 @@ HalfLayer attention_half(RankStep& s, Value residual, std::int64_t layer) {
                     : shares_rows_for_experts(s.d) ? place_whole_rows(s.l, moe)
                                                    : place_collectives(s.l, moe, last);
   if (s.token_split()) place.ffn_all_gather = last;
-  HalfLayer half{.place = place, .layer = layer, .last = last, .residual = residual, .normed = {}};
+  HalfLayer half{.place = place, .layer = layer, .last = last, .stream = residual, .residual = residual, .normed = {}};
 
   s.p.set_outside_graph(true);  // piecewise graphs end where attention begins
   Value x = s.m.sparse()                 ? sparse_mla(s, residual)
@@ -82,6 +84,15 @@ HalfLayer attention_half(RankStep& s, Value residual, std::int64_t layer) {
             : s.phase == Phase::kPrefill ? output_projection(s, mla_prefill(s, residual))
                                          : output_projection(s, mla_decode(s, residual));
   s.p.set_outside_graph(false);
+  // Where rows are moved by index they are padded for the exchanges of a layer, if it has some; else it has only real
+  // ones.
+  if (s.moves_by_index()) {
+    s.category(Category::kVector);
+    if (half.exchanges())
+      x = copy_rows(s.p, "attention_pad", x, s.padded_rows);
+    else
+      half.residual = residual.row_slice(0, s.rows);
+  }
   if (place.attention_all_reduce) x = s.p.all_reduce("attention_all_reduce", x, s.group(Group::kAttnTp));
   if (place.attention_reduce_scatter && !s.whole_rows_after_attention()) {
     x = s.p.reduce_scatter("attention_reduce_scatter", x, s.group(Group::kAttnTp));
@@ -124,7 +135,9 @@ Value feed_forward_half(RankStep& s, const HalfLayer& half) {
     s.not_yet_added = x;
   else
     add(s.p, "residual_add", residual, x);
-  if (!place.ffn_all_gather) return residual;
+  const bool unpadded = s.moves_by_index() && !half.exchanges();
+  if (!place.ffn_all_gather) return unpadded ? half.stream : residual;
+  if (unpadded) residual = copy_rows(s.p, "ffn_pad", residual, s.padded_rows);
   if (half.last && !s.l.local_head() && s.l.cp > 1 && s.l.dp == 1 && s.context.head_gathers_by_group) {
     if (residual.rows < s.padded_rows) residual = s.p.all_gather("head_all_gather", residual, s.group(Group::kAttnTp));
     return s.p.all_gather("head_cp_all_gather", residual, s.group(Group::kAttnCp));

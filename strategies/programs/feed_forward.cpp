@@ -115,10 +115,11 @@ Value whole_shared_expert(RankStep& s, Value x) {
 
 Value moe_all_gather(RankStep& s, Value gathered) {
   s.category(Category::kMoe);
-  // Every rank sees every row; padding rows are carried but not computed: where they lie between real ones, those are
-  // picked and put back (MindIE decoder_layer.cpp, ffn_unpadding_idx).
+  // Every rank sees every row; padding rows are carried but not computed: where they lie between real ones, and always
+  // where rows are moved by index, the real ones are picked and put back (MindIE decoder_layer.cpp, SetAttnUnpadding and
+  // SetFFNPadding).
   const std::int64_t streams = gathered.rows / s.padded_rows;
-  const bool picks = streams > 1 && !s.real_rows_first;
+  const bool picks = streams > 1 && (s.moves_by_index() || !s.real_rows_first);
   const std::int64_t real = streams > 1 ? s.world_rows : s.rows;
   const Value x = picks ? place_rows(s.p, "ffn_unpad", gathered, real, s.real_rows) : gathered.row_slice(0, real);
   const Routing routing = route(s, x);
@@ -221,11 +222,13 @@ Value exchange_exact(RankStep& s, const Exchange& e) {
 
 }  // namespace
 
-Value moe_all_to_all(RankStep& s, Value x) {
+Value moe_all_to_all(RankStep& s, Value normed) {
   s.category(Category::kMoe);
-  const bool scattered = x.rows < s.padded_rows;
-  const std::int64_t own =
-      scattered ? StreamRows{s.rows, s.padded_rows, s.scattered_rows}.real_in_share(s.at.tp) : s.rows;
+  // The graph's gathers over the rank's rows, which here are all of them (MindIE, ep_level 2 and tp > 1).
+  const bool by_index = s.moves_by_index() && s.l.tp > 1;
+  const Value x = by_index ? copy_rows(s.p, "ffn_unpad", normed, normed.rows) : normed;
+  // With tp > 1 rows are scattered here, with tp = 1 the share of the one rank is all.
+  const std::int64_t own = StreamRows{s.rows, s.padded_rows, s.scattered_rows}.real_in_share(s.at.tp);
   Exchange e{.rows = x.row_slice(0, own),
              .expected = routed_rows(s, s.world_rows),
              .copies = own * s.d.copies_per_token(),
@@ -234,7 +237,7 @@ Value moe_all_to_all(RankStep& s, Value x) {
   e.routing = route(s, e.rows);
   if (s.noted != nullptr) {
     std::vector<std::int64_t> names = s.names_of_stream(s.at.dp, s.at.cp);
-    if (scattered) names.erase(names.begin(), names.begin() + s.at.tp * s.scattered_rows);
+    names.erase(names.begin(), names.begin() + s.at.tp * s.scattered_rows);
     names.resize(static_cast<std::size_t>(own));
     note_experts(s, e.routing, std::move(names));
   }
@@ -248,7 +251,7 @@ Value moe_all_to_all(RankStep& s, Value x) {
   const Value out = sum_up(s.p, "finalize_routing", returned, e.routing, own, x.rows, s.d.dtype,
                            fused || carrier == ExpertCarrier::kMc2 ? SummedBy::kCombine : SummedBy::kKernel);
   if (beside) add(s.p, "shared_add", out.row_slice(0, own), shared);
-  return out;
+  return by_index ? copy_rows(s.p, "ffn_pad", out, out.rows) : out;
 }
 
 Value moe_shared_rows(RankStep& s, Value x) {

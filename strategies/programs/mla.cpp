@@ -45,7 +45,8 @@ Value w_uv_weight(RankStep& s) {
 Value input_norm(RankStep& s, Value residual, Value x, Dtype out) {
   const Value w = s.norm_weight("input_norm", s.m.hidden);
   if (!s.not_yet_added) return rms_norm(s.p, "input_norm", x, w, out);
-  const Value h = add_rms_norm(s.p, "input_norm", *s.not_yet_added, residual, w, out);
+  const Value h =
+      add_rms_norm(s.p, "input_norm", *s.not_yet_added, residual.row_slice(0, s.not_yet_added->rows), w, out);
   s.not_yet_added.reset();
   return h.row_slice(0, x.rows);
 }
@@ -292,6 +293,7 @@ Value output_projection(RankStep& s, Value attention_out) {
   s.category(Category::kLinear);
   const Value w =
       s.weight(Module::kOProj, "o_proj", s.m.heads * s.m.value, s.m.hidden, {.row_parts = s.l.tp, .row_part = s.at.tp});
+  if (s.moves_by_index()) return linear(s.p, "o_proj", x, w, s.d.dtype);
   const Value out = s.p.activation(s.d.dtype, s.padded_rows, s.m.hidden);
   linear_into(s.p, "o_proj", x, w, out.row_slice(0, s.rows));
   zero_padding(s, "o_proj_padding", out);

@@ -132,6 +132,7 @@ RankStep::RankStep(ProgramBuilder& builder, const Deployment& deployment, const 
       facts(kernel_facts),
       context(context_scheme(deployment)),
       phase(step.phase),
+      writes_cache(step.writes_cache),
       rank(own_rank),
       lane(own_lane),
       at(coordinates(deployment.layout, own_rank)),
@@ -220,7 +221,7 @@ void RankStep::lay_out_cache() {
 
   NameList names;
   MoveList own;
-  const std::vector<PlacedTokens> fresh = within(placed, first, end);
+  const std::vector<PlacedTokens> fresh = writes_cache ? within(placed, first, end) : std::vector<PlacedTokens>{};
   const std::vector<PlacedTokens> stored = cache_stride == cached_tokens ? placed
                                                                          : ascendsim::cached_tokens(
                                                                                d, phase,

@@ -53,6 +53,7 @@ struct RankStep {
   const KernelFacts& facts;
   ContextScheme context;
   Phase phase;
+  bool writes_cache;
   std::vector<GroupLoad> loads;  // of every DP group
   GroupLoad load;                // of this rank's
   std::int64_t rank;
@@ -125,6 +126,12 @@ struct RankStep {
   // vLLM: the LM head is cut over the TP group, which computes the logits of its own requests.
   [[nodiscard]] bool head_of_group() const { return flashcomm() || d.engine == "vllm-ascend"; }
   [[nodiscard]] bool scattered() const { return scatters_rows(d, phase); }
+  // Whether a layer's moves of rows around the feed-forward part are gathers that its graph always has (stack.h); with
+  // sizes of captured graphs all rows are those of the graph.
+  [[nodiscard]] bool moves_by_index() const {
+    return facts.moves_rows_by_index && d.graph.mode == GraphMode::kStack && !scattered() &&
+           !shares_rows_for_experts(d) && l.o_proj_parts() == 1;
+  }
   // Rows of the residual stream that this rank keeps.
   [[nodiscard]] std::int64_t stream_rows() const { return scattered() ? scattered_rows : padded_rows; }
   // Sparse attention on scattered rows: what comes out is final for the rank's own rows, nothing is left to sum over
@@ -178,7 +185,8 @@ Value mla_decode(RankStep& s, Value residual);
 // Of either phase, with an indexer (DeepSeek-V3.2), o_proj included: -> [padded_rows, hidden] before the collective, or
 // [scattered_rows, hidden] (whole_rows_after_attention).
 Value sparse_mla(RankStep& s, Value residual);
-// o_proj -> [padded_rows, hidden]: the padding rows, zeros, are what the following collective carries besides.
+// o_proj -> [padded_rows, hidden]: the padding rows, zeros, are what the following collective carries besides. Where
+// rows are moved by index, -> [rows, hidden].
 Value output_projection(RankStep& s, Value attention_out);
 
 // The feed-forward part on `x` (normed rows as the placement left them) -> partial sums on the same rows.

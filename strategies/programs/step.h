@@ -21,6 +21,9 @@ struct GroupLoad {
 struct Step {
   Phase phase = Phase::kPrefill;
   std::vector<GroupLoad> load;  // one per DP group; sequences = 0: the group idles but takes part
+  // False: what the step computes goes to no cache, a bound on steps that attend to as much or more. (Which shard of a
+  // cut cache takes a new token changes with the context, so a longer one may be faster by the time of that write.)
+  bool writes_cache = true;
 };
 // `sequences` requests spread over the DP groups as evenly as they go.
 Step prefill_step(const Layout& layout, std::int64_t sequences, std::int64_t tokens, std::int64_t history = 0);
@@ -57,6 +60,7 @@ struct KernelFacts {
   Duration kernel_gap{};             // after every kernel: replayed graphs
   double fused_moe_overlap = 0;      // of exchange and products in fused MC2, what the shorter one hides of itself
   bool communication_stream = true;  // collectives on a stream of their own, beside compute
+  bool moves_rows_by_index = false;  // stack.h
 };
 
 // Equal for ranks whose programs are equal.

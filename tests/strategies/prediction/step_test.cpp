@@ -268,18 +268,92 @@ RC_GTEST_PROP(Programs, AttendToEveryCachedTokenOnce, ()) {
 
 // ---- longer, larger, faster -----------------------------------------------------------------------------------------
 
+// Everything that prices steps of a small deployment on two A3 servers, with a host that issues kernels.
+struct Pricing {
+  explicit Pricing(const Deployment& d, const KernelFacts& f = facts())
+      : cluster(shipped_server("atlas-800i-a3"), 2),
+        cost(cluster.server().die, shipped_kernels(), kKernelNames),
+        half(cluster.server().die, shipped_kernels(), kKernelNames, 1, 0.5),
+        attention(cluster.server().die, shipped_kernels(), kKernelNames, 2.0 / 3, 2.0 / 3),
+        experts(cluster.server().die, shipped_kernels(), kKernelNames, 1.0 / 3, 1.0 / 3),
+        pricer(d, f, cluster, cost, {attention, experts, half}, {}) {}
+  Cluster cluster;
+  KernelCost cost, half, attention, experts;
+  StepPricer pricer;
+};
+
+// By length, of one prompt: two chunks of ceil(tokens / 4) rows on each of two CP ranks, padded to a multiple of tp 4.
+// MindIE's graph pads and picks rows in every step, so lengths that need no padding (those with even chunks) run the
+// same kernels as others.
+TEST(StepTime, OfPromptsThatNeedPaddingIsNoLonger) {
+  Deployment d = small_deployment();
+  d.layout = {.cp = 2, .sp = 4, .tp = 4, .moe_ep = 2, .moe_tp = 4};
+  const Pricing p(d);
+  std::vector<Duration> times;
+  for (std::int64_t tokens = 77; tokens <= 93; ++tokens)
+    times.push_back(p.pricer.price(prefill_step(d.layout, 1, tokens)).total);
+  EXPECT_TRUE(std::ranges::is_sorted(times));
+}
+
+TEST(Programs, RunTheSameKernelsWhereRowsNeedPadding) {
+  const auto labels = [](const Layout& l, std::int64_t tokens) {
+    Deployment d = small_deployment();
+    d.layout = l;
+    std::vector<std::string> out;
+    for (const Operator& op : build_program(d, prefill_step(l, 1, tokens), facts(), 0).operators)
+      out.emplace_back(op.label);
+    return out;
+  };
+  for (const Layout& l :
+       {Layout{.cp = 2, .sp = 4, .tp = 4, .moe_ep = 2, .moe_tp = 4}, Layout{.dp = 2, .tp = 4, .moe_ep = 8},
+        Layout{.tp = 8, .moe_ep = 8, .ep_level = 2}, Layout{.dp = 2, .tp = 4, .moe_ep = 8, .ep_level = 2}})
+    for (std::int64_t tokens = 65; tokens <= 80; ++tokens) EXPECT_EQ(labels(l, tokens), labels(l, 64)) << tokens;
+}
+
 RC_GTEST_PROP(StepTime, LongerPromptsAreNeverFaster, ()) {
   Case c = any_case(Phase::kPrefill);
   c.step = prefill_step(c.d.layout, 1, *rc::gen::inRange<std::int64_t>(1, 8192));
   report(c);
-  const Cluster cluster(shipped_server("atlas-800i-a3"), 2);
-  const KernelCost cost(cluster.server().die, shipped_kernels(), kKernelNames),
-      half(cluster.server().die, shipped_kernels(), kKernelNames, 1, 0.5);
-  const StepPricer pricer(c.d, facts(), cluster, cost, {cost, cost, half}, {});
+  const Pricing p(c.d);
   const Step longer = prefill_step(c.d.layout, 1, c.step.load[0].new_tokens + *rc::gen::inRange<std::int64_t>(1, 4096));
   // Padded all-to-all buffers of ep_level 2 shrink where MindIE's factor table steps down.
   RC_PRE(c.d.layout.ep_level == 1);
-  RC_ASSERT(pricer.price(c.step).total <= pricer.price(longer).total);
+  RC_ASSERT(p.pricer.price(c.step).total <= p.pricer.price(longer).total);
+}
+
+// What plan takes as a bound (run_decode_at_least): a step without its writes to the cache, against one that attends to
+// as much or more. Collectives in line with compute, or beside it and on vector cores.
+RC_GTEST_PROP(StepTime, WithoutCacheWritesIsABoundOfLongerContexts, ()) {
+  Case c = any_case(Phase::kDecode);
+  c.d.expansion = *rc::gen::element(Expansion::kAiv, Expansion::kAiCpu);
+  c.d.features.speculative_tokens = *rc::gen::inRange<std::int64_t>(0, 3);
+  for (GroupLoad& g : c.step.load) {
+    g.context += g.sequences > 0 ? c.d.features.speculative_tokens : 0;
+    g.new_tokens += g.sequences > 0 ? c.d.features.speculative_tokens : 0;
+  }
+  report(c);
+  KernelFacts f = facts();
+  f.communication_stream = *rc::gen::arbitrary<bool>();
+  const Pricing p(c.d, f);
+  Step longer = c.step;
+  const auto more = *rc::gen::inRange<std::int64_t>(0, 4096);
+  for (GroupLoad& g : longer.load)
+    if (g.sequences > 0) g.context += more;
+  c.step.writes_cache = false;
+  RC_ASSERT(p.pricer.price(c.step).total <= p.pricer.price(longer).total);
+}
+
+// One prompt of 1,225 tokens over 32 KV shards, 40 and 824 tokens later: no rank reads more than one token of a shard
+// more, but the shard that takes the new token is another.
+TEST(StepTime, OfALongerContextMayBeShorterByAWrite) {
+  Deployment d = small_deployment();
+  d.layout = {.cp = 2, .sp = 16, .tp = 16, .moe_ep = 16, .moe_tp = 2};
+  const Pricing p(d);
+  Step shorter = decode_step(d.layout, 2, 1225, 1265);
+  const Duration longer = p.pricer.price(decode_step(d.layout, 2, 1225, 2049)).total;
+  EXPECT_GT(p.pricer.price(shorter).total, longer);
+  shorter.writes_cache = false;
+  EXPECT_LE(p.pricer.price(shorter).total, longer);
 }
 
 }  // namespace
