@@ -88,7 +88,7 @@ std::string_view link_behind(const Point& winner, const Point& second) {
   const auto collectives = [](const Point& p) {
     Collectives out;
     const Scenario& s = *p.subject.scenario;
-    const std::vector<GroupKind> groups = mindie_groups(s.deployment.layout, s.cluster);
+    const std::vector<GroupKind> groups = rank_groups(s.deployment.layout, s.cluster);
     for (const CollectiveRow& row : main_step(p).collective_rows) {
       const auto kind = std::ranges::find(groups, row.group, &GroupKind::name);
       out.all += row.time;
@@ -238,8 +238,8 @@ std::string if_none_fits(const Comparison& c) {
   }
   if (d == nullptr) return {};
   constexpr const char* kWhat = "None of these fits into memory: times are those if there were memory enough";
-  // SGLang's fraction leaves activations aside.
-  if (least > 1 || d->engine == "sglang") return fmt::format("{}.", kWhat);
+  // A fraction of weights and cache leaves activations aside.
+  if (least > 1 || d->traits().fraction_of == FractionOf::kWeightsAndCache) return fmt::format("{}.", kWhat);
   return fmt::format("{}. The first fits from {} {:.2f} on.", kWhat, key_name(*d, "NPU_MEMORY_FRACTION"), least);
 }
 
@@ -471,7 +471,7 @@ Table subject_of(const Comparison& c) {
   Table t = facts("", "deployment");
   const Question& q = c.base.question;
   const Deployment& d = q.deployment;
-  t.rows.push_back({"file", fmt::format("{} ({} {})", d.file, d.engine, d.engine_version)});
+  t.rows.push_back({"file", fmt::format("{} ({} {})", d.file, d.engine_name, d.engine_version)});
   t.rows.push_back({"ranks", fmt::format("{} in every alternative, unless world_size is varied (file: {})",
                                          d.layout.world(), layout_words(d.layout, degree_words(q)))});
   t.rows.push_back({"output", fmt::format("{} tokens", with_commas(q.workload.output_tokens))});

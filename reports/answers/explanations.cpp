@@ -8,9 +8,8 @@
 #include "strategies/collectives/collective_cost.h"
 #include "strategies/deployment/completion.h"
 #include "strategies/deployment/field_text.h"
-#include "strategies/engines/mindie/keys.h"
-#include "strategies/engines/sglang/import.h"
-#include "strategies/engines/vllm/import.h"
+#include "strategies/engines/keys.h"
+#include "strategies/engines/launch/options.h"
 
 namespace ascendsim {
 
@@ -55,15 +54,15 @@ std::string default_of(const Field& f) {
 Table explain_field(const Field& f) {
   Table t = facts(fmt::format("{}: {}", f.path, f.meaning), "key");
   t.rows = {{"in our file", f.path}};
-  if (!f.alias.empty()) t.rows.push_back({"in MindIE", f.alias});
+  if (!f.alias.empty()) t.rows.push_back({fmt::format("in {}", usual_engine().product), f.alias});
   if (const std::string values = values_of(f); !values.empty()) t.rows.push_back({"values", values});
   t.rows.push_back({"default", default_of(f)});
   t.rows.push_back({"override", fmt::format("--set {}=VALUE", f.path)});
   return t;
 }
 
-Table explain_engine_key(const KeySpec& key, std::string_view section) {
-  Table t = facts(fmt::format("{}: a key of MindIE's config.json", key.key), "key");
+Table explain_engine_key(const KeySpec& key, std::string_view section, const Engine& engine) {
+  Table t = facts(fmt::format("{}: a key of {}'s config.json", key.key, engine.product), "key");
   t.rows = {{"section", section}, {"what happens to it", to_text(key.use)}};
   if (!key.remark.empty()) t.rows.push_back({"remark", key.remark});
   if (key.least != INT64_MIN && key.most != INT64_MAX)
@@ -92,7 +91,7 @@ Table explain_variable(const EnvironmentSpec& e, std::string_view engine) {
 
 void explain_launch(std::string_view word, std::vector<Table>& out) {
   std::string_view name = word.substr(std::min(word.find_first_not_of('-'), word.size()));
-  for (const OptionTable* table : {&vllm_options(), &sglang_options()}) {
+  for (const OptionTable* const table : option_tables()) {
     for (const EngineOption& o : table->options)
       if (same(o.name, name)) out.push_back(explain_option(o, table->engine));
     for (const EnvironmentSpec& e : table->environment)
@@ -101,12 +100,15 @@ void explain_launch(std::string_view word, std::vector<Table>& out) {
 }
 
 Table all_fields() {
-  Table t{
-      "Keys of a deployment file",
-      "keys",
-      Table::Shape::kGrid,
-      {{"key", "key"}, {"in MindIE", "mindie"}, {"values", "values"}, {"default", "default"}, {"meaning", "meaning"}},
-      {}};
+  Table t{"Keys of a deployment file",
+          "keys",
+          Table::Shape::kGrid,
+          {{"key", "key"},
+           {fmt::format("in {}", usual_engine().product), std::string(usual_engine().called)},
+           {"values", "values"},
+           {"default", "default"},
+           {"meaning", "meaning"}},
+          {}};
   for (const Field& f : question_fields()) t.rows.push_back({f.path, f.alias, values_of(f), default_of(f), f.meaning});
   return t;
 }
@@ -175,23 +177,14 @@ Table explain_algorithm(const CollectiveAlgorithm& a) {
   return t;
 }
 
-struct EngineSection {
-  std::string_view name;
-  std::span<const KeySpec> keys;
-};
-
-std::vector<EngineSection> engine_sections() {
-  const MindieSections& s = mindie_sections();
-  return {{"top level", s.top},
-          {"ServerConfig", s.server},
-          {"BackendConfig", s.backend},
-          {"ModelDeployConfig", s.deploy},
-          {"ModelConfig", s.model},
-          {"models.deepseekv2", s.deepseek},
-          {"parallel_options", s.parallel},
-          {"kv_cache_options", s.kv_cache},
-          {"ScheduleConfig", s.schedule},
-          {"plugin_params", s.plugin}};
+// Keys of configuration files.
+template <class Say>
+void for_each_key(const Say& say) {
+  for (const Engine* const e : engines()) {
+    if (e->keys == nullptr) continue;
+    for (const KeySection& section : e->keys())
+      for (const KeySpec& key : section.keys) say(*e, section, key);
+  }
 }
 
 std::vector<std::string_view> known_words() {
@@ -207,9 +200,8 @@ std::vector<std::string_view> known_words() {
     words.push_back(f.path.substr(f.path.rfind('.') + 1));
     if (!f.alias.empty()) words.push_back(f.alias);
   }
-  for (const EngineSection& section : engine_sections())
-    for (const KeySpec& key : section.keys) words.push_back(key.key);
-  for (const OptionTable* table : {&vllm_options(), &sglang_options()})
+  for_each_key([&](const Engine&, const KeySection&, const KeySpec& key) { words.push_back(key.key); });
+  for (const OptionTable* const table : option_tables())
     for (const EngineOption& o : table->options) words.push_back(o.name);
   return words;
 }
@@ -243,9 +235,9 @@ std::vector<Table> explain(std::string_view word, Diagnostics& diagnostics) {
       out.push_back(explain_expansion(e));
   if (const Field* f = field_of(word)) out.push_back(explain_field(*f));
   const std::string_view last = word.substr(word.rfind('.') + 1);
-  for (const EngineSection& section : engine_sections())
-    for (const KeySpec& key : section.keys)
-      if (key.key == last) out.push_back(explain_engine_key(key, section.name));
+  for_each_key([&](const Engine& engine, const KeySection& section, const KeySpec& key) {
+    if (key.key == last) out.push_back(explain_engine_key(key, section.name, engine));
+  });
   explain_launch(word, out);
   if (!out.empty()) return out;
   const std::vector<std::string_view> known = known_words();

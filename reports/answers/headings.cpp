@@ -41,7 +41,7 @@ std::string layout(const Subject& s) {
 std::vector<std::vector<Cell>> deployment_rows(const Subject& s, const std::string& side) {
   const Deployment& d = s.deployment();
   return {{side + "model", fmt::format("{}, {}, {}", d.model.name, d.quantisation.name, to_text(d.dtype))},
-          {side + "engine", fmt::format("{} {}  ({})", d.engine, d.engine_version, s.file)},
+          {side + "engine", fmt::format("{} {}  ({})", d.engine_name, d.engine_version, s.file)},
           {side + "hardware", hardware(s)},
           {side + "layout", layout(s)}};
 }
@@ -55,9 +55,7 @@ std::string load(const Workload& w) {
 
 }  // namespace
 
-DegreeWords degree_words(const Question& q) {
-  return q.launched ? degree_words(q.deployment.engine) : DegreeWords::kOurs;
-}
+DegreeWords degree_words(const Question& q) { return q.launched ? q.deployment.engine->words.degrees : DegreeWords{}; }
 
 Table heading(const Subject& s) {
   Table t = facts("", "deployment");

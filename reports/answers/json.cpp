@@ -75,7 +75,7 @@ Json deployment_json(const Subject& s) {
   Json phases = Json::object();
   if (d.role != Role::kDecode) phases["prefill"] = layout_json(d.layout);
   if (d.role != Role::kPrefill) phases["decode"] = layout_json(d.layout);
-  return {{"engine", d.engine},
+  return {{"engine", d.engine_name},
           {"engine_version", d.engine_version},
           {"file", s.file},
           {"model", d.model.name},

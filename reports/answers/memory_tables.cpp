@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "strategies/engines/rules.h"
+#include "strategies/deployment/words.h"
 
 namespace ascendsim {
 
@@ -20,11 +20,13 @@ std::string starting_fraction(const MemoryPerRank& m) {
 }  // namespace
 
 std::string fit_in_words(const MemoryPerRank& m, const Deployment& d) {
-  const std::string have =
-      d.pool_tokens > 0 ? fmt::format("a pool of {} tokens beside the rest", with_commas(d.pool_tokens))
-      : d.kv_memory     ? fmt::format("{} beside the rest", key_name(d, "npuMemSize"))
-                        : fmt::format("{:.4g} of {}{}", d.memory_fraction, precise_gib(m.capacity),
-                                  d.engine == "sglang" ? " for weights and KV, and what a step needs" : "");
+  const std::string have = d.pool_tokens > 0
+                               ? fmt::format("a pool of {} tokens beside the rest", with_commas(d.pool_tokens))
+                           : d.kv_memory ? fmt::format("{} beside the rest", key_name(d, "npuMemSize"))
+                                         : fmt::format("{:.4g} of {}{}", d.memory_fraction, precise_gib(m.capacity),
+                                                       d.traits().fraction_of == FractionOf::kWeightsAndCache
+                                                           ? " for weights and KV, and what a step needs"
+                                                           : "");
   return fmt::format("{} of {} ({}): {}", precise_gib(m.peak()), precise_gib(m.allowed), have,
                      m.fits() ? fmt::format("fits, {} free", precise_gib(m.allowed - m.peak()))
                               : fmt::format("DOES NOT FIT, {} too much", precise_gib(m.peak() - m.allowed)));
@@ -158,13 +160,13 @@ Table concurrency_table(const std::vector<Concurrency>& rows, const Deployment& 
 
 void check_pool(const Subject& subject, const MemoryPerRank& memory, Diagnostics& diagnostics) {
   const Deployment& d = subject.question.deployment;
-  if (d.engine != "vllm-ascend" || memory.kv_capacity_tokens >= d.limits.max_seq_len) return;
+  const EngineTexts::PoolRule& rule = d.engine->texts.pool_of_longest_request;
+  if (rule.who.empty() || memory.kv_capacity_tokens >= d.limits.max_seq_len) return;
   diagnostics.warning(
       "W0414", d.origin("maxSeqLen").where,
-      fmt::format("the KV pool holds {} tokens, fewer than the longest request of {}: vLLM would not start",
-                  with_commas(memory.kv_capacity_tokens), with_commas(d.limits.max_seq_len)),
-      "vllm/v1/core/kv_cache_utils.py: max_model_len must fit into the KV cache",
-      "a lower --max-model-len, or a higher --gpu-memory-utilization");
+      fmt::format("the KV pool holds {} tokens, fewer than the longest request of {}: {} would not start",
+                  with_commas(memory.kv_capacity_tokens), with_commas(d.limits.max_seq_len), rule.who),
+      std::string(rule.source), std::string(rule.remedy));
 }
 
 }  // namespace ascendsim

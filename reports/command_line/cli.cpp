@@ -13,8 +13,7 @@
 #include "reports/answers/json.h"
 #include "reports/command_line/written.h"
 #include "reports/commands/commands.h"
-#include "strategies/engines/sglang/import.h"
-#include "strategies/engines/vllm/import.h"
+#include "strategies/engines/launch/options.h"
 
 namespace ascendsim {
 
@@ -54,7 +53,7 @@ constexpr OptionSpec kOptions[] = {
     {"--engine-version", "VERSION", &Written::engine_version, nullptr, kDeploymentOptions,
      "version of the software stack [default: the newest known]"},
     {"--from", "KIND", &Written::from, nullptr, kFileOptions,
-     "mindie, vllm, sglang or ascendsim: whose file it is [default: by its content]"},
+     "{engines} or ascendsim: whose file it is [default: by its content]"},
     {"--launch", "COMMAND", &Written::launch, nullptr, kFileOptions,
      "a command line instead of a file: \"vllm serve MODEL --tensor-parallel-size 16 ...\""},
     {"--workload", "COMMAND", &Written::workload, nullptr, kWorkloadOptions,
@@ -81,7 +80,7 @@ constexpr OptionSpec kOptions[] = {
     {"--context", "LIST", &Written::context, nullptr, kPlanOptions, "prompt tokens of a request: 8K,64K or 8K..128K"},
     {"--concurrency", "LIST", &Written::concurrency, nullptr, kPlanOptions, "requests side by side: 1,8,32"},
     {"--engine", "NAME", &Written::engine, nullptr, kPlanOptions,
-     "software stack whose rules and programs count [default: mindie]"},
+     "software stack whose rules and programs count [default: {engine}]"},
     {"--ttft", "TIME", &Written::ttft, nullptr, kPlanOptions, "the slowest request's TTFT at most: 2s, 500ms"},
     {"--tpot", "TIME", &Written::tpot, nullptr, kPlanOptions, "mean TPOT at most: 50ms"},
     {"--schema", "", nullptr, &Written::schema, kSchemaOption, "print the JSON Schema of our deployment file"},
@@ -143,7 +142,7 @@ constexpr OptionSpec kOptions[] = {
     {"--top-k", "N", &Written::top_k, nullptr, kCollectiveOptions, "MoE: experts of a token [default: 8]"},
     {"--padding", "FACTOR", &Written::padding, nullptr, kCollectiveOptions,
      "MoE, padded: rows sent / rows routed [default: 1]"},
-    {"--to", "ENGINE", &Written::to, nullptr, kExportOptions, "mindie, vllm or sglang: whose launch files are written"},
+    {"--to", "ENGINE", &Written::to, nullptr, kExportOptions, "{targets}: whose launch files are written"},
     {"--base", "FILE", &Written::base, nullptr, kExportOptions,
      "launch file of your own, changed only where it must be [default: a new one]"},
     {"--strict", "", nullptr, &Written::strict, kDeploymentOptions, "warnings count as errors"},
@@ -211,6 +210,25 @@ const char* list_example(const OptionSpec& o) {
                                      : "atlas-800i-a2,atlas-800i-a3";
 }
 
+std::vector<std::string_view> engines_with_files() {
+  std::vector<std::string_view> out;
+  for (const Engine* const e : engines())
+    if (!e->called.empty()) out.push_back(e->called);
+  return out;
+}
+
+// Texts of options name engines as the list of them does.
+std::string with_engines(std::string text) {
+  const std::vector<std::string_view> all = engines_with_files();
+  const auto put = [&](std::string_view mark, const std::string& words) {
+    if (const std::size_t at = text.find(mark); at != std::string::npos) text.replace(at, mark.size(), words);
+  };
+  put("{engines}", fmt::format("{}", fmt::join(all, ", ")));
+  put("{targets}", fmt::format("{} or {}", fmt::join(std::span(all).first(all.size() - 1), ", "), all.back()));
+  put("{engine}", std::string(usual_engine().name));
+  return text;
+}
+
 std::string usage_line(const Command& c) {
   std::string text = fmt::format("Usage: ascendsim {} {}", c.name, c.words);
   for (const OptionSpec& o : kOptions)
@@ -244,7 +262,7 @@ std::string command_help(const Command& c) {
     const bool more_formats = std::string_view(o.names) == "--format" && (c.options & kDiagnosticFormats);
     const std::string help = more_formats       ? "table, json, md, csv, short or github [default: table]"
                              : takes_list(c, o) ? fmt::format("{}; or a list: {}", o.help, list_example(o))
-                                                : std::string(o.help);
+                                                : with_engines(o.help);
     add(o.names, o.value, help);
   }
   if (c.options & kCompareOptions) add(kVaryName, "KEY=A,B,..", kVaryHelp);
@@ -315,7 +333,7 @@ class Reader : ValueReader {
     else
       o.prefix_hit = count("--prefix-hit", written_.prefix_hit, kMostTokens, "32768, 32K, 32k");
     read_acceptance(o);
-    if (!written_.from.empty()) o.from = choice("--from", written_.from, kFileKinds).value_or(o.from);
+    read_from(o);
     o.top = count("--top", written_.top, kMostRows, "10").value_or(o.top);
     read_role(o);
     read_format(o);
@@ -327,10 +345,14 @@ class Reader : ValueReader {
  private:
   static constexpr std::pair<std::string_view, GraphKind> kGraphKinds[] = {{"dot", GraphKind::kDot},
                                                                            {"svg", GraphKind::kSvg}};
-  static constexpr std::pair<std::string_view, FileKind> kFileKinds[] = {{"mindie", FileKind::kMindie},
-                                                                         {"vllm", FileKind::kVllm},
-                                                                         {"sglang", FileKind::kSglang},
-                                                                         {"ascendsim", FileKind::kOwn}};
+  void read_from(Options& o) {
+    std::vector<std::pair<std::string_view, FileKind>> kinds;
+    for (const std::string_view name : engines_with_files()) kinds.push_back({name, {.engine = engine_called(name)}});
+    kinds.push_back({"ascendsim", {.own = true}});
+    if (!written_.from.empty())
+      o.from = choice("--from", written_.from, std::span<const std::pair<std::string_view, FileKind>>(kinds))
+                   .value_or(o.from);
+  }
 
   void read_defines(Options& o) {
     for (const std::string& setting : written_.define) {
@@ -405,7 +427,7 @@ class Reader : ValueReader {
   }
 
   static bool of_launch_scripts(std::string_view name) {
-    for (const OptionTable* table : {&vllm_options(), &sglang_options()})
+    for (const OptionTable* const table : option_tables())
       if (std::ranges::find(table->environment, name, &EnvironmentSpec::name) != table->environment.end()) return true;
     return false;
   }
@@ -592,7 +614,7 @@ class Application {
 
 void say_missing_option(std::string_view option, Diagnostics& diagnostics) {
   const auto& spec = *std::ranges::find_if(kOptions, [&](const OptionSpec& o) { return long_name(o.names) == option; });
-  diagnostics.error("E0003", {}, fmt::format("{} {} is missing", option, spec.value), {}, spec.help);
+  diagnostics.error("E0003", {}, fmt::format("{} {} is missing", option, spec.value), {}, with_engines(spec.help));
 }
 
 int run_application(std::span<const std::string> args, std::string& out, std::string& err) {

@@ -56,6 +56,11 @@ class ValueReader {
 
   template <class T, std::size_t N>
   std::optional<T> choice(const char* name, const std::string& text, const std::pair<std::string_view, T> (&known)[N]) {
+    return choice(name, text, std::span<const std::pair<std::string_view, T>>(known));
+  }
+  template <class T>
+  std::optional<T> choice(const char* name, const std::string& text,
+                          std::span<const std::pair<std::string_view, T>> known) {
     std::vector<std::string_view> words;
     for (const auto& [word, value] : known) {
       if (word == text) return value;

@@ -27,14 +27,17 @@ struct Source {
   std::vector<int> counts;
 };
 
-const Exporter& target_of(const Options& o, Diagnostics& diagnostics) {
+const Engine& target_of(const Options& o, Diagnostics& diagnostics) {
   std::vector<std::string_view> names;
-  for (const Exporter& e : builtin_exporters()) names.push_back(e.name);
+  for (const Engine* const e : engines())
+    if (e->write != nullptr) names.push_back(e->called);
   if (o.output_file.empty()) say_missing_option("--output-file", diagnostics);
-  if (const Exporter* const e = find_exporter(o.export_to); e != nullptr && !diagnostics.has_errors()) return *e;
+  const Engine* const to = engine_called(o.export_to);
+  const bool known = to != nullptr && to->write != nullptr;
+  if (known && !diagnostics.has_errors()) return *to;
   if (o.export_to.empty()) {
     say_missing_option("--to", diagnostics);
-  } else if (find_exporter(o.export_to) == nullptr) {
+  } else if (!known) {
     const std::string_view near = nearest(o.export_to, names);
     diagnostics.error(
         "E0004", {}, fmt::format("unknown --to '{}'", o.export_to), {},
@@ -44,11 +47,11 @@ const Exporter& target_of(const Options& o, Diagnostics& diagnostics) {
 }
 
 // --engine-version is that of the target: of the source only where both are the same engine.
-bool same_engine(const FileChoice& c, const Exporter& to) {
-  return c.launched ? c.launched->question.stack == to.stack : to.stack == std::string_view("mindie");
+bool same_engine(const FileChoice& c, const Engine& to) {
+  return (c.launched ? engine_of(c.launched->question.stack) : usual_engine()).is(to);
 }
 
-Source load_source(const Exporter& to, const Libraries& libraries, const Options& asked, Diagnostics& diagnostics) {
+Source load_source(const Engine& to, const Libraries& libraries, const Options& asked, Diagnostics& diagnostics) {
   Source s;
   Settings settings = asked;
   const Inputs inputs = gather_inputs(asked.words, libraries, asked, diagnostics);
@@ -103,9 +106,10 @@ std::vector<Subject> read_back(const Export& written, const Source& source, cons
   return out;
 }
 
-std::string_view why_not(const Exporter& to, const FieldChange& c) {
-  const auto at = std::ranges::find(to.limitations, c.field->path, &Limitation::field);
-  return at == to.limitations.end() ? std::string_view("its launch files have no word for it") : at->why;
+std::string_view why_not(const Engine& to, const FieldChange& c) {
+  const std::span<const Limitation> all = to.limitations();
+  const auto at = std::ranges::find(all, c.field->path, &Limitation::field);
+  return at == all.end() ? std::string_view("its launch files have no word for it") : at->why;
 }
 
 Table difference_table() {
@@ -116,13 +120,13 @@ Table difference_table() {
           {}};
 }
 
-void compare_questions(const Question& before, const Question& after, const Exporter& to, Table& table,
+void compare_questions(const Question& before, const Question& after, const Engine& to, Table& table,
                        Diagnostics& diagnostics) {
   std::vector<std::string> unnamed;
   for (const FieldChange& c : changes(before, after)) {
     const std::string_view why = why_not(to, c);
     const SourceLocation where = before.deployment.origin(c.field->path).where;
-    const std::string message = fmt::format("{} {} becomes {} in {}", c.field->path, c.before, c.after, to.engine);
+    const std::string message = fmt::format("{} {} becomes {} in {}", c.field->path, c.before, c.after, to.product);
     if (c.decides)
       diagnostics.error("E0450", where, message, std::string(why), "another engine, or another value");
     else if (c.named)
@@ -133,25 +137,25 @@ void compare_questions(const Question& before, const Question& after, const Expo
   }
   if (!unnamed.empty())
     diagnostics.note("A0150", {},
-                     fmt::format("not asked for, and different in {}: {}", to.engine, fmt::join(unnamed, ", ")));
+                     fmt::format("not asked for, and different in {}: {}", to.product, fmt::join(unnamed, ", ")));
 }
 
-std::string guide(const Export& written, const Source& source, const Exporter& to, const std::string& version) {
+std::string guide(const Export& written, const Source& source, const Engine& to, const std::string& version) {
   std::vector<std::string> files, environment;
   for (const ExportedFile& f : written.files)
     if (f.launches) files.push_back(f.name);
-  const bool pair = source.choices.size() == 2, mindie = !written.environment.empty();
+  const bool pair = source.choices.size() == 2, has_environment = !written.environment.empty();
   std::string out = fmt::format(
       "# {} {}\n\nWritten by `ascendsim export`. Set what is yours first: the path of the weights (MODEL_PATH, "
       "modelWeightPath), addresses, the network card.\n\n",
-      to.engine, version);
+      to.product, version);
   for (const ExportedFile& f : written.files) out += fmt::format("- {}\n", f.name);
   std::string more = fmt::format(" --hardware {}", source.servers[0].name);
-  if (mindie)
+  if (has_environment)
     for (const auto& [name, value] : written.environment[0]) more += fmt::format(" --env {}={}", name, value);
-  const std::string names = mindie && pair ? fmt::format("--prefill {} --decode {}", files[0], files[1])
-                                           : fmt::format("{}", fmt::join(files, " "));
-  const bool one_side = mindie && !pair && source.subjects[0].question.deployment.role != Role::kHybrid;
+  const std::string names = has_environment && pair ? fmt::format("--prefill {} --decode {}", files[0], files[1])
+                                                    : fmt::format("{}", fmt::join(files, " "));
+  const bool one_side = has_environment && !pair && source.subjects[0].question.deployment.role != Role::kHybrid;
   if (one_side) more += fmt::format(" --role {}", word_of(source.subjects[0].question.deployment.role));
   out += fmt::format("\nWhat ascendsim says of them:\n\n```sh\nascendsim run {}{} --input {} --output {}\n```\n", names,
                      more, benchmark_load(source.subjects.back().question).input_tokens,
@@ -235,12 +239,12 @@ std::optional<BaseFile> base_of(const Options& o, const Source& source, Diagnost
 
 Reply answer_export(const Options& options, Diagnostics& diagnostics) {
   const Libraries libraries;
-  const Exporter& to = target_of(options, diagnostics);
+  const Engine& to = target_of(options, diagnostics);
   const Source source = load_source(to, libraries, options, diagnostics);
   const std::optional<BaseFile> base = base_of(options, source, diagnostics);
-  const EngineVersions versions = libraries.versions(std::string(to.stack), diagnostics);
+  const EngineVersions versions = libraries.versions(std::string(to.name), diagnostics);
   std::string version = options.engine_version;
-  if (version.empty()) version = libraries.stacks.load(to.stack, "", diagnostics).version;
+  if (version.empty()) version = libraries.stacks.load(to.name, "", diagnostics).version;
   ExportRequest request{{}, versions, version, base ? &*base : nullptr};
   for (std::size_t i = 0; i < source.subjects.size(); ++i)
     request.sides.push_back({source.subjects[i].question, source.counts[i], source.servers[i].dies()});
@@ -263,7 +267,7 @@ Reply answer_export(const Options& options, Diagnostics& diagnostics) {
 
   written.files.push_back({"README.md", guide(written, source, to, version), 0, false});
   write_files(written.files, options.output_file, diagnostics);
-  Table list{fmt::format("Launch files of {} {}", to.engine, version),
+  Table list{fmt::format("Launch files of {} {}", to.product, version),
              "files",
              Table::Shape::kGrid,
              {{"file", "file"}, {"bytes", "bytes", true}},
@@ -273,7 +277,7 @@ Reply answer_export(const Options& options, Diagnostics& diagnostics) {
                          count_cell(static_cast<std::int64_t>(f.text.size()))});
   Reply reply;
   if (options.format == Format::kJson) {
-    Json out = {{"schema_version", 1},    {"engine", to.engine},          {"engine_version", version},
+    Json out = {{"schema_version", 1},    {"engine", to.product},         {"engine_version", version},
                 {"files", Json::array()}, {"differences", Json::array()}, {"diagnostics", findings(diagnostics)}};
     for (const auto& row : list.rows) out["files"].push_back(row[0].text);
     for (const auto& row : table.rows)

@@ -23,7 +23,6 @@ namespace ascendsim {
 
 namespace {
 
-constexpr std::string_view kUsualEngine = "mindie";
 constexpr std::int64_t kUsualOutput = 1024, kUsualMostServers = 8;
 
 struct Site {
@@ -61,9 +60,9 @@ class Progress {
 
 std::deque<Site> load_sites(const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
   std::deque<Site> sites;
-  const std::string engine = options.lists.engine.empty() ? std::string(kUsualEngine) : options.lists.engine;
+  const std::string engine = options.lists.engine.empty() ? std::string(usual_engine().name) : options.lists.engine;
   if (options.lists.engine.empty())
-    diagnostics.note("A0125", {}, fmt::format("--engine is not set: {} assumed", kUsualEngine));
+    diagnostics.note("A0125", {}, fmt::format("--engine is not set: {} assumed", usual_engine().name));
   for (const std::string& server : options.lists.hardware) {
     // What is wrong with the model is wrong for every server, and said once.
     Diagnostics found;
@@ -100,7 +99,7 @@ std::int64_t cards(const Asked& c, const PlanChoice& choice) {
 // "dp 4 dcp 4 tp 4 moe_ep 16, FlashComm1".
 std::string layout_cell(const Question& q) {
   const std::string degrees =
-      layout_words(q.deployment.layout, degree_words(q.deployment.engine), Degrees::kAboveOne, " ");
+      layout_words(q.deployment.layout, q.deployment.engine->words.degrees, Degrees::kAboveOne, " ");
   return q.deployment.features.flashcomm1 ? degrees + ", FlashComm1" : degrees;
 }
 
@@ -205,7 +204,8 @@ std::vector<std::string> summary(const std::deque<Site>& sites, const std::vecto
                                             : fmt::format("{} to {} servers", least, most);
     const Deployment& d = s.site.question.deployment;
     if (&s == &sites.front())
-      out.push_back(fmt::format("{}, {}, on {} {}", d.model.name, d.quantisation.name, d.engine, d.engine_version));
+      out.push_back(
+          fmt::format("{}, {}, on {} {}", d.model.name, d.quantisation.name, d.engine_name, d.engine_version));
     out.push_back(served == 0 ? fmt::format("{}: none of {} cells can be served with up to {} servers.",
                                             s.site.server.name, all, s.site.most_servers)
                               : fmt::format("{}: {} {} {} of {} cells.", s.site.server.name, range, verb, served, all));
@@ -275,7 +275,7 @@ std::vector<std::string> rests_on(const std::deque<Site>& sites, const std::vect
         fmt::format("{} has context parallelism on prefill instances of a pair alone: rows 'prefill' are such an "
                     "instance, where it cuts prompts; its decode instance comes "
                     "beside it (--role decode)",
-                    asked.deployment.engine));
+                    asked.deployment.engine_name));
   for (const Site& s : sites)
     out.push_back(fmt::format("{}{}: {} layouts of 1 to {} servers, {} of them legal for {} {}", s.site.server.name,
                               s.beside ? ", prefill instances" : "", with_commas(s.planner->layouts().enumerated),

@@ -97,13 +97,14 @@ class Reader {
 
   std::vector<const AttentionStrategy*> strategies_asked() {
     std::vector<const AttentionStrategy*> out;
-    std::vector<std::string_view> names{"vllm-pcp-dcp"};
-    const bool both = options_.strategy == names[0];
+    std::vector<std::string_view> names;
+    for (const AttentionStrategy& s : attention_strategies())
+      if (s.together != nullptr && std::ranges::find(names, s.together) == names.end()) names.emplace_back(s.together);
     for (const auto& strategies : {attention_strategies(), sparse_attention_strategies()})
       for (const AttentionStrategy& s : strategies) {
         names.emplace_back(s.name);
-        const bool vllm = std::string_view(s.name).starts_with("vllm-");
-        if (options_.all || options_.strategy == s.name || (both && vllm)) out.push_back(&s);
+        const bool one_of_them = s.together != nullptr && options_.strategy == s.together;
+        if (options_.all || options_.strategy == s.name || one_of_them) out.push_back(&s);
       }
     if (options_.all && !options_.strategy.empty())
       diagnostics_.error("E0004", {}, "--all and --strategy exclude each other", {}, "one of them");

@@ -30,10 +30,8 @@ void derive_layout(Question& q) {
   }
   // Experts are spread over the ranks of a pipeline stage.
   const std::int64_t ranks = parts(q.declared_world > 0 ? q.declared_world : l.world(), l.pp);
-  // MindIE shards every expert when nothing is said; other stacks give every rank whole experts.
   if (!q.named("layout.moe_ep")) {
-    const bool mindie = q.stack.starts_with("mindie");
-    l.moe_ep = q.named("layout.moe_tp") ? parts(ranks, l.moe_tp) : mindie ? 1 : ranks;
+    l.moe_ep = q.named("layout.moe_tp") ? parts(ranks, l.moe_tp) : engine_of(q.stack).traits.cuts_experts ? 1 : ranks;
   }
   if (!q.named("layout.moe_tp")) l.moe_tp = parts(ranks, l.moe_ep);
 }
@@ -80,7 +78,8 @@ void complete(Question& q, const Stack& stack, Diagnostics& diagnostics) {
   const Workload& w = q.workload;
   const Limits& m = q.deployment.limits;
   Completion c(q, diagnostics);
-  constexpr std::int64_t kUsualPrefill = 8192, kUsualPrompts = 50;  // MindIE's defaults
+  const std::int64_t usual_prefill = q.deployment.traits().usual_prefill_tokens,
+                     usual_prompts = q.deployment.traits().usual_prompts;
   if (w.input_tokens > 0) {
     c.assume(field::kMaxSeqLen, w.input_tokens + std::max<std::int64_t>(1, w.output_tokens),
              "the workload's prompt and output");
@@ -89,10 +88,12 @@ void complete(Question& q, const Stack& stack, Diagnostics& diagnostics) {
     c.assume(field::kMaxSeqLen, q.deployment.model.max_positions, "what the model takes");
     c.assume(field::kMaxInputTokens, std::max<std::int64_t>(1, m.max_seq_len - 1), "limits.max_seq_len and one token");
   }
-  c.assume(field::kMaxPrefillTokens, std::max(kUsualPrefill, m.max_input_tokens), "8192, or one longest prompt");
+  c.assume(field::kMaxPrefillTokens, std::max(usual_prefill, m.max_input_tokens),
+           fmt::format("{}, or one longest prompt", usual_prefill));
   c.assume(field::kMaxBatch, ceil_div(std::max<std::int64_t>(1, w.batch), q.deployment.layout.dp),
            "the workload's requests");
-  c.assume(field::kMaxPrefillBatch, std::min(kUsualPrompts, m.max_batch), "50, or limits.max_batch");
+  c.assume(field::kMaxPrefillBatch, std::min(usual_prompts, m.max_batch),
+           fmt::format("{}, or limits.max_batch", usual_prompts));
   c.assume(field::kMemoryFraction, stack.figures.ratio("memory_fraction").count(), "the stack's default");
   c.rest();
 }
@@ -114,8 +115,7 @@ void complete_workload(const Deployment& d, const Stack& stack, Workload& w, Dia
   if (w.prefix_hit > 0 && !d.features.prefix_cache && d.role != Role::kDecode) {
     diagnostics.warning("W0333", at("workload.prefix_hit"),
                         "prefix hits are asked for, but the prefix cache is not switched on: none are counted",
-                        d.engine == "mindie" ? "MindIE documentation, Prefix Cache: plugin_type prefix_cache" : "",
-                        "--set features.prefix_cache=true, or in the file");
+                        std::string(d.engine->texts.prefix_cache), "--set features.prefix_cache=true, or in the file");
     w.prefix_hit = 0;
   }
   const std::int64_t drafts = d.role == Role::kPrefill ? 0 : d.features.speculative_tokens;
@@ -184,13 +184,11 @@ void resolve(Question& q, const ModelLibrary& models, const QuantisationLibrary&
                       fmt::format("one of: {}", fmt::join(known, ", ")));
   else if (!refused)
     d.quantisation = schemes.load(lower(q.quantisation), d.dtype, diagnostics);
-  // vLLM multiplies the router in the model's 16-bit type and keeps an FP32 correction bias, 4 B an expert; MindIE
-  // casts up.
-  if (d.engine == "vllm-ascend" && !refused)
+  // The router in the model's 16-bit type keeps an FP32 correction bias, 4 B an expert.
+  if (d.traits().gate_in_activation_type && !refused)
     d.quantisation.modules[static_cast<std::size_t>(Module::kGate)] = {.weight = d.dtype,
                                                                        .scale_per_channel = Bytes(2)};
-  // SGLang's prefill writes what it has gathered to the cache of every rank.
-  if (d.engine == "sglang" && !q.named("layout.cp_cache")) d.layout.cp_whole_cache = true;
+  if (d.traits().cp_keeps_whole_cache && !q.named("layout.cp_cache")) d.layout.cp_whole_cache = true;
 }
 
 bool follow_cut_cache(Question& q, bool was_cut) {

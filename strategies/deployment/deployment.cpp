@@ -2,6 +2,12 @@
 
 namespace ascendsim {
 
+void Deployment::set_engine(std::string name, std::string version) {
+  engine = &engine_of(name);
+  engine_name = std::move(name);
+  engine_version = std::move(version);
+}
+
 const Origin& Deployment::origin(std::string_view key) const {
   static const Origin kNowhere;
   const auto it = origins.find(key);

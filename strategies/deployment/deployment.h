@@ -12,6 +12,7 @@
 #include "sim/diagnostics.h"
 #include "sim/units.h"
 #include "strategies/collectives/expansion.h"
+#include "strategies/deployment/engine.h"
 #include "strategies/deployment/partitions.h"
 #include "workloads/model.h"
 #include "workloads/quantisation.h"
@@ -127,8 +128,9 @@ struct LayerSharding {
 };
 
 struct Deployment {
-  std::string engine, engine_version, file;
-  bool own_words = false;  // the file is ours: messages name its keys as it does
+  const Engine* engine = &kGenericEngine;         // never null
+  std::string engine_name, engine_version, file;  // of the stack, which may have no engine of its own
+  bool own_words = false;                         // the file is ours: messages name its keys as it does
   Role role = Role::kHybrid;
   Model model;
   Quantisation quantisation;
@@ -157,6 +159,9 @@ struct Deployment {
   // ep_level 2, padded all-to-all: (tokens on the rank at least, factor), descending; empty = the engine's formula.
   std::vector<std::pair<std::int64_t, double>> all_to_all_scale;
   std::map<std::string, Origin, std::less<>> origins;  // by the engine's own key: "tp", "maxInputTokenLen"
+  [[nodiscard]] const EngineTraits& traits() const { return engine->traits; }
+  // As the stack names it; empty while it is not known.
+  void set_engine(std::string name, std::string version = {});
   [[nodiscard]] ExpertExchange exchange() const {
     return layout.ep_level == 1       ? ExpertExchange::kAllGather
            : experts.exact_all_to_all ? ExpertExchange::kAllToAll

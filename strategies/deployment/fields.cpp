@@ -3,8 +3,6 @@
 #include <algorithm>
 
 #include "sim/check.h"
-#include "strategies/engines/sglang/import.h"
-#include "strategies/engines/vllm/import.h"
 
 namespace ascendsim {
 
@@ -225,30 +223,6 @@ const Field kFields[] = {
 
 std::span<const Field> question_fields() { return kFields; }
 
-namespace {
-
-// Of scripts; whoever names no other engine writes vLLM's words ("dcp").
-const Field* field_of_option(std::string_view name, std::string_view stack) {
-  if (stack.starts_with("mindie")) return nullptr;
-  const OptionTable& table = stack.starts_with("sglang") ? sglang_options() : vllm_options();
-  std::string option(name.substr(std::min(name.find_first_not_of('-'), name.size())));
-  std::ranges::replace(option, '_', '-');
-  for (const EngineOption& o : table.options) {
-    if (o.field.empty()) continue;
-    bool same = o.name == option;
-    for (std::size_t at = 0; at < o.aliases.size() && !same;) {  // "-tp --tensor-parallel"
-      const std::size_t end = std::min(o.aliases.find(' ', at), o.aliases.size());
-      const std::string_view alias = o.aliases.substr(at, end - at);
-      same = alias.substr(std::min(alias.find_first_not_of('-'), alias.size())) == option;
-      at = end + 1;
-    }
-    if (same) return find_field(o.field);
-  }
-  return nullptr;
-}
-
-}  // namespace
-
 const Field* find_field(std::string_view name, std::string_view stack) {
   const Field* found = nullptr;
   for (const Field& f : kFields) {
@@ -259,7 +233,10 @@ const Field* find_field(std::string_view name, std::string_view stack) {
     if (name.size() > f.path.size() && ends(f.path)) found = &f;
     if (name.size() > f.alias.size() && ends(f.alias)) found = &f;
   }
-  return found != nullptr ? found : field_of_option(name, stack);
+  if (found != nullptr) return found;
+  const auto field_of = engine_of(stack).words.field_of;
+  const std::string_view path = field_of == nullptr ? std::string_view() : field_of(name);
+  return path.empty() ? nullptr : find_field(path);
 }
 
 const Field& field_at(std::string_view path) {

@@ -46,23 +46,6 @@ struct Export {
   std::vector<std::vector<EnvironmentValue>> environment;  // by side, where it is not in the file itself
 };
 
-// Why the engine cannot say a field. For messages; that it cannot shows when the files are read back.
-struct Limitation {
-  std::string_view field, why;
-};
-
-struct Exporter {
-  std::string_view name;    // "mindie", as --to and --from name it
-  std::string_view stack;   // the software stack, without its version
-  std::string_view engine;  // "MindIE"
-  Export (*write)(const ExportRequest& request, Diagnostics& diagnostics);
-  std::span<const Limitation> limitations;
-};
-std::span<const Exporter> builtin_exporters();
-const Exporter* find_exporter(std::string_view name);
-
-extern const Exporter kMindieExporter, kVllmExporter, kSglangExporter;
-
 // Fields whose value differs once the files are read back; those that follow from others, or say where and under which
 // load it runs, are left out.
 struct FieldChange {

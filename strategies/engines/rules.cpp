@@ -7,50 +7,17 @@
 
 #include "strategies/deployment/completion.h"
 #include "strategies/deployment/field_text.h"
-#include "strategies/engines/sglang/import.h"
-#include "strategies/engines/vllm/import.h"
-#include "strategies/programs/expert_carriers.h"
+#include "strategies/deployment/words.h"
 #include "strategies/programs/expert_loads.h"
 #include "strategies/programs/rank_step.h"
 
 namespace ascendsim {
 
-namespace {
-
-// The option table of the engine that the file is for; null where keys are MindIE's or our own.
-const OptionTable* table_of(const Deployment& d, bool own_file) {
-  if (own_file) return nullptr;
-  return d.engine == "vllm-ascend" ? &vllm_options() : d.engine == "sglang" ? &sglang_options() : nullptr;
-}
-
-std::string name_in(const Deployment& d, bool own_file, std::string_view key) {
-  const OptionTable* const table = table_of(d, own_file);
-  const Field* const field = find_field(key);
-  if (field == nullptr) return std::string(key);
-  if (!own_file && table == nullptr) return std::string(field->alias.empty() ? key : field->alias);
-  const std::string_view option = table == nullptr ? std::string_view() : option_of_field(*table, field->path);
-  return option.empty() ? std::string(field->path) : fmt::format("--{}", option);
-}
-
-std::string setting(const Deployment& d, bool own_file, std::string_view key, std::int64_t value) {
-  const std::string name = name_in(d, own_file, key);
-  if (own_file) return fmt::format("{}: {}", name, value);
-  if (table_of(d, own_file) != nullptr) return fmt::format("{}{}{}", name, name.starts_with("--") ? " " : "=", value);
-  return fmt::format("\"{}\": {}", name, value);
-}
-
-}  // namespace
-
-std::string key_name(const Deployment& d, std::string_view key) { return name_in(d, d.own_words, key); }
-std::string key_setting(const Deployment& d, std::string_view key, std::int64_t value) {
-  return setting(d, d.own_words, key, value);
-}
-
 RuleBase::RuleBase(const RuleInput& in, Diagnostics& out) : input(in), diagnostics(out) {}
 
-std::string RuleBase::name(std::string_view key) const { return name_in(d, input.own_file, key); }
+std::string RuleBase::name(std::string_view key) const { return key_name(d, input.own_file, key); }
 std::string RuleBase::set(std::string_view key, std::int64_t value) const {
-  return setting(d, input.own_file, key, value);
+  return key_setting(d, input.own_file, key, value);
 }
 
 void RuleBase::error(const char* code, std::string_view key, std::string message, std::string rule, std::string help) {
@@ -69,6 +36,9 @@ void RuleBase::sequence_degree(const std::string& rule) {
 }
 
 void RuleBase::world(const std::string& rule) {
+  // Each stage of a pipeline holds all experts of its layers.
+  const std::int64_t of_stage = ranks / l.pp;
+  if (l.world() == ranks && l.moe_ep * l.moe_tp == of_stage) return;
   // Where the file does not say how many ranks there are, the degrees alone do.
   const std::string total = input.declared_world > 0 ? name("worldSize") : "dp x cp x tp";
   if (l.world() != ranks)
@@ -78,8 +48,6 @@ void RuleBase::world(const std::string& rule) {
           rule.empty() ? rule : rule + ": tp * cp * dp == world_size",
           ranks % (l.cp * l.tp) == 0 ? fmt::format("set {}", set("dp", ranks / (l.cp * l.tp)))
                                      : fmt::format("set {}", set("worldSize", l.world())));
-  // Each stage of a pipeline holds all experts of its layers.
-  const std::int64_t of_stage = ranks / l.pp;
   const std::string part = l.pp > 1 ? total + " / pp" : total;
   if (l.moe_ep * l.moe_tp != of_stage)
     error("E0306", "moe_ep",
@@ -202,7 +170,7 @@ void RuleBase::ring() {
           "layout.cp_exchange: all-gather");
   else
     diagnostics.note("A0142", at("layout.cp_exchange"),
-                     fmt::format("a what-if: {} gathers the latent of a prompt, it has no ring", d.engine));
+                     fmt::format("a what-if: {} gathers the latent of a prompt, it has no ring", d.engine_name));
 }
 
 void RuleBase::expert_loads() {
@@ -243,35 +211,34 @@ void RuleBase::extensions() {
 
 void RuleBase::limits(const std::string& service, const std::string& effective) {
   const Limits& m = d.limits;
-  const std::string tokens = name("maxPrefillTokens"), input_limit = name("maxInputTokenLen"),
-                    whole = name("maxSeqLen");
-  const std::string prompts = name("maxPrefillBatchSize"), batch = name("maxBatchSize");
   if (m.max_prefill_tokens < m.max_input_tokens)
     error("E0323", "maxPrefillTokens",
-          fmt::format("{} must be at least {}: {} < {}", tokens, input_limit, m.max_prefill_tokens, m.max_input_tokens),
+          fmt::format("{} must be at least {}: {} < {}", name("maxPrefillTokens"), name("maxInputTokenLen"),
+                      m.max_prefill_tokens, m.max_input_tokens),
           fmt::format("{}: maxPrefillTokens >= maxInputTokenLen", service),
           fmt::format("set {}", set("maxPrefillTokens", m.max_input_tokens)));
   if (m.max_seq_len <= m.max_input_tokens)
     warn("W0324", "maxSeqLen",
-         fmt::format("{} {} is not above {} {}: prompts are limited to {} tokens", whole, m.max_seq_len, input_limit,
-                     m.max_input_tokens, m.max_seq_len - 1),
-         effective, fmt::format("raise {} by the output length", whole));
+         fmt::format("{} {} is not above {} {}: prompts are limited to {} tokens", name("maxSeqLen"), m.max_seq_len,
+                     name("maxInputTokenLen"), m.max_input_tokens, m.max_seq_len - 1),
+         effective, fmt::format("raise {} by the output length", name("maxSeqLen")));
   if (m.max_prefill_batch > m.max_batch)
     error("E0328", "maxPrefillBatchSize",
-          fmt::format("{} must be at most {}: {} > {}", prompts, batch, m.max_prefill_batch, m.max_batch),
+          fmt::format("{} must be at most {}: {} > {}", name("maxPrefillBatchSize"), name("maxBatchSize"),
+                      m.max_prefill_batch, m.max_batch),
           fmt::format("{}: value range [1, maxBatchSize]", service),
           fmt::format("set {}", set("maxPrefillBatchSize", m.max_batch)));
 }
 
 void check_deployment(const RuleInput& input, Diagnostics& diagnostics) {
-  if (input.deployment.engine == "mindie")
-    check_mindie(input, diagnostics);
-  else if (input.deployment.engine == "vllm-ascend")
-    check_vllm(input, diagnostics);
-  else if (input.deployment.engine == "sglang")
-    check_sglang(input, diagnostics);
-  else
-    check_generic(input, diagnostics);
+  input.deployment.engine->check(input, diagnostics);
+}
+
+void check_whole_decode_cache(const Deployment&, const Deployment& d, Diagnostics& diagnostics) {
+  if (d.layout.kv_shards() > 1)
+    diagnostics.error("E0313", d.origin(d.layout.cp > 1 ? "cp" : "sp").where,
+                      "the decode side of a pair must hold whole caches: it has sp or cp above 1",
+                      "every decode rank pulls a whole copy", "set layout.sp: 1 and layout.cp: 1 on the decode side");
 }
 
 namespace {
@@ -296,7 +263,7 @@ void check_sizes(const Deployment& d, const Workload& w, bool own_file, Diagnost
     diagnostics.error(
         "E0345", d.origin("maxPrefillTokens").where,
         fmt::format("a prefill step of {} tokens on each of {} DP groups routes more than 2^31 rows", tokens, l.dp), {},
-        fmt::format("lower {}", name_in(d, own_file, "maxPrefillTokens")));
+        fmt::format("lower {}", key_name(d, own_file, "maxPrefillTokens")));
 }
 
 // MindIE's own rule makes short prompts slow where rows travel in padded buffers.
@@ -323,13 +290,13 @@ void note_short_exchange(const Deployment& d, const Workload& w, Diagnostics& di
 void check_workload(const Deployment& d, const Workload& asked, bool own_file, Diagnostics& diagnostics) {
   Workload w = asked;
   if (d.role == Role::kPrefill) w.output_tokens = 1;  // the other side generates the rest, and batches it
-  const bool launched = table_of(d, own_file) != nullptr;
+  const bool launched = !own_file && d.engine->words.has_options();
   const char* const kServicePage = launched   ? "limits of the engine's scheduler"
                                    : own_file ? "docs/deployment-file.md"
                                               : "MindIE documentation, Configuration Parameters (Service-Specific)";
   const Limits& m = d.limits;
-  const auto name = [&](std::string_view key) { return name_in(d, own_file, key); };
-  const auto set = [&](std::string_view key, std::int64_t value) { return setting(d, own_file, key, value); };
+  const auto name = [&](std::string_view key) { return key_name(d, own_file, key); };
+  const auto set = [&](std::string_view key, std::int64_t value) { return key_setting(d, own_file, key, value); };
   const std::int64_t longest = std::min(m.max_input_tokens, m.max_seq_len - 1);
   if (w.input_tokens > longest)
     diagnostics.error(
@@ -349,16 +316,15 @@ void check_workload(const Deployment& d, const Workload& asked, bool own_file, D
                       fmt::format("{}: {} limits input and output together", kServicePage, name("maxSeqLen")),
                       fmt::format("set {}, or --output {}", set("maxSeqLen", w.input_tokens + w.output_tokens),
                                   m.max_seq_len - w.input_tokens));
-  const std::int64_t requests = ceil_div(w.batch, d.layout.dp);  // SGLang's option counts those of all DP ranks
+  const std::int64_t requests = ceil_div(w.batch, d.layout.dp);
+  const std::int64_t counted = launched && d.engine->words.batch_of_all_groups ? d.layout.dp : 1;
   if (d.role != Role::kPrefill && w.batch > m.max_batch * d.layout.dp)
     diagnostics.error(
         "E0342", d.origin("maxBatchSize").where,
         fmt::format("{} requests side by side are more than {} {} x dp {}", w.batch, name("maxBatchSize"), m.max_batch,
                     d.layout.dp),
         fmt::format("{}: {} limits the decode batch of a DP group", kServicePage, name("maxBatchSize")),
-        fmt::format("set {}, or --batch {}",
-                    set("maxBatchSize", launched && d.engine == "sglang" ? requests * d.layout.dp : requests),
-                    m.max_batch * d.layout.dp));
+        fmt::format("set {}, or --batch {}", set("maxBatchSize", requests * counted), m.max_batch * d.layout.dp));
   if (w.input_tokens + w.output_tokens > d.model.max_positions)
     diagnostics.error("E0343", {},
                       fmt::format("{} positions are more than the {} of {}", w.input_tokens + w.output_tokens,

@@ -1,5 +1,5 @@
-// What deployments must satisfy before programs are built from them. MindIE's own rules cite its documentation; the
-// generic ones hold for every stack and are what the programs need. A rule about a key that is absent never errs;
+// What deployments must satisfy before programs are built from them. An engine's own rules cite its documentation or
+// code; the generic ones hold for every stack and are what the programs need. A rule about a key that is absent never errs;
 // whoever assumed a value has printed it.
 #pragma once
 
@@ -22,25 +22,20 @@ struct RuleInput {
   const EngineVersions* versions = nullptr;  // what the engine's versions have; null = nothing is known of them
 };
 
-// The key as readers know it: "--max-model-len" of vLLM, "limits.max_seq_len" of our own file, "maxSeqLen" of MindIE.
-std::string key_name(const Deployment& deployment, std::string_view key);
-// The same with a value: "--max-model-len 4096", "limits.max_seq_len: 4096", "\"maxSeqLen\": 4096".
-std::string key_setting(const Deployment& deployment, std::string_view key, std::int64_t value);
-
-// By the deployment's engine.
+// Those of the deployment's engine.
 void check_deployment(const RuleInput& input, Diagnostics& diagnostics);
-void check_mindie(const RuleInput& input, Diagnostics& diagnostics);
+// What every engine must satisfy, and what the programs need to be built.
 void check_generic(const RuleInput& input, Diagnostics& diagnostics);
-void check_vllm(const RuleInput& input, Diagnostics& diagnostics);
-void check_sglang(const RuleInput& input, Diagnostics& diagnostics);
+// A pair of engines whose decode ranks pull whole copies of a prompt's cache.
+void check_whole_decode_cache(const Deployment& prefill, const Deployment& decode, Diagnostics& diagnostics);
 
 // Rules about a load: prompt and output lengths, requests side by side.
 void check_workload(const Deployment& deployment, const Workload& workload, bool own_file, Diagnostics& diagnostics);
 
 // A part of the model that ranks of several groups may share: o_proj, the LM head, the embedding, the dense MLP.
 struct LocalDegree {
-  const char *key, *vllm;  // vllm: in vLLM-Ascend's finegrained_tp_config
-  const char* what;        // that is cut, "attention heads"
+  const char *key, *option;  // option: in vLLM-Ascend's finegrained_tp_config
+  const char* what;          // that is cut, "attention heads"
   std::int64_t Layout::*value;
   std::int64_t Model::*columns;
 };

@@ -70,8 +70,8 @@ std::vector<FileChoice> gather(std::vector<std::pair<std::string, std::optional<
   std::vector<FileChoice> out;
   std::vector<LaunchedCommand> commands;
   const bool given = !texts.empty();
-  const bool insists = settings.from == FileKind::kVllm || settings.from == FileKind::kSglang,
-             other = settings.from != FileKind::kByContent && !insists;
+  const bool insists = settings.from.engine && settings.from.engine->import_command,
+             other = !settings.from.by_content() && !insists;
   const auto add = [&](std::string text, const std::string& name) {
     for (LaunchedCommand& c : read_launch(std::move(text), name, settings.defines, diagnostics))
       commands.push_back(std::move(c));
@@ -97,10 +97,10 @@ std::vector<FileChoice> gather(std::vector<std::pair<std::string, std::optional<
                                        ? commands
                                        : read_launch(settings.workload, "--workload", settings.defines, diagnostics),
                                    settings.defines, diagnostics);
-  const auto engine = std::ranges::find_if(
-      commands, [](const LaunchedCommand& c) { return c.kind == LaunchKind::kVllm || c.kind == LaunchKind::kSglang; });
-  if (engine != commands.end()) {
-    const std::string name = engine->kind == LaunchKind::kVllm ? "vllm-ascend" : "sglang";
+  const auto server =
+      std::ranges::find_if(commands, [](const LaunchedCommand& c) { return c.kind == LaunchKind::kServer; });
+  if (server != commands.end()) {
+    const std::string name(server->engine->name);
     const EngineVersions versions = libraries.versions(name, diagnostics);
     Diagnostics said_later;
     const std::string version =

@@ -6,14 +6,13 @@
 #include <algorithm>
 
 #include "strategies/deployment/field_text.h"
-#include "strategies/engines/mindie/import.h"
+#include "strategies/deployment/words.h"
+#include "strategies/engines/import.h"
 #include "strategies/engines/rules.h"
 
 namespace ascendsim {
 
 namespace {
-
-constexpr std::string_view kEngine = "mindie";
 
 // Settings are the last word, over the file and over --set.
 void override_with(const Settings& s, const FileChoice& choice, Question& q, Diagnostics& diagnostics) {
@@ -71,7 +70,7 @@ Stack of_version(Stack newest, const std::string& version, const Libraries& libr
 }
 
 bool is_own(const Document& document, const Settings& settings) {
-  return settings.from == FileKind::kOwn || (settings.from == FileKind::kByContent && is_question(document.root()));
+  return settings.from.own || (settings.from.by_content() && is_question(document.root()));
 }
 
 // --set. "decode.layout.sp=8" concerns that side of a pair; pcp and dcp are vLLM's names of two degrees.
@@ -100,15 +99,16 @@ void set_all(const FileChoice& choice, const Settings& settings, Question& q, Di
 
 void read_engine_file(const Document& document, const FileChoice& choice, const Libraries& libraries,
                       const Settings& settings, AskedQuestion& out, Diagnostics& found) {
-  out.stack = load_stack(kEngine, libraries, settings, found);
+  const Engine& engine = usual_engine();
+  out.stack = load_stack(engine.name, libraries, settings, found);
   out.question.imported = true;
   // Without the stack there is nothing to import with; its own diagnostics say why.
   if (out.stack.engine.empty()) return;
   const bool twice = found.has_errors();
   Diagnostics said;
   Import import =
-      import_mindie(document, {settings.model, settings.quantisation, settings.memory_fraction, choice.role}, out.stack,
-                    libraries.models, libraries.schemes, said);
+      engine.import_document(document, {settings.model, settings.quantisation, settings.memory_fraction, choice.role},
+                             out.stack, libraries.models, libraries.schemes, said);
   for (const Document::Leniency& l : document.beyond_strict_json())
     found.warning(
         "W0335", l.where, fmt::format("{} is no JSON: it is read over here", l.what),
@@ -179,8 +179,7 @@ void read_own(ConfigNode root, const FileChoice& choice, const Libraries& librar
 
 // Words in messages are those of the engine.
 void name_engine(AskedQuestion& asked) {
-  asked.question.deployment.engine = asked.stack.engine;
-  asked.question.deployment.engine_version = asked.stack.version;
+  asked.question.deployment.set_engine(asked.stack.engine, asked.stack.version);
 }
 
 }  // namespace

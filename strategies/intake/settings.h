@@ -13,8 +13,12 @@
 
 namespace ascendsim {
 
-// Whose file it is.
-enum class FileKind : std::uint8_t { kByContent, kMindie, kOwn, kVllm, kSglang };
+// Whose file it is: ours, that engine's, or as its content says.
+struct FileKind {
+  bool own = false;
+  const Engine* engine = nullptr;
+  [[nodiscard]] bool by_content() const { return !own && !engine; }
+};
 
 // Of one side of a disaggregated pair; Settings::hardware stands for both.
 struct SideSettings {
@@ -23,7 +27,7 @@ struct SideSettings {
 };
 
 struct Settings {
-  FileKind from = FileKind::kByContent;
+  FileKind from{};
   std::string model, quantisation;  // instead of those that the file names
   std::string engine_version;       // empty: the newest that has figures
   std::string hardware, die;        // of the catalogue

@@ -7,6 +7,7 @@
 
 #include "sim/check.h"
 #include "strategies/deployment/field_text.h"
+#include "strategies/deployment/words.h"
 #include "strategies/engines/rules.h"
 #include "strategies/intake/reading.h"
 
@@ -68,8 +69,7 @@ void settle_asked(AskedQuestion& asked, const Libraries& libraries, Diagnostics&
 
 void settle(Question& q, const Stack& stack, const Libraries& libraries, Diagnostics& diagnostics) {
   derive_layout(q);
-  q.deployment.engine = stack.engine;
-  q.deployment.engine_version = stack.version;
+  q.deployment.set_engine(stack.engine, stack.version);
   resolve(q, libraries.models, libraries.schemes, diagnostics);
   if (q.launched) {
     Diagnostics said_later;  // by load_platform()

@@ -16,7 +16,7 @@ BytesPerSecond nic_rate(const Scenario& s) {
 }
 
 // A prompt lies in one DP group of the prefill side, on all stages of its pipeline.
-std::string mapping_of(const Layout& p, const Layout& d, bool sglang) {
+std::string mapping_of(const Layout& p, const Layout& d, SharedSource shared) {
   const std::string stages = p.pp > 1 ? fmt::format(" of each of {} stages", p.pp) : "";
   if (p.kv_shards() > 1) {
     const std::int64_t copies = p.tp / p.sp;
@@ -24,12 +24,12 @@ std::string mapping_of(const Layout& p, const Layout& d, bool sglang) {
                        copies > 1 ? fmt::format("; decode ranks take its {} copies in turn", copies) : "");
   }
   // Decode TP rank i, of as many or fewer or more than the prefill side has.
-  const std::string rank = p.tp == d.tp ? "i"
-                           : p.tp > d.tp
-                               ? (p.tp % d.tp == 0 ? fmt::format("{} i", p.tp / d.tp) : fmt::format("i of {}", p.tp))
-                           : p.tp == 1                  ? "0"
-                           : d.tp % p.tp == 0 && sglang ? fmt::format("i div {}", d.tp / p.tp)
-                                                        : fmt::format("i mod {}", p.tp);
+  const std::string rank =
+      p.tp == d.tp  ? "i"
+      : p.tp > d.tp ? (p.tp % d.tp == 0 ? fmt::format("{} i", p.tp / d.tp) : fmt::format("i of {}", p.tp))
+      : p.tp == 1   ? "0"
+      : d.tp % p.tp == 0 && shared == SharedSource::kNeighbours ? fmt::format("i div {}", d.tp / p.tp)
+                                                                : fmt::format("i mod {}", p.tp);
   return fmt::format("decode TP rank i: TP rank {}{}{}", rank, p.cp > 1 ? " of CP rank 0" : "", stages);
 }
 
@@ -49,7 +49,7 @@ KvTransfer kv_transfer(const Scenario& prefill, const Scenario& decode, const Wo
   // from prefill TP rank i P / D of P, layers from the stage that has them (sglang/srt/disaggregation/common/conn.py,
   // _resolve_rank_mapping, of an MLA cache).
   t.sources = p.layout.kv_shards() * p.layout.pp;
-  t.mapping = mapping_of(p.layout, d.layout, p.engine == "sglang");
+  t.mapping = mapping_of(p.layout, d.layout, p.traits().shared_source);
   const std::int64_t copies = p.layout.tp / p.layout.sp;
   t.per_prefill_rank = t.total / (t.sources * std::min(copies, d.layout.tp));
   t.rate = std::min(nic_rate(prefill), nic_rate(decode));
@@ -83,7 +83,7 @@ DisaggregatedPrediction predict_disaggregated(const Scenario& prefill, const Sce
   DecodeRun rest = run_decode(decode, w);
   out.transfer = kv_transfer(prefill, decode, w);
   if (prefill.deployment.kv_transfer.layer_wise) push_by_layers(out.transfer, prefill, decode, w, first);
-  out.decode_answers = decode.deployment.engine == "vllm-ascend";
+  out.decode_answers = decode.deployment.traits().decode_answers;
   Duration until_token{};
   if (out.decode_answers) {
     out.first_step =
@@ -139,45 +139,13 @@ void check_disaggregated(const Deployment& p, const Deployment& d, Diagnostics& 
         "E0351", d.origin(d.origins.contains("plugin_params") ? "plugin_params" : "num_speculative_tokens").where,
         fmt::format("MTP must be configured on both sides: {} speculative tokens for prefill, {} for decode",
                     p.features.speculative_tokens, d.features.speculative_tokens),
-        d.engine == "mindie"
-            ? "MindIE documentation, MTP: in a disaggregated deployment configure it on prefill and decode nodes"
-            : "the draft layer's cache of a prompt is filled by the prefill side and read by the decode side",
-        d.engine == "mindie" ? "set plugin_type mtp in both files, or in neither"
-                             : "name drafts on both sides, or on neither");
-  if (p.engine != d.engine)
-    diagnostics.error("E0353", d.origin("stack").where,
-                      fmt::format("the two sides run different engines: {} prefills, {} decodes", p.engine, d.engine),
-                      kPage, "use one engine");
-  if (d.engine == "vllm-ascend") {
-    constexpr const char* kMooncake =
-        "vllm_ascend/distributed/mooncake_connector.py: every decode rank pulls from whole prefill ranks";
-    if (p.layout.tp < d.layout.tp || p.layout.tp % d.layout.tp != 0)
-      diagnostics.error("E0354", d.origin("tp").where,
-                        fmt::format("tensor-parallel-size of prefill must be a multiple of that of decode: {} and {}",
-                                    p.layout.tp, d.layout.tp),
-                        kMooncake, fmt::format("--tensor-parallel-size {} on the decode side", p.layout.tp));
-    if (p.kv_transfer.layer_wise != d.kv_transfer.layer_wise)
-      diagnostics.error(
-          "E0355", d.origin("kv_transfer.mode").where,
-          fmt::format("the prefill side {} caches, the decode side {}", p.kv_transfer.layer_wise ? "pushes" : "keeps",
-                      d.kv_transfer.layer_wise ? "waits for them to be pushed" : "pulls them"),
-          "vllm_ascend/distributed: a layer-wise connector talks to its like", "the same kv_connector on both sides");
-    if (p.layout.kv_shards() % d.layout.kv_shards() != 0)
-      diagnostics.error("E0354", d.origin("sp").where,
-                        fmt::format("pcp x dcp of prefill must be a multiple of that of decode: {} and {}",
-                                    p.layout.kv_shards(), d.layout.kv_shards()),
-                        kMooncake, "");
-    if (p.layout.kv_shards() > 1 && d.layout.kv_shards() > 1 && p.limits.kv_interleave != d.limits.kv_interleave)
-      diagnostics.error("E0354", d.origin("kv_cache.interleave").where,
-                        fmt::format("cp-kv-cache-interleave-size must be the same on both sides: {} and {}",
-                                    p.limits.kv_interleave, d.limits.kv_interleave),
-                        kMooncake, "");
-  }
-  // MindIE's own rules say so for its decode nodes.
-  if (d.engine != "mindie" && d.engine != "vllm-ascend" && d.layout.kv_shards() > 1)
-    diagnostics.error("E0313", d.origin(d.layout.cp > 1 ? "cp" : "sp").where,
-                      "the decode side of a pair must hold whole caches: it has sp or cp above 1",
-                      "every decode rank pulls a whole copy", "set layout.sp: 1 and layout.cp: 1 on the decode side");
+        std::string(d.engine->texts.mtp_on_both_sides), std::string(d.engine->texts.mtp_remedy));
+  if (p.engine_name != d.engine_name)
+    diagnostics.error(
+        "E0353", d.origin("stack").where,
+        fmt::format("the two sides run different engines: {} prefills, {} decodes", p.engine_name, d.engine_name),
+        kPage, "use one engine");
+  if (d.engine->check_pair != nullptr) d.engine->check_pair(p, d, diagnostics);
   if (p.limits.block_tokens != d.limits.block_tokens || p.kv_int8 != d.kv_int8)
     diagnostics.error("E0352", d.origin("cacheBlockSize").where, "the two sides have different KV cache blocks", kPage,
                       fmt::format("set \"cacheBlockSize\": {} on both sides", p.limits.block_tokens));

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <set>
 
-#include "strategies/engines/rules.h"
+#include "strategies/deployment/words.h"
 #include "strategies/prediction/pipeline.h"
 #include "strategies/programs/context.h"
 #include "strategies/programs/expert_loads.h"
@@ -144,10 +144,10 @@ std::int64_t longest_prefill(const Deployment& d) {
 
 }  // namespace
 
-// vLLM profiles a step of all its tokens; elsewhere chunks matter where they cut the longest prompt.
+// Engines that do not profile their largest step: chunks matter where they cut the longest prompt.
 bool profiles_batched_tokens(const Deployment& d) {
   if (d.limits.max_batched_tokens == 0) return false;
-  return d.engine == "vllm-ascend" || (chunk_tokens(d) > 0 && chunk_tokens(d) < longest_prefill(d));
+  return d.traits().profiles_largest_step || (chunk_tokens(d) > 0 && chunk_tokens(d) < longest_prefill(d));
 }
 
 std::int64_t warm_up_tokens(const Deployment& d) {
@@ -213,8 +213,9 @@ MemoryPerRank memory_of_stage(const Deployment& d, const Workload& w, const Stac
   // A prefill node keeps a prompt's blocks only until they are transferred.
   memory.kv_blocks_needed = pool_needed(d, w) / (d.limits.block_tokens * d.layout.kv_shards());
   memory.kv_cache = memory.block * memory.kv_blocks_needed;
-  // SGLang's mem-fraction-static is of weights and KV pool alone; the rest of the die is for what lives during a step.
-  if (d.engine == "sglang") memory.allowed = std::min(capacity, memory.allowed + memory.fixed() - memory.weights);
+  // The rest of the die is for what lives during a step.
+  if (d.traits().fraction_of == FractionOf::kWeightsAndCache)
+    memory.allowed = std::min(capacity, memory.allowed + memory.fixed() - memory.weights);
   if (d.kv_memory) memory.allowed = std::min(capacity, memory.fixed() + *d.kv_memory);
   if (d.pool_tokens > 0)
     memory.allowed =
@@ -286,7 +287,7 @@ class RemedySearch {
     if (!m.fits() && m.smallest_fraction() <= highest_fraction()) {
       changed.memory_fraction = m.smallest_fraction();
       change += fmt::format("{}{}{}{:.2f}", change.empty() ? "" : " and ", name("NPU_MEMORY_FRACTION"),
-                            mindie_ ? "=" : " ", changed.memory_fraction);
+                            in_options_ ? " " : "=", changed.memory_fraction);
       m = memory_per_rank(changed, w, stack_, facts_, capacity_);
     }
     if (m.fits()) found.push_back({std::move(change), m.peak(), m.allowed});
@@ -304,7 +305,7 @@ class RemedySearch {
   }
 
   void init_routing() {
-    if (!mindie_ || now_.layout.ep_level != 1 || now_.init_routing_cutoff) return;
+    if (!now_.traits().cuts_initial_routing || now_.layout.ep_level != 1 || now_.init_routing_cutoff) return;
     for (const double factor : {0.5, 0.25}) {
       Deployment cut = now_;
       cut.init_routing_cutoff = true;
@@ -361,9 +362,9 @@ class RemedySearch {
       if (wider.model.experts % l.moe_ep != 0 || wider.model.heads % l.tp != 0) continue;
       wider.experts.rank_loads = routed_loads(wider);
       const std::string change =
-          mindie_ ? fmt::format("{} {} (dp {}, cp {}, sp {}, tp {}, moe_ep {}, moe_tp {})", name("worldSize"),
-                                l.world(), l.dp, l.cp, l.sp, l.tp, l.moe_ep, l.moe_tp)
-                  : fmt::format("{} ranks ({})", l.world(), launch_degrees(wider));
+          in_options_ ? fmt::format("{} ranks ({})", l.world(), launch_degrees(wider))
+                      : fmt::format("{} {} (dp {}, cp {}, sp {}, tp {}, moe_ep {}, moe_tp {})", name("worldSize"),
+                                    l.world(), l.dp, l.cp, l.sp, l.tp, l.moe_ep, l.moe_tp);
       if (consider(change, wider)) return;
       // More DP groups gather more rows: a prefill step of one longest prompt each may be what is left to give.
       if (wider.limits.max_prefill_tokens <= wider.limits.max_input_tokens) continue;
@@ -380,9 +381,7 @@ class RemedySearch {
   // As command lines say it.
   [[nodiscard]] static std::string launch_degrees(const Deployment& d) {
     const Layout& l = d.layout;
-    if (d.engine == "sglang")
-      return fmt::format("--tp-size {}{}{}", l.world(), l.dp > 1 ? fmt::format(" --dp-size {}", l.dp) : "",
-                         l.cp > 1 ? fmt::format(" --attn-cp-size {}", l.cp) : "");
+    if (d.engine->words.degrees_in_options != nullptr) return d.engine->words.degrees_in_options(l);
     std::string out;
     for (const auto& [key, degree] : {std::pair{"dp", l.dp}, {"cp", l.cp}, {"sp", l.sp}, {"tp", l.tp}})
       if (degree > 1) out += fmt::format("{}{}", out.empty() ? "" : " ", key_setting(d, key, degree));
@@ -396,7 +395,7 @@ class RemedySearch {
   const Stack& stack_;
   const KernelFacts& facts_;
   Bytes capacity_;
-  const bool mindie_ = now_.engine != "vllm-ascend" && now_.engine != "sglang";  // whose words are used
+  const bool in_options_ = now_.engine->words.has_options();
 };
 
 }  // namespace

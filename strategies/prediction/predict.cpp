@@ -7,7 +7,7 @@
 #include <array>
 #include <cmath>
 
-#include "strategies/engines/rules.h"
+#include "strategies/deployment/words.h"
 #include "strategies/programs/expert_carriers.h"
 #include "strategies/programs/expert_loads.h"
 #include "strategies/programs/launching.h"
@@ -231,11 +231,9 @@ std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
     if (s.deployment.role != Role::kPrefill)
       out.push_back("decode rows are replicated over the CP ranks; the experts compute all copies");
     if (s.deployment.role != Role::kDecode && l.cp_exchange == LatentExchange::kAllGather)
-      out.push_back(s.deployment.engine == "mindie"
-                        ? "context parallelism gathers the latent once (all-gather) and expands it on every CP rank, "
-                          "as the code of MindIE does; "
-                          "the documentation describes a ring"
-                        : "context parallelism gathers the latent once (all-gather) and expands it on every CP rank");
+      out.push_back(
+          fmt::format("context parallelism gathers the latent once (all-gather) and expands it on every CP rank{}",
+                      s.deployment.engine->texts.context_gather));
   }
   if (s.deployment.micro_batches > 1) {
     // Halves of what every DP group has.
@@ -255,12 +253,12 @@ std::vector<std::string> assumptions(const Scenario& s, const Workload& w) {
     out.push_back(fmt::format("{} tokens of every prompt lie in the prefix cache", with_commas(w.prefix_hit)));
   if (asks_for_fused_mc2(s.deployment)) add_expert_carriers(s, w, out);
   const IssuedSteps issued = issued_steps(s.deployment, w);
-  if (issued.by_kernel && s.deployment.engine == "vllm-ascend")
-    out.push_back(
-        fmt::format("a kernel that the host issues takes it {} (stack eager_kernel_issue) whatever TASK_QUEUE_ENABLE "
-                    "says: its level in that "
-                    "measurement is not published, nor what the levels save",
-                    to_text(s.stack.figures.duration("eager_kernel_issue"))));
+  if (const std::string_view variable = s.deployment.engine->texts.issue_variable;
+      issued.by_kernel && !variable.empty())
+    out.push_back(fmt::format(
+        "a kernel that the host issues takes it {} (stack eager_kernel_issue) whatever {} says: its level in that "
+        "measurement is not published, nor what the levels save",
+        to_text(s.stack.figures.duration("eager_kernel_issue")), variable));
   if (s.deployment.features.splitfuse && s.deployment.role == Role::kHybrid)
     out.push_back(
         w.batch == 1

@@ -356,7 +356,7 @@ StepPricer::StepPricer(const Deployment& deployment, const KernelFacts& facts, c
       kernels_(kernels),
       shared_(shared),
       host_(host),
-      groups_(mindie_groups(deployment.layout, cluster)) {
+      groups_(rank_groups(deployment.layout, cluster)) {
   if (cluster.faults().empty()) return;
   healthy_ = std::make_unique<Cluster>(cluster.server(), cluster.servers(), cluster.ranks_per_server());
   LinkShares nominal;

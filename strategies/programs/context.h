@@ -1,7 +1,7 @@
 // Context parallelism as each engine runs it, said in one place: which tokens of a prompt a rank takes, where cached
 // ones lie, how the latent reaches the ranks that lack it, how attention over it is called, and in what partial results
 // of a cut cache are merged. Programs (context_parallel.cpp, mla.cpp), memory and KV transfer read it; nobody asks for
-// the engine.
+// the engine, whose function fills it in (EngineTraits::context).
 #pragma once
 
 #include "strategies/deployment/deployment.h"
@@ -27,6 +27,9 @@ struct ContextScheme {
   // Hidden rows reach the LM head over the TP group, then over cp; else over the world at once.
   bool head_gathers_by_group = false;
 };
+// As the deployment's engine amends it (EngineTraits::context).
 ContextScheme context_scheme(const Deployment& deployment);
+// MindIE operation/ring_attention.cpp, fa_update.cpp; and where nothing else is known.
+void chunk_by_chunk(const Deployment& deployment, ContextScheme& scheme);
 
 }  // namespace ascendsim

@@ -22,9 +22,18 @@ std::string_view to_text(ExpertCarrier carrier) {
   return "?";
 }
 
+namespace {
+
+// Asked for, and one kernel for steps of any size.
+bool fuses_any_rows(const Deployment& d) {
+  return d.traits().fused_mc2 == FusedMc2::kAnyRows && d.experts.communication == ExpertCommunication::kFusedMc2;
+}
+
+}  // namespace
+
 bool asks_for_fused_mc2(const Deployment& d) {
   const ExpertCommunication asked = d.experts.communication;
-  return (d.engine == "vllm-ascend" || d.engine == "sglang") && d.layout.ep_level == 2 && d.layout.moe_ep > 1 &&
+  return d.traits().fused_mc2 != FusedMc2::kNone && d.layout.ep_level == 2 && d.layout.moe_ep > 1 &&
          (asked == ExpertCommunication::kFusedMc2 || asked == ExpertCommunication::kFusedMc2Decode);
 }
 
@@ -35,8 +44,7 @@ std::string fused_mc2_refusal(const Deployment& d) {
   if (experts.weight != Dtype::kInt8 || experts.activation != ActivationQuant::kDynamic)
     return fmt::format("it multiplies int8 experts with dynamic activations, those of {} are others",
                        d.quantisation.name);
-  if (d.engine == "vllm-ascend" && d.experts.communication == ExpertCommunication::kFusedMc2 &&
-      d.layout.moe_ep > kMostRanks)
+  if (fuses_any_rows(d) && d.layout.moe_ep > kMostRanks)
     return fmt::format("dispatch_ffn_combine serves at most {} ranks of expert parallelism, here are {}", kMostRanks,
                        d.layout.moe_ep);
   return {};
@@ -44,9 +52,8 @@ std::string fused_mc2_refusal(const Deployment& d) {
 
 ExpertCarrier expert_carrier(const Deployment& d, Phase phase, std::int64_t rows, bool drafting) {
   if (d.layout.ep_level == 1 || d.layout.moe_ep == 1) return ExpertCarrier::kAllGather;
-  // vLLM-Ascend chooses by rows whatever the phase, MindIE and others by phase.
-  const bool vllm = d.engine == "vllm-ascend", few = vllm ? rows <= mc2_capacity(d) : phase == Phase::kDecode;
-  const bool of_any_size = vllm && d.experts.communication == ExpertCommunication::kFusedMc2;
+  const bool by_rows = d.traits().carrier_choice == CarrierChoice::kByRows;
+  const bool few = by_rows ? rows <= mc2_capacity(d) : phase == Phase::kDecode, of_any_size = fuses_any_rows(d);
   if (asks_for_fused_mc2(d) && (few || of_any_size) && !(drafting && of_any_size) && fused_mc2_refusal(d).empty())
     return ExpertCarrier::kFusedMc2;
   if (few) return ExpertCarrier::kMc2;

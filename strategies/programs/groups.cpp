@@ -67,8 +67,8 @@ std::vector<GroupKind> groups_of(const Layout& l, const Cluster* cluster) {
 
 }  // namespace
 
-std::vector<GroupKind> mindie_groups(const Layout& l, const Cluster& cluster) { return groups_of(l, &cluster); }
-std::vector<GroupKind> mindie_groups(const Layout& l) { return groups_of(l, nullptr); }
+std::vector<GroupKind> rank_groups(const Layout& l, const Cluster& cluster) { return groups_of(l, &cluster); }
+std::vector<GroupKind> rank_groups(const Layout& l) { return groups_of(l, nullptr); }
 
 RankCoordinates coordinates(const Layout& l, std::int64_t rank) {
   return {.dp = rank / (l.cp * l.tp),

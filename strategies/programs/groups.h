@@ -27,15 +27,14 @@ enum class Group : std::uint8_t {
 };
 constexpr std::uint8_t kind(Group g) { return static_cast<std::uint8_t>(g); }
 
-// attn_tp: contiguous blocks of tp. attn_sp: parts of these (MindIE: all of them; vLLM: dcp neighbours, tp / dcp
-// copies). attn_cp: stride tp inside a DP group. attn_dp: stride cp * tp. moe_tp: contiguous blocks; moe_ep: stride
-// moe_tp. mlp_tp: the world. attn_prefix_cache_cp: the ranks that hold the shards of one sequence's KV cache. o_proj_tp
-// and lm_head_tp: contiguous blocks of the local degrees. embedding_tp and mlp_tp: neighbours of attn_dp
-// (vllm_ascend/distributed/parallel_state.py, _create_or_get_group). Indexed by Group.
-
-std::vector<GroupKind> mindie_groups(const Layout& layout, const Cluster& cluster);
+// The groups of every engine, indexed by Group. attn_tp: contiguous blocks of tp. attn_sp: parts of these (MindIE: all of
+// them; vLLM: dcp neighbours, tp / dcp copies). attn_cp: stride tp inside a DP group. attn_dp: stride cp * tp. moe_tp:
+// contiguous blocks; moe_ep: stride moe_tp. kv_shards: the ranks that hold the shards of one sequence's KV cache.
+// o_proj_tp and lm_head_tp: contiguous blocks of the local degrees. embedding_tp and mlp_tp: neighbours of attn_dp
+// (vllm_ascend/distributed/parallel_state.py, _create_or_get_group).
+std::vector<GroupKind> rank_groups(const Layout& layout, const Cluster& cluster);
 // Without hardware, where nothing is priced.
-std::vector<GroupKind> mindie_groups(const Layout& layout);
+std::vector<GroupKind> rank_groups(const Layout& layout);
 
 struct RankCoordinates {
   std::int64_t dp = 0, cp = 0, tp = 0;

@@ -31,7 +31,7 @@ Placement place_flashcomm(const Layout& l, bool moe_layer) {
 
 bool shares_rows_for_experts(const Deployment& d) {
   const Layout& l = d.layout;
-  return d.engine == "vllm-ascend" && !runs_flashcomm(d) && l.tp > 1 && l.ep_level == 2 && l.moe_ep > 1 &&
+  return d.traits().whole_rows_for_experts && !runs_flashcomm(d) && l.tp > 1 && l.ep_level == 2 && l.moe_ep > 1 &&
          !d.token_split_prefill && d.experts.shared_ranks == 0;
 }
 

@@ -97,17 +97,13 @@ StreamRows stream_rows(const Deployment& d, Phase phase, std::span<const GroupLo
   return r;
 }
 
-// hicann/cann-recipes-infer executor/core/model_worker/mtp_worker.py, get_next_mtp_model_inputs: next_n + 1 rows a
-// sequence in every iteration, so that one captured graph serves all.
-bool drafts_all_rows(const Deployment& d) { return d.engine == "cann-recipes"; }
-
 std::vector<GroupLoad> draft_loads(const Deployment& d, std::span<const GroupLoad> loads, Phase phase,
                                    std::int64_t pass) {
   std::vector<GroupLoad> out(loads.begin(), loads.end());
   if (phase == Phase::kPrefill || pass == 0) return out;
   for (GroupLoad& g : out) {
     if (g.sequences == 0) continue;
-    if (!drafts_all_rows(d)) g.new_tokens = std::min<std::int64_t>(g.new_tokens, 1);
+    if (!d.traits().drafts_all_rows) g.new_tokens = std::min<std::int64_t>(g.new_tokens, 1);
     g.context += pass;
   }
   return out;

@@ -123,8 +123,8 @@ struct RankStep {
   // Every rank of the TP group keeps its own tokens outside attention (cann-recipes "SP-TP-SP").
   [[nodiscard]] bool token_split() const { return scattered() && !flashcomm(); }
   [[nodiscard]] bool flashcomm() const { return runs_flashcomm(d); }
-  // vLLM: the LM head is cut over the TP group, which computes the logits of its own requests.
-  [[nodiscard]] bool head_of_group() const { return flashcomm() || d.engine == "vllm-ascend"; }
+  // The LM head is cut over the TP group, which computes the logits of its own requests.
+  [[nodiscard]] bool head_of_group() const { return flashcomm() || d.traits().head_over_tp_group; }
   [[nodiscard]] bool scattered() const { return scatters_rows(d, phase); }
   // Whether a layer's moves of rows around the feed-forward part are gathers that its graph always has (stack.h); with
   // sizes of captured graphs all rows are those of the graph.

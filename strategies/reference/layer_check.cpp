@@ -248,7 +248,7 @@ std::vector<std::unique_ptr<Calculator<Scalar>>> run_stages(const Deployment& d,
   std::vector<std::unique_ptr<Calculator<Scalar>>> out;
   Layout layout = d.layout;
   layout.pp = 1;
-  const std::vector<GroupKind> groups = mindie_groups(layout);
+  const std::vector<GroupKind> groups = rank_groups(layout);
   for (std::size_t s = 0; s < stages.size(); ++s) {
     std::vector<const Program*> programs;
     for (const Program& p : stages[s].programs) programs.push_back(&p);

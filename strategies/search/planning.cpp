@@ -281,7 +281,7 @@ struct Planner::Search {
 
   [[nodiscard]] static std::string in_words(const Question& q) {
     const std::string degrees =
-        layout_words(q.deployment.layout, degree_words(q.deployment.engine), Degrees::kAboveOne, " ");
+        layout_words(q.deployment.layout, q.deployment.engine->words.degrees, Degrees::kAboveOne, " ");
     return q.deployment.features.flashcomm1 ? degrees + " and FlashComm1" : degrees;
   }
 

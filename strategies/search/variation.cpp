@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "sim/units.h"
-#include "strategies/engines/rules.h"
+#include "strategies/deployment/words.h"
 #include "strategies/prediction/memory.h"
 
 namespace ascendsim {

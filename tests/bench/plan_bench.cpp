@@ -16,7 +16,7 @@ const PlanSite& site() {
     s.question.model = "deepseek-r1";
     put(s.question, field::kMemoryFraction, 0.92, "benchmark");
     s.stack = StackLibrary(root + "/strategies/engines/stacks").load("mindie", "", diagnostics);
-    s.question.deployment.engine = s.stack.engine;
+    s.question.deployment.set_engine(s.stack.engine);
     resolve(s.question, ModelLibrary(root + "/workloads/models"), QuantisationLibrary(root + "/workloads/quantisation"),
             diagnostics);
     const Catalogue catalogue(root + "/hardware/catalogue");

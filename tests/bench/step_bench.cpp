@@ -53,7 +53,7 @@ struct Built {
     const Step step = step_of(phase);
     std::vector<std::uint64_t> roles;
     for (std::int64_t r = 0; r < s.deployment.layout.world(); ++r) roles.push_back(role_of(s.deployment, step, r));
-    folding = fold(roles, mindie_groups(s.deployment.layout, s.cluster));
+    folding = fold(roles, rank_groups(s.deployment.layout, s.cluster));
     for (const int rank : folding.representative) programs.push_back(build_program(s.deployment, step, s.facts, rank));
     for (const Program& p : programs) {
       pointers.push_back(&p);
@@ -141,7 +141,7 @@ const Scenario& supernode(double imbalance) {
   const Catalogue catalogue(root + "/hardware/catalogue");
   Stack stack = StackLibrary(root + "/strategies/engines/stacks").load("cloudmatrix", "", diagnostics);
   Deployment d;
-  d.engine = stack.engine;
+  d.set_engine(stack.engine);
   d.model = ModelLibrary(root + "/workloads/models").load("DeepSeek-R1", {}, diagnostics);
   d.dtype = Dtype::kBf16;
   d.quantisation = QuantisationLibrary(root + "/workloads/quantisation").load("w8a8", d.dtype, diagnostics);

@@ -32,7 +32,7 @@ void import(std::string text) {
                         diagnostics)) {
     Question& q = i.question;
     if (diagnostics.has_errors() || i.diagnostics.has_errors()) continue;
-    q.deployment.engine = q.stack;
+    q.deployment.set_engine(q.stack);
     derive_layout(q);
     resolve(q, libraries.models, libraries.schemes, diagnostics);
     complete_launch(q, libraries.server.fabric, diagnostics);

@@ -18,8 +18,7 @@ inline PlanSite site_of(const char* stack, const char* model, Role role, std::in
   put(s.question, field::kMemoryFraction, 0.92, "test");
   for (const std::string& assignment : set) set_field(assignment, s.question, diagnostics);
   s.stack = StackLibrary(ASCENDSIM_SOURCE_ROOT "/strategies/engines/stacks").load(stack, "", diagnostics);
-  s.question.deployment.engine = s.stack.engine;
-  s.question.deployment.engine_version = s.stack.version;
+  s.question.deployment.set_engine(s.stack.engine, s.stack.version);
   s.versions = load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/engines/versions", s.stack.engine, diagnostics);
   resolve(s.question, shipped_models(), shipped_schemes(), diagnostics);
   s.kernels = Catalogue(ASCENDSIM_SOURCE_ROOT "/hardware/catalogue").kernels(s.stack.kernels, diagnostics);

@@ -7,219 +7,9 @@
 #include <map>
 
 #include "strategies/deployment/field_text.h"
-#include "strategies/engines/sglang/import.h"
-#include "strategies/engines/vllm/import.h"
 #include "strategies/programs/launching.h"
 
 namespace ascendsim {
-
-namespace {
-
-// What starts which program: words that follow each other, with anything before them (nohup, numactl, env, python -m).
-struct Program {
-  LaunchKind kind;
-  const char* first;
-  const char* second;
-  const char* third;
-};
-constexpr Program kPrograms[] = {
-    {LaunchKind::kBenchmark, "vllm", "bench", "serve"},
-    {LaunchKind::kBenchmark, "vllm", "bench", "latency"},
-    {LaunchKind::kBenchmark, "vllm", "bench", "throughput"},
-    {LaunchKind::kVllm, "vllm", "serve", ""},
-    {LaunchKind::kVllm, "vllm.entrypoints.openai.api_server", "", ""},
-    {LaunchKind::kBenchmark, "sglang.bench_serving", "", ""},
-    {LaunchKind::kBenchmark, "ais_bench", "", ""},
-    {LaunchKind::kSglang, "sglang.launch_server", "", ""},
-    {LaunchKind::kSglang, "sglang", "serve", ""},
-    {LaunchKind::kRouter, "sglang_router.launch_router", "", ""},
-    {LaunchKind::kRouter, "sglang_router.launch_server", "", ""},
-};
-
-bool is_proxy(std::string_view word) { return word.ends_with(".py") && word.find("proxy") != std::string_view::npos; }
-
-std::optional<LaunchedCommand> recognised(const ShellCommand& command, const std::string& file) {
-  const auto& w = command.words;
-  const auto is = [&](std::size_t i, std::string_view text) {
-    if (text.empty()) return true;
-    return i < w.size() && (w[i].text == text || (text == "vllm" && w[i].text.ends_with("/vllm")));
-  };
-  // What only prints or installs starts nothing.
-  static constexpr std::string_view kHarmless[] = {"echo", "pip", "pip3", "cat", "grep", "pkill", "kill", "docker"};
-  if (std::ranges::find(kHarmless, w.front().text) != std::end(kHarmless)) return std::nullopt;
-  for (std::size_t i = 0; i < w.size(); ++i) {
-    for (const Program& p : kPrograms) {
-      if (!is(i, p.first) || !is(i + 1, p.second) || !is(i + 2, p.third)) continue;
-      const std::size_t length = *p.second == '\0' ? 1 : *p.third == '\0' ? 2 : 3;
-      std::string program = w[i].text;
-      for (std::size_t k = 1; k < length; ++k) program += " " + w[i + k].text;
-      LaunchedCommand out{p.kind,
-                          file,
-                          std::move(program),
-                          {w.begin() + static_cast<std::ptrdiff_t>(i + length), w.end()},
-                          command.variables,
-                          w[i].where};
-      // `env A=1 vllm serve`
-      for (std::size_t k = 0; k < i; ++k)
-        if (const std::size_t equals = w[k].text.find('=');
-            equals != std::string::npos && equals > 0 && w[k].text[0] != '-')
-          out.variables[w[k].text.substr(0, equals)] = {{w[k].text.substr(equals + 1), w[k].where, w[k].unresolved},
-                                                        true};
-      return out;
-    }
-    if (i < 4 && is_proxy(w[i].text))
-      return LaunchedCommand{LaunchKind::kProxy, file,
-                             w[i].text,          {w.begin() + static_cast<std::ptrdiff_t>(i + 1), w.end()},
-                             command.variables,  w[i].where};
-  }
-  return std::nullopt;
-}
-
-// ---- YAML that holds options
-// -------------------------------------------------------------------------------------------
-
-constexpr std::string_view kYamlKeys[] = {"server_cmd", "test_cases", "deployment"};
-
-// A list inside the list is an alias of a common part.
-void add_words(ConfigNode node, std::vector<ShellWord>& words) {
-  for (std::size_t i = 0; i < node.size(); ++i)
-    if (node.at(i).is_sequence())
-      add_words(node.at(i), words);
-    else
-      words.push_back({std::string(node.at(i).text()), node.at(i).where(), {}});
-}
-
-// server_cmd: a list of options, or a whole command line in one string; envs beside it, env_common for all of a file.
-void read_case(ConfigNode test, ConfigNode file, const std::string& name, const Defines& defines,
-               std::vector<LaunchedCommand>& out, Diagnostics& diagnostics) {
-  LaunchedCommand command{LaunchKind::kVllm, name, "vllm serve", {}, {}, test.where()};
-  for (const ConfigNode envs : {file.find("env_common"), test.find("env_common"), test.find("envs")})
-    for (std::size_t i = 0; i < envs.size(); ++i)
-      command.variables[std::string(envs.at(i).key())] = {{std::string(envs.at(i).text()), envs.at(i).where(), {}},
-                                                          true};
-  // The harness chooses ports.
-  const auto resolve = [&](ShellWord& word) {
-    if (!word.text.starts_with('$')) return;
-    const std::string variable = word.text.substr(1);
-    if (const auto at = command.variables.find(variable); at != command.variables.end())
-      word.text = at->second.value.text;
-    else if (const auto defined = defines.find(variable); defined != defines.end())
-      word.text = defined->second;
-    else
-      word.unresolved = {variable};
-  };
-  if (const ConfigNode model = test.find("model"))
-    command.words.push_back({std::string(model.text()), model.where(), {}});
-  const ConfigNode line = test.find("server_cmd");
-  if (line.is_scalar()) {
-    Defines all = defines;
-    for (const auto& [key, variable] : command.variables) all.emplace(key, variable.value.text);
-    Diagnostics inside;
-    // The harness splits it into words: ends of lines, with a backslash before them or without, are blanks.
-    std::string one_line(line.text());
-    for (std::size_t at = 0; (at = one_line.find('\n', at)) != std::string::npos;) {
-      one_line[at] = ' ';
-      if (at > 0 && one_line[at - 1] == '\\') one_line[at - 1] = ' ';
-    }
-    for (const ShellCommand& c : read_shell(std::move(one_line), name, all, inside))
-      if (auto found = recognised(c, name)) {
-        for (ShellWord& w : found->words) w.where = line.where();
-        found->where = line.where();
-        found->variables.insert(command.variables.begin(), command.variables.end());
-        out.push_back(std::move(*found));
-      }
-    for (Diagnostic d : inside.all()) {
-      d.where = line.where();
-      diagnostics.add(std::move(d));
-    }
-    return;
-  }
-  add_words(line, command.words);
-  add_words(test.find("server_cmd_extra"), command.words);
-  for (ShellWord& w : command.words) resolve(w);
-  out.push_back(std::move(command));
-}
-
-void read_yaml(ConfigNode root, const std::string& name, const Defines& defines, std::vector<LaunchedCommand>& out,
-               Diagnostics& diagnostics) {
-  if (root.find("server_cmd")) return read_case(root, root, name, defines, out, diagnostics);
-  for (const char* list : {"test_cases", "deployment"}) {
-    const ConfigNode cases = root.find(list);
-    for (std::size_t i = 0; i < cases.size(); ++i)
-      if (cases.at(i).find("server_cmd")) read_case(cases.at(i), root, name, defines, out, diagnostics);
-  }
-}
-
-bool is_options_yaml(ConfigNode root) {
-  if (!root.is_map() || root.find("ascendsim") || root.find("layout") || root.find("stack")) return false;
-  return root.find("tensor-parallel-size") || root.find("tensor_parallel_size") || root.find("max-model-len") ||
-         root.find("max_model_len");
-}
-
-std::shared_ptr<const Document> yaml_of(std::string_view text, Diagnostics& diagnostics) {
-  const std::size_t first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos || text[first] == '{' || text[first] == '"') return nullptr;
-  return Document::parse(std::string(text), "launch", diagnostics, YamlAliases::kRead);
-}
-
-bool mentions_program(std::string_view text) {
-  const auto has = [&](std::string_view word) { return text.find(word) != std::string_view::npos; };
-  return has("vllm serve") || has("vllm bench") || has("vllm.entrypoints") || has("sglang.") || has("sglang serve") ||
-         has("sglang_router") || has("ais_bench") || (has("proxy") && has(".py"));
-}
-
-// A line `server_cmd:`, `test_cases:` ... makes it the nightly YAML, whatever else may be wrong with it.
-bool nightly(std::string_view text) {
-  for (const std::string_view key : kYamlKeys)
-    for (std::size_t at = text.find(key); at != std::string_view::npos; at = text.find(key, at + 1)) {
-      const bool begins = at == 0 || text[at - 1] == '\n';
-      if (begins && text.substr(at + key.size()).starts_with(":"))
-        return text.find("server_cmd") != std::string_view::npos;
-    }
-  return false;
-}
-
-}  // namespace
-
-bool is_launch_text(std::string_view text) {
-  if (nightly(text)) return true;
-  const std::size_t first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos || text[first] == '{' || text[first] == '"') return false;
-  Diagnostics ignored;
-  if (const auto document = yaml_of(text, ignored); document && document->root().is_map())
-    return is_options_yaml(document->root());
-  return text.substr(first).starts_with("#!") || mentions_program(text);
-}
-
-std::vector<LaunchedCommand> read_launch(std::string text, const std::string& name, const Defines& defines,
-                                         Diagnostics& diagnostics) {
-  std::vector<LaunchedCommand> out;
-  Diagnostics ignored;
-  if (nightly(text)) {
-    if (const auto document = Document::parse(std::move(text), name, diagnostics, YamlAliases::kRead))
-      read_yaml(document->root(), name, defines, out, diagnostics);
-    return out;
-  }
-  if (const auto probe = yaml_of(text, ignored); probe && is_options_yaml(probe->root())) {
-    LaunchedCommand command{LaunchKind::kVllm, name, "vllm serve", {{"--config", {}, {}}, {name, {}, {}}}, {}, {}};
-    command.where.file = name;
-    out.push_back(std::move(command));
-    return out;
-  }
-  const std::size_t before = diagnostics.all().size();
-  for (const ShellCommand& c : read_shell(std::move(text), name, defines, diagnostics))
-    if (auto found = recognised(c, name)) out.push_back(std::move(*found));
-  if (out.empty() && diagnostics.all().size() == before) {
-    SourceLocation where;
-    where.file = name;
-    diagnostics.error("E0430", where, "nothing in this script starts an engine, a proxy or a benchmark", {},
-                      "vllm serve MODEL ..., python -m sglang.launch_server ...");
-  }
-  return out;
-}
-
-// ---- instances
-// ---------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -384,9 +174,8 @@ std::vector<LaunchedInstance> import_instances(const std::vector<LaunchedCommand
   std::vector<LaunchedInstance> out;
   const LaunchedCommand* first_engine = nullptr;
   for (const LaunchedCommand& c : commands) {
-    const bool vllm = c.kind == LaunchKind::kVllm;
-    if (!vllm && c.kind != LaunchKind::kSglang) continue;
-    if (first_engine != nullptr && first_engine->kind != c.kind) {
+    if (c.kind != LaunchKind::kServer) continue;
+    if (first_engine != nullptr && !first_engine->engine->is(*c.engine)) {
       diagnostics.error(
           "E0436", c.where,
           fmt::format("two engines: {} here, {} in {}", c.program, first_engine->program, first_engine->file),
@@ -395,7 +184,7 @@ std::vector<LaunchedInstance> import_instances(const std::vector<LaunchedCommand
     }
     if (first_engine == nullptr) first_engine = &c;
     Diagnostics said;
-    LaunchedNode node = vllm ? import_vllm(c, context, said) : import_sglang(c, context, said);
+    LaunchedNode node = c.engine->import_command(c, context, said);
     const auto same = std::ranges::find_if(out, [&](const LaunchedInstance& i) {
       const LaunchedNode& n = i.nodes.front();
       return !node.address.empty() && n.address == node.address &&
@@ -441,10 +230,9 @@ void complete_launch(Question& q, Fabric fabric, Diagnostics& diagnostics) {
         fmt::format("the longest sequence is not set: {} assumed (max_position_embeddings of the model)", most));
   }
   if (!q.named("limits.max_input_tokens")) m.max_input_tokens = std::max<std::int64_t>(1, m.max_seq_len - 1);
-  // vLLM without chunked prefill refuses what is longer than a step (a rule says so). A chunk of SGLang may exceed
-  // every prompt.
+  // Without chunked prefill what is longer than a step is refused (a rule says so).
   if (!q.named("limits.max_prefill_tokens"))
-    m.max_prefill_tokens = d.engine == "sglang" && d.features.splitfuse
+    m.max_prefill_tokens = d.traits().chunk_may_exceed_prompts && d.features.splitfuse
                                ? m.max_input_tokens
                                : std::max(m.max_batched_tokens, m.max_input_tokens);
   if (!q.named("limits.max_prefill_batch")) m.max_prefill_batch = std::max<std::int64_t>(1, m.max_batch);
@@ -454,7 +242,7 @@ void complete_launch(Question& q, Fabric fabric, Diagnostics& diagnostics) {
   const std::int64_t ranks = l.world() / l.pp;
   const ExpertCommunication asked = d.experts.communication;
   const bool fused = asked == ExpertCommunication::kFusedMc2 || asked == ExpertCommunication::kFusedMc2Decode;
-  if (fused && d.engine == "vllm-ascend" && fabric != Fabric::kUnifiedBus) {
+  if (fused && d.traits().fused_mc2_needs_unified_bus && fabric != Fabric::kUnifiedBus) {
     diagnostics.note("A0135", file, "fused MC2 is for A3: rows reach experts as if nobody had asked for it");
     d.experts.communication = ExpertCommunication::kAuto;
   }
@@ -473,9 +261,9 @@ void complete_launch(Question& q, Fabric fabric, Diagnostics& diagnostics) {
     why = "A2: all-gather above the capacity of MC2, and below 16 ranks";
   }
   d.set_exchange(exchange);
-  const char* const source =
-      q.stack.starts_with("vllm") ? "; vllm_ascend/ascend_forward_context.py select_moe_comm_method" : "";
-  diagnostics.note("A0135", file, fmt::format("rows reach experts by {} ({}{})", word_of(exchange), why, source));
+  diagnostics.note(
+      "A0135", file,
+      fmt::format("rows reach experts by {} ({}{})", word_of(exchange), why, d.engine->texts.carrier_source));
 }
 
 void check_pair_of_scripts(const LaunchedInstance& prefill, const LaunchedInstance& decode, Diagnostics& diagnostics) {

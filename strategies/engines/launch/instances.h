@@ -1,6 +1,5 @@
-// Launch scripts of vLLM and SGLang: from the text of one or several files to the instances that they start. A text is
-// a script, a pasted command line, vLLM's --config YAML, or vllm-ascend's nightly YAML (server_cmd). Nodes of one
-// instance are merged: same engine, same role, same master or data-parallel address.
+// From commands that start an engine to the instances that they start. Nodes of one instance are merged: same engine,
+// same role, same master or data-parallel address.
 #pragma once
 
 #include <optional>
@@ -8,25 +7,13 @@
 #include <string_view>
 #include <vector>
 
+#include "hardware/catalogue.h"
 #include "strategies/deployment/versions.h"
+#include "strategies/engines/import.h"
+#include "strategies/engines/launch/commands.h"
 #include "strategies/engines/launch/options.h"
 
 namespace ascendsim {
-
-enum class LaunchKind : std::uint8_t { kVllm, kSglang, kProxy, kRouter, kBenchmark };
-
-struct LaunchedCommand {
-  LaunchKind kind = LaunchKind::kVllm;
-  std::string file, program;     // program: "vllm serve", "vllm bench latency"
-  std::vector<ShellWord> words;  // behind the program
-  ShellVariables variables;
-  SourceLocation where;
-};
-
-// By content: anything that starts one of these programs.
-bool is_launch_text(std::string_view text);
-std::vector<LaunchedCommand> read_launch(std::string text, const std::string& name, const Defines& defines,
-                                         Diagnostics& diagnostics);
 
 struct LaunchContext {
   const ImportOptions& options;

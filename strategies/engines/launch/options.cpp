@@ -67,11 +67,35 @@ std::optional<std::int64_t> parse_human_integer(std::string_view text) {
   return std::llround(*v * static_cast<double>(unit->second));
 }
 
+std::vector<const OptionTable*> option_tables() {
+  std::vector<const OptionTable*> out;
+  for (const Engine* const e : engines())
+    if (e->options != nullptr) out.push_back(&e->options());
+  return out;
+}
+
 std::string_view option_of_field(const OptionTable& table, std::string_view field) {
   const auto at = std::ranges::find(table.options, field, &EngineOption::field);
   if (at != table.options.end()) return at->name;
   const auto word = std::ranges::find(table.words, field, &std::pair<std::string_view, std::string_view>::first);
   return word == table.words.end() ? std::string_view() : word->second;
+}
+
+std::string_view field_of_option(const OptionTable& table, std::string_view written) {
+  std::string option(written.substr(std::min(written.find_first_not_of('-'), written.size())));
+  std::ranges::replace(option, '_', '-');
+  for (const EngineOption& o : table.options) {
+    if (o.field.empty()) continue;
+    bool same = o.name == option;
+    for (std::size_t at = 0; at < o.aliases.size() && !same;) {  // "-tp --tensor-parallel"
+      const std::size_t end = std::min(o.aliases.find(' ', at), o.aliases.size());
+      const std::string_view alias = o.aliases.substr(at, end - at);
+      same = alias.substr(std::min(alias.find_first_not_of('-'), alias.size())) == option;
+      at = end + 1;
+    }
+    if (same) return o.field;
+  }
+  return {};
 }
 
 OptionSet::OptionSet(const OptionTable& table, std::span<const ShellWord> words, const ShellVariables& variables,

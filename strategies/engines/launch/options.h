@@ -16,7 +16,6 @@
 #include "strategies/deployment/fields.h"
 #include "strategies/deployment/key_report.h"
 #include "strategies/engines/launch/shell.h"
-#include "strategies/engines/mindie/import.h"
 
 namespace ascendsim {
 
@@ -61,8 +60,13 @@ struct OptionTable {
   std::span<const std::pair<std::string_view, std::string_view>> words{};
 };
 
+// Those of all engines that are started by a command line.
+std::vector<const OptionTable*> option_tables();
 // The table's name of the option whose value is kept in `field`; empty when there is none.
 std::string_view option_of_field(const OptionTable& table, std::string_view field);
+// The field that the value of an option is kept in, whatever dashes, underscores or alias it is written with
+// ("tensor_parallel_size", "--max-model-len", "dcp"); empty when there is none.
+std::string_view field_of_option(const OptionTable& table, std::string_view written);
 
 class OptionSet {
  public:

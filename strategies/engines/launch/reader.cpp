@@ -16,15 +16,14 @@ SourceLocation option_place(const char* option, const std::string& value) {
 
 }  // namespace
 
-LaunchReader::LaunchReader(const char* stack, const OptionTable& table, const LaunchedCommand& command,
-                           const LaunchContext& context, Diagnostics& diagnostics)
+LaunchReader::LaunchReader(const LaunchedCommand& command, const LaunchContext& context, Diagnostics& diagnostics)
     : command_(command),
       context_(context),
       diagnostics_(diagnostics),
-      options_(table, command.words, command.variables, context.defines, diagnostics) {
+      options_(command.engine->options(), command.words, command.variables, context.defines, diagnostics) {
   question_.deployment.file = node_.file = command.file;
   question_.imported = question_.launched = true;
-  question_.stack = stack;
+  question_.stack = command.engine->name;
   node_.where = command.where;
 }
 

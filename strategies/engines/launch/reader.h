@@ -8,8 +8,8 @@ namespace ascendsim {
 
 class LaunchReader {
  protected:
-  LaunchReader(const char* stack, const OptionTable& table, const LaunchedCommand& command,
-               const LaunchContext& context, Diagnostics& diagnostics);
+  // REQUIRES: the command starts an engine.
+  LaunchReader(const LaunchedCommand& command, const LaunchContext& context, Diagnostics& diagnostics);
   LaunchedNode finish();
 
   template <class T>

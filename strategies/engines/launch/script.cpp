@@ -144,14 +144,12 @@ void set_environment(std::string& text, std::size_t before, const EnvironmentVal
 
 }  // namespace
 
-std::string patched(const BaseFile& base, const LaunchScript& script, const OptionTable& table,
-                    Diagnostics& diagnostics) {
+std::string patched(const BaseFile& base, const LaunchScript& script, const Engine& engine, Diagnostics& diagnostics) {
+  const OptionTable& table = engine.options();
   Diagnostics said_by_the_reader;
   const std::vector<LaunchedCommand> commands = read_launch(base.text, base.name, {}, said_by_the_reader);
-  const auto command = std::ranges::find_if(commands, [&](const LaunchedCommand& c) {
-    return (c.kind == LaunchKind::kVllm || c.kind == LaunchKind::kSglang) &&
-           script.program.starts_with(c.kind == LaunchKind::kVllm ? "vllm" : "python3 -m sglang");
-  });
+  const auto command = std::ranges::find_if(
+      commands, [&](const LaunchedCommand& c) { return c.kind == LaunchKind::kServer && c.engine->is(engine); });
   if (command == commands.end() || command->where.line == 0 || command->words.empty()) {
     SourceLocation where;
     where.file = base.name;
@@ -247,7 +245,7 @@ Export ScriptWriter::write() {
     const ExportSide& side = request_.sides[i];
     if (request_.base != nullptr) {
       out_.files.push_back({std::filesystem::path(request_.base->name).filename().string(),
-                            patched(*request_.base, script(side, 0), table_, diagnostics_), i});
+                            patched(*request_.base, script(side, 0), engine_, diagnostics_), i});
       break;
     }
     for (std::int64_t node = 0; node < side.servers; ++node)
@@ -258,12 +256,12 @@ Export ScriptWriter::write() {
   return std::move(out_);
 }
 
-LaunchScript ScriptWriter::begun(const ExportSide& side, std::int64_t node, std::string_view engine) const {
+LaunchScript ScriptWriter::begun(const ExportSide& side, std::int64_t node) const {
   const Question& q = side.question;
   LaunchScript s;
   s.comments = {fmt::format("{} {}: {} {}, server {} of {}. Addresses, network card and model path are yours to set.",
-                            engine, request_.version, q.deployment.model.name, word_of(q.deployment.role), node + 1,
-                            side.servers)};
+                            engine_.product, request_.version, q.deployment.model.name, word_of(q.deployment.role),
+                            node + 1, side.servers)};
   s.variables.push_back({"MODEL_PATH", fmt::format("${{MODEL_PATH:-{}}}", weight_folder(q))});
   add_addresses(s, first_host_ + static_cast<std::size_t>(node));
   if (side.servers > 1) s.variables.push_back({"master_ip", address(first_host_)});

@@ -29,8 +29,7 @@ std::string to_text(const LaunchScript& script);
 
 // The base with the script's options in place of its own; options that decide nothing here, everything around the
 // command and keys of JSON options that the script does not name stay. Diagnoses a base that starts no such program.
-std::string patched(const BaseFile& base, const LaunchScript& script, const OptionTable& table,
-                    Diagnostics& diagnostics);
+std::string patched(const BaseFile& base, const LaunchScript& script, const Engine& engine, Diagnostics& diagnostics);
 
 // As the shell reads it back: in quotes where it must be.
 std::string shell_quoted(const std::string& text);
@@ -46,8 +45,9 @@ std::vector<EnvironmentValue> collective_environment(const Deployment& deploymen
 // in it.
 class ScriptWriter {
  public:
-  ScriptWriter(const ExportRequest& request, const OptionTable& table, Diagnostics& diagnostics)
-      : request_(request), diagnostics_(diagnostics), table_(table) {}
+  // REQUIRES: the engine is started by a command line.
+  ScriptWriter(const ExportRequest& request, const Engine& engine, Diagnostics& diagnostics)
+      : request_(request), diagnostics_(diagnostics), engine_(engine) {}
   virtual ~ScriptWriter() = default;
   Export write();
 
@@ -56,7 +56,7 @@ class ScriptWriter {
   virtual void add_others() = 0;  // in front of a pair; the benchmark
   [[nodiscard]] bool pair() const { return request_.sides.size() == 2; }
   // Head of a script: model path, addresses, HCCL's variables.
-  [[nodiscard]] LaunchScript begun(const ExportSide& side, std::int64_t node, std::string_view engine) const;
+  [[nodiscard]] LaunchScript begun(const ExportSide& side, std::int64_t node) const;
   // Of a pair: the first server of that side.
   [[nodiscard]] std::string host_of(std::size_t side) const;
 
@@ -66,7 +66,7 @@ class ScriptWriter {
   std::size_t first_host_ = 0;  // of the side that is being written
 
  private:
-  const OptionTable& table_;
+  const Engine& engine_;
 };
 
 }  // namespace ascendsim

@@ -8,6 +8,7 @@
 
 #include "strategies/engines/launch/json_text.h"
 #include "strategies/engines/launch/script.h"
+#include "strategies/engines/mindie/parts.h"
 
 namespace ascendsim {
 
@@ -170,8 +171,8 @@ class MindieFile {
   [[nodiscard]] bool chunks() const {
     const Deployment& d = side_.question.deployment;
     const bool refused = d.features.speculative_tokens > 0 || d.layout.cp > 1 || d.layout.sp > 1;
-    return d.features.splitfuse && !(refused && d.engine != "mindie") &&
-           (d.engine == "mindie" || side_.question.named("features.splitfuse"));
+    return d.features.splitfuse &&
+           (d.engine->is(kMindieEngine) || (!refused && side_.question.named("features.splitfuse")));
   }
 
   void deepseek() {
@@ -194,7 +195,7 @@ class MindieFile {
       optional(text_.has(outside) ? outside : at({"parallel_options", key}), fmt::to_string(degree), degree == -1);
     }
     const bool nz =
-        d.features.kv_nz || (d.features.prefix_cache && d.engine != "mindie");  // the prefix cache of MindIE needs it
+        d.features.kv_nz || (d.features.prefix_cache && !d.engine->is(kMindieEngine));  // the prefix cache needs it
     const char* const options = text_.has(at({"kv_cache_option"})) ? "kv_cache_option" : "kv_cache_options";
     optional(at({options, "enable_nz"}), nz ? "true" : "false", !nz);
   }
@@ -207,7 +208,7 @@ class MindieFile {
 
 std::vector<EnvironmentValue> environment(const Deployment& d) {
   std::vector<EnvironmentValue> out{{"NPU_MEMORY_FRACTION", fmt::format("{}", d.memory_fraction)}};
-  if (d.engine == "sglang") out.clear();  // its fraction is of weights and KV pool alone
+  if (d.traits().fraction_of == FractionOf::kWeightsAndCache) out.clear();
   if (d.features.async_scheduling) out.push_back({"MINDIE_ASYNC_SCHEDULING_ENABLE", "1"});
   for (EnvironmentValue& v : collective_environment(d)) out.push_back(std::move(v));
   return out;
@@ -218,6 +219,28 @@ std::string environment_text(const std::vector<EnvironmentValue>& values) {
   for (const auto& [name, value] : values) out += fmt::format("export {}={}\n", name, value);
   return out;
 }
+
+constexpr Limitation kLimitations[] = {
+    {"layout.cp_partition", "MindIE cuts prompts in zigzag"},
+    {"layout.cp_exchange", "a what-if: no engine has a ring of latents"},
+    {"layout.cp_cache", "MindIE: cp cuts the cache as sp does"},
+    {"dtype", "MindIE takes torch_dtype from the config.json of the weight folder"},
+    {"memory_fraction",
+     "SGLang's fraction is of weights and KV pool alone, NPU_MEMORY_FRACTION of everything; left at MindIE's default"},
+    {"experts.exchange", "MindIE: ep_level 1 gathers rows, ep_level 2 sends them in padded buffers"},
+    {"features.splitfuse", "MindIE: SplitFuse goes with neither MTP nor sp or cp"},
+    {"features.flashcomm1", "of vLLM-Ascend"},
+    {"weights.layer_sharding", "of vLLM-Ascend"},
+    {"layout.embedding_tp", "of vLLM-Ascend: an embedding shared by DP groups"},
+    {"layout.mlp_tp", "of vLLM-Ascend: a dense MLP shared by DP groups"},
+    {"graph.mode", "MindIE's graphs are not a matter of its configuration"},
+    {"graph.capture_sizes", "MindIE's graphs are not a matter of its configuration"},
+    {"limits.max_batched_tokens", "MindIE: maxPrefillTokens limits prefill steps, maxBatchSize decode steps"},
+    {"kv_cache.dtype", "none of MindIE's keys says so"},
+    {"kv_transfer.connector", "MindIE has a transfer of its own"},
+};
+
+}  // namespace
 
 Export write_mindie(const ExportRequest& request, Diagnostics& diagnostics) {
   Export out;
@@ -260,28 +283,6 @@ Export write_mindie(const ExportRequest& request, Diagnostics& diagnostics) {
   return out;
 }
 
-constexpr Limitation kLimitations[] = {
-    {"layout.cp_partition", "MindIE cuts prompts in zigzag"},
-    {"layout.cp_exchange", "a what-if: no engine has a ring of latents"},
-    {"layout.cp_cache", "MindIE: cp cuts the cache as sp does"},
-    {"dtype", "MindIE takes torch_dtype from the config.json of the weight folder"},
-    {"memory_fraction",
-     "SGLang's fraction is of weights and KV pool alone, NPU_MEMORY_FRACTION of everything; left at MindIE's default"},
-    {"experts.exchange", "MindIE: ep_level 1 gathers rows, ep_level 2 sends them in padded buffers"},
-    {"features.splitfuse", "MindIE: SplitFuse goes with neither MTP nor sp or cp"},
-    {"features.flashcomm1", "of vLLM-Ascend"},
-    {"weights.layer_sharding", "of vLLM-Ascend"},
-    {"layout.embedding_tp", "of vLLM-Ascend: an embedding shared by DP groups"},
-    {"layout.mlp_tp", "of vLLM-Ascend: a dense MLP shared by DP groups"},
-    {"graph.mode", "MindIE's graphs are not a matter of its configuration"},
-    {"graph.capture_sizes", "MindIE's graphs are not a matter of its configuration"},
-    {"limits.max_batched_tokens", "MindIE: maxPrefillTokens limits prefill steps, maxBatchSize decode steps"},
-    {"kv_cache.dtype", "none of MindIE's keys says so"},
-    {"kv_transfer.connector", "MindIE has a transfer of its own"},
-};
-
-}  // namespace
-
-const Exporter kMindieExporter{"mindie", "mindie", "MindIE", write_mindie, kLimitations};
+std::span<const Limitation> mindie_limitations() { return kLimitations; }
 
 }  // namespace ascendsim

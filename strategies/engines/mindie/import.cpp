@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 
 #include "strategies/engines/launch/weight_names.h"
@@ -472,7 +471,7 @@ std::string lower(std::string text) {
 void name_by_path(Question& q) {
   q.imported = true;
   Deployment& d = q.deployment;
-  q.stack = d.engine.empty() ? "" : fmt::format("{}-{}", d.engine, d.engine_version);
+  q.stack = d.engine_name.empty() ? "" : fmt::format("{}-{}", d.engine_name, d.engine_version);
   // A model that was read from a config.json is known by that file's path only.
   q.model = d.model.dtype ? d.model.origin : d.model.name;
   q.quantisation = lower(d.quantisation.name == "16-bit" ? "float" : d.quantisation.name);
@@ -491,22 +490,11 @@ void name_by_path(Question& q) {
 
 }  // namespace
 
-std::optional<double> parse_memory_fraction(const std::string& text, Diagnostics& diagnostics) {
-  const char* const end = text.data() + text.size();
-  double value = 0;
-  const auto [rest, error] = std::from_chars(text.data(), end, value);
-  if (error == std::errc{} && rest == end && value > 0 && value <= 1) return value;
-  diagnostics.error("E0243", {}, fmt::format("NPU_MEMORY_FRACTION must be a number in (0, 1], got '{}'", text),
-                    "MindIE environment variables", "--env NPU_MEMORY_FRACTION=0.92");
-  return std::nullopt;
-}
-
 Import import_mindie(const Document& document, const ImportOptions& options, const Stack& stack,
                      const ModelLibrary& models, const QuantisationLibrary& schemes, Diagnostics& diagnostics) {
   Reader reader{options, stack, models, schemes, diagnostics};
   Deployment& d = reader.deployment();
-  d.engine = stack.engine;
-  d.engine_version = stack.version;
+  d.set_engine(stack.engine, stack.version);
   d.file = document.name();
   reader.read(document.root());
   name_by_path(reader.import.question);

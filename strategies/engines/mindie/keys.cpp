@@ -211,4 +211,18 @@ const MindieSections& mindie_sections() {
   return kSections;
 }
 
+std::span<const KeySection> mindie_keys() {
+  static constexpr KeySection kKeys[] = {{"top level", kTop},
+                                         {"ServerConfig", kServer},
+                                         {"BackendConfig", kBackend},
+                                         {"ModelDeployConfig", kDeploy},
+                                         {"ModelConfig", kModel},
+                                         {"models.deepseekv2", kDeepseek},
+                                         {"parallel_options", kParallel},
+                                         {"kv_cache_options", kKvCache},
+                                         {"ScheduleConfig", kSchedule},
+                                         {"plugin_params", kPlugin}};
+  return kKeys;
+}
+
 }  // namespace ascendsim

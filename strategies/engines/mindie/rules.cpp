@@ -1,6 +1,9 @@
+// MindIE: what its documentation and its mapping.py demand.
 #include "strategies/engines/rules.h"
 
 #include <fmt/format.h>
+
+#include "strategies/engines/mindie/parts.h"
 
 namespace ascendsim {
 

@@ -7,6 +7,7 @@
 
 #include "strategies/engines/launch/script.h"
 #include "strategies/engines/sglang/import.h"
+#include "strategies/engines/sglang/parts.h"
 
 namespace ascendsim {
 
@@ -18,7 +19,7 @@ constexpr std::int64_t kPort = 30000, kRouterPort = 8000, kInitPort = 5000;
 class SglangScripts final : public ScriptWriter {
  public:
   SglangScripts(const ExportRequest& request, Diagnostics& diagnostics)
-      : ScriptWriter(request, sglang_options(), diagnostics) {}
+      : ScriptWriter(request, kSglangEngine, diagnostics) {}
 
  private:
   void add_others() override {
@@ -29,7 +30,7 @@ class SglangScripts final : public ScriptWriter {
   LaunchScript script(const ExportSide& side, std::int64_t node) const override {
     const Question& q = side.question;
     const Deployment& d = q.deployment;
-    LaunchScript s = begun(side, node, "SGLang");
+    LaunchScript s = begun(side, node);
     for (const auto& [name, value] :
          {std::pair{"PYTORCH_NPU_ALLOC_CONF", "expandable_segments:True"}, {"STREAMS_PER_DEVICE", "32"}})
       s.environment.push_back({name, value});
@@ -87,7 +88,8 @@ class SglangScripts final : public ScriptWriter {
     s.add("page-size", m.block_tokens);
     if (d.pool_tokens > 0) s.add("max-total-tokens", d.pool_tokens);
     // Elsewhere the fraction is of all memory and covers activations too: it would leave them nothing.
-    if (d.engine == "sglang") s.add("mem-fraction-static", fmt::format("{}", d.memory_fraction));
+    if (d.traits().fraction_of == FractionOf::kWeightsAndCache)
+      s.add("mem-fraction-static", fmt::format("{}", d.memory_fraction));
     if (d.kv_int8) s.add("kv-cache-dtype", "int8");
   }
 
@@ -104,7 +106,7 @@ class SglangScripts final : public ScriptWriter {
     if (d.role == Role::kHybrid) return;
     s.add("disaggregation-mode", d.role == Role::kPrefill ? "prefill" : "decode");
     s.add("disaggregation-transfer-backend",
-          d.engine == "sglang" && !d.kv_transfer.connector.empty() ? d.kv_transfer.connector : "ascend");
+          d.engine->is(kSglangEngine) && !d.kv_transfer.connector.empty() ? d.kv_transfer.connector : "ascend");
   }
 
   void router() {
@@ -132,10 +134,6 @@ class SglangScripts final : public ScriptWriter {
   }
 };
 
-Export write_sglang(const ExportRequest& request, Diagnostics& diagnostics) {
-  return SglangScripts(request, diagnostics).write();
-}
-
 constexpr Limitation kLimitations[] = {
     {"layout.cp_exchange", "a what-if: no engine has a ring of latents"},
     {"layout.cp_cache", "SGLang: every cp rank keeps the whole cache"},
@@ -159,6 +157,10 @@ constexpr Limitation kLimitations[] = {
 
 }  // namespace
 
-const Exporter kSglangExporter{"sglang", "sglang", "SGLang", write_sglang, kLimitations};
+Export write_sglang(const ExportRequest& request, Diagnostics& diagnostics) {
+  return SglangScripts(request, diagnostics).write();
+}
+
+std::span<const Limitation> sglang_limitations() { return kLimitations; }
 
 }  // namespace ascendsim

@@ -13,7 +13,7 @@ namespace {
 class SglangReader : LaunchReader {
  public:
   SglangReader(const LaunchedCommand& command, const LaunchContext& context, Diagnostics& diagnostics)
-      : LaunchReader("sglang", sglang_options(), command, context, diagnostics) {}
+      : LaunchReader(command, context, diagnostics) {}
 
   LaunchedNode read() {
     options_.apply(question_);

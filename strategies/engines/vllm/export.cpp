@@ -8,6 +8,7 @@
 #include "strategies/engines/launch/json_text.h"
 #include "strategies/engines/launch/script.h"
 #include "strategies/engines/vllm/import.h"
+#include "strategies/engines/vllm/parts.h"
 
 namespace ascendsim {
 
@@ -20,7 +21,7 @@ constexpr std::int64_t kPort = 8004, kProxyPort = 8000, kMasterPort = 7001, kRpc
 class VllmScripts final : public ScriptWriter {
  public:
   VllmScripts(const ExportRequest& request, Diagnostics& diagnostics)
-      : ScriptWriter(request, vllm_options(), diagnostics) {}
+      : ScriptWriter(request, kVllmEngine, diagnostics) {}
 
  private:
   void add_others() override {
@@ -44,7 +45,7 @@ class VllmScripts final : public ScriptWriter {
     const Question& q = side.question;
     const Deployment& d = q.deployment;
     const Layout& l = d.layout;
-    LaunchScript s = begun(side, node, "vLLM-Ascend");
+    LaunchScript s = begun(side, node);
     for (const auto& [name, value] : {std::pair{"OMP_NUM_THREADS", "1"},
                                       {"OMP_PROC_BIND", "false"},
                                       {"PYTORCH_NPU_ALLOC_CONF", "expandable_segments:True"},
@@ -110,8 +111,8 @@ class VllmScripts final : public ScriptWriter {
     s.add("max-num-batched-tokens", tokens);
     s.add("max-num-seqs", m.max_batch);
     s.add("block-size", m.block_tokens);
-    // SGLang's fraction is of weights and KV pool alone.
-    if (q.deployment.engine != "sglang")
+    // Another kind of fraction would be of something else.
+    if (q.deployment.traits().fraction_of == FractionOf::kAllMemory)
       s.add("gpu-memory-utilization", fmt::format("{}", q.deployment.memory_fraction));
     if (q.deployment.kv_memory) s.add("kv-cache-memory-bytes", q.deployment.kv_memory->count());
     s.add(f.splitfuse ? "enable-chunked-prefill" : "no-enable-chunked-prefill");
@@ -156,7 +157,7 @@ class VllmScripts final : public ScriptWriter {
     const Deployment& d = side.question.deployment;
     const bool prefill = d.role == Role::kPrefill;
     const char* const usual = d.kv_transfer.layer_wise ? "MooncakeLayerwiseConnector" : "MooncakeConnectorV1";
-    const bool vllms = d.engine == "vllm-ascend" && !d.kv_transfer.connector.empty();
+    const bool vllms = d.engine->is(kVllmEngine) && !d.kv_transfer.connector.empty();
     // Each side is told the sizes of both; alone it knows only its own.
     const Layout &first = request_.sides.front().question.deployment.layout,
                  &last = request_.sides.back().question.deployment.layout;
@@ -197,10 +198,6 @@ class VllmScripts final : public ScriptWriter {
   }
 };
 
-Export write_vllm(const ExportRequest& request, Diagnostics& diagnostics) {
-  return VllmScripts(request, diagnostics).write();
-}
-
 constexpr Limitation kLimitations[] = {
     {"layout.cp_partition", "vLLM-Ascend cuts prompts into head and tail"},
     {"layout.cp_exchange", "a what-if: no engine has a ring of latents"},
@@ -222,6 +219,10 @@ constexpr Limitation kLimitations[] = {
 
 }  // namespace
 
-const Exporter kVllmExporter{"vllm", "vllm-ascend", "vLLM-Ascend", write_vllm, kLimitations};
+Export write_vllm(const ExportRequest& request, Diagnostics& diagnostics) {
+  return VllmScripts(request, diagnostics).write();
+}
+
+std::span<const Limitation> vllm_limitations() { return kLimitations; }
 
 }  // namespace ascendsim

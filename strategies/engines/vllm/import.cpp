@@ -24,7 +24,7 @@ constexpr std::string_view kConnectors[] = {
 class VllmReader : LaunchReader {
  public:
   VllmReader(const LaunchedCommand& command, const LaunchContext& context, Diagnostics& diagnostics)
-      : LaunchReader("vllm-ascend", vllm_options(), command, context, diagnostics) {}
+      : LaunchReader(command, context, diagnostics) {}
 
   LaunchedNode read() {
     question_.deployment.kv_b_copies =

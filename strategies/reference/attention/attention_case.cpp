@@ -271,7 +271,9 @@ const AttentionStrategy kStrategies[] = {
      nullptr,
      vllm_prefill_context_parallel,
      vllm_prefill_rules,
-     {{2, 4, 2}, {3, 2, 2}}},
+     {{2, 4, 2}, {3, 2, 2}},
+     false,
+     "vllm-pcp-dcp"},
     {"sglang-cp",
      "SGLang context parallelism: latent gathered, whole caches on every cp rank; heads over tp",
      {"cp", "tp"},
@@ -300,7 +302,9 @@ const AttentionStrategy kStrategies[] = {
      nullptr,
      vllm_decode_context_parallel,
      vllm_decode_rules,
-     {{1, 4, 2}, {2, 4, 2}, {2, 4, 1}}},
+     {{1, 4, 2}, {2, 4, 2}, {2, 4, 1}},
+     false,
+     "vllm-pcp-dcp"},
 };
 
 const AttentionStrategy kSparseStrategies[] = {

@@ -84,6 +84,7 @@ struct AttentionStrategy {
   std::vector<BrokenRule> (*broken_rules)(const AttentionCase& c);
   std::vector<Degrees> further{};  // degrees that `ring --all` runs beside the usual ones
   bool sparse = false;             // takes cases with an indexer, and only these
+  const char* together = nullptr;  // the name that asks for it and for others: of both phases of one engine
 };
 std::span<const AttentionStrategy> attention_strategies();
 std::span<const AttentionStrategy> sparse_attention_strategies();

@@ -306,7 +306,7 @@ std::string broken_rules(const std::string& stack, const std::string& text, int 
   derive_layout(q);
   resolve(q, shipped_models(), shipped_schemes(), diagnostics);
   complete(q, mindie_stack(), diagnostics);
-  q.deployment.engine = stack;
+  q.deployment.set_engine(stack);
   Diagnostics found;
   const Server server = shipped_server("atlas-800i-a3");
   check_deployment({q.deployment, q.declared_world, server, servers, true}, found);
@@ -475,7 +475,7 @@ Question any_question() {
     resolve(q, shipped_models(), shipped_schemes(), diagnostics);
     q.deployment.model.layers = 3;
     q.deployment.model.dense_layers = 1;
-    q.deployment.engine = "cann-recipes";
+    q.deployment.set_engine("cann-recipes");
     return q;
   }();
   Question q = kBase;
@@ -518,8 +518,8 @@ RC_GTEST_PROP(GenericRules, WhatPassesCanBeBuilt, ()) {
   check_deployment({d, 0, server, servers, true}, found);
   RC_CLASSIFY(found.has_errors(), "illegal");
   if (found.has_errors() || l.world() > 64) return;
-  d.engine = *rc::gen::element<std::string>("cann-recipes", "vllm-ascend", "sglang");  // whose context parallelism
-  RC_LOG() << d.engine << "\n" << to_yaml(q, YamlComments::kMeaning) << std::endl;
+  d.set_engine(*rc::gen::element<std::string>("cann-recipes", "vllm-ascend", "sglang"));  // whose context parallelism
+  RC_LOG() << d.engine_name << "\n" << to_yaml(q, YamlComments::kMeaning) << std::endl;
   const Cluster cluster(server, servers, static_cast<int>(l.world() / servers));
   static const KernelFacts facts = kernel_facts(mindie_stack(), shipped_kernels());
   std::vector<Step> steps;
@@ -531,7 +531,7 @@ RC_GTEST_PROP(GenericRules, WhatPassesCanBeBuilt, ()) {
     for (std::int64_t rank = 0; rank < l.world(); ++rank) programs.push_back(build_program(d, step, facts, rank));
     std::vector<const Program*> pointers;
     for (const Program& p : programs) pointers.push_back(&p);
-    verify(pointers, unfolded(programs.size(), mindie_groups(l, cluster)));
+    verify(pointers, unfolded(programs.size(), rank_groups(l, cluster)));
   }
 }
 

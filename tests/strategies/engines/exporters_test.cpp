@@ -4,6 +4,9 @@
 
 #include "strategies/engines/exporter.h"
 #include "strategies/engines/launch/json_text.h"
+#include "strategies/engines/mindie/parts.h"
+#include "strategies/engines/sglang/parts.h"
+#include "strategies/engines/vllm/parts.h"
 #include "tests/strategies/engines/launch_under_test.h"
 
 namespace ascendsim {
@@ -65,8 +68,7 @@ std::vector<std::pair<std::string, std::string>> scripts(const Export& written) 
 // As the command line settles what a script leaves open.
 Question settled(Question q, const char* server) {
   Diagnostics said;
-  q.deployment.engine = q.stack;
-  q.deployment.engine_version = "0.15";
+  q.deployment.set_engine(q.stack, "0.15");
   derive_layout(q);
   resolve(q, shipped_models(), shipped_schemes(), said);
   complete_launch(q, shipped_server(server).fabric, said);
@@ -80,10 +82,10 @@ std::string differences(const Question& a, const Question& b) {
   return out;
 }
 
-Export write(const Exporter& to, const Question& q, std::int64_t servers) {
+Export write(const Engine& to, const Question& q, std::int64_t servers) {
   Diagnostics diagnostics;
   const EngineVersions versions =
-      load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/engines/versions", std::string(to.stack), diagnostics);
+      load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/engines/versions", std::string(to.name), diagnostics);
   const ExportRequest request{{{q, servers, 16}}, versions, "0.15", nullptr};
   return to.write(request, diagnostics);
 }
@@ -138,7 +140,7 @@ RC_GTEST_PROP(Exporters, VllmScriptsComeBackAsTheyWere, ()) {
   }
   const Question before = settled(q, "atlas-800i-a3");
   const std::int64_t servers = ceil_div(l.world(), 16);
-  const auto files = scripts(write(kVllmExporter, before, servers));
+  const auto files = scripts(write(kVllmEngine, before, servers));
   RC_ASSERT(static_cast<std::int64_t>(files.size()) == servers);
   const LaunchedUnderTest back = launch(files, {.version = "0.15"});
   RC_ASSERT(back.instances.size() == 1U);
@@ -164,7 +166,7 @@ RC_GTEST_PROP(Exporters, SglangScriptsComeBackAsTheyWere, ()) {
   d.set_exchange(deepep ? ExpertExchange::kAllToAll : ExpertExchange::kAllGather);
   d.experts.communication = deepep ? one_of({ExpertCommunication::kAllToAll, ExpertCommunication::kFusedMc2})
                                    : ExpertCommunication::kAllGather;
-  d.engine = "sglang";
+  d.set_engine("sglang");
   d.limits = {.max_seq_len = *rc::gen::inRange(1024, 140'000),
               .max_batch = *rc::gen::inRange(1, 512),
               .block_tokens = one_of<std::int64_t>({64, 128}),
@@ -178,7 +180,7 @@ RC_GTEST_PROP(Exporters, SglangScriptsComeBackAsTheyWere, ()) {
   d.graph.mode = one_of({GraphMode::kStack, GraphMode::kEager});
   if (d.role != Role::kHybrid) d.kv_transfer.connector = one_of<std::string>({"ascend", "mooncake"});
   const Question before = settled(q, "atlas-800i-a3");
-  const auto files = scripts(write(kSglangExporter, before, ceil_div(l.world(), 16)));
+  const auto files = scripts(write(kSglangEngine, before, ceil_div(l.world(), 16)));
   const LaunchedUnderTest back = launch(files, {.version = "0.5"});
   RC_ASSERT(back.instances.size() == 1U);
   RC_ASSERT(back.said == "");
@@ -192,7 +194,7 @@ RC_GTEST_PROP(Exporters, MindieFilesComeBackAsTheyWere, ()) {
   q.model = "DeepSeek-R1";
   q.quantisation = one_of<std::string>({"w8a8", "w4a8", "float"});
   Deployment& d = q.deployment;
-  d.engine = "mindie";
+  d.set_engine("mindie");
   Layout& l = d.layout;
   l.tp = one_of<std::int64_t>({1, 2, 8});
   l.cp = one_of<std::int64_t>({1, 2});
@@ -219,7 +221,7 @@ RC_GTEST_PROP(Exporters, MindieFilesComeBackAsTheyWere, ()) {
   d.memory_fraction = 0.8;
   Diagnostics said;
   resolve(q, shipped_models(), shipped_schemes(), said);
-  const Export written = write(kMindieExporter, q, ceil_div(l.world(), 16));
+  const Export written = write(kMindieEngine, q, ceil_div(l.world(), 16));
   const auto document = Document::parse(written.files.front().text, "config.json", said);
   RC_ASSERT(document != nullptr);
   const Stack& stack = mindie_stack();
@@ -242,7 +244,7 @@ TEST(Exporters, ABaseScriptKeepsItsOwn) {
   const BaseFile base{"mine.sh",
                       "#!/bin/bash\nexport HCCL_BUFFSIZE=200 # MB\nnohup vllm serve /other/DeepSeek-R1_w8a8 -tp 4 \\\n "
                       " --api-key 'a b' --seed 5 > log 2>&1 &\necho done\n"};
-  const Export written = kVllmExporter.write({{{q, 1, 16}}, versions, "0.15", &base}, diagnostics);
+  const Export written = kVllmEngine.write({{{q, 1, 16}}, versions, "0.15", &base}, diagnostics);
   EXPECT_FALSE(diagnostics.has_errors());
   const std::string& text = written.files.front().text;
   EXPECT_TRUE(
@@ -268,7 +270,7 @@ TEST(Exporters, ABaseOfAPairKeepsItsNames) {
   const EngineVersions versions =
       load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/engines/versions", "vllm-ascend", diagnostics);
   const BaseFile base{"mine.sh", mine};
-  const std::string text = kVllmExporter.write({{{q, 1, 16}}, versions, "0.15", &base}, diagnostics).files.front().text;
+  const std::string text = kVllmEngine.write({{{q, 1, 16}}, versions, "0.15", &base}, diagnostics).files.front().text;
   for (const char* kept : {R"("engine_id": "3")", R"("kv_port": "30200")", R"(MODE="AIV")"})
     EXPECT_NE(text.find(kept), std::string::npos) << text;
 }
@@ -280,7 +282,7 @@ TEST(Exporters, ABaseOfAnotherEngineIsRefused) {
   const EngineVersions versions =
       load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/engines/versions", "vllm-ascend", diagnostics);
   const BaseFile base{"mine.sh", "python3 -m sglang.launch_server --model-path /w/DeepSeek-R1_w8a8 --tp 8\n"};
-  kVllmExporter.write({{{q, 1, 16}}, versions, "0.15", &base}, diagnostics);
+  kVllmEngine.write({{{q, 1, 16}}, versions, "0.15", &base}, diagnostics);
   ASSERT_EQ(diagnostics.all().size(), 1U);
   EXPECT_EQ(diagnostics.all()[0].code, "E0452");
 }

@@ -39,9 +39,10 @@ inline LaunchedUnderTest launch(const std::vector<std::pair<std::string, std::st
   std::vector<LaunchedCommand> commands;
   for (const auto& [name, text] : scripts)
     for (LaunchedCommand& c : read_launch(text, name, o.defines, diagnostics)) commands.push_back(std::move(c));
-  const bool sglang = !commands.empty() && commands.front().kind == LaunchKind::kSglang;
-  const EngineVersions versions = load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/engines/versions",
-                                                sglang ? "sglang" : "vllm-ascend", diagnostics);
+  const bool known = !commands.empty() && commands.front().kind == LaunchKind::kServer;
+  const EngineVersions versions =
+      load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/engines/versions",
+                    known ? std::string(commands.front().engine->name) : "vllm-ascend", diagnostics);
   const ImportOptions options{o.model, {}, {}, {}};
   const ModelLibrary models = shipped_models();
   const QuantisationLibrary schemes = shipped_schemes();
@@ -60,8 +61,7 @@ inline std::string ruled(const LaunchedUnderTest& l, const char* server = "atlas
                          const std::string& version = "0.15") {
   Diagnostics diagnostics;
   Question q = l.question();
-  q.deployment.engine = q.stack;
-  q.deployment.engine_version = version;
+  q.deployment.set_engine(q.stack, version);
   derive_layout(q);
   resolve(q, shipped_models(), shipped_schemes(), diagnostics);
   const Server s = shipped_server(server);

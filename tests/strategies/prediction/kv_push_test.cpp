@@ -68,7 +68,7 @@ RC_GTEST_PROP(KvPush, EndsNoSoonerThanItsWork, ()) {
 
 DisaggregatedPrediction pair(bool layer_wise, std::int64_t chunk, const char* engine = "vllm-ascend") {
   Deployment p = deployment({.dp = 2, .tp = 8, .input = 16'384}), d = p;
-  p.engine = d.engine = engine;
+  p.set_engine(engine), d.set_engine(engine);
   p.role = Role::kPrefill;
   d.role = Role::kDecode;
   p.kv_transfer.layer_wise = d.kv_transfer.layer_wise = layer_wise;

@@ -201,7 +201,7 @@ TEST(Remedies, AllMakeItFitAndTheNearestComesFirst) {
 TEST(Activations, GrowWithBatchedTokensAndWithTheBusiestRank) {
   const auto of = [](std::int64_t tokens, double imbalance) {
     Deployment d = deployment({.dp = 2, .tp = 8, .ep_level = 2, .input = 4096});
-    d.engine = "vllm-ascend";
+    d.set_engine("vllm-ascend");
     d.experts.exact_all_to_all = true;
     d.experts.imbalance = imbalance;
     d.limits.max_batched_tokens = tokens;

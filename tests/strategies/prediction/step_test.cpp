@@ -192,7 +192,7 @@ RC_GTEST_PROP(Programs, OfEveryLegalLayoutMatch, ()) {
   std::vector<const Program*> pointers;
   for (const Program& p : programs) pointers.push_back(&p);
   const Cluster cluster(shipped_server("atlas-800i-a3"), 2);
-  verify(pointers, unfolded(programs.size(), mindie_groups(c.d.layout, cluster)));
+  verify(pointers, unfolded(programs.size(), rank_groups(c.d.layout, cluster)));
 }
 
 RC_GTEST_PROP(Programs, OfEqualRolesAreEqual, ()) {

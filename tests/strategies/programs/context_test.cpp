@@ -92,7 +92,7 @@ TEST(PromptSplit, HeadAndTailOfVllm) {
 TEST(ContextGroups, OfDcpInsideTp) {
   using Groups = std::vector<std::vector<int>>;
   const Layout l{.cp = 2, .sp = 2, .tp = 4, .moe_ep = 8};
-  const auto kinds = mindie_groups(l);
+  const auto kinds = rank_groups(l);
   EXPECT_EQ(kinds[kind(Group::kAttnSp)].groups, (Groups{{0, 1}, {2, 3}, {4, 5}, {6, 7}}));
   EXPECT_EQ(kinds[kind(Group::kAttnCp)].groups, (Groups{{0, 4}, {1, 5}, {2, 6}, {3, 7}}));
   EXPECT_EQ(kinds[kind(Group::kKvShards)].groups, (Groups{{0, 1, 4, 5}, {2, 3, 6, 7}}));
@@ -113,13 +113,13 @@ TEST(ContextGroups, WholeCachesAreOneShard) {
 
 Deployment by_vllm(const Example& e, std::int64_t interleave) {
   Deployment d = level_2(tiny(e));
-  d.engine = "vllm-ascend";
+  d.set_engine("vllm-ascend");
   d.limits.kv_interleave = interleave;
   return d;
 }
 Deployment by_sglang(const Example& e, PromptPartition partition = PromptPartition::kZigzag) {
   Deployment d = level_2(tiny(e));
-  d.engine = "sglang";
+  d.set_engine("sglang");
   d.role = Role::kPrefill;
   d.layout.cp_whole_cache = true;
   d.layout.cp_partition = partition;
@@ -186,7 +186,7 @@ TEST(ContextLayers, SparseAttention) {
   for (const Example& e : {Example{.cp = 4, .tp = 2}, Example{.cp = 3}})
     for (const PromptPartition partition : {PromptPartition::kZigzag, PromptPartition::kRoundRobin}) {
       Deployment whole = sparse(e);
-      whole.engine = "sglang";
+      whole.set_engine("sglang");
       whole.role = Role::kPrefill;
       whole.layout.cp_whole_cache = true;
       whole.layout.cp_partition = partition;
@@ -194,7 +194,7 @@ TEST(ContextLayers, SparseAttention) {
                        whole);
     }
   Deployment cut = sparse({.cp = 2, .sp = 2, .tp = 4});
-  cut.engine = "vllm-ascend";
+  cut.set_engine("vllm-ascend");
   cut.limits.kv_interleave = 1;
   expect_all_exact("cut caches", cut);
   cut.layout.cp_partition = PromptPartition::kRoundRobin;
@@ -296,7 +296,7 @@ constexpr std::int64_t kLong = 131'072;
 // The 128K guide's prefill node: pcp 2, tp 16, dcp 8 on 32 dies of two servers; R1.
 Deployment long_prefill(std::int64_t dcp = 8) {
   Deployment d = deployment({.cp = 2, .sp = 16, .tp = 16, .input = kLong});
-  d.engine = "vllm-ascend";
+  d.set_engine("vllm-ascend");
   d.role = Role::kPrefill;
   d.layout.sp = dcp;
   d.layout.ep_level = 2;
@@ -361,7 +361,7 @@ TEST(ContextCharges, UnmaskedKeysComeInSegments) {
 TEST(ContextCharges, RingSendsAsMuchAndExpandsLess) {
   for (const std::int64_t cp : {2, 4, 8}) {
     Deployment d = deployment({.cp = cp, .sp = 1, .tp = 2, .input = 4096});
-    d.engine = "sglang";
+    d.set_engine("sglang");
     d.layout.cp_whole_cache = true;
     const StepTime gathered = priced(d, 4096);
     const StepTime ring = priced(with_ring(d), 4096);
@@ -383,7 +383,7 @@ TEST(ContextCharges, EveryPartitionHasTheSamePairs) {
   for (const PromptPartition partition : {PromptPartition::kZigzag, PromptPartition::kRoundRobin})
     for (const LatentExchange exchange : {LatentExchange::kAllGather, LatentExchange::kRing}) {
       Deployment d = deployment({.cp = 4, .sp = 1, .tp = 1, .input = 4096});
-      d.engine = "sglang";
+      d.set_engine("sglang");
       d.layout.cp_whole_cache = true;
       d.layout.cp_partition = partition;
       d.layout.cp_exchange = exchange;
@@ -419,11 +419,11 @@ TEST(ContextMemory, BlocksAndPoolsOfCutCaches) {
 
 TEST(ContextMemory, SglangHoldsEverythingOnEveryRank) {
   Deployment d = deployment({.cp = 16, .sp = 1, .tp = 1, .input = 65'536});
-  d.engine = "sglang";
+  d.set_engine("sglang");
   d.role = Role::kPrefill;
   d.layout.cp_whole_cache = true;
   Deployment tp = deployment({.tp = 16, .input = 65'536});
-  tp.engine = "sglang";
+  tp.set_engine("sglang");
   tp.role = Role::kPrefill;
   const Workload w{.input_tokens = 65'536, .output_tokens = 1};
   const MemoryPerRank with_cp = scenario(d)->memory(w), with_tp = scenario(tp)->memory(w);
@@ -441,7 +441,7 @@ TEST(ContextMemory, SglangHoldsEverythingOnEveryRank) {
 TEST(ContextTransfer, OfTheLongPair) {
   Deployment p = long_prefill();
   Deployment d = deployment({.tp = 16, .input = kLong});
-  d.engine = "vllm-ascend";
+  d.set_engine("vllm-ascend");
   d.role = Role::kDecode;
   p.features.speculative_tokens = d.features.speculative_tokens = 3;
   const Cluster two(shipped_server("atlas-800i-a3"), 2), one(shipped_server("atlas-800i-a3"), 1);
@@ -466,7 +466,7 @@ TEST(ContextTransfer, OfSglangPairs) {
   const auto transfer = [](Example prefill, std::int64_t decode_tp) {
     prefill.input = 65'536;
     Deployment p = deployment(prefill), d = deployment({.tp = decode_tp, .input = 65'536});
-    p.engine = d.engine = "sglang";
+    p.set_engine("sglang"), d.set_engine("sglang");
     p.role = Role::kPrefill, d.role = Role::kDecode;
     p.layout.cp_whole_cache = d.layout.cp_whole_cache = true;
     const Cluster two(shipped_server("atlas-800i-a3"), 2);

@@ -8,7 +8,7 @@ namespace {
 
 Deployment asked(ExpertCommunication communication, std::int64_t dp = 2) {
   Deployment d = deployment({.dp = dp, .tp = 8, .ep_level = 2, .input = 4096});
-  d.engine = "vllm-ascend";
+  d.set_engine("vllm-ascend");
   d.experts.exact_all_to_all = true;
   d.experts.communication = communication;
   d.limits.max_batch = 32;
@@ -38,7 +38,7 @@ TEST(ExpertCarriers, FollowSizeAndWhatWasAskedFor) {
   wider.quantisation = shipped_schemes().load("w4a8", Dtype::kBf16, diagnostics);
   EXPECT_NE(fused_mc2_refusal(wider), "");
   Deployment mindie = asked(ExpertCommunication::kFusedMc2);
-  mindie.engine = "mindie";
+  mindie.set_engine("mindie");
   EXPECT_EQ(expert_carrier(mindie, Phase::kDecode, 32, false), kMc2);
 }
 
@@ -79,7 +79,7 @@ TEST(ExpertCarriers, FusedMc2HidesAShareOfTheShorter) {
 // The numbers are those of MC2: the programs differ in nothing else.
 TEST(ExpertCarriers, FusedMc2ComputesTheSame) {
   Deployment d = level_2(tiny({.dp = 2, .tp = 2}));
-  d.engine = "vllm-ascend";
+  d.set_engine("vllm-ascend");
   d.experts.exact_all_to_all = true;
   for (const ExpertCommunication c : {ExpertCommunication::kFusedMc2, ExpertCommunication::kFusedMc2Decode}) {
     d.experts.communication = c;

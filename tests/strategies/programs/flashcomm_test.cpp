@@ -99,7 +99,7 @@ TEST(FlashComm, DecodeGathersHiddenRowsForTheFusedProlog) {
 TEST(WholeRows, GatherAndSumOverTheTpGroup) {
   Deployment d = tutorial();
   d.features.flashcomm1 = false;
-  d.engine = "vllm-ascend";
+  d.set_engine("vllm-ascend");
   const auto s = scenario(d);
   const StepTime step = s->pricer.price(decode_step(d.layout, 1, kLong, kLong, 4));  // 4 rows, padded to 16
   EXPECT_EQ(sent_once(step, "attention_all_reduce"), 2 * 15 * 2 * 7168);

@@ -11,7 +11,7 @@ namespace {
 using Groups = std::vector<std::vector<int>>;
 
 std::vector<GroupKind> groups_of(const Layout& layout, std::string_view server = "atlas-800i-a3", int servers = 1) {
-  return mindie_groups(layout, Cluster(shipped_server(server), servers));
+  return rank_groups(layout, Cluster(shipped_server(server), servers));
 }
 const Groups& members(const std::vector<GroupKind>& kinds, Group g) { return kinds[kind(g)].groups; }
 

@@ -149,7 +149,7 @@ RC_GTEST_PROP(Launching, CapturedGraphsWithDraftsHavePrograms, ()) {
   l.ep_level = *rc::gen::element<std::int64_t>(1, 2);
   l.moe_ep = l.world();
   const char* const engine = *rc::gen::element("mindie", "vllm-ascend", "cann-recipes", "sglang");
-  d.engine = site_of(engine, "deepseek-r1", "decode").question.deployment.engine;
+  d.set_engine(site_of(engine, "deepseek-r1", "decode").question.deployment.engine_name);
   d.features.speculative_tokens = *rc::gen::inRange<std::int64_t>(0, 6);
   d.features.flashcomm1 = std::string_view(engine) == "vllm-ascend" && *rc::gen::arbitrary<bool>();
   d.graph.mode = *rc::gen::element(GraphMode::kFullDecode, GraphMode::kPiecewise);

@@ -12,7 +12,7 @@ struct Decode {
     Diagnostics diagnostics;
     Stack stack = StackLibrary(ASCENDSIM_SOURCE_ROOT "/strategies/engines/stacks").load("xdeepserve", "", diagnostics);
     Deployment d;
-    d.engine = stack.engine;
+    d.set_engine(stack.engine);
     d.model = ModelLibrary(ASCENDSIM_SOURCE_ROOT "/workloads/models").load("DeepSeek-R1", {}, diagnostics);
     d.dtype = Dtype::kBf16;
     d.quantisation =

@@ -90,7 +90,7 @@ TEST(Layers, FlashComm) {
 TEST(Layers, WholeRowsWhoseSharesTravelToExperts) {
   for (Deployment d :
        {level_2(tiny({.tp = 4})), level_2(tiny({.dp = 3, .tp = 2})), level_2(tiny({.cp = 2, .sp = 2, .tp = 2}))}) {
-    d.engine = "vllm-ascend";
+    d.set_engine("vllm-ascend");
     d.experts.exact_all_to_all = true;
     expect_exact("no drafts", d);
     d.features.speculative_tokens = 2;
@@ -122,7 +122,7 @@ TEST(Layers, LocalGroups) {
 // MLP.
 TEST(Layers, PartsSharedByDpGroups) {
   Deployment d = level_2(tiny({.dp = 4}));
-  d.engine = "vllm-ascend";
+  d.set_engine("vllm-ascend");
   d.experts.exact_all_to_all = true;
   expect_exact("whole parts, whole head", d);
   std::vector<std::string> rules;
@@ -168,7 +168,7 @@ TEST(Layers, DraftsOfAllRows) {
     return rows;
   };
   const std::vector<std::int64_t> last = draft_rows(d);
-  d.engine = "cann-recipes";
+  d.set_engine("cann-recipes");
   const std::vector<std::int64_t> all = draft_rows(d);
   ASSERT_EQ(last.size(), 3U);
   EXPECT_EQ(last, (std::vector{all[0], round_up(all[0] / 4, 2), round_up(all[0] / 4, 2)}));  // of tp 2

@@ -165,7 +165,7 @@ TEST(SparseLayers, NormsThatAddAndCast) {
     f.adds_residual_in_norm = f.casts_for_router_in_norm = true;
     for (const bool recipes : {false, true}) {
       Deployment d = tiny({.dp = 2, .tp = 2, .ep_level = 2}, 2);
-      if (recipes) d.engine = "cann-recipes";
+      if (recipes) d.set_engine("cann-recipes");
       expect_exact("drafts", d, f);
     }
     expect_exact("cp2", tiny({.cp = 2, .tp = 2}), f);

@@ -13,8 +13,7 @@ PlanSite site(std::string_view server, std::int64_t most_servers, double memory_
   s.question.model = "deepseek-r1";
   put(s.question, field::kMemoryFraction, memory_fraction, "test");
   s.stack = mindie_stack();
-  s.question.deployment.engine = s.stack.engine;
-  s.question.deployment.engine_version = s.stack.version;
+  s.question.deployment.set_engine(s.stack.engine, s.stack.version);
   Diagnostics diagnostics;
   resolve(s.question, shipped_models(), shipped_schemes(), diagnostics);
   EXPECT_EQ(rendered(diagnostics, Severity::kError), "");
@@ -42,7 +41,8 @@ std::optional<Best> by_brute_force(const PlanSite& s, const Planner& planner, co
       if (!scenario.memory(q->workload).fits()) continue;
       const Prediction p = predict(scenario, q->workload);
       if ((targets.ttft && p.ttft.p99 > *targets.ttft) || (targets.tpot && p.tpot.mean > *targets.tpot)) continue;
-      if (!best || p.e2el.mean < best->score) best = {servers, q->deployment.layout, q->deployment.exchange(), p.e2el.mean};
+      if (!best || p.e2el.mean < best->score)
+        best = {servers, q->deployment.layout, q->deployment.exchange(), p.e2el.mean};
     }
     if (best) return best;
   }

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "strategies/engines/mindie/import.h"
+#include "strategies/engines/mindie/parts.h"
 #include "strategies/engines/rules.h"
 #include "strategies/prediction/predict.h"
 #include "tests/workloads/library_under_test.h"

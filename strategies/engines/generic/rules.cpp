@@ -1,9 +1,9 @@
 // Stacks without rules of their own: what every engine must satisfy, and what the programs need to be built.
+#include "strategies/engines/rules.h"
+
 #include <fmt/format.h>
 
 #include <numeric>
-
-#include "strategies/engines/rules.h"
 
 namespace ascendsim {
 

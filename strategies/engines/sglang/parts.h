@@ -1,0 +1,17 @@
+// What engine.cpp puts together.
+#pragma once
+
+#include "strategies/deployment/engine.h"
+
+namespace ascendsim {
+
+extern const Engine kSglangEngine;
+
+void check_sglang(const RuleInput& input, Diagnostics& diagnostics);
+
+Export write_sglang(const ExportRequest& request, Diagnostics& diagnostics);
+std::span<const Limitation> sglang_limitations();
+
+const OptionTable& sglang_serving_options();  // of sglang.bench_serving
+
+}  // namespace ascendsim
