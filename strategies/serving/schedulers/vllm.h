@@ -67,6 +67,16 @@ struct VllmRequest {
   [[nodiscard]] std::int64_t known() const { return prompt + output; }
 };
 
+// What the engine asks of a step for the sake of the other data-parallel ranks.
+struct VllmHold {
+  // prefill_schedule_interval: prompts should wait in this step, as the number of calls since the ranks were last idle is
+  // no multiple of it.
+  bool prompts = false;
+  // Nobody is admitted. vLLM-Ascend's balance scheduling (patch/platform/patch_balance_schedule.py) asks for it when the
+  // counts of running requests that the ranks last exchanged have reached max_num_seqs - 1 somewhere.
+  bool admissions = false;
+};
+
 // What a call of schedule() decided beside the step itself. Vectors are kept between calls.
 struct VllmDecisions {
   struct Admission {
@@ -134,10 +144,8 @@ class VllmScheduler {
   // The engine calls schedule() as long as this holds: somebody waits or runs, blocks wait to be sent, or the workers
   // have not been told yet of requests that ended (which is done by a call that may schedule nothing).
   [[nodiscard]] bool has_work() const;
-  // Decides one step and takes it as under way. throttle_prefills: prefill_schedule_interval, counted by the engine
-  // since its ranks were last idle, says that prompts should wait in this step. The references are good until the next
-  // call.
-  const ScheduledStep& schedule(bool throttle_prefills = false);
+  // Decides one step and takes it as under way. The references are good until the next call.
+  const ScheduledStep& schedule(VllmHold hold = {});
   [[nodiscard]] const ScheduledStep& step() const { return step_; }  // the one that was decided last
   [[nodiscard]] const VllmDecisions& decisions() const { return decisions_; }
   // The result of the oldest step under way. `emitted`: for each of its requests, in its order, the tokens that come

@@ -197,7 +197,7 @@ bool Loop::call(Record& record) {
   ++call_;
   ++since_idle_;
   if (throttled) record.number("thr", 1);
-  const ScheduledStep& step = scheduler_.schedule(throttled);
+  const ScheduledStep& step = scheduler_.schedule({.prompts = throttled});
   const VllmDecisions& d = scheduler_.decisions();
   scheduled_ = !step.empty();
   const auto id_of = [&](RequestIndex request) { return id(request); };

@@ -7,7 +7,7 @@
 
 namespace ascendsim {
 
-const ScheduledStep& VllmScheduler::schedule(bool throttle_prefills) {
+const ScheduledStep& VllmScheduler::schedule(VllmHold hold) {
   step_.requests.clear();
   decisions_.new_blocks.clear();
   decisions_.admitted.clear();
@@ -17,14 +17,14 @@ const ScheduledStep& VllmScheduler::schedule(bool throttle_prefills) {
   decisions_.blocked.reset();
   untold_ends_ = false;
 
-  const bool throttled = throttle_prefills && config_.traits.throttles_prefills;
+  const bool throttled = hold.prompts && config_.traits.throttles_prefills;
   // Prompts are held back only in favour of a decode, and not when the last step that took them left some over.
   Pass pass{.budget = budget_};
   pass.hold_prompts = throttled && !left_over_ &&
                       std::ranges::any_of(running_, [&](RequestIndex r) { return !requests_[r].in_prompt; });
   schedule_running(pass);
   // Whoever was thrown out lacked blocks: nobody is admitted beside.
-  if (decisions_.preempted.empty() && decisions_.recomputed.empty()) admit_waiting(pass);
+  if (decisions_.preempted.empty() && decisions_.recomputed.empty() && !hold.admissions) admit_waiting(pass);
   decisions_.left = why_left(throttled);
   launch();
   return step_;

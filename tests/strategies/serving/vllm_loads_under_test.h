@@ -106,12 +106,19 @@ inline Load random_load(const std::string& kind, std::uint64_t seed) {
 // One instance that serves a load. step() and jump() count the engine's steps alike.
 class Service {
  public:
-  explicit Service(const Load& load) : load_(load), scheduler(load.config), outputs(load.items.size()) {}
+  explicit Service(const Load& load)
+      : scheduler(load.config), outputs(load.items.size()), load_(load), verified_(load.items.size()) {}
+
+  VllmScheduler scheduler;
+  std::vector<std::int64_t> outputs;         // tokens that came out, by item
+  std::vector<std::size_t> admitted, ended;  // items, in the order in which they did so
+  std::int64_t now = 0;
 
   [[nodiscard]] bool has_ended() const {
     return next_ == load_.items.size() && !scheduler.has_work() && rows_.empty() && transfers_.empty();
   }
-  // Steps until something is told to the scheduler from outside.
+
+  // Steps until the scheduler is told something from outside.
   [[nodiscard]] std::int64_t until_told() const {
     std::int64_t at = next_ < load_.items.size() ? load_.items[next_].step : INT64_MAX;
     for (const Transfer& t : transfers_) at = std::min(at, t.due);
@@ -122,12 +129,7 @@ class Service {
     tell();
     ++now;
     if (scheduler.has_work()) {
-      const std::int64_t interval = load_.config.prefill_schedule_interval;
-      scheduler.schedule(busy_steps_++ % interval > 0);
-      for (const auto& l : scheduler.decisions().loads)
-        transfers_.push_back({now + load_.transfer_steps, l.request, true});
-      for (const auto& a : scheduler.decisions().admitted) admitted.push_back(items_[a.request]);
-      rows_.push_back(model());
+      schedule();
       const bool more = !scheduler.step().empty() || scheduler.has_work() || !scheduler.decisions().recomputed.empty();
       if (std::ssize(rows_) < load_.config.batches_in_flight() && more) return;
     } else {
@@ -136,23 +138,22 @@ class Service {
     if (!rows_.empty()) complete();
   }
 
-  // REQUIRES: steps <= min(scheduler.steady_steps(), until_told()).
+  // REQUIRES: 0 < steps <= min(scheduler.steady_steps(), until_told()).
   void jump(std::int64_t steps) {
     now += steps;
     busy_steps_ += steps;
+    // A row of results for each step, after that of the step that is under way, if one is.
     const std::span<const RequestIndex> batch = scheduler.running();
-    std::vector<std::int64_t> rows = rows_.empty() ? std::vector<std::int64_t>{} : rows_.front();
-    while (std::ssize(rows) < steps * std::ssize(batch) + (rows_.empty() ? 0 : std::ssize(batch)))
+    std::vector<std::int64_t> rows;
+    if (!rows_.empty()) rows = rows_.front();
+    for (std::int64_t step = 0; step < steps; ++step)
       for (const RequestIndex r : batch) rows.push_back(1 + accepted(r, load_.config.num_speculative_tokens));
     if (!rows_.empty()) rows_.front().assign(rows.end() - std::ssize(batch), rows.end());
     rows.resize(static_cast<std::size_t>(steps) * batch.size());
-    std::size_t i = 0;
-    for (const std::int64_t tokens : rows) outputs[items_[batch[i++ % batch.size()]]] += tokens;
-    const bool all_single = std::ranges::all_of(rows, [](std::int64_t tokens) { return tokens == 1; });
-    scheduler.take_steady_steps(steps, all_single ? std::span<const std::int64_t>{} : rows);
+    for (std::size_t i = 0; i < rows.size(); ++i) outputs[items_[batch[i % batch.size()]]] += rows[i];
+    const bool single = std::ranges::all_of(rows, [](std::int64_t tokens) { return tokens == 1; });
+    scheduler.take_steady_steps(steps, single ? std::span<const std::int64_t>{} : rows);
   }
-
-  std::size_t item(RequestIndex request) const { return items_[request]; }
 
  private:
   struct Transfer {
@@ -160,46 +161,34 @@ class Service {
     RequestIndex request = 0;
     bool pull = false;
   };
-  const Load& load_;
 
- public:
-  VllmScheduler scheduler;
-  std::vector<std::int64_t> outputs;  // tokens that came out, by item
-  std::vector<std::size_t> admitted;  // items, in the order in which they began to run
-  std::vector<std::size_t> ended;     // items, in the order of their ends
-  std::int64_t now = 0;
-
- private:
   void tell() {
     for (; next_ < load_.items.size() && load_.items[next_].step <= now; ++next_) {
-      const Item& item = load_.items[next_];
-      const RequestIndex request = scheduler.add(item.request, item.transfer);
+      const RequestIndex request = scheduler.add(load_.items[next_].request, load_.items[next_].transfer);
       items_.resize(std::max<std::size_t>(items_.size(), request + 1));
       items_[request] = next_;
     }
-    for (std::size_t i = 0; i < transfers_.size();) {
-      const Transfer t = transfers_[i];
-      if (t.due > now) {
-        ++i;
-        continue;
-      }
-      transfers_.erase(transfers_.begin() + static_cast<std::ptrdiff_t>(i));
-      t.pull ? scheduler.kv_received(t.request) : scheduler.kv_sent(t.request);
+    for (const Transfer& t : transfers_) {
+      if (t.due <= now) t.pull ? scheduler.kv_received(t.request) : scheduler.kv_sent(t.request);
     }
+    std::erase_if(transfers_, [&](const Transfer& t) { return t.due <= now; });
   }
-  std::int64_t accepted(RequestIndex request, std::int64_t drafts) {
-    verified_.resize(load_.items.size());
-    const std::vector<std::int64_t>& pattern = load_.items[items_[request]].accepted;
-    return std::min(pattern[verified_[items_[request]]++ % pattern.size()], drafts);
-  }
-  std::vector<std::int64_t> model() {
+
+  void schedule() {
+    scheduler.schedule({.prompts = busy_steps_++ % load_.config.prefill_schedule_interval > 0});
+    const VllmDecisions& d = scheduler.decisions();
+    for (const auto& l : d.loads) transfers_.push_back({now + load_.transfer_steps, l.request, true});
+    for (const auto& a : d.admitted) admitted.push_back(items_[a.request]);
+    // Drafts of admitted requests, who stand last, are placeholders.
     std::vector<std::int64_t> row;
-    const std::size_t old = scheduler.step().requests.size() - scheduler.decisions().admitted.size();
-    for (const ScheduledRequest& part : scheduler.step().requests)
-      row.push_back(1 +
-                    (part.samples && part.drafts > 0 && row.size() < old ? accepted(part.request, part.drafts) : 0));
-    return row;
+    const std::size_t old = scheduler.step().requests.size() - d.admitted.size();
+    for (const ScheduledRequest& part : scheduler.step().requests) {
+      const bool verifies = part.samples && part.drafts > 0 && row.size() < old;
+      row.push_back(1 + (verifies ? accepted(part.request, part.drafts) : 0));
+    }
+    rows_.push_back(std::move(row));
   }
+
   void complete() {
     const VllmResult& result = scheduler.complete(rows_.front());
     rows_.pop_front();
@@ -210,10 +199,17 @@ class Service {
     }
   }
 
-  std::size_t next_ = 0;
-  std::vector<std::size_t> items_;  // by place in the scheduler
-  std::vector<std::size_t> verified_;
-  std::deque<std::vector<std::int64_t>> rows_;
+  std::int64_t accepted(RequestIndex request, std::int64_t drafts) {
+    const std::size_t item = items_[request];
+    const std::vector<std::int64_t>& pattern = load_.items[item].accepted;
+    return std::min(pattern[verified_[item]++ % pattern.size()], drafts);
+  }
+
+  const Load& load_;
+  std::size_t next_ = 0;                        // item to arrive
+  std::vector<std::size_t> items_;              // by place in the scheduler
+  std::vector<std::size_t> verified_;           // verifications so far, by item
+  std::deque<std::vector<std::int64_t>> rows_;  // results of the steps under way
   std::vector<Transfer> transfers_;
   std::int64_t busy_steps_ = 0;
 };

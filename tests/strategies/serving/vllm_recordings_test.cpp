@@ -246,10 +246,10 @@ TEST(VllmRecordingText, OfTheKindIsRefusedWithItsPlace) {
   has(complaint(changed("cdc4824a21ea", "0123456")),
       "recording.json:2:9: error[E0521]: unknown version of vLLM \"0123456\"");
   has(complaint(changed("\"block_size\": 16", "\"block_size\": 0")),
-      "recording.json:3:98: error[E0520]: block_size is 0");
-  has(complaint(changed("\"block_size\": 16, ", "")), "recording.json:3:11: error[E0115]");
+      "recording.json:3:97: error[E0520]: block_size is 0");
+  has(complaint(changed("\"block_size\": 16, ", "")), "recording.json:3:1: error[E0115]");
   has(complaint(changed("\"block_size\"", "\"policy\": \"fcsf\", \"block_size\"")),
-      "recording.json:3:94: error[E0521]: unknown policy \"fcsf\"");
+      "recording.json:3:93: error[E0521]: unknown policy \"fcsf\"");
   has(complaint(changed("\"block_size\"", "\"sliding_window\": 8, \"block_size\"")), "error[E0110]");
   has(complaint(changed("\"num_gpu_blocks\": 9", "\"num_gpu_blocks\": 9, \"usable_blocks\": 9")),
       "not num_gpu_blocks - 1 = 8");

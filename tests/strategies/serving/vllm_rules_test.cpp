@@ -20,9 +20,9 @@ Request asking(std::int64_t input, std::int64_t output, std::vector<PromptSegmen
 }
 
 // "0:64+4 1:1+0": request, tokens and new blocks in order; what else was decided behind it.
-std::string decided(VllmScheduler& s, bool throttle = false) {
+std::string decided(VllmScheduler& s, VllmHold hold = {}) {
   std::string text;
-  const auto& parts = s.schedule(throttle).requests;
+  const auto& parts = s.schedule(hold).requests;
   const VllmDecisions& d = s.decisions();
   for (std::size_t i = 0; i < parts.size(); ++i)
     text += fmt::format("{}{}:{}+{}", i > 0 ? " " : "", parts[i].request, parts[i].tokens, d.new_blocks[i]);
@@ -209,13 +209,22 @@ TEST(VllmScheduler, ThrottlesPromptsBesideDecodes) {
   c.prefill_schedule_interval = 4;
   VllmScheduler s(c);
   s.add(asking(20, 9));
-  EXPECT_EQ(decided(s, true), "0:20+2");
+  EXPECT_EQ(decided(s, {.prompts = true}), "0:20+2");
   results(s, 1);
   s.add(asking(20, 9));
-  EXPECT_EQ(decided(s, true), "0:1+0");
+  EXPECT_EQ(decided(s, {.prompts = true}), "0:1+0");
   results(s, 1);
-  EXPECT_EQ(decided(s, false), "0:1+0 1:20+2");
+  EXPECT_EQ(decided(s), "0:1+0 1:20+2");
   results(s, 2);
+}
+
+// Where another rank is full, balance scheduling admits nobody.
+TEST(VllmScheduler, AdmitsNobodyWhereOtherRanksAreFull) {
+  VllmScheduler s(settings(64, 40));
+  s.add(asking(20, 9));
+  EXPECT_EQ(decided(s, {.admissions = true}), "");
+  results(s, 0);
+  EXPECT_EQ(decided(s), "0:20+2");
 }
 
 // ---- Runs ----------------------------------------------------------------------------------------------------------
