@@ -8,6 +8,7 @@
 #include "strategies/deployment/completion.h"
 #include "strategies/deployment/field_text.h"
 #include "strategies/deployment/words.h"
+#include "strategies/programs/expert_carriers.h"
 #include "strategies/programs/expert_loads.h"
 #include "strategies/programs/rank_step.h"
 
