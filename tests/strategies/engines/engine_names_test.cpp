@@ -108,15 +108,15 @@ void search(const std::string& file, const std::string& text, bool may_name, std
        ++m)
     add("compares engines: " + m->str());
   if (may_name) return;
-  for (const Literal& l : source.literals) {
-    if (kNames.contains(lower(l.text))) add("line " + std::to_string(l.line) + ": \"" + l.text + "\"");
+  for (const Literal& l : source.literals)
     for (const std::string& folder : kFolders)
       if (l.text.starts_with("strategies/engines/" + folder + "/")) add("includes " + l.text);
-  }
   // Rooms where what others published stands side by side, each under its own name; nothing there asks a deployment for
   // its engine.
   for (const char* room : {"strategies/reference/attention/", "strategies/serving/schedulers/", "workloads/requests/"})
     if (file.starts_with(room)) return;
+  for (const Literal& l : source.literals)
+    if (kNames.contains(lower(l.text))) add("line " + std::to_string(l.line) + ": \"" + l.text + "\"");
   static const std::regex kWord(R"([A-Za-z_]\w*)");
   for (auto m = std::sregex_iterator(source.code.begin(), source.code.end(), kWord); m != std::sregex_iterator(); ++m)
     for (const Engine* const e : engines())
