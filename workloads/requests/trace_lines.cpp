@@ -179,17 +179,23 @@ bool TraceLines::fill() {
   if (end_ > kLongest) {
     problems_.error("E0618", number_ + 1, {}, 0, fmt::format("the line has more than {} MiB", kLongest >> 20), {},
                     "a trace has one request a line");
-    return false;
+    return stop();
   }
   if (buffer_.size() - end_ < kPadding + (std::size_t{64} << 10)) buffer_.resize(2 * buffer_.size());
   const std::ptrdiff_t got = bytes_->read(buffer_.data() + end_, buffer_.size() - end_ - kPadding);
   if (got < 0) {
     problems_.error("E0619", number_ + 1, {}, 0, bytes_->fault(), {}, "fetch or compress the file again");
-    return false;
+    return stop();
   }
   at_end_ = got == 0;
   end_ += static_cast<std::size_t>(got);
   return true;
+}
+
+bool TraceLines::stop() {
+  begin_ = end_ = searched_ = no_feed_before_ = 0;
+  at_end_ = true;
+  return false;
 }
 
 // Byte order marks, and files that are no text.
@@ -202,8 +208,7 @@ void TraceLines::start() {
     problems_.error("E0106", 0, {}, 0, "the file holds zero bytes: this is not a text file");
   }
   if (problems_.any()) {
-    begin_ = end_ = searched_ = 0;
-    at_end_ = true;
+    stop();
     return;
   }
   if (first.starts_with("\xEF\xBB\xBF")) begin_ = searched_ = 3;

@@ -68,6 +68,7 @@ class TraceLines {
  private:
   bool cut();  // a line of the buffer; false: more bytes are needed
   bool fill();
+  bool stop();  // nothing more after a fault; false
   void start();
 
   std::unique_ptr<TraceBytes> bytes_;

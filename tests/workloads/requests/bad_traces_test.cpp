@@ -67,17 +67,18 @@ TEST(BadTraces, RowsOutOfOrder) {
 }
 
 TEST(BadTraces, HashIdsOfAnotherLength) {
+  // The list is at column 71: 17 characters of timestamp, 21 of input_length, 20 of output_length, 12 of the key.
   const auto row = [](int tokens, const std::string& ids) {
     return fmt::format(R"({{"timestamp": 0, "input_length": {}, "output_length": 1, "hash_ids": {}}})", tokens, ids);
   };
   expect_said({
-      {row(513, "[1]"), "E0616 1:74 1 hash ids for 513 tokens, 2 are expected"},
-      {row(512, "[1, 2]"), "E0616 1:74 2 hash ids for 512 tokens, 1 are expected"},
-      {row(512, "[]"), "E0616 1:74 0 hash ids for 512 tokens, 1 are expected"},
-      {row(512, "[-1]"), "E0613 1:74 hash_ids must be a list of integers that are not negative"},
-      {row(512, "[1.5]"), "E0613 1:74 hash_ids must be a list of integers that are not negative"},
-      {row(512, "[\"a\"]"), "E0613 1:74 hash_ids must be a list of integers that are not negative"},
-      {row(512, "7"), "E0613 1:73 hash_ids must be a list of integers that are not negative"},
+      {row(513, "[1]"), "E0616 1:71 1 hash ids for 513 tokens, 2 are expected"},
+      {row(512, "[1, 2]"), "E0616 1:71 2 hash ids for 512 tokens, 1 are expected"},
+      {row(512, "[]"), "E0616 1:71 0 hash ids for 512 tokens, 1 are expected"},
+      {row(512, "[-1]"), "E0613 1:71 hash_ids must be a list of integers that are not negative"},
+      {row(512, "[1.5]"), "E0613 1:71 hash_ids must be a list of integers that are not negative"},
+      {row(512, "[\"a\"]"), "E0613 1:71 hash_ids must be a list of integers that are not negative"},
+      {row(512, "7"), "E0613 1:71 hash_ids must be a list of integers that are not negative"},
   });
   TraceOptions blocks_of_16;
   blocks_of_16.block_tokens = 16;
