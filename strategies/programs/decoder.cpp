@@ -249,7 +249,7 @@ Value begin_draft(RankStep& s, Value hidden, std::span<const GroupLoad> verified
   s.pass = pass;
   const std::int64_t before = s.load.new_tokens;
   s.set_loads(draft_loads(s.d, verified, s.phase, pass - 1));
-  if (pass == 2 && !drafts_all_rows(s.d)) {
+  if (pass == 2 && !s.d.traits().drafts_all_rows) {
     s.category(Category::kVector);
     const RowMove last{.from = static_cast<std::int32_t>(before - 1),
                        .rows = 1,

@@ -28,9 +28,6 @@ struct StreamRows {
 // Rows of one attention stream: with context parallelism a rank's padded share of every prompt.
 std::int64_t attention_rows(const Layout& l, Phase phase, const GroupLoad& load);
 StreamRows stream_rows(const Deployment& d, Phase phase, std::span<const GroupLoad> loads, std::int64_t dp);
-// Whether every draft pass computes as many rows of a sequence as were verified, each time shifted by one; else the
-// first one does and the others one row.
-bool drafts_all_rows(const Deployment& d);
 // Loads of draft pass `pass`, 0 being the one over all rows that were verified.
 std::vector<GroupLoad> draft_loads(const Deployment& d, std::span<const GroupLoad> loads, Phase phase,
                                    std::int64_t pass);

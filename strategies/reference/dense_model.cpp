@@ -28,7 +28,7 @@ class DenseModel {
     for (std::int32_t layer = 0; layer < m_.layers; ++layer) x = decoder_layer(x, first, layer, 0);
     head(x, first, 0, "final_norm");
     for (std::int32_t pass = 1; pass <= draft_passes; ++pass) {
-      if (pass == 2 && !drafts_all_rows(d_)) x = x.bottomRows(1).eval();
+      if (pass == 2 && !d_.traits().drafts_all_rows) x = x.bottomRows(1).eval();
       const std::int64_t at = first + count - x.rows() + pass - 1;  // the last row one later every time
       const auto next_layer = static_cast<std::int32_t>(m_.layers);
       Matrix joined(x.rows(), 2 * m_.hidden);
