@@ -149,7 +149,7 @@ RC_GTEST_PROP(Launching, CapturedGraphsWithDraftsHavePrograms, ()) {
   l.ep_level = *rc::gen::element<std::int64_t>(1, 2);
   l.moe_ep = l.world();
   const char* const engine = *rc::gen::element("mindie", "vllm-ascend", "cann-recipes", "sglang");
-  d.set_engine(site_of(engine, "deepseek-r1", "decode").question.deployment.engine_name);
+  d.set_engine(engine);
   d.features.speculative_tokens = *rc::gen::inRange<std::int64_t>(0, 6);
   d.features.flashcomm1 = std::string_view(engine) == "vllm-ascend" && *rc::gen::arbitrary<bool>();
   d.graph.mode = *rc::gen::element(GraphMode::kFullDecode, GraphMode::kPiecewise);
@@ -162,7 +162,7 @@ RC_GTEST_PROP(Launching, CapturedGraphsWithDraftsHavePrograms, ()) {
   for (std::int64_t rank = 0; rank < l.world(); ++rank) programs.push_back(build_program(d, step, facts, rank));
   std::vector<const Program*> pointers;
   for (const Program& p : programs) pointers.push_back(&p);
-  verify(pointers, unfolded(programs.size(), mindie_groups(l)));
+  verify(pointers, unfolded(programs.size(), rank_groups(l)));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Properties of the vLLM scheduler on 10,000 random loads: nothing is lost, nothing overtakes, and runs of steps that are
 // taken at once end where they end one by one.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>  // needs the macros of the line above
 

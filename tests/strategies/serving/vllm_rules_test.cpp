@@ -1,4 +1,5 @@
 // The rules of vLLM's scheduler one by one, on loads small enough to be followed by hand.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "strategies/serving/schedulers/vllm.h"
