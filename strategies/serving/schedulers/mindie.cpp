@@ -230,7 +230,8 @@ void MindieScheduler::settle(Sequence& s) const {
     return;
   }
   if (s.outputs + s.holes == 0) return;
-  check(s.pending <= s.holes, "more tokens came back than the step was for");
+  // Asynchronous: the answer of a step that came only after the request had been preempted and prefilled again.
+  if (s.pending > s.holes) throw MindieStopped("more tokens came back than placeholders stand for");
   s.outputs += s.pending;
   s.holes -= s.pending;
   s.pending = 0;

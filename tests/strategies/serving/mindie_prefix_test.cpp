@@ -55,6 +55,7 @@ RC_GTEST_PROP(KeyTable, FindsWhatAMapFinds, ()) {
       table.insert(key, static_cast<BlockNumber>(i));
       map[key] = static_cast<BlockNumber>(i);
     }
+    if (i % 20 != 0) continue;
     for (std::int64_t low = 1; low <= 6; ++low)
       for (std::int64_t high = 0; high <= 40; ++high) {
         const auto probe = static_cast<PrefixKey>(low + (high << 8));

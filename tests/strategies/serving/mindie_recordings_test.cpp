@@ -201,16 +201,17 @@ TEST(MindieRecordingErrors, NameThePlaceAndTheRule) {
   EXPECT_EQ(first_error(one_request(R"("maxBatchSize":0)")),
             "recording.json:1:27: error[E0520]: maxBatchSize is 0, outside 1 to 1000000000");
   EXPECT_EQ(first_error(one_request("", R"("id":"A","input":0,"output":2)")),
-            "recording.json:2:33: error[E0520]: input is 0, outside 1 to 1000000000");
+            "recording.json:2:32: error[E0520]: input is 0, outside 1 to 1000000000");
   EXPECT_EQ(first_error(one_request("", R"("id":"A","input":9,"output":2,"continues":"B")")),
-            "recording.json:2:58: error[E0520]: A continues B, which does not stand before it");
+            "recording.json:2:57: error[E0520]: A continues B, which does not stand before it");
   EXPECT_EQ(first_error(one_request(R"("role":"X")")),
             "recording.json:1:19: error[E0520]: role is X; it is PnD, P or D");
   EXPECT_EQ(first_error(one_request(R"("stageSelectPolicy":3)")),
             "recording.json:1:32: error[E0520]: stageSelectPolicy is 3, outside 0 to 2");
   EXPECT_EQ(first_error(R"({"config":{},"requests":[]})"),
             "recording.json:1:25: error[E0520]: a recording needs a list of requests");
-  EXPECT_NE(first_error(one_request(R"("maxBatchsize":5)")).find("maxBatchSize"), std::string::npos);
+  EXPECT_EQ(first_error(one_request(R"("maxBatchsize":5)")),
+            "recording.json:1:12: error[E0110]: unknown key 'maxBatchsize'");
 }
 
 TEST(MindieRecordingErrors, SayWhatTheEngineDoesNotSupport) {
@@ -224,12 +225,13 @@ TEST(MindieRecordingErrors, SayWhatTheEngineDoesNotSupport) {
 }
 
 TEST(MindieRecordingErrors, NoProgressSaysTheStateOfTheQueues) {
-  // By hand: 3 blocks hold 384 tokens, and 380 + 5 want a fourth one. The request preempts itself, and then needs
-  // exactly as many blocks as are free, which MindIE never gives to a recomputed one (rule 9).
-  const std::string error =
-      first_error(one_request(R"("npuBlockNum":3,"max_steps":1000)", R"("id":"A","input":380,"output":20)"));
+  // By hand: of 4 blocks A holds one and B three. The token of B that wants a fourth one preempts B itself, and when A
+  // has ended, B needs exactly as many blocks as are free, which MindIE never gives to a recomputed request (rule 9).
+  const std::string error = first_error(
+      R"({"config":{"npuBlockNum":4,"max_steps":1000},"requests":[{"id":"A","input":10,"output":50,"arrival_ms":0},
+          {"id":"B","input":380,"output":20,"arrival_ms":0}]})");
   EXPECT_NE(error.find("error[E0523]: no progress from "), std::string::npos) << error;
-  EXPECT_NE(error.find("waiting [A], running [], swapped [], 3 of 3 blocks free"), std::string::npos) << error;
+  EXPECT_NE(error.find("waiting [B], running [], swapped [], 4 of 4 blocks free"), std::string::npos) << error;
 }
 
 TEST(MindieRecordingErrors, WhereMindieRaisesTheRecordingEnds) {
