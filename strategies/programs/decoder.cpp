@@ -57,11 +57,14 @@ Value normed_for_ffn(RankStep& s, Value attention_out, Value residual, bool moe)
 struct HalfLayer {
   Placement place;
   std::int64_t layer = 0;
-  bool last = false;  // the head gathers what it needs of other ranks: at the end of the last layer
-  Value stream;       // the residual stream as it came in
-  Value residual;     // ... what this rank keeps of it inside the layer
-  Value normed;       // what the feed-forward part takes
-  [[nodiscard]] bool exchanges() const { return place.attention_reduce_scatter || place.attention_all_gather; }
+  bool last = false;        // the head gathers what it needs of other ranks: at the end of the last layer
+  Value stream;             // the residual stream as it came in
+  Value residual;           // ... what this rank keeps of it inside the layer
+  Value normed;             // what the feed-forward part takes
+  bool shares_mlp = false;  // rows of several DP groups meet in it
+  [[nodiscard]] bool exchanges() const {
+    return place.attention_reduce_scatter || place.attention_all_gather || shares_mlp;
+  }
 };
 
 // Attention, of the residual stream [padded_rows, hidden], and the norm behind it.
@@ -76,7 +79,13 @@ HalfLayer attention_half(RankStep& s, Value residual, std::int64_t layer) {
                     : shares_rows_for_experts(s.d) ? place_whole_rows(s.l, moe)
                                                    : place_collectives(s.l, moe, last);
   if (s.token_split()) place.ffn_all_gather = last;
-  HalfLayer half{.place = place, .layer = layer, .last = last, .stream = residual, .residual = residual, .normed = {}};
+  HalfLayer half{.place = place,
+                 .layer = layer,
+                 .last = last,
+                 .stream = residual,
+                 .residual = residual,
+                 .normed = {},
+                 .shares_mlp = s.l.mlp_parts() > 1};
 
   s.p.set_outside_graph(true);  // piecewise graphs end where attention begins
   Value x = s.m.sparse()                 ? sparse_mla(s, residual)

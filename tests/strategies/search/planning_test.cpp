@@ -133,7 +133,7 @@ TEST(Plan, LooksAtAsManyLayoutsAsThereAre) {
   EXPECT_EQ(planner.layouts().legal, 10 * 6);
   const PlanCell cell = planner.plan({.input_tokens = 8192, .output_tokens = 1024, .batch = 8});
   EXPECT_EQ(cell.counts.in_memory, 42);
-  EXPECT_EQ(cell.counts.priced, 2);
+  EXPECT_EQ(cell.counts.priced, 1);
 }
 
 // What cannot be is not priced: too little memory, and a TTFT that no die can reach.
