@@ -207,7 +207,7 @@ TEST(Activations, GrowWithBatchedTokensAndWithTheBusiestRank) {
     d.limits.max_batched_tokens = tokens;
     return scenario(d)->memory({.input_tokens = 4096, .output_tokens = 16, .batch = 2});
   };
-  const MemoryPerRank small = of(4096, 1), large = of(16'384, 1), uneven = of(16'384, 3), more_uneven = of(16'384, 4);
+  const MemoryPerRank small = of(4096, 1), large = of(16'384, 1), uneven = of(16'384, 2), more_uneven = of(16'384, 3.5);
   EXPECT_NEAR(static_cast<double>(large.activations.count()), 4 * static_cast<double>(small.activations.count()),
               0.05 * static_cast<double>(large.activations.count()))
       << "rows, and little else";
