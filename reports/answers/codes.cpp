@@ -281,6 +281,8 @@ constexpr CodeText kCodes[] = {
      "leave --base out for a new file"},
     {"E0453", "a file cannot be written there", "the folder is not writable, or it holds the file that is read",
      "another -o DIR"},
+    {"E0524", "no recording of a known scheduler", "it names neither vLLM, SGLang nor MindIE as its source",
+     "tests/data/schedules has examples"},
     {"E0521", "an unknown word in a vLLM recording", "a version, policy, role or scheduler that is not simulated",
      "the known ones are named"},
     {"W0410", "dies stay idle", "fewer ranks than dies on the servers", "fewer servers"},

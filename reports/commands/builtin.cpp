@@ -58,6 +58,12 @@ constexpr Command kCommands[] = {
      "cases as docs/validation-cases.md describes them; those of the project by default", 0, SIZE_MAX, kCaseOptions, "",
      "ascendsim validate --case cm384-decode-4k-8 --explain",
      "tables on stdout; exit 0, 1 when a judged bar is missed, 2 on a wrong case file", answer_validate},
+    {"schedule", "what an engine's scheduler decides, step by step, on the requests of a recording", "FILE",
+     "a recording of the scheduler of vLLM, SGLang or MindIE; - reads standard input", 1, 1, 0, "",
+     "ascendsim schedule tests/data/schedules/vllm/a01-chunk-three.json",
+     "the recording again on stdout, with the steps that are decided here; exit 0, 2 on wrong input or where nothing "
+     "can go on",
+     answer_schedule},
     {"list", "what is known", "[hardware|models|engines|collectives [NAME]]",
      "what to list, everything by default; with the name of a server or "
      "die every figure with its source",

@@ -66,5 +66,6 @@ Reply answer_validate(const Options& options, Diagnostics& diagnostics);
 Reply answer_compare(const Options& options, Diagnostics& diagnostics);
 Reply answer_plan(const Options& options, Diagnostics& diagnostics);
 Reply answer_list(const Options& options, Diagnostics& diagnostics);
+Reply answer_schedule(const Options& options, Diagnostics& diagnostics);
 
 }  // namespace ascendsim
