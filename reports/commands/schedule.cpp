@@ -1,5 +1,6 @@
 // `schedule FILE`: what an engine's scheduler decides, step by step, on the requests of a recording of the real one.
 #include "reports/answers/findings.h"
+#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
 #include "sim/config.h"
 #include "strategies/serving/schedulers/builtin.h"
