@@ -77,6 +77,13 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
+void Diagnostics::add(Diagnostic d) {
+  for (std::string* text : {&d.message, &d.rule, &d.help, &d.where.key_path})
+    std::ranges::replace_if(
+        *text, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+  all_.push_back(std::move(d));
+}
+
 void Diagnostics::error(std::string code, SourceLocation where, std::string message, std::string rule,
                         std::string help) {
   add({Severity::kError, std::move(code), std::move(message), std::move(where), std::move(rule), std::move(help)});

@@ -35,7 +35,9 @@ struct Diagnostic {
 
 class Diagnostics {
  public:
-  void add(Diagnostic d) { all_.push_back(std::move(d)); }
+  // What is quoted from a file may hold anything: control characters become blanks, so that a message stays one line
+  // and no escape sequence reaches a terminal.
+  void add(Diagnostic d);
   void error(std::string code, SourceLocation where, std::string message, std::string rule = {}, std::string help = {});
   void warning(std::string code, SourceLocation where, std::string message, std::string rule = {},
                std::string help = {});

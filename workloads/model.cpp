@@ -89,7 +89,15 @@ void read_field(ConfigNode root, const Field& field, Model& model, Diagnostics& 
         fmt::format("'{}' must be between {} and {}, got {}", field.key, field.least, kLargestField, *value));
     return;
   }
-  model.*field.member = *value;
+  // Programs are built layer by layer, and rope turns columns by pairs.
+  constexpr std::int64_t kMostLayers = 1024;
+  if (field.member == &Model::layers && *value > kMostLayers)
+    diagnostics.error("E0223", node.where(),
+                      fmt::format("'{}' must be at most {}, got {}", field.key, kMostLayers, *value));
+  else if (field.member == &Model::rope && *value % 2 != 0)
+    diagnostics.error("E0223", node.where(), fmt::format("'{}' must be even, got {}", field.key, *value));
+  else
+    model.*field.member = *value;
 }
 
 void check_model(ConfigNode root, const Model& m, Diagnostics& diagnostics) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <iterator>
 #include <utility>
@@ -42,7 +43,12 @@ std::string markdown_cell(const Cell& cell) {
 }
 
 // RFC 4180.
-std::string csv_field(const std::string& text) {
+// Spreadsheets compute what begins like a formula: a quote in front makes it a text. Numbers stay numbers.
+std::string csv_field(std::string text) {
+  const bool formula = !text.empty() && std::string_view("=+-@\t\r").find(text.front()) != std::string_view::npos;
+  double number = 0;
+  const char* const end = text.data() + text.size();
+  if (formula && std::from_chars(text.data(), end, number).ptr != end) text.insert(text.begin(), '\'');
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string out = "\"";
   for (const char c : text) {

@@ -79,7 +79,11 @@ class Reading {
       const int shift = field_.alias == "HCCL_BUFFSIZE" ? 20 : 30;
       if (v) key.set(question_, *v > 0 && *v < 1 << 20 ? std::optional<Bytes>(Bytes(*v << shift)) : std::nullopt);
     } else if (const auto v = node_.as_quantity<Bytes>(diagnostics_)) {
-      key.set(question_, *v);
+      constexpr Bytes kMost(std::int64_t{1} << 40);  // more than any die has
+      if (*v > Bytes(0) && *v <= kMost)
+        key.set(question_, *v);
+      else
+        diagnostics_.error("E0361", node_.where(), fmt::format("{} must be above 0 and at most 1 TiB", field_.path));
     }
   }
   void operator()(const FieldKey<ScaleTable>& key) const {

@@ -101,6 +101,14 @@ std::optional<BenchmarkLoad> read_benchmark(const std::vector<LaunchedCommand>& 
   };
   load.input = first({"random-input-len", "input-len"});
   load.output = first({"random-output-len", "output-len"});
+  // As the fields of a deployment file (workload.input_tokens): what is outside is no load at all.
+  constexpr std::int64_t kMostTokens = std::int64_t{1} << 24;
+  for (const auto& [value, names] :
+       {std::pair{&load.input, "--random-input-len, --input-len"}, {&load.output, "--random-output-len, --output-len"}})
+    if (*value && (**value < 1 || **value > kMostTokens))
+      diagnostics.error("E0422", c.where,
+                        fmt::format("{} of the benchmark must be in [1, {}], got {}", names, kMostTokens, **value));
+  if (diagnostics.has_errors()) return std::nullopt;
   // Defaults of lengths are those of random prompts; other data sets bring their own.
   const auto data = options.text("dataset-name");
   if (data && !data->starts_with("random") && (!load.input || !load.output)) {

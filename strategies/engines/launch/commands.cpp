@@ -118,6 +118,8 @@ bool is_launch_text(std::string_view text) {
 
 std::vector<LaunchedCommand> read_launch(std::string text, const std::string& name, const Defines& defines,
                                          Diagnostics& diagnostics) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // editors put it there; YAML and JSON skip it too
+  if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
   std::vector<LaunchedCommand> out;
   Diagnostics ignored;
   if (const Engine* const e = engine_of_commands(text)) {
