@@ -27,7 +27,7 @@ TEST_F(CommandLine, NoCommandShowsUsage) {
   EXPECT_TRUE(err.starts_with("Predicts how a deployment"));
   EXPECT_TRUE(
       err.ends_with("error[E0001]: a command is missing\n  = help: one of: run, check, mem, compare, plan, ring, "
-                    "collective, convert, export, explain, validate, list\n"));
+                    "collective, convert, export, explain, validate, schedule, list\n"));
 }
 
 TEST_F(CommandLine, UnknownCommand) {
