@@ -45,7 +45,7 @@ std::string markdown_cell(const Cell& cell) {
 // RFC 4180.
 // Spreadsheets compute what begins like a formula: a quote in front makes it a text. Numbers stay numbers.
 std::string csv_field(std::string text) {
-  const bool formula = !text.empty() && std::string_view("=+-@\t\r").find(text.front()) != std::string_view::npos;
+  const bool formula = text.size() > 1 && std::string_view("=+-@\t\r").find(text.front()) != std::string_view::npos;
   double number = 0;
   const char* const end = text.data() + text.size();
   if (formula && std::from_chars(text.data(), end, number).ptr != end) text.insert(text.begin(), '\'');
