@@ -75,12 +75,6 @@ std::int64_t StreamRows::real_in_share(std::int64_t tp) const {
   return std::clamp<std::int64_t>(rows - tp * scattered, 0, scattered);
 }
 
-std::int64_t attention_rows(const Layout& l, Phase phase, const GroupLoad& load) {
-  if (phase == Phase::kDecode) return load.sequences * load.new_tokens;
-  if (load.sequences == 0) return 0;
-  return load.sequences * prompt_split(l.cp_partition, load.new_tokens, l.cp).rows();
-}
-
 StreamRows stream_rows(const Deployment& d, Phase phase, std::span<const GroupLoad> loads, std::int64_t dp) {
   const Layout& l = d.layout;
   StreamRows r{.rows = attention_rows(l, phase, loads[static_cast<std::size_t>(dp)])};

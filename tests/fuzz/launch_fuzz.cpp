@@ -1,4 +1,6 @@
 // Any bytes as a launch script: read, imported, ruled upon; what comes out is diagnostics and questions, never a crash.
+#include "strategies/deployment/completion.h"
+#include "strategies/deployment/field_text.h"
 #include "strategies/engines/launch/instances.h"
 #include "strategies/engines/rules.h"
 
