@@ -13,7 +13,7 @@ std::size_t parent(std::size_t i) { return (i - 1) / kChildren; }
 
 }  // namespace
 
-void EventEngine::schedule(Duration when, Phase phase, EventHandler& handler, std::uint64_t payload) {
+void EventEngine::schedule(Duration when, EventPhase phase, EventHandler& handler, std::uint64_t payload) {
   check(when > now_ || (when == now_ && phase >= phase_), "an event is scheduled before the present one");
   const std::uint64_t order = std::uint64_t{static_cast<std::uint8_t>(phase)} << kPhaseShift | inserted_++;
   const Event event{when, order, &handler, payload};
@@ -53,7 +53,7 @@ void EventEngine::handle_first() {
   const Event event = heap_.front();
   remove_first();
   now_ = event.when;
-  phase_ = static_cast<Phase>(event.order >> kPhaseShift);
+  phase_ = static_cast<EventPhase>(event.order >> kPhaseShift);
   ++handled_;
   event.handler->on_event(*this, event.payload);
 }
@@ -65,7 +65,7 @@ void EventEngine::run() {
 void EventEngine::run_until(Duration end) {
   check(end >= now_, "the engine cannot run back in time");
   while (!heap_.empty() && heap_.front().when < end) handle_first();
-  if (end > now_) phase_ = Phase::kComplete;
+  if (end > now_) phase_ = EventPhase::kComplete;
   now_ = end;
 }
 

@@ -19,7 +19,7 @@
 namespace ascendsim {
 
 // The order within one instant.
-enum class Phase : std::uint8_t {
+enum class EventPhase : std::uint8_t {
   kComplete,  // first what ends: whoever asks at this instant finds the resource free
   kRelease,   // then new work appears, so that a scheduler sees all work of its instant, whoever was scheduled first
   kSchedule,  // decisions, with completions and arrivals known; what they start ends at least one tick later
@@ -56,7 +56,7 @@ class EventEngine {
   explicit EventEngine(std::size_t expected_pending = 1024) { heap_.reserve(expected_pending); }
 
   // REQUIRES: (when, phase) is not before the event that is being handled; handler outlives the event.
-  void schedule(Duration when, Phase phase, EventHandler& handler, std::uint64_t payload = 0);
+  void schedule(Duration when, EventPhase phase, EventHandler& handler, std::uint64_t payload = 0);
 
   void run();  // until nothing is pending
   // Handles what is before `end`, then it is `end`, with every phase of that instant still to come.
@@ -73,7 +73,7 @@ class EventEngine {
 
   std::vector<Event> heap_;  // 4-ary: half the levels of a binary heap, four children in two cache lines
   Duration now_{};
-  Phase phase_ = Phase::kComplete;
+  EventPhase phase_ = EventPhase::kComplete;
   std::uint64_t inserted_ = 0, handled_ = 0;
 };
 

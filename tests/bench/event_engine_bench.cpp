@@ -27,7 +27,7 @@ struct Later {
 class Holder final : public EventHandler {
  public:
   void on_event(EventEngine& engine, std::uint64_t payload) override {
-    engine.schedule(engine.now() + distances.next(), Phase::kComplete, *this, payload);
+    engine.schedule(engine.now() + distances.next(), EventPhase::kComplete, *this, payload);
   }
   Distances distances;
 };
@@ -43,7 +43,7 @@ void BM_EventEngine(benchmark::State& state) {
   const auto pending = static_cast<std::size_t>(state.range(0));
   EventEngine engine(pending + 1);
   Holder holder;
-  for (std::size_t i = 0; i < pending; ++i) engine.schedule(holder.distances.next(), Phase::kComplete, holder, i);
+  for (std::size_t i = 0; i < pending; ++i) engine.schedule(holder.distances.next(), EventPhase::kComplete, holder, i);
   for (auto _ : state) engine.run_until(engine.now() + kStride);
   state.counters["time_per_event"] = per_event(engine.handled());
 }
