@@ -10,6 +10,7 @@
 #include "tests/bench/simgrid_if_present.h"
 #include "tests/sim/processor_time.h"
 #include "tests/sim/small_fabrics.h"
+#include "tests/source_path.h"
 
 namespace ascendsim {
 namespace {
@@ -98,8 +99,7 @@ void astra_setting() {
 
 void cloud_matrix() {
   Diagnostics diagnostics;
-  const Server server =
-      Catalogue(ASCENDSIM_SOURCE_ROOT "/hardware/catalogue").server("cloudmatrix384", "", diagnostics);
+  const Server server = Catalogue(source_path("hardware/catalogue")).server("cloudmatrix384", "", diagnostics);
   diagnostics.throw_if_errors();
   const auto begin = std::chrono::steady_clock::now();
   const Cluster cluster(server, 48);

@@ -3,13 +3,14 @@
 
 #include "hardware/catalogue.h"
 #include "strategies/search/planning.h"
+#include "tests/source_path.h"
 
 namespace ascendsim {
 namespace {
 
 const PlanSite& site() {
   static const PlanSite kSite = [] {
-    const std::string root = ASCENDSIM_SOURCE_ROOT;
+    const std::string root = source_path();
     Diagnostics diagnostics;
     PlanSite s;
     s.question.stack = "mindie";

@@ -12,6 +12,7 @@
 #include "sim/verifier.h"
 #include "strategies/engines/mindie/import.h"
 #include "strategies/prediction/predict.h"
+#include "tests/source_path.h"
 
 namespace ascendsim {
 namespace {
@@ -19,7 +20,7 @@ namespace {
 constexpr std::int64_t kInput = 65536, kOutput = 1024;
 
 std::unique_ptr<Scenario> load_scenario() {
-  const std::string root = ASCENDSIM_SOURCE_ROOT;
+  const std::string root = source_path();
   Diagnostics diagnostics;
   const Catalogue catalogue(root + "/hardware/catalogue");
   Stack stack = StackLibrary(root + "/strategies/engines/stacks").load("mindie", "", diagnostics);
@@ -136,7 +137,7 @@ const Scenario& supernode(double imbalance) {
   static std::map<double, std::unique_ptr<Scenario>> known;
   std::unique_ptr<Scenario>& s = known[imbalance];
   if (s) return *s;
-  const std::string root = ASCENDSIM_SOURCE_ROOT;
+  const std::string root = source_path();
   Diagnostics diagnostics;
   const Catalogue catalogue(root + "/hardware/catalogue");
   Stack stack = StackLibrary(root + "/strategies/engines/stacks").load("cloudmatrix", "", diagnostics);

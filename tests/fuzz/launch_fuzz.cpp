@@ -3,19 +3,20 @@
 #include "strategies/deployment/field_text.h"
 #include "strategies/engines/launch/instances.h"
 #include "strategies/engines/rules.h"
+#include "tests/source_path.h"
 
 namespace ascendsim {
 namespace {
 
 struct Libraries {
-  ModelLibrary models{ASCENDSIM_SOURCE_ROOT "/workloads/models"};
-  QuantisationLibrary schemes{ASCENDSIM_SOURCE_ROOT "/workloads/quantisation"};
+  ModelLibrary models{source_path("workloads/models")};
+  QuantisationLibrary schemes{source_path("workloads/quantisation")};
   EngineVersions versions;
   Server server;
   Libraries() {
     Diagnostics diagnostics;
-    versions = load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/engines/versions", "vllm-ascend", diagnostics);
-    server = Catalogue(ASCENDSIM_SOURCE_ROOT "/hardware/catalogue").server("atlas-800i-a3", "", diagnostics);
+    versions = load_versions(source_path("strategies/engines/versions"), "vllm-ascend", diagnostics);
+    server = Catalogue(source_path("hardware/catalogue")).server("atlas-800i-a3", "", diagnostics);
     check(!diagnostics.has_errors(), "the shipped data is read");
   }
 };

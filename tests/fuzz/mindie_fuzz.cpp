@@ -3,20 +3,21 @@
 #include "strategies/deployment/field_text.h"
 #include "strategies/engines/mindie/import.h"
 #include "strategies/engines/rules.h"
+#include "tests/source_path.h"
 
 namespace ascendsim {
 namespace {
 
 void import(std::string text) {
-  static const ModelLibrary models(ASCENDSIM_SOURCE_ROOT "/workloads/models");
-  static const QuantisationLibrary schemes(ASCENDSIM_SOURCE_ROOT "/workloads/quantisation");
+  static const ModelLibrary models(source_path("workloads/models"));
+  static const QuantisationLibrary schemes(source_path("workloads/quantisation"));
   static const Stack stack = [] {
     Diagnostics diagnostics;
-    return StackLibrary(ASCENDSIM_SOURCE_ROOT "/strategies/engines/stacks").load("mindie", "", diagnostics);
+    return StackLibrary(source_path("strategies/engines/stacks")).load("mindie", "", diagnostics);
   }();
   static const Server server = [] {
     Diagnostics diagnostics;
-    return Catalogue(ASCENDSIM_SOURCE_ROOT "/hardware/catalogue").server("atlas-800i-a3", "", diagnostics);
+    return Catalogue(source_path("hardware/catalogue")).server("atlas-800i-a3", "", diagnostics);
   }();
   Diagnostics diagnostics;
   const auto document = Document::parse(std::move(text), "config.json", diagnostics);

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "tests/hardware/catalogue_under_test.h"
+#include "tests/source_path.h"
 
 namespace ascendsim {
 namespace {
@@ -203,7 +204,7 @@ class BrokenCatalogue : public testing::Test {
     root_ = fs::temp_directory_path() /
             ("ascendsim_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
     fs::remove_all(root_);
-    fs::copy(ASCENDSIM_SOURCE_ROOT "/hardware/catalogue", root_, fs::copy_options::recursive);
+    fs::copy(source_path("hardware/catalogue"), root_, fs::copy_options::recursive);
   }
   ~BrokenCatalogue() override { std::filesystem::remove_all(root_); }
   std::string write(const std::string& file, const std::string& text) {

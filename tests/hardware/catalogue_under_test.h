@@ -6,6 +6,7 @@
 #include <string>
 
 #include "hardware/catalogue.h"
+#include "tests/source_path.h"
 
 namespace ascendsim {
 
@@ -15,7 +16,7 @@ inline std::string rendered(const Diagnostics& diagnostics) {
   return text;
 }
 
-inline Catalogue shipped_catalogue() { return Catalogue(ASCENDSIM_SOURCE_ROOT "/hardware/catalogue"); }
+inline Catalogue shipped_catalogue() { return Catalogue(source_path("hardware/catalogue")); }
 
 inline Server shipped_server(std::string_view name, std::string_view die = {}) {
   Diagnostics diagnostics;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "strategies/search/planning.h"
+#include "tests/source_path.h"
 #include "tests/strategies/engines/mindie/mindie_under_test.h"
 
 namespace ascendsim {
@@ -17,11 +18,11 @@ inline PlanSite site_of(const char* stack, const char* model, Role role, std::in
   s.question.deployment.role = role;
   put(s.question, field::kMemoryFraction, 0.92, "test");
   for (const std::string& assignment : set) set_field(assignment, s.question, diagnostics);
-  s.stack = StackLibrary(ASCENDSIM_SOURCE_ROOT "/strategies/engines/stacks").load(stack, "", diagnostics);
+  s.stack = StackLibrary(source_path("strategies/engines/stacks")).load(stack, "", diagnostics);
   s.question.deployment.set_engine(s.stack.engine, s.stack.version);
-  s.versions = load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/engines/versions", s.stack.engine, diagnostics);
+  s.versions = load_versions(source_path("strategies/engines/versions"), s.stack.engine, diagnostics);
   resolve(s.question, shipped_models(), shipped_schemes(), diagnostics);
-  s.kernels = Catalogue(ASCENDSIM_SOURCE_ROOT "/hardware/catalogue").kernels(s.stack.kernels, diagnostics);
+  s.kernels = Catalogue(source_path("hardware/catalogue")).kernels(s.stack.kernels, diagnostics);
   s.server = shipped_server("atlas-800i-a3");
   EXPECT_EQ(rendered(diagnostics, Severity::kError), "");
   return s;

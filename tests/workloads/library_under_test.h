@@ -8,6 +8,7 @@
 #include <fstream>
 #include <string>
 
+#include "tests/source_path.h"
 #include "workloads/model.h"
 #include "workloads/quantisation.h"
 
@@ -19,10 +20,8 @@ inline std::string rendered(const Diagnostics& diagnostics) {
   return text;
 }
 
-inline ModelLibrary shipped_models() { return ModelLibrary(ASCENDSIM_SOURCE_ROOT "/workloads/models"); }
-inline QuantisationLibrary shipped_schemes() {
-  return QuantisationLibrary(ASCENDSIM_SOURCE_ROOT "/workloads/quantisation");
-}
+inline ModelLibrary shipped_models() { return ModelLibrary(source_path("workloads/models")); }
+inline QuantisationLibrary shipped_schemes() { return QuantisationLibrary(source_path("workloads/quantisation")); }
 
 inline Model shipped_model(std::string_view name) {
   Diagnostics diagnostics;

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/reports/application_under_test.h"
+#include "tests/source_path.h"
 
 namespace ascendsim {
 namespace {
@@ -56,8 +57,8 @@ TEST_F(Compare, TheWorldStaysAndDegreesFollow) {
 
 // MindIE refuses cp 4, which would be the fastest at 64K; the answer names what can be started.
 TEST_F(Compare, WhereNothingFitsThatComesFirst) {
-  ASSERT_EQ(run({"compare", std::string(ASCENDSIM_SOURCE_ROOT) + "/examples/mindie-context-parallel/config.json",
-                 "--vary", "cp=1,2", "--input", "4K"}),
+  ASSERT_EQ(run({"compare", source_path("examples/mindie-context-parallel/config.json"), "--vary", "cp=1,2", "--input",
+                 "4K"}),
             kDone)
       << err;
   // 53.5 GiB of 61.3 GiB are 0.873: the next hundredth.

@@ -8,6 +8,7 @@
 #include "strategies/deployment/completion.h"
 #include "strategies/deployment/field_text.h"
 #include "tests/reports/application_under_test.h"
+#include "tests/source_path.h"
 
 namespace ascendsim {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 using Json = nlohmann::json;
 using DeploymentFile = ApplicationTest;
 
-const std::filesystem::path kRoot = ASCENDSIM_SOURCE_ROOT;
+const std::filesystem::path kRoot = source_path();
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 

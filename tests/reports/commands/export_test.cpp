@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/reports/application_under_test.h"
+#include "tests/source_path.h"
 
 namespace ascendsim {
 namespace {
@@ -12,7 +13,7 @@ using Json = nlohmann::ordered_json;
 
 class Export : public ApplicationTest {
  protected:
-  static std::string example(const std::string& name) { return std::string(ASCENDSIM_SOURCE_ROOT "/examples/") + name; }
+  static std::string example(const std::string& name) { return source_path("examples/") + name; }
   int export_to(const std::string& engine, std::vector<std::string> more) {
     std::vector<std::string> args{"export", "--to", engine, "-o", "out", "--json"};
     args.insert(args.end(), more.begin(), more.end());

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/reports/application_under_test.h"
+#include "tests/source_path.h"
 
 namespace ascendsim {
 namespace {
@@ -10,7 +11,7 @@ using Json = nlohmann::ordered_json;
 
 class Pairs : public ApplicationTest {
  protected:
-  static std::string example(const std::string& name) { return std::string(ASCENDSIM_SOURCE_ROOT "/examples/") + name; }
+  static std::string example(const std::string& name) { return source_path("examples/") + name; }
   static std::vector<std::string> with(std::vector<std::string> words, std::vector<std::string> more) {
     words.insert(words.end(), more.begin(), more.end());
     return words;

@@ -7,6 +7,7 @@
 #include "strategies/deployment/completion.h"
 #include "strategies/deployment/field_text.h"
 #include "tests/reports/application_under_test.h"
+#include "tests/source_path.h"
 
 namespace ascendsim {
 namespace {
@@ -34,7 +35,7 @@ const Json& of_one_side(const Json& value) {
 
 class Between : public ApplicationTest {
  protected:
-  static constexpr const char* kFolder = ASCENDSIM_SOURCE_ROOT "/examples/";
+  static inline const std::string kFolder = source_path("examples/");
 
   Json answer(Args args) {
     exit = run(std::move(args));
@@ -123,13 +124,11 @@ TEST_P(Relations, ComparedIsWhatRunSays) {
 
 const Example kExamples[] = {
     {"mindie",
-     {std::string(ASCENDSIM_SOURCE_ROOT) + "/examples/mindie-context-parallel/config.json", "--hardware",
-      "atlas-800i-a3", "--set", "memory_fraction=0.92"}},
-    {"vllm", {std::string(ASCENDSIM_SOURCE_ROOT) + "/examples/deepseek-v3.2/serve.sh", "--hardware", "atlas-800i-a3"}},
-    {"sglang", {std::string(ASCENDSIM_SOURCE_ROOT) + "/examples/sglang-cp32/decode.sh", "--hardware", "atlas-800i-a3"}},
-    {"own",
-     {std::string(ASCENDSIM_SOURCE_ROOT) + "/examples/own-file/expert-parallel-decode.yaml", "--hardware",
-      "cloudmatrix384"}}};
+     {source_path("examples/mindie-context-parallel/config.json"), "--hardware", "atlas-800i-a3", "--set",
+      "memory_fraction=0.92"}},
+    {"vllm", {source_path("examples/deepseek-v3.2/serve.sh"), "--hardware", "atlas-800i-a3"}},
+    {"sglang", {source_path("examples/sglang-cp32/decode.sh"), "--hardware", "atlas-800i-a3"}},
+    {"own", {source_path("examples/own-file/expert-parallel-decode.yaml"), "--hardware", "cloudmatrix384"}}};
 INSTANTIATE_TEST_SUITE_P(Files, Relations, testing::ValuesIn(kExamples),
                          [](const testing::TestParamInfo<Example>& i) { return std::string(i.param.name); });
 

@@ -1,15 +1,14 @@
 // `schedule` prints a recording again, decided here; the recordings themselves are compared field by field in
 // tests/strategies/serving.
 #include "tests/reports/application_under_test.h"
+#include "tests/source_path.h"
 
 namespace ascendsim {
 namespace {
 
 class Schedule : public ApplicationTest {
  protected:
-  static std::string recording(const char* name) {
-    return std::string(ASCENDSIM_SOURCE_ROOT) + "/tests/data/schedules/" + name;
-  }
+  static std::string recording(const char* name) { return source_path("tests/data/schedules/") + name; }
 };
 
 TEST_F(Schedule, OfEachEngineComesBackAsItWasRecorded) {

@@ -3,6 +3,7 @@
 
 #include <sstream>
 
+#include "tests/source_path.h"
 #include "tests/strategies/engines/mindie/mindie_under_test.h"
 
 namespace ascendsim {
@@ -10,7 +11,7 @@ namespace {
 
 std::string shipped_text(const std::string& file) {
   std::ostringstream text;
-  text << std::ifstream(ASCENDSIM_SOURCE_ROOT "/strategies/engines/stacks/" + file).rdbuf();
+  text << std::ifstream(source_path("strategies/engines/stacks/") + file).rdbuf();
   return text.str();
 }
 

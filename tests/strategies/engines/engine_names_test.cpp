@@ -13,13 +13,14 @@
 #include <vector>
 
 #include "strategies/deployment/engine.h"
+#include "tests/source_path.h"
 
 namespace ascendsim {
 namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kRoot = ASCENDSIM_SOURCE_ROOT;
+const fs::path kRoot = source_path();
 const fs::path kEngines = kRoot / "strategies/engines";
 
 // What a file says: its code without comments and without the inside of literals, and the literals, each with its line.

@@ -7,6 +7,7 @@
 #include "strategies/engines/mindie/parts.h"
 #include "strategies/engines/sglang/parts.h"
 #include "strategies/engines/vllm/parts.h"
+#include "tests/source_path.h"
 #include "tests/strategies/engines/launch_under_test.h"
 
 namespace ascendsim {
@@ -85,7 +86,7 @@ std::string differences(const Question& a, const Question& b) {
 Export write(const Engine& to, const Question& q, std::int64_t servers) {
   Diagnostics diagnostics;
   const EngineVersions versions =
-      load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/engines/versions", std::string(to.name), diagnostics);
+      load_versions(source_path("strategies/engines/versions"), std::string(to.name), diagnostics);
   const ExportRequest request{{{q, servers, 16}}, versions, "0.15", nullptr};
   return to.write(request, diagnostics);
 }
@@ -239,8 +240,7 @@ TEST(Exporters, ABaseScriptKeepsItsOwn) {
       "--no-enable-chunked-prefill --max-model-len 8K --max-num-batched-tokens 8K\n");
   const Question q = settled(r.question(), "atlas-800i-a3");
   Diagnostics diagnostics;
-  const EngineVersions versions =
-      load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/engines/versions", "vllm-ascend", diagnostics);
+  const EngineVersions versions = load_versions(source_path("strategies/engines/versions"), "vllm-ascend", diagnostics);
   const BaseFile base{"mine.sh",
                       "#!/bin/bash\nexport HCCL_BUFFSIZE=200 # MB\nnohup vllm serve /other/DeepSeek-R1_w8a8 -tp 4 \\\n "
                       " --api-key 'a b' --seed 5 > log 2>&1 &\necho done\n"};
@@ -267,8 +267,7 @@ TEST(Exporters, ABaseOfAPairKeepsItsNames) {
       "\"engine_id\": \"3\"}'\n";
   const Question q = settled(launch(mine).question(), "atlas-800i-a3");
   Diagnostics diagnostics;
-  const EngineVersions versions =
-      load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/engines/versions", "vllm-ascend", diagnostics);
+  const EngineVersions versions = load_versions(source_path("strategies/engines/versions"), "vllm-ascend", diagnostics);
   const BaseFile base{"mine.sh", mine};
   const std::string text = kVllmEngine.write({{{q, 1, 16}}, versions, "0.15", &base}, diagnostics).files.front().text;
   for (const char* kept : {R"("engine_id": "3")", R"("kv_port": "30200")", R"(MODE="AIV")"})
@@ -279,8 +278,7 @@ TEST(Exporters, ABaseOfAnotherEngineIsRefused) {
   const auto r = launch("vllm serve /w/DeepSeek-R1_w8a8 --quantization ascend -tp 8\n");
   const Question q = settled(r.question(), "atlas-800i-a3");
   Diagnostics diagnostics;
-  const EngineVersions versions =
-      load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/engines/versions", "vllm-ascend", diagnostics);
+  const EngineVersions versions = load_versions(source_path("strategies/engines/versions"), "vllm-ascend", diagnostics);
   const BaseFile base{"mine.sh", "python3 -m sglang.launch_server --model-path /w/DeepSeek-R1_w8a8 --tp 8\n"};
   kVllmEngine.write({{{q, 1, 16}}, versions, "0.15", &base}, diagnostics);
   ASSERT_EQ(diagnostics.all().size(), 1U);

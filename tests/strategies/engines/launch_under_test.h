@@ -11,6 +11,7 @@
 #include "strategies/deployment/field_text.h"
 #include "strategies/engines/launch/instances.h"
 #include "strategies/engines/rules.h"
+#include "tests/source_path.h"
 #include "tests/strategies/engines/mindie/mindie_under_test.h"
 
 namespace ascendsim {
@@ -41,7 +42,7 @@ inline LaunchedUnderTest launch(const std::vector<std::pair<std::string, std::st
     for (LaunchedCommand& c : read_launch(text, name, o.defines, diagnostics)) commands.push_back(std::move(c));
   const bool known = !commands.empty() && commands.front().kind == LaunchKind::kServer;
   const EngineVersions versions =
-      load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/engines/versions",
+      load_versions(source_path("strategies/engines/versions"),
                     known ? std::string(commands.front().engine->name) : "vllm-ascend", diagnostics);
   const ImportOptions options{o.model, {}, {}, {}};
   const ModelLibrary models = shipped_models();
@@ -66,8 +67,7 @@ inline std::string ruled(const LaunchedUnderTest& l, const char* server = "atlas
   resolve(q, shipped_models(), shipped_schemes(), diagnostics);
   const Server s = shipped_server(server);
   complete_launch(q, s.fabric, diagnostics);
-  const EngineVersions versions =
-      load_versions(ASCENDSIM_SOURCE_ROOT "/strategies/engines/versions", q.stack, diagnostics);
+  const EngineVersions versions = load_versions(source_path("strategies/engines/versions"), q.stack, diagnostics);
   const int servers =
       static_cast<int>(std::max<std::int64_t>(q.hardware.servers, ceil_div(q.deployment.layout.world(), s.dies())));
   check_deployment({q.deployment, 0, s, servers, false, &versions}, diagnostics);

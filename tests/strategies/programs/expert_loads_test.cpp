@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "sim/check.h"
+#include "tests/source_path.h"
 #include "tests/strategies/engines/mindie/mindie_under_test.h"
 #include "workloads/operators/linear.h"
 
@@ -36,13 +37,12 @@ TEST(ExpertLoads, OfARankAreThoseOfItsExperts) {
 struct Decode {
   explicit Decode(double imbalance = 1, double skew = 0, std::int64_t micro_batches = 1) {
     Diagnostics diagnostics;
-    Stack stack = StackLibrary(ASCENDSIM_SOURCE_ROOT "/strategies/engines/stacks").load("cloudmatrix", "", diagnostics);
+    Stack stack = StackLibrary(source_path("strategies/engines/stacks")).load("cloudmatrix", "", diagnostics);
     Deployment d;
     d.set_engine(stack.engine);
-    d.model = ModelLibrary(ASCENDSIM_SOURCE_ROOT "/workloads/models").load("DeepSeek-R1", {}, diagnostics);
+    d.model = ModelLibrary(source_path("workloads/models")).load("DeepSeek-R1", {}, diagnostics);
     d.dtype = Dtype::kBf16;
-    d.quantisation =
-        QuantisationLibrary(ASCENDSIM_SOURCE_ROOT "/workloads/quantisation").load("w8a8", d.dtype, diagnostics);
+    d.quantisation = QuantisationLibrary(source_path("workloads/quantisation")).load("w8a8", d.dtype, diagnostics);
     d.role = Role::kDecode;
     d.layout = {.dp = 320, .moe_ep = 320, .ep_level = 2, .lm_head_local_tp = 8};
     d.experts.exact_all_to_all = true;

@@ -1,6 +1,7 @@
 // Two micro-batches take turns: attention of one beside the feed-forward part of the other.
 #include <gtest/gtest.h>
 
+#include "tests/source_path.h"
 #include "tests/strategies/engines/mindie/mindie_under_test.h"
 
 namespace ascendsim {
@@ -10,13 +11,12 @@ namespace {
 struct Decode {
   explicit Decode(std::int64_t micro_batches) {
     Diagnostics diagnostics;
-    Stack stack = StackLibrary(ASCENDSIM_SOURCE_ROOT "/strategies/engines/stacks").load("xdeepserve", "", diagnostics);
+    Stack stack = StackLibrary(source_path("strategies/engines/stacks")).load("xdeepserve", "", diagnostics);
     Deployment d;
     d.set_engine(stack.engine);
-    d.model = ModelLibrary(ASCENDSIM_SOURCE_ROOT "/workloads/models").load("DeepSeek-R1", {}, diagnostics);
+    d.model = ModelLibrary(source_path("workloads/models")).load("DeepSeek-R1", {}, diagnostics);
     d.dtype = Dtype::kBf16;
-    d.quantisation =
-        QuantisationLibrary(ASCENDSIM_SOURCE_ROOT "/workloads/quantisation").load("w8a8", d.dtype, diagnostics);
+    d.quantisation = QuantisationLibrary(source_path("workloads/quantisation")).load("w8a8", d.dtype, diagnostics);
     d.role = Role::kDecode;
     d.layout = {.tp = 16, .moe_ep = 16};
     d.micro_batches = micro_batches;

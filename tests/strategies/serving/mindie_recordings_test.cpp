@@ -10,13 +10,14 @@
 #include <string>
 
 #include "strategies/serving/schedulers/mindie_recording.h"
+#include "tests/source_path.h"
 
 namespace ascendsim {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-const std::filesystem::path kFolder = std::filesystem::path(ASCENDSIM_SOURCE_ROOT) / "tests/data/schedules/mindie";
+const std::filesystem::path kFolder = source_path("tests/data/schedules/mindie");
 
 constexpr std::array kRecordings = {
     "a01-async",

@@ -9,11 +9,12 @@
 #include <sstream>
 
 #include "strategies/serving/schedulers/vllm_recording.h"
+#include "tests/source_path.h"
 
 namespace ascendsim {
 namespace {
 
-const std::string kFolder = ASCENDSIM_SOURCE_ROOT "/tests/data/schedules/vllm";
+const std::string kFolder = source_path("tests/data/schedules/vllm");
 
 constexpr const char* kRecordings[] = {"a01-chunk-three",
                                        "a02-chunk-boundary",

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/source_path.h"
 #include "tests/workloads/requests/traces_under_test.h"
 #include "workloads/requests/traces.h"
 
@@ -139,7 +140,7 @@ TEST(BadTraces, FilesWithoutRequests) {
   Diagnostics diagnostics;
   EXPECT_EQ(open_trace("/no/such/trace.csv", {}, diagnostics), nullptr);
   EXPECT_EQ(diagnostics.all()[0].code, "E0101");
-  EXPECT_EQ(open_trace(ASCENDSIM_SOURCE_ROOT, {}, diagnostics), nullptr);
+  EXPECT_EQ(open_trace(source_path(), {}, diagnostics), nullptr);
   EXPECT_EQ(diagnostics.all()[1].code, "E0102");
 }
 

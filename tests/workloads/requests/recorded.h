@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/source_path.h"
 #include "workloads/requests/request_source.h"
 
 namespace ascendsim {
@@ -19,7 +20,7 @@ namespace ascendsim {
 using Json = nlohmann::json;
 
 inline Json recorded(const std::string& name) {
-  std::ifstream file(ASCENDSIM_SOURCE_ROOT "/tests/data/loads/" + name);
+  std::ifstream file(source_path("tests/data/loads/") + name);
   return Json::parse(file);
 }
 

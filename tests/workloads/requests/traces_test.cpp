@@ -6,6 +6,7 @@
 
 #include <map>
 
+#include "tests/source_path.h"
 #include "tests/workloads/requests/traces_under_test.h"
 
 namespace ascendsim {
@@ -296,7 +297,7 @@ RC_GTEST_PROP(Traces, EveryLayoutIsReadBack, ()) {
 // The samples that ship. Blocks are chains, as in the published Mooncake traces (recorded: ids_with_another_predecessor
 // is 0 there): an id always follows the same one, and block 0 starts every prompt.
 TEST(Traces, SamplesAreRead) {
-  const std::string folder = ASCENDSIM_SOURCE_ROOT "/examples/traces/";
+  const std::string folder = source_path("examples/traces/");
   const ReadTrace talk = read_file_trace(folder + "conversations.mooncake.jsonl");
   EXPECT_EQ(talk.said(), Texts{});
   EXPECT_EQ(talk.requests.size(), 40u);

@@ -15,6 +15,7 @@
 #include "strategies/engines/mindie/parts.h"
 #include "strategies/engines/rules.h"
 #include "strategies/prediction/predict.h"
+#include "tests/source_path.h"
 #include "tests/workloads/library_under_test.h"
 
 namespace ascendsim {
@@ -48,7 +49,7 @@ class TemporaryWeights {
 inline const Stack& mindie_stack() {
   static const Stack stack = [] {
     Diagnostics diagnostics;
-    Stack s = StackLibrary(ASCENDSIM_SOURCE_ROOT "/strategies/engines/stacks").load("mindie", "", diagnostics);
+    Stack s = StackLibrary(source_path("strategies/engines/stacks")).load("mindie", "", diagnostics);
     EXPECT_EQ(rendered(diagnostics), "");
     return s;
   }();
@@ -56,14 +57,14 @@ inline const Stack& mindie_stack() {
 }
 inline Server shipped_server(std::string_view name) {
   Diagnostics diagnostics;
-  Server server = Catalogue(ASCENDSIM_SOURCE_ROOT "/hardware/catalogue").server(name, {}, diagnostics);
+  Server server = Catalogue(source_path("hardware/catalogue")).server(name, {}, diagnostics);
   EXPECT_EQ(rendered(diagnostics), "");
   return server;
 }
 inline const KernelTable& shipped_kernels() {
   static const KernelTable kernels = [] {
     Diagnostics diagnostics;
-    KernelTable k = Catalogue(ASCENDSIM_SOURCE_ROOT "/hardware/catalogue").kernels(mindie_stack().kernels, diagnostics);
+    KernelTable k = Catalogue(source_path("hardware/catalogue")).kernels(mindie_stack().kernels, diagnostics);
     EXPECT_EQ(rendered(diagnostics), "");
     return k;
   }();

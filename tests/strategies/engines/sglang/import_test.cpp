@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "tests/source_path.h"
 #include "tests/strategies/engines/launch_under_test.h"
 
 namespace ascendsim {
@@ -15,7 +16,7 @@ LaunchedUnderTest start(const std::string& options,
       "python3 -m sglang.launch_server --model-path /w/DeepSeek-V3.1 --quantization w8a8_int8 " + options + "\n", o);
 }
 std::string example(const std::string& name) {
-  std::ifstream file(std::string(ASCENDSIM_SOURCE_ROOT "/examples/sglang-cp32/") + name);
+  std::ifstream file(source_path("examples/sglang-cp32/") + name);
   return {std::istreambuf_iterator<char>(file), {}};
 }
 

@@ -7,6 +7,7 @@
 
 #include <set>
 
+#include "tests/source_path.h"
 #include "tests/strategies/engines/launch_under_test.h"
 
 namespace ascendsim {
@@ -19,7 +20,7 @@ LaunchedUnderTest serve(const std::string& options, const LaunchOptions& o = {})
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 std::string example(const std::string& name) {
-  std::ifstream file(std::string(ASCENDSIM_SOURCE_ROOT "/examples/") + name);
+  std::ifstream file(source_path("examples/") + name);
   return {std::istreambuf_iterator<char>(file), {}};
 }
 

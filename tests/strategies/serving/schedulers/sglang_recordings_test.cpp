@@ -13,13 +13,14 @@
 
 #include "sim/config.h"
 #include "strategies/serving/schedulers/sglang_recording.h"
+#include "tests/source_path.h"
 
 namespace ascendsim {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-const std::filesystem::path kFolder = std::filesystem::path(ASCENDSIM_SOURCE_ROOT) / "tests/data/schedules/sglang";
+const std::filesystem::path kFolder = source_path("tests/data/schedules/sglang");
 
 constexpr auto kRecordings = std::to_array<const char*>({
     "a01-dp4",
