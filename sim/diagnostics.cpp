@@ -77,7 +77,17 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
+Diagnostics Diagnostics::only_whether() {
+  Diagnostics d;
+  d.says_ = false;
+  return d;
+}
+
 void Diagnostics::add(Diagnostic d) {
+  if (!says_) {
+    if (d.severity == Severity::kError && refused_.empty()) refused_ = std::move(d.code);
+    return;
+  }
   for (std::string* text : {&d.message, &d.rule, &d.help, &d.where.key_path})
     std::ranges::replace_if(
         *text, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
@@ -100,7 +110,13 @@ void Diagnostics::note(std::string code, SourceLocation where, std::string messa
 }
 
 bool Diagnostics::has_errors() const {
-  return std::any_of(all_.begin(), all_.end(), [](const Diagnostic& d) { return d.severity == Severity::kError; });
+  return !refused_.empty() ||
+         std::any_of(all_.begin(), all_.end(), [](const Diagnostic& d) { return d.severity == Severity::kError; });
+}
+
+std::string Diagnostics::first_error() const {
+  const auto error = std::ranges::find(all_, Severity::kError, &Diagnostic::severity);
+  return error == all_.end() ? refused_ : error->code;
 }
 
 void Diagnostics::throw_if_errors() const {
@@ -111,6 +127,7 @@ void Diagnostics::append(const Diagnostics& other) {
   const std::size_t count = other.all_.size();  // fixed beforehand: `other` may be *this
   all_.reserve(all_.size() + count);
   for (std::size_t i = 0; i < count; ++i) all_.push_back(other.all_[i]);
+  if (refused_.empty()) refused_ = other.refused_;
 }
 
 std::string render(const Diagnostic& d) {

@@ -35,6 +35,11 @@ struct Diagnostic {
 
 class Diagnostics {
  public:
+  Diagnostics() = default;
+  // For who asks whether a rule is broken and reads no message: of all errors only the code of the first is kept.
+  static Diagnostics only_whether();
+  // Whether messages are kept; where not, nobody need put them into words.
+  [[nodiscard]] bool says() const { return says_; }
   // What is quoted from a file may hold anything: control characters become blanks, so that a message stays one line
   // and no escape sequence reaches a terminal.
   void add(Diagnostic d);
@@ -45,11 +50,14 @@ class Diagnostics {
 
   [[nodiscard]] std::span<const Diagnostic> all() const { return all_; }
   [[nodiscard]] bool has_errors() const;
+  [[nodiscard]] std::string first_error() const;  // its code; empty without errors
   void throw_if_errors() const;  // throws ConfigError with everything collected so far, warnings included
   void append(const Diagnostics& other);
 
  private:
   std::vector<Diagnostic> all_;
+  bool says_ = true;
+  std::string refused_;  // where nothing is said: the code of the first error
 };
 
 struct ConfigError : std::exception {

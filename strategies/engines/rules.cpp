@@ -16,24 +16,27 @@ namespace ascendsim {
 
 RuleBase::RuleBase(const RuleInput& in, Diagnostics& out) : input(in), diagnostics(out) {}
 
-std::string RuleBase::name(std::string_view key) const { return key_name(d, input.own_file, key); }
+std::string RuleBase::name(std::string_view key) const {
+  return diagnostics.says() ? key_name(d, input.own_file, key) : std::string();
+}
 std::string RuleBase::set(std::string_view key, std::int64_t value) const {
-  return key_setting(d, input.own_file, key, value);
+  return diagnostics.says() ? key_setting(d, input.own_file, key, value) : std::string();
 }
 
 void RuleBase::error(const char* code, std::string_view key, std::string message, std::string rule, std::string help) {
-  diagnostics.error(code, at(key), std::move(message), std::move(rule), std::move(help));
+  diagnostics.error(code, diagnostics.says() ? at(key) : SourceLocation{}, std::move(message), std::move(rule),
+                    std::move(help));
 }
 void RuleBase::warn(const char* code, std::string_view key, std::string message, std::string rule, std::string help) {
-  diagnostics.warning(code, at(key), std::move(message), std::move(rule), std::move(help));
+  if (diagnostics.says()) diagnostics.warning(code, at(key), std::move(message), std::move(rule), std::move(help));
 }
 
 void RuleBase::sequence_degree(const std::string& rule) {
   if (l.sp != 1 && l.sp != l.tp)
     error("E0301", "sp",
-          fmt::format("{} must be 1 or equal to {}: {} is {}, {} is {}", name("sp"), name("tp"), name("sp"), l.sp,
-                      name("tp"), l.tp),
-          rule, fmt::format("set {}, or 1 to switch sequence parallelism off", set("sp", l.tp)));
+          text("{} must be 1 or equal to {}: {} is {}, {} is {}", name("sp"), name("tp"), name("sp"), l.sp, name("tp"),
+               l.tp),
+          rule, text("set {}, or 1 to switch sequence parallelism off", set("sp", l.tp)));
 }
 
 void RuleBase::world(const std::string& rule) {
@@ -44,28 +47,27 @@ void RuleBase::world(const std::string& rule) {
   const std::string total = input.declared_world > 0 ? name("worldSize") : "dp x cp x tp";
   if (l.world() != ranks)
     error("E0305", "worldSize",
-          fmt::format("{}dp x cp x tp must be {}: {}{} x {} x {} = {}, {} is {}", l.pp > 1 ? "pp x " : "", total,
-                      l.pp > 1 ? fmt::format("{} x ", l.pp) : "", l.dp, l.cp, l.tp, l.world(), total, ranks),
+          text("{}dp x cp x tp must be {}: {}{} x {} x {} = {}, {} is {}", l.pp > 1 ? "pp x " : "", total,
+               l.pp > 1 ? text("{} x ", l.pp) : "", l.dp, l.cp, l.tp, l.world(), total, ranks),
           rule.empty() ? rule : rule + ": tp * cp * dp == world_size",
-          ranks % (l.cp * l.tp) == 0 ? fmt::format("set {}", set("dp", ranks / (l.cp * l.tp)))
-                                     : fmt::format("set {}", set("worldSize", l.world())));
+          ranks % (l.cp * l.tp) == 0 ? text("set {}", set("dp", ranks / (l.cp * l.tp)))
+                                     : text("set {}", set("worldSize", l.world())));
   const std::string part = l.pp > 1 ? total + " / pp" : total;
   if (l.moe_ep * l.moe_tp != of_stage)
     error("E0306", "moe_ep",
-          fmt::format("moe_ep x moe_tp must be {}: {} x {} = {}, {} is {}", part, l.moe_ep, l.moe_tp,
-                      l.moe_ep * l.moe_tp, part, of_stage),
+          text("moe_ep x moe_tp must be {}: {} x {} = {}, {} is {}", part, l.moe_ep, l.moe_tp, l.moe_ep * l.moe_tp,
+               part, of_stage),
           rule.empty() ? rule : rule + ": moe_ep * moe_tp == world_size",
-          of_stage % l.moe_tp == 0 ? fmt::format("set {}", set("moe_ep", of_stage / l.moe_tp))
-                                   : fmt::format("set {}, {}", set("moe_tp", 1), set("moe_ep", of_stage)));
+          of_stage % l.moe_tp == 0 ? text("set {}", set("moe_ep", of_stage / l.moe_tp))
+                                   : text("set {}, {}", set("moe_tp", 1), set("moe_ep", of_stage)));
 }
 
 void RuleBase::all_to_all(const std::string& rule) {
   if (l.ep_level != 2 || l.moe_tp == 1) return;
   const std::string what = input.own_file ? "experts.exchange all-to-all" : "ep_level 2";
-  error("E0307", "ep_level", fmt::format("{} needs {} = 1, got {} {}", what, name("moe_tp"), name("moe_tp"), l.moe_tp),
-        rule,
-        fmt::format("set {} and {}, or {}", set("moe_tp", 1), set("moe_ep", ranks),
-                    input.own_file ? "experts.exchange: all-gather" : "\"ep_level\": 1"));
+  error("E0307", "ep_level", text("{} needs {} = 1, got {} {}", what, name("moe_tp"), name("moe_tp"), l.moe_tp), rule,
+        text("set {} and {}, or {}", set("moe_tp", 1), set("moe_ep", ranks),
+             input.own_file ? "experts.exchange: all-gather" : "\"ep_level\": 1"));
 }
 
 // Collectives are priced with the expansions that were measured on the product.
@@ -77,8 +79,8 @@ void RuleBase::expansion() {
          "CANN, HCCL_OP_EXPANSION_MODE: AI_CPU or AIV on A3", "HCCL_OP_EXPANSION_MODE=AIV");
   if (!a3 && *d.expansion != Expansion::kHost)
     warn("W0331", "communication.expansion",
-         fmt::format("no measurement of HCCL_OP_EXPANSION_MODE={} on {} is known: HOST is simulated",
-                     *d.expansion == Expansion::kAiv ? "AIV" : "AI_CPU", server.product),
+         text("no measurement of HCCL_OP_EXPANSION_MODE={} on {} is known: HOST is simulated",
+              *d.expansion == Expansion::kAiv ? "AIV" : "AI_CPU", server.product),
          "CANN, HCCL_OP_EXPANSION_MODE: HOST is the default on A2", "");
 }
 
@@ -87,11 +89,11 @@ void RuleBase::placement(const std::string& rule) {
   const std::int64_t world = l.world(), dies = server.dies();
   if (world > dies * servers)
     error("E0326", "worldSize",
-          fmt::format("{} ranks need {} servers of {} ({} dies each), there are {}", world, ceil_div(world, dies),
-                      server.product, dies, servers),
-          "one rank is one die", fmt::format("--servers {}", ceil_div(world, dies)));
+          text("{} ranks need {} servers of {} ({} dies each), there are {}", world, ceil_div(world, dies),
+               server.product, dies, servers),
+          "one rank is one die", text("--servers {}", ceil_div(world, dies)));
   else if (world % servers != 0)
-    error("E0327", "worldSize", fmt::format("{} ranks cannot be spread evenly over {} servers", world, servers), rule,
+    error("E0327", "worldSize", text("{} ranks cannot be spread evenly over {} servers", world, servers), rule,
           "choose --servers so that it divides the ranks");
 }
 
@@ -99,8 +101,8 @@ void RuleBase::divisibility() {
   const Model& m = d.model;
   const auto even = [&](const char* key, const char* what, std::int64_t whole, std::int64_t parts) {
     if (parts > 0 && whole > 0 && whole % parts != 0)
-      error("E0325", key, fmt::format("{} {} cannot be cut into {} equal parts", whole, what, parts),
-            "weights are sharded evenly over the ranks", fmt::format("choose a divisor of {}", whole));
+      error("E0325", key, text("{} {} cannot be cut into {} equal parts", whole, what, parts),
+            "weights are sharded evenly over the ranks", text("choose a divisor of {}", whole));
   };
   even("tp", "attention heads", m.heads, l.tp);
   even("tp", "columns of the dense MLP", m.dense_width, l.tp);
@@ -109,8 +111,8 @@ void RuleBase::divisibility() {
        d.physical_experts(), l.moe_ep - d.experts.shared_ranks);
   even("moe_tp", "columns of an expert", m.expert_width, l.moe_tp);
   if (m.layers > 0 && l.pp > m.layers)
-    error("E0325", "layout.pp", fmt::format("{} layers cannot be cut into {} stages", m.layers, l.pp),
-          "every stage has a layer", fmt::format("at most {}", m.layers));
+    error("E0325", "layout.pp", text("{} layers cannot be cut into {} stages", m.layers, l.pp),
+          "every stage has a layer", text("at most {}", m.layers));
   if (l.ep_level == 1) even("worldSize", "columns of the shared expert", m.expert_width * m.shared_experts, l.world());
 }
 
@@ -131,15 +133,15 @@ void RuleBase::local_degree(const LocalDegree& degree, const std::string& called
                             const char* what) {
   const std::int64_t value = l.*degree.value, columns = d.model.*degree.columns;
   if (value == 0)
-    error("E0316", degree.key, fmt::format("{} must be -1 or at least 1, got 0", called), "",
-          fmt::format("set {} to switch it off", set(degree.key, -1)));
+    error("E0316", degree.key, text("{} must be -1 or at least 1, got 0", called), "",
+          text("set {} to switch it off", set(degree.key, -1)));
   if (value <= 0) return;
   if (whole % value != 0)
-    error("E0329", degree.key, fmt::format("{} must divide the {} {}, got {}", called, whole, what, value),
-          "local groups are blocks of neighbouring ranks", fmt::format("choose a divisor of {}", whole));
+    error("E0329", degree.key, text("{} must divide the {} {}, got {}", called, whole, what, value),
+          "local groups are blocks of neighbouring ranks", text("choose a divisor of {}", whole));
   else if (columns % value != 0)
-    error("E0325", degree.key, fmt::format("{} {} cannot be cut into {} equal parts", columns, degree.what, value),
-          "weights are sharded evenly over the ranks", fmt::format("choose a divisor of {}", columns));
+    error("E0325", degree.key, text("{} {} cannot be cut into {} equal parts", columns, degree.what, value),
+          "weights are sharded evenly over the ranks", text("choose a divisor of {}", columns));
 }
 
 // The shared expert on ranks of its own: rows reach it by the all-to-all, like any other expert.
@@ -153,12 +155,10 @@ void RuleBase::shared_ranks() {
     refuse("the shared expert has ranks of its own only with experts.exchange: all-to-all", "rows must travel to them",
            "set experts.exchange: all-to-all, or experts.shared_ranks: 0");
   else if (holders >= l.moe_ep)
-    refuse(fmt::format("{} ranks of the shared expert leave none of {} {} for routed ones", holders, name("moe_ep"),
-                       l.moe_ep),
+    refuse(text("{} ranks of the shared expert leave none of {} {} for routed ones", holders, name("moe_ep"), l.moe_ep),
            "a rank holds the shared expert or routed ones", "set fewer");
   else if (d.model.shared_experts == 0)
-    refuse(fmt::format("{} has no shared expert", d.model.name), "its configuration says so",
-           "set experts.shared_ranks: 0");
+    refuse(text("{} has no shared expert", d.model.name), "its configuration says so", "set experts.shared_ranks: 0");
 }
 
 // No engine here hands latents on from neighbour to neighbour: a ring is a what-if, and sparse attention has none.
@@ -171,7 +171,7 @@ void RuleBase::ring() {
           "layout.cp_exchange: all-gather");
   else
     diagnostics.note("A0142", at("layout.cp_exchange"),
-                     fmt::format("a what-if: {} gathers the latent of a prompt, it has no ring", d.engine_name));
+                     text("a what-if: {} gathers the latent of a prompt, it has no ring", d.engine_name));
 }
 
 void RuleBase::expert_loads() {
@@ -188,8 +188,7 @@ void RuleBase::extensions() {
   ring();
   expert_loads();
   if (d.layer_sharding.any() && d.micro_batches > 1)
-    error("E0446", "weights.layer_sharding",
-          fmt::format("layer sharding needs micro_batches: 1, got {}", d.micro_batches),
+    error("E0446", "weights.layer_sharding", text("layer sharding needs micro_batches: 1, got {}", d.micro_batches),
           "the windows that weights are broadcast into hold those of one layer and the next",
           "set micro_batches: 1, or weights.layer_sharding: none");
   if (!d.origin("experts.seed").assumed && d.compute_skew == 0 &&
@@ -200,8 +199,8 @@ void RuleBase::extensions() {
   if (!d.token_split_prefill) return;
   const auto needs = [&](bool holds, const char* what, const std::string& got) {
     if (!holds)
-      error("E0371", "prefill.attention", fmt::format("token-split prefill needs {}, got {}", what, got),
-            "cann-recipes, prefill SP-TP-SP", fmt::format("set {}, or prefill.attention: tensor-parallel", what));
+      error("E0371", "prefill.attention", text("token-split prefill needs {}, got {}", what, got),
+            "cann-recipes, prefill SP-TP-SP", text("set {}, or prefill.attention: tensor-parallel", what));
   };
   needs(d.role == Role::kPrefill, "role: prefill", d.role == Role::kHybrid ? "hybrid" : "decode");
   needs(l.sp == 1, "layout.sp: 1", fmt::to_string(l.sp));
@@ -214,21 +213,20 @@ void RuleBase::limits(const std::string& service, const std::string& effective) 
   const Limits& m = d.limits;
   if (m.max_prefill_tokens < m.max_input_tokens)
     error("E0323", "maxPrefillTokens",
-          fmt::format("{} must be at least {}: {} < {}", name("maxPrefillTokens"), name("maxInputTokenLen"),
-                      m.max_prefill_tokens, m.max_input_tokens),
-          fmt::format("{}: maxPrefillTokens >= maxInputTokenLen", service),
-          fmt::format("set {}", set("maxPrefillTokens", m.max_input_tokens)));
+          text("{} must be at least {}: {} < {}", name("maxPrefillTokens"), name("maxInputTokenLen"),
+               m.max_prefill_tokens, m.max_input_tokens),
+          text("{}: maxPrefillTokens >= maxInputTokenLen", service),
+          text("set {}", set("maxPrefillTokens", m.max_input_tokens)));
   if (m.max_seq_len <= m.max_input_tokens)
     warn("W0324", "maxSeqLen",
-         fmt::format("{} {} is not above {} {}: prompts are limited to {} tokens", name("maxSeqLen"), m.max_seq_len,
-                     name("maxInputTokenLen"), m.max_input_tokens, m.max_seq_len - 1),
-         effective, fmt::format("raise {} by the output length", name("maxSeqLen")));
+         text("{} {} is not above {} {}: prompts are limited to {} tokens", name("maxSeqLen"), m.max_seq_len,
+              name("maxInputTokenLen"), m.max_input_tokens, m.max_seq_len - 1),
+         effective, text("raise {} by the output length", name("maxSeqLen")));
   if (m.max_prefill_batch > m.max_batch)
     error("E0328", "maxPrefillBatchSize",
-          fmt::format("{} must be at most {}: {} > {}", name("maxPrefillBatchSize"), name("maxBatchSize"),
-                      m.max_prefill_batch, m.max_batch),
-          fmt::format("{}: value range [1, maxBatchSize]", service),
-          fmt::format("set {}", set("maxPrefillBatchSize", m.max_batch)));
+          text("{} must be at most {}: {} > {}", name("maxPrefillBatchSize"), name("maxBatchSize"), m.max_prefill_batch,
+               m.max_batch),
+          text("{}: value range [1, maxBatchSize]", service), text("set {}", set("maxPrefillBatchSize", m.max_batch)));
 }
 
 void check_deployment(const RuleInput& input, Diagnostics& diagnostics) {

@@ -3,6 +3,8 @@
 // whoever assumed a value has printed it.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <span>
 #include <string>
 #include <string_view>
@@ -52,6 +54,11 @@ class RuleBase {
   // `--tensor-parallel-size 8`.
   [[nodiscard]] std::string name(std::string_view key) const;
   [[nodiscard]] std::string set(std::string_view key, std::int64_t value) const;
+  // fmt::format where somebody reads it; empty where only yes or no is asked, thousands of times (Diagnostics::says).
+  template <typename... A>
+  [[nodiscard]] std::string text(fmt::format_string<A...> format, A&&... arguments) const {
+    return diagnostics.says() ? fmt::format(format, std::forward<A>(arguments)...) : std::string();
+  }
   void error(const char* code, std::string_view key, std::string message, std::string rule, std::string help);
   void warn(const char* code, std::string_view key, std::string message, std::string rule, std::string help);
 

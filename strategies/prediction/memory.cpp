@@ -247,6 +247,15 @@ MemoryPerRank memory_per_rank(const Deployment& d, const Workload& w, const Stac
   return out;
 }
 
+std::optional<Bytes> least_excess(const Deployment& d, const Workload& w, Bytes capacity) {
+  if (d.kv_memory || d.pool_tokens > 0 || d.layout.pp > 1 || d.experts.shared_ranks > 0) return std::nullopt;
+  const std::int64_t elements =
+      3 * d.model.hidden * (d.model.expert_width / d.layout.moe_tp) * d.experts_per_rank() * d.model.moe_layers();
+  const Bytes experts(elements * bits(d.quantisation.of(Module::kRoutedExpert).weight) / 8);
+  const Bytes cache = d.cached_token_layer() * d.cached_layers() * (pool_needed(d, w) / d.layout.kv_shards());
+  return experts + cache - Bytes(std::llround(static_cast<double>(capacity.count()) * d.memory_fraction));
+}
+
 std::int64_t pool_needed(const Deployment& d, const Workload& w) {
   const std::int64_t blocks =
       sequences_per_group(d, w.batch) * blocks_of(d, w.input_tokens, d.role == Role::kPrefill ? 0 : w.output_tokens);

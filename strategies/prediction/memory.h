@@ -9,6 +9,7 @@
 // MindIE: KV memory = capacity * NPU_MEMORY_FRACTION - everything else, in whole blocks (block_manager; generator.py).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,10 @@ std::int64_t warm_up_tokens(const Deployment& deployment);
 
 MemoryPerRank memory_per_rank(const Deployment& deployment, const Workload& workload, const Stack& stack,
                               const KernelFacts& facts, Bytes capacity);
+
+// By how much it is too much at least, from routed experts and cache alone: peak() - allowed is no less. No program is
+// built, so this is for who looks at many layouts. Nothing where something else than the fraction says what is allowed.
+std::optional<Bytes> least_excess(const Deployment& deployment, const Workload& workload, Bytes capacity);
 
 // The longest context of one sequence, and how many sequences of `tokens` fit, per DP group.
 // KV tokens of a DP group that the workload needs, in whole blocks of every shard.

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "sim/parallel.h"
 #include "strategies/deployment/words.h"
 #include "strategies/engines/rules.h"
+#include "strategies/programs/expert_loads.h"
 
 namespace ascendsim {
 
@@ -56,40 +58,38 @@ bool offers_flashcomm(const PlanSite& site) {
   });
 }
 
-std::vector<Question> enumerate_layouts(const PlanSite& site, std::int64_t ranks) {
+std::vector<LayoutChoice> enumerate_layouts(const PlanSite& site, std::int64_t ranks) {
   const Question& question = site.question;
+  const Layout& asked = question.deployment.layout;
+  const auto open_or = [&](std::string_view path, auto value) {
+    return question.named(path) ? std::optional(value) : std::nullopt;
+  };
+  const auto cp = open_or("layout.cp", asked.cp), tp = open_or("layout.tp", asked.tp),
+             dp = open_or("layout.dp", asked.dp), sp = open_or("layout.sp", asked.sp),
+             moe_tp = open_or("layout.moe_tp", asked.moe_tp), moe_ep = open_or("layout.moe_ep", asked.moe_ep);
+  const auto exchange = open_or("experts.exchange", question.deployment.exchange());
+  const auto wanted = [](const auto& named, const auto& value) { return !named || *named == value; };
   const bool flashcomm = offers_flashcomm(site);
-  std::vector<Question> out;
-  const auto wanted = [&](std::string_view path, const auto& now, const auto& asked) {
-    return !question.named(path) || now == asked;
-  };
+  std::vector<LayoutChoice> out;
   const auto add = [&](const Layout& l, ExpertExchange how) {
-    const Layout& a = question.deployment.layout;
-    if (!wanted("layout.dp", l.dp, a.dp) || !wanted("layout.cp", l.cp, a.cp) || !wanted("layout.sp", l.sp, a.sp) ||
-        !wanted("layout.tp", l.tp, a.tp) || !wanted("layout.moe_ep", l.moe_ep, a.moe_ep) ||
-        !wanted("layout.moe_tp", l.moe_tp, a.moe_tp) ||
-        !wanted("experts.exchange", how, question.deployment.exchange()))
-      return;
-    Question q = question;
-    q.deployment.layout = l;
-    q.declared_world = ranks;
-    q.deployment.set_exchange(how);
-    out.push_back(q);
-    if (!flashcomm || l.tp == 1) return;
-    q.deployment.features.flashcomm1 = true;
-    out.push_back(std::move(q));
+    if (!wanted(exchange, how)) return;
+    out.push_back({l, ranks, how, false});
+    if (flashcomm && l.tp > 1) out.push_back({l, ranks, how, true});
   };
-  Layout l = question.deployment.layout;
+  Layout l = asked;
   for (l.cp = 1; l.cp <= ranks; ++l.cp) {
-    if (ranks % l.cp != 0) continue;
-    for (const std::int64_t tp : divisors(ranks / l.cp)) {
-      l.tp = tp;
-      l.dp = ranks / l.cp / tp;
-      for (const std::int64_t sp : divisors(tp)) {
-        l.sp = sp;
-        for (const std::int64_t moe_tp : divisors(ranks)) {
-          l.moe_tp = moe_tp;
-          l.moe_ep = ranks / moe_tp;
+    if (ranks % l.cp != 0 || !wanted(cp, l.cp)) continue;
+    for (const std::int64_t t : divisors(ranks / l.cp)) {
+      l.tp = t;
+      l.dp = ranks / l.cp / t;
+      if (!wanted(tp, l.tp) || !wanted(dp, l.dp)) continue;
+      for (const std::int64_t s : divisors(t)) {
+        l.sp = s;
+        if (!wanted(sp, l.sp)) continue;
+        for (const std::int64_t m : divisors(ranks)) {
+          l.moe_tp = m;
+          l.moe_ep = ranks / m;
+          if (!wanted(moe_tp, l.moe_tp) || !wanted(moe_ep, l.moe_ep)) continue;
           // Without expert parallelism no rows are exchanged.
           add(l, ExpertExchange::kAllGather);
           if (l.moe_ep == 1) continue;
@@ -102,8 +102,15 @@ std::vector<Question> enumerate_layouts(const PlanSite& site, std::int64_t ranks
   return out;
 }
 
+void choose(Question& question, const PlanSite& site, const LayoutChoice& choice) {
+  question.deployment.layout = choice.layout;
+  question.declared_world = choice.ranks;
+  question.deployment.set_exchange(choice.exchange);
+  question.deployment.features.flashcomm1 = choice.flashcomm1 || site.question.deployment.features.flashcomm1;
+}
+
 bool is_legal(const Question& q, const PlanSite& site, int servers) {
-  Diagnostics found;
+  Diagnostics found = Diagnostics::only_whether();
   check_deployment({q.deployment, q.declared_world, site.server, servers, !q.imported,
                     site.versions.engine.empty() ? nullptr : &site.versions},
                    found);
@@ -111,22 +118,21 @@ bool is_legal(const Question& q, const PlanSite& site, int servers) {
 }
 
 Planner::Planner(const PlanSite& site, Targets targets)
-    : site_(site), targets_(targets), facts_(kernel_facts(site.stack, site.kernels)) {
+    : site_(site), targets_(targets), facts_(kernel_facts(site.stack, site.kernels)), base_(site.question) {
+  base_.workload = {.input_tokens = 1, .output_tokens = 1, .batch = 1};
+  Diagnostics said;
+  complete(base_, site.stack, said);
   std::vector<PlanCounts> counts(static_cast<std::size_t>(site.most_servers));
   fleets_.resize(counts.size());
   for_each_index(fleets_.size(), [&](std::size_t i) {
     Fleet& fleet = fleets_[i];
     fleet.servers = static_cast<int>(i) + 1;
-    const std::int64_t ranks = std::int64_t{fleet.servers} * site.server.dies();
     fleet.cluster.emplace(site.server, fleet.servers);
-    // Rules about limits need some: those of the smallest load there is.
-    PlanSite any = site;
-    any.question.workload = {.input_tokens = 1, .output_tokens = 1, .batch = 1};
-    Diagnostics said;
-    complete(any.question, site.stack, said);
-    for (Question& q : enumerate_layouts(any, ranks)) {
+    Question question = base_;
+    for (const LayoutChoice& layout : enumerate_layouts(site, std::int64_t{fleet.servers} * site.server.dies())) {
       ++counts[i].enumerated;
-      if (is_legal(q, site, fleet.servers)) fleet.legal.push_back(std::move(q));
+      choose(question, site, layout);
+      if (is_legal(question, site, fleet.servers)) fleet.legal.push_back(layout);
     }
     counts[i].legal = static_cast<std::int64_t>(fleet.legal.size());
   });
@@ -135,17 +141,18 @@ Planner::Planner(const PlanSite& site, Targets targets)
 
 bool Planner::cuts_prompts() const {
   return std::ranges::any_of(fleets_, [](const Fleet& f) {
-    return std::ranges::any_of(f.legal, [](const Question& q) { return q.deployment.layout.cp > 1; });
+    return std::ranges::any_of(f.legal, [](const LayoutChoice& c) { return c.layout.cp > 1; });
   });
 }
 
-std::optional<Question> Planner::with_load(const Question& layout, const Workload& load) const {
-  Diagnostics said;
+std::optional<Question> Planner::with_load(const LayoutChoice& layout, const Workload& load) const {
+  Diagnostics said = Diagnostics::only_whether();
   return with_load(layout, load, said);
 }
 
-std::optional<Question> Planner::with_load(const Question& layout, const Workload& load, Diagnostics& said) const {
-  Question q = layout;
+std::optional<Question> Planner::with_load(const LayoutChoice& layout, const Workload& load, Diagnostics& said) const {
+  Question q = base_;
+  choose(q, site_, layout);
   q.workload = load;
   complete(q, site_.stack, said);
   complete_workload(q.deployment, site_.stack, q.workload, said);
@@ -192,6 +199,19 @@ struct Planner::Search {
     return Scenario(q.deployment, site().stack, site().kernels, cluster);
   }
 
+  [[nodiscard]] Bytes capacity() const { return site().server.die.hbm_visible.value; }
+  [[nodiscard]] static Workload kept(const Question& q) {
+    Workload w = q.workload;
+    w.batch = prompts_kept(q.deployment, w);
+    return w;
+  }
+  // What a Scenario would say, of which most layouts that do not fit need no more.
+  [[nodiscard]] MemoryPerRank memory(const Question& q) const {
+    Deployment d = q.deployment;
+    d.experts.rank_loads = routed_loads(d);
+    return memory_per_rank(d, kept(q), site().stack, planner.facts_, capacity());
+  }
+
   // By how much a time misses its target; 1 = just met.
   [[nodiscard]] double miss(Duration ttft, Duration tpot) const {
     const Targets& t = planner.targets_;
@@ -214,14 +234,17 @@ struct Planner::Search {
   // Layouts that fit, with what their times are at least.
   std::vector<Candidate> that_fit(const Fleet& fleet) {
     std::vector<Candidate> out;
-    for (const Question& layout : fleet.legal) {
+    for (const LayoutChoice& layout : fleet.legal) {
       std::optional<Question> q = planner.with_load(layout, cell.workload);
       if (!q) continue;
-      const Scenario s = scenario(*q, *fleet.cluster);
-      MemoryPerRank m = s.memory(q->workload);
+      if (nearest_memory) {
+        const auto excess = least_excess(q->deployment, kept(*q), capacity());
+        if (excess && *excess > Bytes(0) && *excess >= nearest_memory->excess) continue;
+      }
+      MemoryPerRank m = memory(*q);
       if (m.fits()) {
         ++cell.counts.in_memory;
-        const Prediction p = at_least(s, q->workload);
+        const Prediction p = at_least(scenario(*q, *fleet.cluster), q->workload);
         out.push_back({*std::move(q), p.ttft.p99, p.tpot.mean, p.e2el.mean});
       } else if (const Bytes excess = m.peak() - m.allowed; !nearest_memory || excess < nearest_memory->excess) {
         nearest_memory = {excess, std::move(m), *std::move(q), fleet.servers};
@@ -332,7 +355,7 @@ struct Planner::Search {
   // The rule that the load breaks whatever the layout; empty when layouts take it.
   [[nodiscard]] std::optional<Diagnostic> load_refused() const {
     for (const Fleet& fleet : planner.fleets_)
-      for (const Question& layout : fleet.legal) {
+      for (const LayoutChoice& layout : fleet.legal) {
         Diagnostics said;
         if (planner.with_load(layout, cell.workload, said)) return std::nullopt;
         for (const Diagnostic& d : said.all())

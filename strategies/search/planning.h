@@ -53,11 +53,20 @@ struct PlanCell {
   std::string why, remedy;
 };
 
+// What tells the layouts of a site apart: a hundred bytes, where a question has thousands.
+struct LayoutChoice {
+  Layout layout;
+  std::int64_t ranks = 0;
+  ExpertExchange exchange{};
+  bool flashcomm1 = false;  // where the site leaves it open
+};
+
 // Degrees of parallelism whose product is the ranks, KV cuts, expert degrees and exchanges, in a fixed order: what the
 // engine's rules are then asked about. Every combination of divisors; degrees that the question names stay as named.
 // Where the engine's version has FlashComm1 and nobody says whether it is on: each layout without and with it.
-std::vector<Question> enumerate_layouts(const PlanSite& site, std::int64_t ranks);
-bool offers_flashcomm(const PlanSite& site);  // ... and nobody says
+std::vector<LayoutChoice> enumerate_layouts(const PlanSite& site, std::int64_t ranks);
+void choose(Question& question, const PlanSite& site, const LayoutChoice& choice);  // nothing else is touched
+bool offers_flashcomm(const PlanSite& site);                                        // ... and nobody says
 // Whether the engine takes it on these servers.
 bool is_legal(const Question& question, const PlanSite& site, int servers);
 
@@ -71,20 +80,21 @@ class Planner {
   [[nodiscard]] bool cuts_prompts() const;  // some legal layout has cp > 1
 
   // A layout with the load's limits; nothing when the rules refuse the load on it.
-  [[nodiscard]] std::optional<Question> with_load(const Question& layout, const Workload& load) const;
-  [[nodiscard]] std::optional<Question> with_load(const Question& layout, const Workload& load,
+  [[nodiscard]] std::optional<Question> with_load(const LayoutChoice& layout, const Workload& load) const;
+  [[nodiscard]] std::optional<Question> with_load(const LayoutChoice& layout, const Workload& load,
                                                   Diagnostics& said) const;
 
  private:
   struct Fleet {
     int servers = 0;
-    std::vector<Question> legal;
+    std::vector<LayoutChoice> legal;
     std::optional<Cluster> cluster;
   };
   struct Search;
   const PlanSite& site_;
   Targets targets_;
   KernelFacts facts_;
+  Question base_;  // without a layout, with the limits of the smallest load: rules about limits need some
   std::vector<Fleet> fleets_;
   PlanCounts layouts_;
 };

@@ -48,13 +48,13 @@ void plan_cell(benchmark::State& state, std::int64_t batch) {
 void sweep_of_400_points(benchmark::State& state) {
   const PlanSite& s = site();
   const Planner planner(s, {});
-  Question layouts[2] = {s.question, s.question};
-  layouts[0].deployment.layout = {.sp = 16, .tp = 16, .moe_ep = 16};
-  layouts[1].deployment.layout = {.cp = 2, .sp = 8, .tp = 8, .moe_ep = 16};
+  const ExpertExchange exchange = s.question.deployment.exchange();
+  const LayoutChoice layouts[2] = {{{.sp = 16, .tp = 16, .moe_ep = 16}, 16, exchange},
+                                   {{.cp = 2, .sp = 8, .tp = 8, .moe_ep = 16}, 16, exchange}};
   const Cluster cluster(s.server, 1);
   std::int64_t points = 0;
   for (auto _ : state)
-    for (const Question& layout : layouts)
+    for (const LayoutChoice& layout : layouts)
       for (std::int64_t length = 2048; length <= 20 * 2048; length += 2048)
         for (const std::int64_t batch : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32}) {
           const Question q =

@@ -150,5 +150,22 @@ RC_GTEST_PROP(Nearest, AWordOfTheListIsItsOwnNearest, ()) {
   RC_ASSERT(nearest(word, candidates) == word);
 }
 
+// Who only asks whether a rule is broken pays for no message.
+TEST(Diagnostics, OnlyWhetherKeepsTheFirstCode) {
+  Diagnostics d = Diagnostics::only_whether();
+  EXPECT_FALSE(d.says());
+  d.warning("W0001", {}, "a warning");
+  EXPECT_FALSE(d.has_errors());
+  d.error("E0002", {}, "the first");
+  d.error("E0003", {}, "the second");
+  EXPECT_TRUE(d.has_errors());
+  EXPECT_EQ(d.first_error(), "E0002");
+  EXPECT_TRUE(d.all().empty());
+  Diagnostics speaking;
+  speaking.note("A0001", {}, "a note");
+  speaking.error("E0004", {}, "an error");
+  EXPECT_EQ(speaking.first_error(), "E0004");
+}
+
 }  // namespace
 }  // namespace ascendsim

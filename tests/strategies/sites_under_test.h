@@ -28,4 +28,10 @@ inline PlanSite site_of(const char* stack, const char* model, Role role, std::in
   return s;
 }
 
+inline bool is_legal(const LayoutChoice& layout, const PlanSite& s, int servers) {
+  Question q = s.question;
+  choose(q, s, layout);
+  return is_legal(q, s, servers);
+}
+
 }  // namespace ascendsim

@@ -16,9 +16,8 @@ class GenericRules : RuleBase {
   using RuleBase::RuleBase;
   void check() {
     if (l.tp % l.sp != 0)
-      error("E0410", "sp", fmt::format("{} must divide {}: {} and {}", name("sp"), name("tp"), l.sp, l.tp),
-            "cache shards lie on neighbouring ranks of the TP group",
-            fmt::format("set {}", set("sp", std::gcd(l.sp, l.tp))));
+      error("E0410", "sp", text("{} must divide {}: {} and {}", name("sp"), name("tp"), l.sp, l.tp),
+            "cache shards lie on neighbouring ranks of the TP group", text("set {}", set("sp", std::gcd(l.sp, l.tp))));
     world(kOwn);
     all_to_all("rows travel to ranks that hold whole experts");
     placement("every server gets the same number of ranks");
@@ -44,8 +43,8 @@ class GenericRules : RuleBase {
     }
     const auto needs_tp_1 = [&](const char* key, std::int64_t value, const char* why) {
       if (l.tp > 1 && value >= 1)
-        error("E0317", key, fmt::format("{} cannot be used with {} > 1, it is {}", name(key), name("tp"), l.tp), why,
-              fmt::format("set {}, or {}", set(key, -1), set("tp", 1)));
+        error("E0317", key, text("{} cannot be used with {} > 1, it is {}", name(key), name("tp"), l.tp), why,
+              text("set {}, or {}", set(key, -1), set("tp", 1)));
     };
     needs_tp_1("o_proj_local_tp", l.o_proj_local_tp, "o_proj is cut by heads already");
     needs_tp_1("layout.mlp_tp", l.mlp_local_tp, "the dense MLP is cut by columns already");

@@ -8,9 +8,9 @@ void LaunchRules::lacks(const char* feature, bool used, const char* key, const c
   if (!used || input.versions == nullptr || input.versions->has(feature, d.engine_version)) return;
   const VersionedFeature& f = *input.versions->feature(feature);
   error("E0425", key,
-        fmt::format("{} {} has no {} ({}): it exists from {}{}", d.engine->product, d.engine_version, what, name(key),
-                    f.from, f.until.empty() ? " on" : fmt::format(" to {}", f.until)),
-        f.source, f.note.empty() ? fmt::format("--engine-version {}", f.from) : f.note);
+        text("{} {} has no {} ({}): it exists from {}{}", d.engine->product, d.engine_version, what, name(key), f.from,
+             f.until.empty() ? " on" : text(" to {}", f.until)),
+        f.source, f.note.empty() ? text("--engine-version {}", f.from) : f.note);
 }
 
 void LaunchRules::degrees(const std::string& rule) {
@@ -26,9 +26,9 @@ void LaunchRules::idle_dies() {
   if (server.dies() * servers < l.world()) return;
   if (l.world() % servers == 0 && l.world() / servers < server.dies() && servers > 1)
     warn("W0410", "hardware.servers",
-         fmt::format("{} ranks on {} servers leave {} of {} dies of each idle", l.world(), servers,
-                     server.dies() - l.world() / servers, server.dies()),
-         "one rank is one die", fmt::format("{} servers are enough", ceil_div(l.world(), server.dies())));
+         text("{} ranks on {} servers leave {} of {} dies of each idle", l.world(), servers,
+              server.dies() - l.world() / servers, server.dies()),
+         "one rank is one die", text("{} servers are enough", ceil_div(l.world(), server.dies())));
 }
 
 }  // namespace ascendsim

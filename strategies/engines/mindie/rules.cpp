@@ -37,47 +37,44 @@ class MindieRules : RuleBase {
 
 void MindieRules::context_parallelism() {
   if (l.cp > 2)
-    error("E0302", "cp", fmt::format("cp must be 1 or 2, got {}", l.cp),
-          fmt::format("{}: value range [1, 2]", kContextPage), "set \"cp\": 2");
+    error("E0302", "cp", text("cp must be 1 or 2, got {}", l.cp), text("{}: value range [1, 2]", kContextPage),
+          "set \"cp\": 2");
   if (l.cp > 1 && l.sp == 1)
-    error("E0303", "cp", fmt::format("context parallelism needs sequence parallelism: sp is 1, tp is {}", l.tp),
-          fmt::format("{}: to enable CP, SP must be enabled at the same time, with SP equal to TP", kContextPage),
-          l.tp > 1 ? fmt::format("set \"sp\": {}", l.tp) : "set \"tp\" and \"sp\" to the same number above 1");
+    error("E0303", "cp", text("context parallelism needs sequence parallelism: sp is 1, tp is {}", l.tp),
+          text("{}: to enable CP, SP must be enabled at the same time, with SP equal to TP", kContextPage),
+          l.tp > 1 ? text("set \"sp\": {}", l.tp) : "set \"tp\" and \"sp\" to the same number above 1");
   if (l.cp > 1 && l.dp > 1)
-    error("E0304", "cp", fmt::format("context parallelism needs dp = 1, got dp {}", l.dp),
-          fmt::format("{}: when CP is enabled, the value of DP must be 1", kContextPage), "set \"dp\": 1");
+    error("E0304", "cp", text("context parallelism needs dp = 1, got dp {}", l.dp),
+          text("{}: when CP is enabled, the value of DP must be 1", kContextPage), "set \"dp\": 1");
 }
 
 void MindieRules::derived_dp() {
   if (d.origin("dp").assumed && l.dp > 1 && d.origin("tp").assumed == false)
     warn("W0308", "dp",
-         fmt::format("dp is derived as {} here, but mapping.py refuses the file as written: tp {} alone does not fill "
-                     "worldSize {}",
-                     l.dp, l.tp, ranks),
-         fmt::format("{}: tp * cp * dp == world_size", kMapping), fmt::format("write \"dp\": {}", l.dp));
+         text("dp is derived as {} here, but mapping.py refuses the file as written: tp {} alone does not fill "
+              "worldSize {}",
+              l.dp, l.tp, ranks),
+         text("{}: tp * cp * dp == world_size", kMapping), text("write \"dp\": {}", l.dp));
 }
 
 void MindieRules::tensor_parallelism() {
   const std::int64_t world = l.world(), per_server = world % servers == 0 ? world / servers : server.dies();
   if (l.tp > per_server && l.tp != world)
     error("E0309", "tp",
-          fmt::format("tp must be at most the {} ranks of one server, or all {}: got {}", per_server, world, l.tp),
-          fmt::format("{}: tp <= ranks per node, or tp == world_size", kMapping),
-          fmt::format("set \"tp\": {}", per_server));
+          text("tp must be at most the {} ranks of one server, or all {}: got {}", per_server, world, l.tp),
+          text("{}: tp <= ranks per node, or tp == world_size", kMapping), text("set \"tp\": {}", per_server));
   if (l.moe_tp > per_server && l.moe_tp != world)
     error("E0310", "moe_tp",
-          fmt::format("moe_tp must be at most the {} ranks of one server, or all {}: got {}", per_server, world,
-                      l.moe_tp),
-          fmt::format("{}: moe_tp <= ranks per node, or moe_tp == world_size", kMapping), "set \"moe_tp\": 1");
+          text("moe_tp must be at most the {} ranks of one server, or all {}: got {}", per_server, world, l.moe_tp),
+          text("{}: moe_tp <= ranks per node, or moe_tp == world_size", kMapping), "set \"moe_tp\": 1");
 }
 
 void MindieRules::sequence_and_context() {
   if (!splits_sequence()) return;
   if (d.dtype != Dtype::kFp16)
     error("E0311", splitting_key(),
-          fmt::format("{} works only in float16: {} says {}", splitting_key(), d.origin("dtype").where.file,
-                      to_text(d.dtype)),
-          fmt::format("{}: this feature supports only FP16 and does not support BF16", splitting_page()),
+          text("{} works only in float16: {} says {}", splitting_key(), d.origin("dtype").where.file, to_text(d.dtype)),
+          text("{}: this feature supports only FP16 and does not support BF16", splitting_page()),
           "set \"torch_dtype\": \"float16\" in the config.json of the weight folder");
   const std::string& model = d.model.name;
   if (model.empty()) return;  // unknown, and said so
@@ -86,23 +83,22 @@ void MindieRules::sequence_and_context() {
   const bool named = (r1 && (scheme == "W8A8" || scheme == "W4A8")) || (v3 && scheme == "W4A8");
   if (!named && !scheme.empty())  // an unknown model or scheme was reported as such
     warn("W0312", splitting_key(),
-         fmt::format("{} with {} {} is not among the combinations that the page names", splitting_key(), model, scheme),
-         fmt::format("{}: only W8A8 of DeepSeek-R1 and W4A8 of DeepSeek-R1, DeepSeek-V3 and DeepSeek-V3.1; the MindIE "
-                     "DeepSeek tuning "
-                     "guide names W8A8 of V3, R1 and V3.1 as well",
-                     splitting_page()),
+         text("{} with {} {} is not among the combinations that the page names", splitting_key(), model, scheme),
+         text("{}: only W8A8 of DeepSeek-R1 and W4A8 of DeepSeek-R1, DeepSeek-V3 and DeepSeek-V3.1; the MindIE "
+              "DeepSeek tuning "
+              "guide names W8A8 of V3, R1 and V3.1 as well",
+              splitting_page()),
          "the two pages disagree: try it before you rely on it");
   if (d.role == Role::kDecode)
     error("E0313", splitting_key(),
-          fmt::format("{} can be enabled on prefill nodes only when prefill and decode are disaggregated",
-                      splitting_key()),
-          fmt::format("{}: in the prefill-decode disaggregation scenario on prefill nodes only", splitting_page()),
-          fmt::format("remove \"{}\" from the decode node's file", splitting_key()));
+          text("{} can be enabled on prefill nodes only when prefill and decode are disaggregated", splitting_key()),
+          text("{}: in the prefill-decode disaggregation scenario on prefill nodes only", splitting_page()),
+          text("remove \"{}\" from the decode node's file", splitting_key()));
   if (d.role == Role::kHybrid && d.features.speculative_tokens > 1)
     error("E0314", "plugin_params",
-          fmt::format("with {} in a prefill-decode hybrid deployment MTP must be 1, got {} speculative tokens",
-                      splitting_key(), d.features.speculative_tokens),
-          fmt::format("{}: in scenarios where MTP equals 1", splitting_page()), "set \"num_speculative_tokens\": 1");
+          text("with {} in a prefill-decode hybrid deployment MTP must be 1, got {} speculative tokens",
+               splitting_key(), d.features.speculative_tokens),
+          text("{}: in scenarios where MTP equals 1", splitting_page()), "set \"num_speculative_tokens\": 1");
 }
 
 void MindieRules::local_tp(const char* key, std::int64_t value) {
@@ -111,36 +107,35 @@ void MindieRules::local_tp(const char* key, std::int64_t value) {
   const bool output = std::string_view(key) == "o_proj_local_tp";
   const bool in_range = value >= 1 && value <= most;
   if (!in_range)
-    error("E0316", key, fmt::format("{} must be in [1, {}] or -1, got {}", key, most, value),
-          fmt::format("{}: value range [1, worldSize / number of nodes]", kTensorPage),
-          fmt::format("set \"{}\": -1 to switch it off", key));
+    error("E0316", key, text("{} must be in [1, {}] or -1, got {}", key, most, value),
+          text("{}: value range [1, worldSize / number of nodes]", kTensorPage),
+          text("set \"{}\": -1 to switch it off", key));
   if (l.tp > 1 && value >= 1 && output)
-    error("E0317", key, fmt::format("{} cannot be used with tp > 1, tp is {}", key, l.tp),
-          fmt::format("{}: if TP exceeds 1, this feature cannot be enabled together with local TP splitting of the O "
-                      "project matrix",
-                      kTensorPage),
-          fmt::format("set \"{}\": -1, or \"tp\": 1", key));
+    error("E0317", key, text("{} cannot be used with tp > 1, tp is {}", key, l.tp),
+          text("{}: if TP exceeds 1, this feature cannot be enabled together with local TP splitting of the O "
+               "project matrix",
+               kTensorPage),
+          text("set \"{}\": -1, or \"tp\": 1", key));
   if (l.tp > 1 && value >= 1 && !output)
-    warn("W0318", key, fmt::format("{} is not advised with tp > 1, tp is {}; mapping.py refuses it", key, l.tp),
-         fmt::format("{}: you are not advised to enable it together with TP; {}: attention tp must be 1", kTensorPage,
-                     kMapping),
-         fmt::format("set \"{}\": -1, or \"tp\": 1", key));
+    warn("W0318", key, text("{} is not advised with tp > 1, tp is {}; mapping.py refuses it", key, l.tp),
+         text("{}: you are not advised to enable it together with TP; {}: attention tp must be 1", kTensorPage,
+              kMapping),
+         text("set \"{}\": -1, or \"tp\": 1", key));
   if (in_range) local_degree(local_degrees()[output ? 0 : 1], name(key), l.world(), "ranks of the instance");
   const std::string& model = d.model.name;
   if (value >= 1 && model != "DeepSeek-R1" && model != "DeepSeek-V3" && model != "DeepSeek-V3.1")
-    error("E0319", key, fmt::format("{} is not supported for {}", key, model),
-          fmt::format("{}: only the DeepSeek-R1, DeepSeek-V3, and DeepSeek-V3.1 models support this feature",
-                      kTensorPage),
-          fmt::format("set \"{}\": -1", key));
+    error("E0319", key, text("{} is not supported for {}", key, model),
+          text("{}: only the DeepSeek-R1, DeepSeek-V3, and DeepSeek-V3.1 models support this feature", kTensorPage),
+          text("set \"{}\": -1", key));
 }
 
 void MindieRules::plugins() {
   const Features& f = d.features;
   if (f.splitfuse && f.speculative_tokens > 0)
-    error("E0320", "plugin_params", "SplitFuse cannot be combined with MTP",
-          fmt::format("{}: not with SplitFuse", kMtpPage), "drop one of the two");
+    error("E0320", "plugin_params", "SplitFuse cannot be combined with MTP", text("{}: not with SplitFuse", kMtpPage),
+          "drop one of the two");
   if (f.splitfuse && splits_sequence())
-    error("E0321", "plugin_params", fmt::format("SplitFuse cannot be combined with {}", splitting_key()),
+    error("E0321", "plugin_params", text("SplitFuse cannot be combined with {}", splitting_key()),
           "MindIE documentation, SplitFuse: not with long-sequence features", "drop one of the two");
   if (f.splitfuse && f.speculative_tokens == 0 && !splits_sequence())
     warn("W0331", "plugin_params", "chunked prefill (SplitFuse) is not modelled: prompts are prefilled whole", "", "");
@@ -162,17 +157,17 @@ void MindieRules::not_offered() {
                                                                {"experts.exchange", d.experts.exact_all_to_all}};
   for (const auto& [path, used] : extensions_of_others)
     if (used)
-      error("E0370", path, fmt::format("MindIE does not offer this {}", path), "none of its configuration keys says so",
+      error("E0370", path, text("MindIE does not offer this {}", path), "none of its configuration keys says so",
             "remove it, or name another stack");
 }
 
 void MindieRules::check() {
-  sequence_degree(fmt::format("{}: the value of SP must be equal to that of TP", kSequencePage));
+  sequence_degree(text("{}: the value of SP must be equal to that of TP", kSequencePage));
   context_parallelism();
   world(kMapping);
   all_to_all("MindIE documentation, Expert Parallelism: ep_level 2 allows only moe_tp = 1");
   derived_dp();
-  placement(fmt::format("{}: world_size % nodes == 0", kMapping));
+  placement(text("{}: world_size % nodes == 0", kMapping));
   tensor_parallelism();
   divisibility();
   sequence_and_context();
@@ -182,8 +177,7 @@ void MindieRules::check() {
   not_offered();
   expert_loads();
   ring();
-  limits(kServicePage,
-         fmt::format("{}: the effective input limit is min(maxInputTokenLen, maxSeqLen - 1)", kServicePage));
+  limits(kServicePage, text("{}: the effective input limit is min(maxInputTokenLen, maxSeqLen - 1)", kServicePage));
 }
 
 }  // namespace

@@ -15,11 +15,11 @@ class SglangRules : LaunchRules {
   void check() {
     constexpr const char* kPull = "sgl-project/sglang#12207";
     if (l.cp > 1 && l.dp > 1)
-      error("E0441", "cp", fmt::format("one of context and data parallelism: cp is {}, dp is {}", l.cp, l.dp),
-            fmt::format("{}: only one of CP or DP can be selected in prefill", kPull), "--dp-size 1");
+      error("E0441", "cp", text("one of context and data parallelism: cp is {}, dp is {}", l.cp, l.dp),
+            text("{}: only one of CP or DP can be selected in prefill", kPull), "--dp-size 1");
     if (l.cp > 1 && d.role != Role::kPrefill)
       error("E0442", "cp", "context parallelism is for prefill instances of a pair only",
-            fmt::format("{}: only for prefill instances, and only with PD disaggregation", kPull),
+            text("{}: only for prefill instances, and only with PD disaggregation", kPull),
             "--disaggregation-mode prefill");
     lacks("cp_with_sparse_attention", d.model.sparse() && l.cp > 1, "cp", "context parallelism with sparse attention");
     if (d.model.sparse() && l.cp > 1 && l.cp_partition == PromptPartition::kRoundRobin)
@@ -33,7 +33,7 @@ class SglangRules : LaunchRules {
     idle_dies();
     if (l.sp > 1)
       error("E0443", "sp", "SGLang does not cut the KV cache over the TP group",
-            fmt::format("{}: use the full kv buffer", kPull), "set layout.sp: 1");
+            text("{}: use the full kv buffer", kPull), "set layout.sp: 1");
     extensions();
   }
 };

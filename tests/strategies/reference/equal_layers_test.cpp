@@ -37,7 +37,7 @@ void expect_same(const StepTime& a, const StepTime& b, const std::string& what) 
 void expect_layers_repeat(const PlanSite& s, std::size_t stride, std::size_t at_least) {
   std::size_t legal = 0, compared = 0;
   const Planner planner(s, {});
-  for (const Question& layout : enumerate_layouts(s, 16)) {
+  for (const LayoutChoice& layout : enumerate_layouts(s, 16)) {
     if (!is_legal(layout, s, 1) || legal++ % stride != 0) continue;
     const auto q = planner.with_load(layout, {.input_tokens = 1305, .output_tokens = 16, .batch = 3});
     if (!q) continue;
@@ -104,11 +104,11 @@ RC_GTEST_PROP(DecodeSteps, LongerContextsAreNeverFaster, ()) {
   static const PlanSite kSites[] = {site_of("mindie", "deepseek-r1", Role::kHybrid),
                                     site_of("vllm-ascend", "deepseek-v3.2", Role::kHybrid),
                                     site_of("sglang", "deepseek-v3.1", Role::kHybrid)};
-  static const std::vector<std::vector<Question>> kLegal = [] {
-    std::vector<std::vector<Question>> out;
+  static const std::vector<std::vector<LayoutChoice>> kLegal = [] {
+    std::vector<std::vector<LayoutChoice>> out;
     for (const PlanSite& s : kSites) {
-      std::vector<Question>& legal = out.emplace_back();
-      for (const Question& q : enumerate_layouts(s, 16))
+      std::vector<LayoutChoice>& legal = out.emplace_back();
+      for (const LayoutChoice& q : enumerate_layouts(s, 16))
         if (is_legal(q, s, 1)) legal.push_back(q);
     }
     return out;
@@ -117,7 +117,7 @@ RC_GTEST_PROP(DecodeSteps, LongerContextsAreNeverFaster, ()) {
   const PlanSite& s = kSites[which];
   const auto batch = *rc::gen::inRange<std::int64_t>(1, 65), prompt = *rc::gen::inRange<std::int64_t>(1, 70'000),
              context = prompt + *rc::gen::inRange<std::int64_t>(1, 2000);
-  const Question layout = kLegal[which][*rc::gen::inRange<std::size_t>(0, kLegal[which].size())];
+  const LayoutChoice layout = kLegal[which][*rc::gen::inRange<std::size_t>(0, kLegal[which].size())];
   const auto q = Planner(PlanSite{s.question, s.stack, s.kernels, s.server, 0}, {})
                      .with_load(layout, {.input_tokens = prompt, .output_tokens = 4096, .batch = batch});
   RC_PRE(q.has_value());

@@ -33,7 +33,7 @@ struct Best {
 std::optional<Best> by_brute_force(const PlanSite& s, const Planner& planner, const Workload& load, Targets targets) {
   for (int servers = 1; servers <= s.most_servers; ++servers) {
     std::optional<Best> best;
-    for (const Question& layout : enumerate_layouts(s, servers * s.server.dies())) {
+    for (const LayoutChoice& layout : enumerate_layouts(s, servers * s.server.dies())) {
       if (!is_legal(layout, s, servers)) continue;
       const auto q = planner.with_load(layout, load);
       if (!q) continue;
@@ -96,7 +96,7 @@ TEST(Plan, TheSoonestFirstTokenIsThatOfBruteForce) {
   const PlanCell cell = planner.plan(load);
   ASSERT_TRUE(cell.choice && cell.soonest);
   std::optional<Duration> soonest;
-  for (const Question& layout : enumerate_layouts(s, 16)) {
+  for (const LayoutChoice& layout : enumerate_layouts(s, 16)) {
     if (!is_legal(layout, s, 1)) continue;
     const auto q = planner.with_load(layout, load);
     if (!q) continue;
@@ -156,7 +156,7 @@ TEST(MemoryOfAShortModel, IsThatOfTheWholeOne) {
   const Planner planner(s, {});
   const KernelFacts facts = kernel_facts(s.stack, s.kernels);
   int looked_at = 0;
-  for (const Question& layout : enumerate_layouts(s, 32)) {
+  for (const LayoutChoice& layout : enumerate_layouts(s, 32)) {
     if (!is_legal(layout, s, 2)) continue;
     Question q = *planner.with_load(layout, {.input_tokens = 3000, .output_tokens = 8, .batch = 3});
     q.deployment.role = Role::kPrefill;  // one program: the warm-up prefill
@@ -167,6 +167,7 @@ TEST(MemoryOfAShortModel, IsThatOfTheWholeOne) {
     Bytes weights{};
     for (const TensorBytes& t : tensors(whole, BufferKind::kWeight)) weights += t.elements + t.extra;
     EXPECT_EQ(m.weights, weights);
+    EXPECT_LE(*least_excess(d, q.workload, m.capacity), m.peak() - m.allowed);
     EXPECT_EQ(m.activations, activation_peak(whole).bytes);
   }
   EXPECT_GT(looked_at, 20);
