@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "strategies/prediction/assumptions.h"
 #include "strategies/programs/context.h"
 
 namespace ascendsim {

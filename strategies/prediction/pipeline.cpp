@@ -146,10 +146,11 @@ PipelinePricer::Steps PipelinePricer::price_each(std::span<const Step> steps, bo
 }
 
 Duration PipelinePricer::play(const Steps& steps, std::vector<Duration>& busy_until,
-                              std::vector<std::vector<Duration>>* ended) const {
-  busy_until.resize(stages());
+                              std::vector<std::vector<Duration>>* ended) {
+  const std::size_t stages = steps.times.front().size();
+  busy_until.resize(stages);
   for (std::size_t c = 0; c < steps.times.size(); ++c) {
-    for (std::size_t s = 0; s < stages(); ++s) {
+    for (std::size_t s = 0; s < stages; ++s) {
       const Duration arrives = s == 0 ? Duration{} : busy_until[s - 1] + steps.hand_over[c];
       busy_until[s] = std::max(busy_until[s], arrives) + steps.times[c][s].total;
     }

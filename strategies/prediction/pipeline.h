@@ -49,9 +49,9 @@ class PipelinePricer {
   };
   [[nodiscard]] Steps price_each(std::span<const Step> steps, bool fold = true, bool repeat_layers = true) const;
   // When the last of them leaves the last stage. busy_until: of every stage, brought up to date; empty = since the
-  // beginning. ended: when each step left each stage, if asked for.
-  [[nodiscard]] Duration play(const Steps& steps, std::vector<Duration>& busy_until,
-                              std::vector<std::vector<Duration>>* ended = nullptr) const;
+  // beginning. ended: when each step left each stage, if asked for. REQUIRES: at least one step.
+  [[nodiscard]] static Duration play(const Steps& steps, std::vector<Duration>& busy_until,
+                                     std::vector<std::vector<Duration>>* ended = nullptr);
   // As one step from an idle pipeline.
   [[nodiscard]] StepTime together(const Steps& steps) const;
 

@@ -6,17 +6,15 @@
 //   tokens_per_step tokens at once: ITL is the gap between such chunks, TPOT counts tokens.
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
 #include "strategies/prediction/kv_push.h"
-#include "strategies/prediction/memory.h"
+#include "strategies/prediction/percentiles.h"
+#include "strategies/prediction/scenario.h"
 
 namespace ascendsim {
-
-struct Percentiles {
-  Duration mean{}, p50{}, p90{}, p99{};
-};
 
 struct Prediction {
   Percentiles ttft, tpot, itl, e2el;
@@ -30,28 +28,6 @@ struct Prediction {
   MemoryPerRank memory;
   std::vector<std::string> assumptions;
 };
-
-// Everything a question needs, loaded and checked. Non-copyable: the parts point at each other.
-struct Scenario {
-  Scenario(Deployment deployment, Stack stack, KernelTable kernels, Cluster cluster);
-  Scenario(const Scenario&) = delete;
-  Scenario& operator=(const Scenario&) = delete;
-
-  Deployment deployment;
-  Stack stack;
-  KernelTable kernels;
-  Cluster cluster;
-  KernelFacts facts;
-  KernelCost cost, shared_attention, shared_experts, half_vector;
-  PipelinePricer pricer;
-
-  [[nodiscard]] Bytes capacity() const { return cluster.server().die.hbm_visible.value; }
-  // A prefill side keeps the prompts of a step and those that are being pulled, not the whole load.
-  [[nodiscard]] MemoryPerRank memory(const Workload& w) const;
-};
-
-// Prompts whose cache lies on an instance at once: of a prefill side two steps of them, elsewhere the whole load.
-std::int64_t prompts_kept(const Deployment& deployment, const Workload& workload);
 
 // By the deployment's role: a prefill side has no decode step, and the other way round.
 Prediction predict(const Scenario& scenario, const Workload& workload);
@@ -72,6 +48,19 @@ struct DecodeRun {
   std::vector<Duration> gaps;        // one a step
   Duration mean_step{}, duration{};  // duration: the expected time for all tokens but the first
 };
+// When each of `requests` has its first token: prefill steps of `at_once` prompts follow one another, the last takes
+// those that are left. REQUIRES: as many in `last`, which is not looked at where none are left.
+std::vector<Duration> first_tokens(std::int64_t requests, std::int64_t at_once, const PipelinePricer::Steps& whole,
+                                   const PipelinePricer::Steps& last);
+// Decode step times over the output, from three priced contexts, in ascending order.
+struct DecodeCurve {
+  std::array<std::int64_t, 3> context{};
+  std::array<Duration, 3> time{};
+  // A straight line between two of them, rounded towards the first.
+  [[nodiscard]] Duration at(std::int64_t tokens) const;
+};
+// The steps of one request along a curve; all but `step`.
+DecodeRun decode_along(const DecodeCurve& curve, const Workload& workload);
 PrefillRun run_prefill(const Scenario& scenario, const Workload& workload);
 DecodeRun run_decode(const Scenario& scenario, const Workload& workload);
 // As if every step took as long as the first without its writes to the cache: none takes less. Rows and kernels of a
@@ -82,8 +71,5 @@ DecodeRun run_decode_at_least(const Scenario& scenario, const Workload& workload
 // wait_for_all: decoding starts when the last prefill is done.
 void add_requests(Prediction& prediction, const PrefillRun& prefill, const DecodeRun& decode, const Workload& workload,
                   Duration before_decode, bool wait_for_all);
-std::vector<std::string> assumptions(const Scenario& scenario, const Workload& workload);
-void add_assumptions_of_steps(Prediction& prediction,
-                              const Scenario& scenario);  // how they are cut and launched, kernels without evidence
 
 }  // namespace ascendsim
