@@ -193,4 +193,18 @@ StepTime PipelinePricer::price(const Step& step, bool fold, bool repeat_layers) 
   return together(price_each({&step, 1}, fold, repeat_layers));
 }
 
+PipelineTimer::PipelineTimer(const PipelinePricer& pricer) : pricer_(pricer) {
+  if (pricer.whole_) stages_.emplace_back(*pricer.whole_);
+  for (const auto& stage : pricer.stages_) stages_.emplace_back(stage->pricer);
+}
+
+Duration PipelineTimer::time(const Step& step) {
+  Duration total = stages_.front().time(step);
+  if (stages_.size() == 1) return total;
+  PipelinePricer::Steps handed;
+  pricer_.add_hand_over(step, handed);
+  for (std::size_t s = 1; s < stages_.size(); ++s) total += handed.hand_over.front() + stages_[s].time(step);
+  return total;
+}
+
 }  // namespace ascendsim

@@ -56,6 +56,7 @@ class PipelinePricer {
   [[nodiscard]] StepTime together(const Steps& steps) const;
 
  private:
+  friend class PipelineTimer;
   struct Stage {
     Deployment deployment;
     Cluster cluster;
@@ -73,6 +74,17 @@ class PipelinePricer {
   std::int64_t neighbour_ = 0;                  // how many ranks on the next stage's rank is
   std::unique_ptr<StepPricer> whole_;           // where there is one stage
   std::vector<std::unique_ptr<Stage>> stages_;  // else
+};
+
+// price(step).total of step after step, as StepTimer: for loops that ask very often.
+class PipelineTimer {
+ public:
+  explicit PipelineTimer(const PipelinePricer& pricer);
+  Duration time(const Step& step);
+
+ private:
+  const PipelinePricer& pricer_;
+  std::vector<StepTimer> stages_;
 };
 
 }  // namespace ascendsim

@@ -1,81 +1,24 @@
-// Puts a step together: builds one program per rank class, prices every operator and collective, sweeps the clock.
+// Puts a step together: prepare (one program a rank class, verified, priced, layers that are alike repeated), sweep the
+// clock, report.
 #pragma once
 
-#include <bitset>
+#include <map>
 #include <memory>
-#include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "hardware/cluster_network.h"
 #include "hardware/kernel_cost.h"
 #include "hardware/link_graph.h"
 #include "sim/clock.h"
+#include "strategies/prediction/contention.h"
+#include "strategies/prediction/program_price.h"
+#include "strategies/prediction/step_time.h"
 #include "strategies/programs/step.h"
-#include "workloads/kernels.h"
 
 namespace ascendsim {
 
-// Everything of one kind that the slowest rank does in a step, summed over layers.
-struct OperatorRow {
-  std::string label;
-  std::uint8_t category = 0;
-  std::int64_t count = 0;
-  Duration time{};
-  Flops flops{};         // without tile rounding
-  Bytes bytes{};         // device memory, read and written; sent, for a collective
-  std::string limit{};   // "matrix", "memory", ... or the collective's algorithm
-  std::string source{};  // which figures priced it
-};
-
-struct CollectiveRow {
-  std::string label, primitive, group, algorithm;
-  std::int64_t count = 0;
-  Bytes bytes{};  // n of one call, as in sim/program.h
-  Bytes sent{};   // by one rank, all calls
-  Duration time{};
-};
-
-// A collective that faults of the fabric slow: one call of it, on one of its groups.
-struct SlowedCollective {
-  std::string label, primitive, group;
-  int ranks = 0;
-  Bytes bytes{};
-  Duration time{}, without_faults{};
-};
-
-struct MatrixFlops {
-  Flops bits16{}, int8{}, fp32{};
-  [[nodiscard]] Flops total() const { return bits16 + int8 + fp32; }
-};
-
-struct StepTime {
-  Duration total{};
-  int classes = 0;
-  std::string launched{};     // how its kernels are started; empty: as the stack's figures say
-  std::size_t operators = 0;  // of one rank
-  // Of the slowest rank: total = computing + exposed communication + host + idle. attention .. vector sum to
-  // `computing`: busy times, scaled down alike where two lanes compute at once.
-  Duration computing{}, attention{}, linear{}, moe{}, vector{}, communication{}, exposed_communication{}, waiting{},
-      host{}, idle{};
-  Duration longest_wait{};  // of the rank that waits most, for those that compute longer; `waiting` is the slowest
-                            // rank's own
-  Duration speed_of_light{};
-  MatrixFlops flops{};                           // of the slowest rank
-  std::bitset<kKernelNames.size()> kernels{};    // families whose figures priced it
-  Flops performed{};                             // matrix FLOPs of all ranks together
-  std::vector<OperatorRow> operator_rows{};      // largest time first
-  std::vector<CollectiveRow> collective_rows{};  // in program order
-  std::vector<SlowedCollective> slowed{};        // of all ranks; the most slowed group of each
-  std::vector<Duration>
-      attention_ends{};  // of every layer, on the last rank; of prefills whose cache is pushed by layers
-};
-
-// Kernels while something else has a part of the die.
-struct SharedKernels {
-  const KernelCost& attention;    // the other lane: attention and everything else beside experts
-  const KernelCost& experts;      // the other lane: experts
-  const KernelCost& half_vector;  // a probe: what of a kernel vector cores limit shows in its time with half of them
-};
+struct Launching;
 
 // What the host does of a step: gap before it, time to issue a kernel where graphs are replayed and where they are not.
 struct HostFigures {
@@ -88,11 +31,23 @@ class StepPricer {
  public:
   StepPricer(const Deployment& deployment, const KernelFacts& facts, const Cluster& cluster, const KernelCost& kernels,
              SharedKernels shared, HostFigures host);
+  ~StepPricer();
   // fold = false builds every rank's program; repeat_layers = false every layer, instead of one for all that are alike
   // (sim/repeat.h). The result is the same to the tick.
   [[nodiscard]] StepTime price(const Step& step, bool fold = true, bool repeat_layers = true) const;
 
  private:
+  friend class StepTimer;
+  struct Prepared;
+  [[nodiscard]] ProgramPricer programs_of(const Folding& folding) const;
+  [[nodiscard]] bool fetches_weights(const Step& step) const;
+  [[nodiscard]] bool pushes_cache(const Step& step) const;
+  [[nodiscard]] HostModel host_of(const Step& step, const Launching& launched) const;
+  // verified: the programs of a step of this shape have been.
+  [[nodiscard]] Prepared prepare(const Step& step, const Folding& folding, ProgramPricer& pricer, bool verified,
+                                 bool repeats) const;
+  static SweepResult swept(const Prepared& step, const Folding& folding, Timeline* timeline);
+
   const Deployment& deployment_;
   const KernelFacts& facts_;
   const Cluster& cluster_;
@@ -100,8 +55,34 @@ class StepPricer {
   SharedKernels shared_;
   HostFigures host_;
   std::vector<GroupKind> groups_;
+  std::vector<double> slowness_;              // of each rank's computation; empty = all alike
   std::unique_ptr<Cluster> healthy_;          // of a cluster with faults
   std::unique_ptr<ClusterNetwork> degraded_;  // its links; finds routes when asked
+};
+
+// The total of step after step of one instance, for loops that ask very often: price(step).total, to the tick. Remembers
+// between calls what steps share (how ranks fold, what their collectives cost, which shapes have been verified) and
+// makes no rows. Memory is bounded. One thread at a time.
+class StepTimer {
+ public:
+  explicit StepTimer(const StepPricer& pricer);
+  Duration time(const Step& step);
+
+ private:
+  struct Known {
+    Folding folding;
+    ProgramPricer programs;
+    std::unordered_set<std::uint64_t> verified;  // looked up, never walked
+    Known(const StepPricer& pricer, std::span<const std::uint64_t> roles)
+        : folding(fold(roles, pricer.groups_)), programs(pricer.programs_of(folding)) {}
+    Known(const Known&) = delete;
+    Known& operator=(const Known&) = delete;
+  };
+  Known& known(std::vector<std::uint64_t> roles);
+  [[nodiscard]] std::uint64_t shape_of(const Step& step) const;
+
+  const StepPricer& pricer_;
+  std::map<std::vector<std::uint64_t>, std::unique_ptr<Known>> known_;  // by which ranks have equal roles
 };
 
 // Matrix FLOPs of the step's requests when one rank does everything once: what `performed` exceeds is redundant work.

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "strategies/deployment/partitions.h"
-#include "strategies/programs/expert_loads.h"
 #include "strategies/programs/rank_step.h"
 #include "workloads/operators/elementwise.h"
 #include "workloads/operators/linear.h"
@@ -292,39 +291,6 @@ Step decode_step(const Layout& layout, std::int64_t sequences, std::int64_t prom
                  std::int64_t rows_per_sequence) {
   return spread(Phase::kDecode, layout, sequences,
                 {.new_tokens = rows_per_sequence, .context = context, .prompt = prompt});
-}
-
-std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64_t rank) {
-  const Layout& l = deployment.layout;
-  const RankCoordinates at = coordinates(l, rank);
-  const GroupLoad& load = step.load[static_cast<std::size_t>(at.dp)];
-  std::uint64_t role = 0xcbf29ce484222325;  // FNV-1a, word by word
-  const auto differs_by = [&](std::int64_t x) { role = (role ^ static_cast<std::uint64_t>(x)) * 0x100000001b3; };
-  std::int64_t same_load = 0;
-  while (!(step.load[static_cast<std::size_t>(same_load)] == load)) ++same_load;
-  differs_by(same_load);
-  differs_by(at.moe_ep < deployment.experts.shared_ranks ? 1 : 0);
-  differs_by(routed_load(deployment, rank));
-  if (deployment.compute_skew > 0) differs_by(rank);
-  // Besides its load and whether it holds the shared expert, a rank differs by its part of the prompt, by how many real
-  // rows its share of scattered ones has, and by which tokens its KV shard holds.
-  if (step.phase == Phase::kPrefill) differs_by(at.cp);
-  // With sparse attention also by its tokens, where the TP group splits them: later ones see more keys.
-  if (deployment.model.sparse() && scatters_rows(deployment, step.phase)) differs_by(at.tp);
-  const std::int64_t passes =
-      step.phase == Phase::kDecode ? std::max<std::int64_t>(1, deployment.features.speculative_tokens) : 1;
-  for (std::int64_t pass = 0; pass < passes; ++pass) {
-    const std::vector<GroupLoad> loads = draft_loads(deployment, step.load, step.phase, pass);
-    if (l.ep_level == 2 && l.tp > 1) differs_by(stream_rows(deployment, step.phase, loads, at.dp).real_in_share(at.tp));
-    const GroupLoad& now = loads[static_cast<std::size_t>(at.dp)];
-    if (load.sequences == 0 || l.kv_shards() == 1) continue;
-    const std::vector<PlacedTokens> cached = cached_tokens(deployment, step.phase, now, at.kv_shard(l));
-    const std::int64_t first = first_position(step.phase, now);
-    differs_by(tokens_of(cached));
-    const std::int64_t steps = step.phase == Phase::kDecode ? now.new_tokens : 1;
-    for (std::int64_t i = 0; i < steps; ++i) differs_by(tokens_of(within(cached, 0, first + i)));
-  }
-  return role;
 }
 
 namespace {

@@ -65,6 +65,7 @@ struct KernelFacts {
 
 // Equal for ranks whose programs are equal.
 std::uint64_t role_of(const Deployment& deployment, const Step& step, std::int64_t rank);
+std::vector<std::uint64_t> roles_of(const Deployment& deployment, const Step& step);  // of every rank, at once
 // True when the step runs as two micro-batches on two lanes.
 bool splits_into_micro_batches(const Deployment& deployment, const Step& step);
 // outputs: filled when given; the program is the same. REQUIRES: a deployment that the rules of every engine allow

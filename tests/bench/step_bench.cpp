@@ -127,6 +127,16 @@ void whole_step(benchmark::State& state, Phase phase, bool folded) {
   for (auto _ : state) benchmark::DoNotOptimize(s.pricer.price(step, folded).total);
 }
 
+// Step after step, each with one token more of context.
+void timed_step(benchmark::State& state, const Scenario& s, Step step) {
+  PipelineTimer timer(s.pricer);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(timer.time(step));
+    for (GroupLoad& load : step.load)
+      if (step.phase == Phase::kDecode && load.sequences > 0) ++load.context;
+  }
+}
+
 void whole_prediction(benchmark::State& state) {
   for (auto _ : state)
     benchmark::DoNotOptimize(predict(scenario(), {.input_tokens = kInput, .output_tokens = kOutput}).ttft.mean);
@@ -180,6 +190,14 @@ BENCHMARK_CAPTURE(lower_and_sweep, decode, Phase::kDecode);
 BENCHMARK_CAPTURE(whole_step, prefill, Phase::kPrefill, true)->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(whole_step, prefill_unfolded, Phase::kPrefill, false)->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(whole_step, decode, Phase::kDecode, true)->Unit(benchmark::kMicrosecond);
+void timed_example(benchmark::State& state, Phase phase) { timed_step(state, scenario(), step_of(phase)); }
+void timed_supernode(benchmark::State& state) {
+  const Scenario& s = supernode(1.0);
+  timed_step(state, s, decode_step(s.deployment.layout, 320 * 48, 4096, 4224));
+}
+BENCHMARK_CAPTURE(timed_example, prefill, Phase::kPrefill)->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(timed_example, decode, Phase::kDecode)->Unit(benchmark::kMicrosecond);
+BENCHMARK(timed_supernode)->Unit(benchmark::kMicrosecond);
 BENCHMARK(whole_prediction)->Unit(benchmark::kMicrosecond);
 
 }  // namespace

@@ -217,6 +217,33 @@ RC_GTEST_PROP(Folding, ChangesNoTickOfAnyLayout, ()) {
   RC_ASSERT(folded.total == unfolded.total);
 }
 
+// A timer remembers what steps share: steps of one instance in any order, each twice, with all its parts or without.
+RC_GTEST_PROP(StepTimer, SaysTheTotalOfEveryStep, ()) {
+  Case c = any_case();
+  if (*rc::gen::arbitrary<bool>()) c.d.features.speculative_tokens = *rc::gen::inRange(1, 3);
+  report(c);
+  const auto s = scenario(c.d);
+  PipelineTimer timer(s->pricer);
+  std::vector<Step> steps{c.step};
+  for (int i = 0; i < 3; ++i) steps.push_back(any_step(c.d.layout, *rc::gen::element(Phase::kPrefill, Phase::kDecode)));
+  for (Step& step : steps)
+    for (GroupLoad& load : step.load)
+      if (step.phase == Phase::kDecode && load.sequences > 0)
+        load.new_tokens = std::min<std::int64_t>(load.context, 1 + c.d.features.speculative_tokens);
+  steps.insert(steps.end(), {steps[1], steps[0]});
+  for (const Step& step : steps) RC_ASSERT(timer.time(step) == s->pricer.price(step).total);
+}
+
+TEST(StepTimer, PassesStagesOneAfterAnother) {
+  Deployment d = deployment({.tp = 8});
+  d.layout.pp = 2;
+  const auto s = scenario(d);
+  PipelineTimer timer(s->pricer);
+  for (const Step& step : {prefill_step(d.layout, 1, 4096), decode_step(d.layout, 3, 4096, 4100),
+                           decode_step(d.layout, 3, 4096, 4101), decode_step(d.layout, 4, 4096, 4101)})
+    EXPECT_EQ(timer.time(step), s->pricer.price(step).total);
+}
+
 // Matrix FLOPs of all ranks together, of the operators with these labels.
 std::int64_t flops_of_all(const std::vector<Program>& programs, std::initializer_list<std::string_view> labels) {
   std::int64_t sum = 0;
