@@ -10,7 +10,7 @@
 #include "strategies/deployment/words.h"
 #include "strategies/programs/expert_carriers.h"
 #include "strategies/programs/expert_loads.h"
-#include "strategies/programs/rank_step.h"
+#include "strategies/programs/pass_rows.h"
 
 namespace ascendsim {
 

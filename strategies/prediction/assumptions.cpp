@@ -8,7 +8,7 @@
 #include "strategies/deployment/words.h"
 #include "strategies/programs/expert_carriers.h"
 #include "strategies/programs/launching.h"
-#include "strategies/programs/rank_step.h"
+#include "strategies/programs/pass_rows.h"
 #include "workloads/kernels.h"
 #include "workloads/operators/linear.h"
 

@@ -3,7 +3,8 @@
 #include <algorithm>
 
 #include "strategies/collectives/collective_cost.h"
-#include "strategies/programs/rank_step.h"
+#include "strategies/programs/pass_rows.h"
+#include "strategies/programs/placement.h"
 
 namespace ascendsim {
 

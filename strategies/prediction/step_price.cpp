@@ -67,8 +67,6 @@ StepPricer::StepPricer(const Deployment& deployment, const KernelFacts& facts, c
   degraded_ = std::make_unique<ClusterNetwork>(cluster, nominal);
 }
 
-StepPricer::~StepPricer() = default;
-
 ProgramPricer StepPricer::programs_of(const Folding& folding) const {
   return {deployment_, healthy_ ? *healthy_ : cluster_, degraded_.get(), kernels_, facts_, groups_, folding};
 }

@@ -31,7 +31,6 @@ class StepPricer {
  public:
   StepPricer(const Deployment& deployment, const KernelFacts& facts, const Cluster& cluster, const KernelCost& kernels,
              SharedKernels shared, HostFigures host);
-  ~StepPricer();
   // fold = false builds every rank's program; repeat_layers = false every layer, instead of one for all that are alike
   // (sim/repeat.h). The result is the same to the tick.
   [[nodiscard]] StepTime price(const Step& step, bool fold = true, bool repeat_layers = true) const;

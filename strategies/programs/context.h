@@ -1,6 +1,6 @@
 // Context parallelism as each engine runs it, said in one place: which tokens of a prompt a rank takes, where cached
 // ones lie, how the latent reaches the ranks that lack it, how attention over it is called, and in what partial results
-// of a cut cache are merged. Programs (context_parallel.cpp, mla.cpp), memory and KV transfer read it; nobody asks for
+// of a cut cache are merged. Programs (context/, mla.cpp), memory and KV transfer read it; nobody asks for
 // the engine, whose function fills it in (EngineTraits::context).
 #pragma once
 

@@ -2,6 +2,7 @@
 // placement rule puts between their parts, head. The residual stream is whole on every rank of a TP group at the start
 // of a layer and, where the placement scatters it, cut by rows between attention and the end of the feed-forward part.
 #include <algorithm>
+#include <deque>
 
 #include "strategies/deployment/partitions.h"
 #include "strategies/programs/rank_step.h"
@@ -13,7 +14,7 @@ namespace ascendsim {
 namespace {
 
 Value embedding(RankStep& s) {
-  s.p.set_layer(-1);
+  s.begin_layer(-1);
   s.category(Category::kVector);
   Value ids = s.ids();
   if (const std::int64_t parts = s.l.embedding_parts(); parts > 1) {
@@ -68,8 +69,7 @@ struct HalfLayer {
 
 // Attention, of the residual stream [padded_rows, hidden], and the norm behind it.
 HalfLayer attention_half(RankStep& s, Value residual, std::int64_t layer) {
-  s.p.set_layer(static_cast<int>(layer));
-  s.output_layer = layer;
+  s.begin_layer(layer);
   const bool moe = layer >= s.m.dense_layers;
   // The head gathers what it needs of other ranks: in front of it (rows_for_head), or at the end of the last layer.
   const bool last = layer + 1 >= s.m.layers && !s.head_of_group();
@@ -97,14 +97,14 @@ HalfLayer attention_half(RankStep& s, Value residual, std::int64_t layer) {
   if (s.moves_by_index()) {
     s.category(Category::kVector);
     if (half.exchanges())
-      x = copy_rows(s.p, "attention_pad", x, s.padded_rows);
+      x = copy_rows(s.p, "attention_pad", x, s.rows.padded);
     else
-      half.residual = residual.row_slice(0, s.rows);
+      half.residual = residual.row_slice(0, s.rows.real);
   }
   if (place.attention_all_reduce) x = s.p.all_reduce("attention_all_reduce", x, s.group(Group::kAttnTp));
   if (place.attention_reduce_scatter && !s.whole_rows_after_attention()) {
     x = s.p.reduce_scatter("attention_reduce_scatter", x, s.group(Group::kAttnTp));
-    if (!s.scattered()) half.residual = residual.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows);
+    if (!s.scattered()) half.residual = residual.row_slice(s.at.tp * s.rows.scattered, s.rows.scattered);
   }
   half.normed = normed_for_ffn(s, x, half.residual, moe);
   return half;
@@ -113,8 +113,7 @@ HalfLayer attention_half(RankStep& s, Value residual, std::int64_t layer) {
 // The feed-forward part; returns the residual stream [padded_rows, hidden] (the last layer of a scattered deployment
 // all rows of the world).
 Value feed_forward_half(RankStep& s, const HalfLayer& half) {
-  s.p.set_layer(static_cast<int>(half.layer));
-  s.output_layer = half.layer;
+  s.begin_layer(half.layer);
   const Placement& place = half.place;
   const bool moe = half.layer >= s.m.dense_layers;
   Value x = half.normed, residual = half.residual;
@@ -145,9 +144,9 @@ Value feed_forward_half(RankStep& s, const HalfLayer& half) {
     add(s.p, "residual_add", residual, x);
   const bool unpadded = s.moves_by_index() && !half.exchanges();
   if (!place.ffn_all_gather) return unpadded ? half.stream : residual;
-  if (unpadded) residual = copy_rows(s.p, "ffn_pad", residual, s.padded_rows);
+  if (unpadded) residual = copy_rows(s.p, "ffn_pad", residual, s.rows.padded);
   if (half.last && !s.l.local_head() && s.l.cp > 1 && s.l.dp == 1 && s.context.head_gathers_by_group) {
-    if (residual.rows < s.padded_rows) residual = s.p.all_gather("head_all_gather", residual, s.group(Group::kAttnTp));
+    if (residual.rows < s.rows.padded) residual = s.p.all_gather("head_all_gather", residual, s.group(Group::kAttnTp));
     return s.p.all_gather("head_cp_all_gather", residual, s.group(Group::kAttnCp));
   }
   return s.p.all_gather(half.last ? "head_all_gather" : "layer_all_gather", residual,
@@ -162,14 +161,14 @@ struct HeadRows {
   Group group = Group::kWorld;
   bool exchanged = false;  // each rank has rows of its own: all are gathered, parts of logits exchanged
 };
-HeadRows head_rows(const RankStep& s) {
-  if (s.l.local_head()) return {s.own_sampled, s.padded_sampled_rows, Group::kLmHeadTp, true};
-  if (s.head_of_group()) return {s.group_sampled, s.sampled_rows, Group::kAttnTp, false};
-  return {s.world_sampled, s.world_sampled_rows, Group::kWorld, false};
+HeadRows head_rows(RankStep& s) {
+  if (s.l.local_head()) return {s.moves.sampled_of_own(), s.rows.sampled_padded, Group::kLmHeadTp, true};
+  if (s.head_of_group()) return {s.moves.sampled_of_group(), s.rows.sampled, Group::kAttnTp, false};
+  return {s.moves.sampled_of_world(), s.rows.sampled_of_world, Group::kWorld, false};
 }
 
 void head(RankStep& s, Value residual, const char* norm) {
-  s.p.set_layer(-1);
+  s.begin_layer(-1);
   s.category(Category::kVector);
   const HeadRows from = head_rows(s);
   Value x = place_rows(s.p, "last_rows", residual, from.rows, from.sampled);
@@ -208,16 +207,16 @@ Value rows_for_head(RankStep& s, Value residual) {
 
 // The rows of this rank's attention stream in what the head takes.
 Value own_stream(const RankStep& s, Value rows) {
-  if (rows.rows == s.padded_rows) return rows;
+  if (rows.rows == s.rows.padded) return rows;
   const std::int64_t streams_before = s.l.local_head() ? 0 : s.head_of_group() ? s.at.cp : s.at.dp * s.l.cp + s.at.cp;
-  return rows.row_slice(streams_before * s.padded_rows, s.padded_rows);
+  return rows.row_slice(streams_before * s.rows.padded, s.rows.padded);
 }
 
 // ... and what it keeps of them.
 void note_hidden(const RankStep& s, Value residual, StepOutput::What what = StepOutput::What::kHidden) {
   if (s.noted == nullptr) return;
   std::vector<std::int64_t> names = s.names_of_stream(s.at.dp, s.at.cp);
-  if (s.scattered()) names.erase(names.begin(), names.begin() + s.at.tp * s.scattered_rows);
+  if (s.scattered()) names.erase(names.begin(), names.begin() + s.at.tp * s.rows.scattered);
   names.resize(static_cast<std::size_t>(residual.rows));
   s.output(what, residual, std::move(names));
 }
@@ -227,7 +226,7 @@ void note_hidden(const RankStep& s, Value residual, StepOutput::What what = Step
 // layer takes.
 Value draft_input(RankStep& s, Value hidden) {
   const Value next = embedding(s);
-  s.p.set_layer(static_cast<int>(s.m.layers));
+  s.begin_layer(s.m.layers);
   s.category(Category::kVector);
   const Value e = rms_norm(s.p, "mtp_enorm", next, s.norm_weight("mtp_enorm", s.m.hidden), s.d.dtype);
   const Value h = rms_norm(s.p, "mtp_hnorm", hidden, s.norm_weight("mtp_hnorm", s.m.hidden), s.d.dtype);
@@ -249,23 +248,18 @@ Value to_head(RankStep& s, Value residual, const char* norm) {
 // What draft pass `pass` begins with: its loads, and of `hidden`, the rows of the pass before, those that it goes on
 // with.
 Value begin_draft(RankStep& s, Value hidden, std::span<const GroupLoad> verified, int pass) {
-  s.p.set_layer(-1);
-  if (pass == 1) {
-    s.set_pass(1);
-    return s.own_share(hidden);
-  }
-  s.pass = pass;
-  const std::int64_t before = s.load.new_tokens;
-  s.set_loads(draft_loads(s.d, verified, s.phase, pass - 1));
+  s.begin_layer(-1);
+  const std::int64_t before = s.rows.load.new_tokens;
+  s.begin_pass(pass, draft_loads(s.d, verified, s.phase, pass - 1));
   if (pass == 2 && !s.d.traits().drafts_all_rows) {
     s.category(Category::kVector);
     const RowMove last{.from = static_cast<std::int32_t>(before - 1),
                        .rows = 1,
-                       .repeats = static_cast<std::int32_t>(s.load.sequences),
+                       .repeats = static_cast<std::int32_t>(s.rows.load.sequences),
                        .from_stride = static_cast<std::int32_t>(before),
                        .to_stride = 1};
-    const std::span<const RowMove> moves(&last, s.load.sequences > 0 ? 1 : 0);
-    hidden = place_rows(s.p, "mtp_last_hidden", hidden, s.padded_rows, s.p.add_moves(moves));
+    const std::span<const RowMove> moves(&last, s.rows.load.sequences > 0 ? 1 : 0);
+    hidden = place_rows(s.p, "mtp_last_hidden", hidden, s.rows.padded, s.p.add_moves(moves));
   }
   return s.own_share(hidden);
 }
@@ -321,51 +315,51 @@ namespace {
 // alike). Each part in its own loop, hence streams follow the order of the program and never cross.
 class MicroBatches {
  public:
-  MicroBatches(ProgramBuilder& builder, std::vector<RankStep> steps)
-      : p_(builder), steps_(std::move(steps)), rows_(steps_.size()), loads_(steps_.size()) {
-    for (std::size_t i = 0; i < steps_.size(); ++i) loads_[i] = steps_[i].loads;
+  MicroBatches(ProgramBuilder& builder, const RankPlace& place, std::span<const Step> steps,
+               std::vector<StepOutput>* outputs)
+      : p_(builder) {
+    for (const Step& step : steps)
+      batches_.emplace_back(builder, place, step, static_cast<int>(batches_.size()), outputs);
   }
 
   void begin() {
-    each([&](RankStep& s, Value& rows) { rows = s.d.first_stage() ? embedding(s) : s.handed_on(); });
+    for (Batch& b : batches_) b.rows = b.s.d.first_stage() ? embedding(b.s) : b.s.handed_on();
   }
   void layer(std::int64_t number) {
-    std::vector<HalfLayer> halves;
-    each([&](RankStep& s, Value& rows) { halves.push_back(attention_half(s, rows, number)); });
-    if (steps_.size() > 1) p_.set_lane(1);
-    each([&](RankStep& s, Value& rows) { rows = feed_forward_half(s, halves[static_cast<std::size_t>(s.lane)]); });
+    for (Batch& b : batches_) b.half = attention_half(b.s, b.rows, number);
+    if (batches_.size() > 1) p_.set_lane(1);
+    for (Batch& b : batches_) b.rows = feed_forward_half(b.s, b.half);
     p_.set_lane(0);
   }
   void hand_on() {
-    each([&](RankStep& s, Value& rows) { note_hidden(s, rows, StepOutput::What::kHandedOn); });
+    for (Batch& b : batches_) note_hidden(b.s, b.rows, StepOutput::What::kHandedOn);
   }
   void sample(const char* norm) {
-    each([&](RankStep& s, Value& rows) {
-      s.p.set_layer(-1);
-      rows = to_head(s, rows, norm);
-    });
+    for (Batch& b : batches_) {
+      b.s.begin_layer(-1);
+      b.rows = to_head(b.s, b.rows, norm);
+    }
   }
   // Prefill fills the draft layer's cache with every prompt token. Decode drafts k tokens one after another: the first
   // pass covers all rows that the main model has just verified, the others one row a sequence or all again
   // (drafts_all_rows).
   void draft(int pass) {
-    each([&](RankStep& s, Value& rows) {
-      rows = draft_input(s, begin_draft(s, rows, loads_[static_cast<std::size_t>(s.lane)], pass));
-      s.drafting = true;
-    });
-    layer(steps_.front().m.layers);
-    for (RankStep& s : steps_) s.drafting = false;
+    for (Batch& b : batches_) b.rows = draft_input(b.s, begin_draft(b.s, b.rows, b.verified, pass));
+    layer(batches_.front().s.m.layers);
     sample("mtp_head_norm");
   }
 
  private:
-  void each(const auto& part) {
-    for (std::size_t i = 0; i < steps_.size(); ++i) part(steps_[i], rows_[i]);
-  }
+  struct Batch {
+    RankStep s;
+    std::vector<GroupLoad> verified;  // loads of the step, which drafts change
+    Value rows{};                     // of the residual stream
+    HalfLayer half{};
+    Batch(ProgramBuilder& builder, const RankPlace& place, const Step& step, int lane, std::vector<StepOutput>* outputs)
+        : s(builder, place, step, lane, outputs), verified(step.load) {}
+  };
   ProgramBuilder& p_;
-  std::vector<RankStep> steps_;
-  std::vector<Value> rows_;                    // of the residual stream, a micro-batch each
-  std::vector<std::vector<GroupLoad>> loads_;  // of the step, which drafts change
+  std::deque<Batch> batches_;  // which stay where they are
 };
 
 }  // namespace
@@ -375,10 +369,7 @@ Program build_program(const Deployment& deployment, const Step& step, const Kern
   ProgramBuilder builder;
   std::vector<Step> parts = deployment.micro_batches == 2 ? halves(step) : std::vector<Step>{};
   if (parts.empty()) parts.push_back(step);
-  std::vector<RankStep> steps;
-  for (std::size_t i = 0; i < parts.size(); ++i)
-    steps.emplace_back(builder, deployment, parts[i], facts, rank, static_cast<int>(i)).noted = outputs;
-  MicroBatches batches(builder, std::move(steps));
+  MicroBatches batches(builder, RankPlace(deployment, facts, step.phase, rank), parts, outputs);
   batches.begin();
   for (std::int64_t layer = deployment.first_layer(); layer < deployment.end_layer(); ++layer) batches.layer(layer);
   if (!deployment.last_stage()) {

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "strategies/programs/launching.h"
 
 namespace ascendsim {
@@ -58,6 +61,22 @@ ExpertCarrier expert_carrier(const Deployment& d, Phase phase, std::int64_t rows
     return ExpertCarrier::kFusedMc2;
   if (few) return ExpertCarrier::kMc2;
   return d.experts.exact_all_to_all ? ExpertCarrier::kAllToAllV : ExpertCarrier::kPadded;
+}
+
+std::int64_t padded_all_to_all_rows(const Deployment& d, std::int64_t rows, bool prefill) {
+  const auto ep = static_cast<double>(d.layout.moe_ep);
+  const auto factor = [&]() -> double {
+    for (const auto& [at_least, f] : d.all_to_all_scale)
+      if (rows >= at_least) return f;
+    if (!d.all_to_all_scale.empty()) return ep;  // below the table's last line
+    if (prefill && rows <= kShortExchange) return 2 * ep;
+    if (prefill && rows >= 65536 / d.layout.moe_ep) return 3;
+    // A logistic in log2: mn + (mx - mn) / (1 + exp(log2 t - log2 ep)), with exp(log2 r) = r^(1 / ln 2).
+    const double most = std::sqrt(ep), least = std::max(1.0, most / 2);
+    return least + (most - least) / (1 + std::exp(std::log2(static_cast<double>(rows)) - std::log2(ep)));
+  };
+  if (rows == 0) return 0;
+  return round_up(static_cast<std::int64_t>(static_cast<double>(d.model.top_k * rows) * factor()), d.layout.moe_ep);
 }
 
 }  // namespace ascendsim

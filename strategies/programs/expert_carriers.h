@@ -21,4 +21,10 @@ bool asks_for_fused_mc2(const Deployment& deployment);
 // Why that is never taken; empty = it is in some steps, or nobody asked.
 std::string fused_mc2_refusal(const Deployment& deployment);
 
+// MindIE's fixed-size all-to-all of ep_level 2 prefill: rows sent to all peers together (dynamic_ep_moe.cpp;
+// flash_causal_deepseekv2.py, get_all2all_buffer_factor). Prefill of up to kShortExchange rows a rank takes buffers for
+// 2 x moe_ep times its copies, of one more row two to four times: more rows can be faster.
+constexpr std::int64_t kShortExchange = 32;
+std::int64_t padded_all_to_all_rows(const Deployment& d, std::int64_t rows, bool prefill);
+
 }  // namespace ascendsim

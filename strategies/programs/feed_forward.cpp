@@ -1,6 +1,5 @@
 // The feed-forward part of a layer: the dense MLP of the first layers, and the mixture of experts in MindIE's two ways.
 #include <algorithm>
-#include <cmath>
 
 #include "strategies/programs/expert_carriers.h"
 #include "strategies/programs/rank_step.h"
@@ -118,10 +117,11 @@ Value moe_all_gather(RankStep& s, Value gathered) {
   // Every rank sees every row; padding rows are carried but not computed: where they lie between real ones, and always
   // where rows are moved by index, the real ones are picked and put back (MindIE decoder_layer.cpp, SetAttnUnpadding and
   // SetFFNPadding).
-  const std::int64_t streams = gathered.rows / s.padded_rows;
-  const bool picks = streams > 1 && (s.moves_by_index() || !s.real_rows_first);
-  const std::int64_t real = streams > 1 ? s.world_rows : s.rows;
-  const Value x = picks ? place_rows(s.p, "ffn_unpad", gathered, real, s.real_rows) : gathered.row_slice(0, real);
+  const std::int64_t streams = gathered.rows / s.rows.padded;
+  const bool picks = streams > 1 && (s.moves_by_index() || !s.rows.real_rows_first);
+  const std::int64_t real = streams > 1 ? s.rows.world : s.rows.real;
+  const Value x =
+      picks ? place_rows(s.p, "ffn_unpad", gathered, real, s.moves.real_rows()) : gathered.row_slice(0, real);
   const Routing routing = route(s, x);
   if (s.noted != nullptr)
     note_experts(s, routing, streams > 1 ? s.names_of_world() : s.names_of_stream(s.at.dp, s.at.cp));
@@ -137,23 +137,7 @@ Value moe_all_gather(RankStep& s, Value gathered) {
   const Value out = sum_up(s.p, "finalize_routing", experts(s, dealt, w, rows, capacity), routing, x.rows,
                            picks ? x.rows : gathered.rows, s.d.dtype);
   if (beside) add(s.p, "shared_add", out.row_slice(0, x.rows), shared);
-  return picks ? place_rows(s.p, "ffn_pad", out, gathered.rows, s.padded_places) : out;
-}
-
-std::int64_t padded_all_to_all_rows(const Deployment& d, std::int64_t rows, bool prefill) {
-  const auto ep = static_cast<double>(d.layout.moe_ep);
-  const auto factor = [&]() -> double {
-    for (const auto& [at_least, f] : d.all_to_all_scale)
-      if (rows >= at_least) return f;
-    if (!d.all_to_all_scale.empty()) return ep;  // below the table's last line
-    if (prefill && rows <= kShortExchange) return 2 * ep;
-    if (prefill && rows >= 65536 / d.layout.moe_ep) return 3;
-    // A logistic in log2: mn + (mx - mn) / (1 + exp(log2 t - log2 ep)), with exp(log2 r) = r^(1 / ln 2).
-    const double most = std::sqrt(ep), least = std::max(1.0, most / 2);
-    return least + (most - least) / (1 + std::exp(std::log2(static_cast<double>(rows)) - std::log2(ep)));
-  };
-  if (rows == 0) return 0;
-  return round_up(static_cast<std::int64_t>(static_cast<double>(d.model.top_k * rows) * factor()), d.layout.moe_ep);
+  return picks ? place_rows(s.p, "ffn_pad", out, gathered.rows, s.moves.padded_places()) : out;
 }
 
 namespace {
@@ -171,7 +155,7 @@ struct Exchange {
 // Bytes of the rows that travel, with an fp32 scale each where they are int8. Idle groups send as many padding rows as
 // the others.
 Bytes travelling(const RankStep& s, Dtype dtype) {
-  const std::int64_t rows = ceil_div(s.routed_world_rows, s.l.world()) * s.d.copies_per_token();
+  const std::int64_t rows = ceil_div(s.rows.routed_world, s.l.world()) * s.d.copies_per_token();
   return Bytes(rows * (s.m.hidden * bits(dtype) + (dtype == Dtype::kInt8 ? bits(Dtype::kFp32) : 0)) / 8);
 }
 
@@ -196,7 +180,7 @@ Value exchange_mc2(RankStep& s, const Exchange& e, bool fused) {
 
 // MindIE's prefill: fixed-size buffers of 16-bit rows, an equal share for every peer, whatever the router said.
 Value exchange_padded(RankStep& s, const Exchange& e) {
-  const std::int64_t buffer = padded_all_to_all_rows(s.d, s.scattered_rows, true);
+  const std::int64_t buffer = padded_all_to_all_rows(s.d, s.rows.scattered, true);
   const Value dealt =
       deal_out_all(s.p, "init_routing", e.rows, e.routing, held_experts(s), e.copies, e.copies, s.d.dtype);
   const Value padded = pad_shares(s.p, "all_to_all_pad", dealt, buffer, e.group.ranks);
@@ -228,22 +212,22 @@ Value moe_all_to_all(RankStep& s, Value normed) {
   const bool by_index = s.moves_by_index() && s.l.tp > 1;
   const Value x = by_index ? copy_rows(s.p, "ffn_unpad", normed, normed.rows) : normed;
   // With tp > 1 rows are scattered here, with tp = 1 the share of the one rank is all.
-  const std::int64_t own = StreamRows{s.rows, s.padded_rows, s.scattered_rows}.real_in_share(s.at.tp);
+  const std::int64_t own = s.rows.real_in_share(s.at.tp);
   Exchange e{.rows = x.row_slice(0, own),
-             .expected = routed_rows(s, s.world_rows),
+             .expected = routed_rows(s, s.rows.world),
              .copies = own * s.d.copies_per_token(),
              .group = s.group(Group::kMoeEp)};
-  e.received = s.holds_shared_expert() ? ceil_div(s.world_rows, s.d.experts.shared_ranks) : e.expected.expected();
+  e.received = s.holds_shared_expert() ? ceil_div(s.rows.world, s.d.experts.shared_ranks) : e.expected.expected();
   e.routing = route(s, e.rows);
   if (s.noted != nullptr) {
     std::vector<std::int64_t> names = s.names_of_stream(s.at.dp, s.at.cp);
-    names.erase(names.begin(), names.begin() + s.at.tp * s.scattered_rows);
+    names.erase(names.begin(), names.begin() + s.at.tp * s.rows.scattered);
     names.resize(static_cast<std::size_t>(own));
     note_experts(s, e.routing, std::move(names));
   }
   const bool beside = s.d.experts.shared_ranks == 0 && !shares_rows_for_experts(s.d);
   const Value shared = beside ? shared_expert(s, e.rows, s.l.moe_tp, s.at.moe_tp) : Value{};
-  const ExpertCarrier carrier = expert_carrier(s.d, s.phase, s.routed_world_rows / (s.l.dp * s.l.cp), s.drafting);
+  const ExpertCarrier carrier = expert_carrier(s.d, s.phase, s.rows.routed_world / (s.l.dp * s.l.cp), s.drafting());
   const bool fused = carrier == ExpertCarrier::kFusedMc2;
   const Value returned = fused || carrier == ExpertCarrier::kMc2 ? exchange_mc2(s, e, fused)
                          : carrier == ExpertCarrier::kAllToAllV  ? exchange_exact(s, e)
@@ -256,7 +240,7 @@ Value moe_all_to_all(RankStep& s, Value normed) {
 
 Value moe_shared_rows(RankStep& s, Value x) {
   const auto tp = s.group(Group::kAttnTp);
-  const Value own = moe_all_to_all(s, x.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows));
+  const Value own = moe_all_to_all(s, x.row_slice(s.at.tp * s.rows.scattered, s.rows.scattered));
   const Value out = s.p.all_gather("layer_all_gather", own, tp);
   s.category(Category::kMoe);
   const Value shared = s.p.all_reduce("shared_all_reduce", shared_expert(s, x, s.l.tp, s.at.tp), tp);

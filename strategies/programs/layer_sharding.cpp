@@ -28,14 +28,14 @@ TensorSlice slice_of(const RankStep& s, const LayerSeries& series, const char* k
 
 bool shards_o_proj(const Deployment& d) { return shards(d, d.layer_sharding.o_proj); }
 bool shards_q_b(const Deployment& d) { return shards(d, d.layer_sharding.q_b); }
-bool shards_o_proj(const RankStep& s) { return s.phase == Phase::kPrefill && !s.drafting && shards_o_proj(s.d); }
-bool shards_q_b(const RankStep& s) { return s.phase == Phase::kPrefill && !s.drafting && shards_q_b(s.d); }
+bool shards_o_proj(const RankStep& s) { return s.phase == Phase::kPrefill && !s.drafting() && shards_o_proj(s.d); }
+bool shards_q_b(const RankStep& s) { return s.phase == Phase::kPrefill && !s.drafting() && shards_q_b(s.d); }
 std::int64_t held_layers(const Deployment& d) {
   return ceil_div(d.end_layer() - d.first_layer(), d.layout.world() / d.layout.pp);
 }
 
 Value LayerWindows::weight(RankStep& s, const LayerSeries& series) {
-  const std::int64_t step = s.output_layer - s.d.first_layer();
+  const std::int64_t step = s.layer - s.d.first_layer();
   if (step == 0) return s.weight(series.module, series.key, series.inputs, series.outputs);
   return windows_[static_cast<std::size_t>(step % 2)];
 }
@@ -45,8 +45,8 @@ void LayerWindows::fetch(RankStep& s, const LayerSeries& series, Value reached) 
   if (!allocated_)
     for (Value& w : windows_) w = s.p.activation(type, series.inputs, series.outputs);
   allocated_ = true;
-  const std::int64_t step = s.output_layer - s.d.first_layer();
-  const std::int64_t next = s.output_layer + 1 < s.d.end_layer() ? s.output_layer + 1 : s.d.first_layer();
+  const std::int64_t step = s.layer - s.d.first_layer();
+  const std::int64_t next = s.layer + 1 < s.d.end_layer() ? s.layer + 1 : s.d.first_layer();
   const std::int64_t holder = next % s.l.world();
   const Value held = s.p.weight(type, series.inputs, series.outputs,
                                 slice_of(s, series, s.rank == holder ? series.key : kElsewhere, next));

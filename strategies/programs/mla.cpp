@@ -1,11 +1,11 @@
 // Multi-head latent attention of one layer on one rank, MindIE's way (operation/latent_attention.cpp,
 // ring_attention.cpp, fa_update.cpp). Prefill expands keys and values from the latent; decode absorbs W_UK and W_UV and
-// attends to the cached latent itself. Prompts that are cut over cp, and cached prefixes: context_parallel.cpp.
+// attends to the cached latent itself. Prompts that are cut over cp, and cached prefixes: context/.
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
-#include "strategies/programs/mla_parts.h"
+#include "strategies/programs/context/attention.h"
 #include "workloads/operators/elementwise.h"
 #include "workloads/operators/linear.h"
 #include "workloads/operators/mla_prolog.h"
@@ -21,10 +21,11 @@ Value kv_cache(RankStep& s) {
   const auto allocate = [&] {
     const Dtype type = s.d.kv_int8 ? Dtype::kInt8 : s.d.dtype;
     const std::int64_t columns = s.d.kv_int8 ? s.d.cached_latent().count() : s.m.cache_width();
-    return s.p.state(type, s.cache_stride * s.load.sequences, columns, {.key = "kv_cache"}, s.cache_names);
+    return s.p.state(type, s.rows.cache_stride * s.rows.load.sequences, columns, {.key = "kv_cache"},
+                     s.moves.cache_names());
   };
-  if (s.pass == 0) return allocate();
-  if (s.pass == 1) s.draft_cache = allocate();
+  if (s.rows.pass == 0) return allocate();
+  if (s.rows.pass == 1) s.draft_cache = allocate();
   return s.draft_cache;
 }
 
@@ -60,7 +61,7 @@ struct Compressed {
 
 // FlashComm1: each rank has compressed its own rows, attention needs those of the whole stream.
 Value whole_rows(RankStep& s, const char* label, Value x) {
-  return s.p.all_gather(label, x, s.group(Group::kAttnTp)).row_slice(0, s.rows);
+  return s.p.all_gather(label, x, s.group(Group::kAttnTp)).row_slice(0, s.rows.real);
 }
 
 // The separate operators of the projections; every TP rank computes q_a and kv_a whole, or of its own rows (FlashComm1,
@@ -86,7 +87,7 @@ Compressed compress(RankStep& s, Value residual, Value x, Value positions, const
   q_c = s.prepared(Module::kQB, "q_a_quant", q_c);
   const Value w = s.norm_weight("kv_a_norm", s.m.kv_rank);
   if (cache == nullptr) return {q_c, kv_norm_rope(s.p, "kv_norm_rope", kv, w, positions)};
-  return {q_c, kv_norm_rope_cache(s.p, "kv_norm_rope_cache", kv, w, positions, *cache, s.own_cache_writes)};
+  return {q_c, kv_norm_rope_cache(s.p, "kv_norm_rope_cache", kv, w, positions, *cache, s.moves.own_cache_writes())};
 }
 
 }  // namespace
@@ -117,9 +118,9 @@ namespace {
 Value queries_of_heads(RankStep& s, Value q_c) { return queries_of_heads(s, q_c, s.positions.row_slice(0, q_c.rows)); }
 
 void zero_padding(RankStep& s, const char* label, Value x) {
-  if (x.rows == s.rows) return;
+  if (x.rows == s.rows.real) return;
   s.category(Category::kVector);
-  zero_rows(s.p, label, x.row_slice(s.rows, x.rows - s.rows));
+  zero_rows(s.p, label, x.row_slice(s.rows.real, x.rows - s.rows.real));
 }
 
 }  // namespace
@@ -153,8 +154,8 @@ void attend_prompt(RankStep& s, Value q, const Expanded& kv, Value out, Value ls
   PrefillCore core = prefill_core(s);
   core.accumulate = after_history;
   std::vector<AttentionBlock> blocks;
-  const auto tokens = static_cast<std::int32_t>(s.load.new_tokens);
-  for (std::int32_t first = 0; first < s.rows; first += tokens)
+  const auto tokens = static_cast<std::int32_t>(s.rows.load.new_tokens);
+  for (std::int32_t first = 0; first < s.rows.real; first += tokens)
     blocks.push_back({.q_row = first, .q_rows = tokens, .k_row = first, .k_rows = tokens, .causal = 1});
   s.category(Category::kAttention);
   attend(s.p, "attention", core, blocks, q, kv.k, kv.v, out, lse);
@@ -163,19 +164,19 @@ void attend_prompt(RankStep& s, Value q, const Expanded& kv, Value out, Value ls
 }  // namespace
 
 Value mla_prefill(RankStep& s, Value residual) {
-  const Value x = s.flashcomm() ? residual : residual.row_slice(0, s.rows);
+  const Value x = s.flashcomm() ? residual : residual.row_slice(0, s.rows.real);
   const Value cache = kv_cache(s);
   const bool cut = s.l.cp > 1;
-  const Compressed c = compress(s, residual, x, s.positions.row_slice(0, s.rows), cut ? nullptr : &cache);
+  const Compressed c = compress(s, residual, x, s.positions.row_slice(0, s.rows.real), cut ? nullptr : &cache);
   const Value q = queries_of_heads(s, c.q_c);
-  const Value out = s.p.activation(s.d.dtype, s.rows, s.heads * s.m.value);
-  const Value lse = s.p.activation(Dtype::kFp32, s.rows, s.heads);
+  const Value out = s.p.activation(s.d.dtype, s.rows.real, s.heads * s.m.value);
+  const Value lse = s.p.activation(Dtype::kFp32, s.rows.real, s.heads);
   if (cut) {
-    attend_context_parallel(s, q, c.latent, cache, out, lse);
+    attend_cut_prompts(s, q, c.latent, cache, out, lse);
     return out;
   }
   attend_history(s, q, out, lse, cache, false);
-  attend_prompt(s, q, expand(s, c.latent, "kv_b_k", "kv_b_v"), out, lse, !s.history.empty());
+  attend_prompt(s, q, expand(s, c.latent, "kv_b_k", "kv_b_v"), out, lse, !s.moves.history().empty());
   return out;
 }
 
@@ -184,18 +185,19 @@ Value mla_prefill(RankStep& s, Value residual) {
 Value mla_prefill_token_split(RankStep& s, Value residual) {
   const Value cache = kv_cache(s);
   Compressed c =
-      compress(s, residual, residual, s.positions.row_slice(s.at.tp * s.scattered_rows, s.scattered_rows), nullptr);
-  c.q_c = s.p.all_gather("q_c_gather", c.q_c, s.group(Group::kAttnTp)).row_slice(0, s.rows);
-  c.latent = s.p.all_gather("latent_gather", c.latent, s.group(Group::kAttnTp)).row_slice(0, s.rows);
+      compress(s, residual, residual, s.positions.row_slice(s.at.tp * s.rows.scattered, s.rows.scattered), nullptr);
+  c.q_c = s.p.all_gather("q_c_gather", c.q_c, s.group(Group::kAttnTp)).row_slice(0, s.rows.real);
+  c.latent = s.p.all_gather("latent_gather", c.latent, s.group(Group::kAttnTp)).row_slice(0, s.rows.real);
   const Value q = queries_of_heads(s, c.q_c);  // while the latent is on its way
-  write_gathered(s, c.latent, cache, s.gathered_cache_writes);
-  const Value out = s.p.activation(s.d.dtype, s.padded_rows, s.heads * s.m.value);
-  const Value lse = s.p.activation(Dtype::kFp32, s.rows, s.heads);
-  attend_history(s, q, out.row_slice(0, s.rows), lse, cache, false);
-  attend_prompt(s, q, expand(s, c.latent, "kv_b_k", "kv_b_v"), out.row_slice(0, s.rows), lse, !s.history.empty());
+  write_gathered(s, c.latent, cache, s.moves.gathered_cache_writes());
+  const Value out = s.p.activation(s.d.dtype, s.rows.padded, s.heads * s.m.value);
+  const Value lse = s.p.activation(Dtype::kFp32, s.rows.real, s.heads);
+  attend_history(s, q, out.row_slice(0, s.rows.real), lse, cache, false);
+  attend_prompt(s, q, expand(s, c.latent, "kv_b_k", "kv_b_v"), out.row_slice(0, s.rows.real), lse,
+                !s.moves.history().empty());
   zero_padding(s, "attention_padding", out);
   const std::int64_t width = s.m.heads * s.m.value;
-  const Value own = s.p.all_to_all("attention_exchange", out, s.group(Group::kAttnTp), s.scattered_rows, width);
+  const Value own = s.p.all_to_all("attention_exchange", out, s.group(Group::kAttnTp), s.rows.scattered, width);
   s.category(Category::kVector);
   const Value x = s.prepared(Module::kOProj, "o_proj_quant", own);
   s.category(Category::kLinear);
@@ -203,14 +205,14 @@ Value mla_prefill_token_split(RankStep& s, Value residual) {
 }
 
 Value mla_decode(RankStep& s, Value residual) {
-  const bool fused = s.rows <= s.facts.prolog_max_tokens;
+  const bool fused = s.rows.real <= s.facts.prolog_max_tokens;
   const Value cache = kv_cache(s);
-  const Value positions = s.positions.row_slice(0, s.rows);
+  const Value positions = s.positions.row_slice(0, s.rows.real);
 
   Value q;
   if (fused) {
     const bool normed = s.facts.adds_residual_in_norm;
-    Value x = s.flashcomm() ? residual : residual.row_slice(0, s.rows);
+    Value x = s.flashcomm() ? residual : residual.row_slice(0, s.rows.real);
     s.category(Category::kVector);
     if (normed) x = input_norm(s, residual, x, s.d.dtype);
     // The prolog wants the rows of the whole stream, so these are gathered where they are scattered (mla_v1.py,
@@ -223,10 +225,10 @@ Value mla_decode(RankStep& s, Value residual) {
                              s.norm_weight("kv_a_norm", s.m.kv_rank),
                              q_b_weight(s),
                              w_uk_weight(s)};
-    q = mla_prolog(s.p, "mla_prolog", x, w, positions, cache, s.own_cache_writes, static_cast<int>(s.heads),
+    q = mla_prolog(s.p, "mla_prolog", x, w, positions, cache, s.moves.own_cache_writes(), static_cast<int>(s.heads),
                    s.m.kv_rank, s.m.rope, s.d.dtype);
   } else {
-    const Value x = s.flashcomm() ? residual : residual.row_slice(0, s.rows);
+    const Value x = s.flashcomm() ? residual : residual.row_slice(0, s.rows.real);
     q = absorbed_queries(s, queries_of_heads(s, compress(s, residual, x, positions, &cache).q_c));
   }
 
@@ -239,20 +241,20 @@ Value mla_decode(RankStep& s, Value residual) {
   // Row i of a sequence sees the tokens up to its own: one block each.
   std::vector<AttentionBlock> blocks;
   std::int64_t context = 0;
-  for (const std::int64_t seen : s.visible) {
+  for (const std::int64_t seen : s.rows.visible) {
     blocks.push_back(
         {.q_row = static_cast<std::int32_t>(blocks.size()), .q_rows = 1, .k_rows = static_cast<std::int32_t>(seen)});
-    context += seen * s.load.sequences;
+    context += seen * s.rows.load.sequences;
   }
   const Partial partial = attend_absorbed(s.p, "mla_decode",
                                           {.heads = core_heads,
                                            .key_width = static_cast<std::int32_t>(s.m.cache_width()),
                                            .latent_width = static_cast<std::int32_t>(s.m.kv_rank),
                                            .context = context,
-                                           .cache_rows = s.load.sequences * s.cached_tokens,
-                                           .repeats = static_cast<std::int32_t>(s.load.sequences),
-                                           .q_stride = static_cast<std::int32_t>(s.load.new_tokens),
-                                           .k_stride = s.cache_stride,
+                                           .cache_rows = s.rows.load.sequences * s.rows.cached,
+                                           .repeats = static_cast<std::int32_t>(s.rows.load.sequences),
+                                           .q_stride = static_cast<std::int32_t>(s.rows.load.new_tokens),
+                                           .k_stride = s.rows.cache_stride,
                                            .scale = 1 / std::sqrt(static_cast<double>(s.m.qk_width()))},
                                           q, cache, Dtype::kFp32, blocks);
   Value out = partial.out;
@@ -260,11 +262,11 @@ Value mla_decode(RankStep& s, Value residual) {
     const std::int64_t width = s.m.kv_rank + 1;
     s.category(Category::kVector);
     Value packed = pack_partial(s.p, "out_lse_pack", partial, s.context.merges_in_32_bit ? Dtype::kFp32 : s.d.dtype);
-    packed = s.p.all_to_all("out_lse_exchange", packed, s.group(Group::kAttnSp), s.rows * s.l.sp, s.heads * width);
+    packed = s.p.all_to_all("out_lse_exchange", packed, s.group(Group::kAttnSp), s.rows.real * s.l.sp, s.heads * width);
     if (!s.l.cp_whole_cache) packed = s.p.all_gather("out_lse_gather", packed, s.group(Group::kAttnCp));
     s.category(Category::kAttention);
-    out = merge_partials(s.p, "fa_update", packed, static_cast<int>(s.l.kv_shards()), s.rows, s.heads * s.m.kv_rank,
-                         s.d.dtype);
+    out = merge_partials(s.p, "fa_update", packed, static_cast<int>(s.l.kv_shards()), s.rows.real,
+                         s.heads * s.m.kv_rank, s.d.dtype);
   }
   s.category(Category::kLinear);
   return per_head_linear(s.p, "v_absorb", out, w_uv_weight(s), static_cast<int>(s.heads));
@@ -275,9 +277,9 @@ Value mla_decode(RankStep& s, Value residual) {
 Value local_output_projection(RankStep& s, Value attention_out) {
   const std::int64_t parts = s.l.o_proj_parts(), width = s.m.heads * s.m.value;
   s.category(Category::kVector);
-  const Value padded = copy_rows(s.p, "o_proj_pad", attention_out, s.padded_rows);
+  const Value padded = copy_rows(s.p, "o_proj_pad", attention_out, s.rows.padded);
   const Value exchanged =
-      s.p.all_to_all("o_proj_exchange", padded, s.group(Group::kOProjTp), s.padded_rows * parts, width / parts);
+      s.p.all_to_all("o_proj_exchange", padded, s.group(Group::kOProjTp), s.rows.padded * parts, width / parts);
   s.category(Category::kVector);
   const Value x = s.prepared(Module::kOProj, "o_proj_quant", exchanged);
   s.category(Category::kLinear);
@@ -294,8 +296,8 @@ Value output_projection(RankStep& s, Value attention_out) {
   const Value w =
       s.weight(Module::kOProj, "o_proj", s.m.heads * s.m.value, s.m.hidden, {.row_parts = s.l.tp, .row_part = s.at.tp});
   if (s.moves_by_index()) return linear(s.p, "o_proj", x, w, s.d.dtype);
-  const Value out = s.p.activation(s.d.dtype, s.padded_rows, s.m.hidden);
-  linear_into(s.p, "o_proj", x, w, out.row_slice(0, s.rows));
+  const Value out = s.p.activation(s.d.dtype, s.rows.padded, s.m.hidden);
+  linear_into(s.p, "o_proj", x, w, out.row_slice(0, s.rows.real));
   zero_padding(s, "o_proj_padding", out);
   return out;
 }

@@ -1,5 +1,4 @@
-// The parts of latent attention that its programs share: mla.cpp, context_parallel.cpp, sparse_mla.cpp. Internal to
-// programs/.
+// The parts of latent attention that its programs share: mla.cpp, context/, sparse_mla.cpp. Internal to programs/.
 #pragma once
 
 #include <optional>
@@ -38,21 +37,5 @@ struct TransposedExpansion {
 Expanded expand(RankStep& s, Value latent, const char* label_k, const char* label_v,
                 TransposedExpansion* kept = nullptr);
 PrefillCore prefill_core(const RankStep& s);
-
-// ---- context_parallel.cpp
-// ---------------------------------------------------------------------------------------------
-
-// Rows that every cp rank computed of a prompt, in the columns that attention needs of other ranks' tokens (the latent;
-// an index key beside it would be one more call), as ranks sent them and in order.
-struct GatheredRows {
-  Value by_rank, ordered;
-};
-GatheredRows gather_over_cp(RankStep& s, const char* gather, const char* reorder, Value own);
-// Attention of the rank's queries over their whole prompts and cached prefixes, cache writes included. `latent`: of the
-// rank's own rows.
-void attend_context_parallel(RankStep& s, Value q, Value latent, Value cache, Value out, Value lse);
-// Attention over the cached prefix, all of it visible: its shards are gathered, padded to the longest, and expanded
-// whole on every rank. `accumulate`: (out, lse) hold something already. Nothing where there is no prefix.
-void attend_history(RankStep& s, Value q, Value out, Value lse, Value cache, bool accumulate);
 
 }  // namespace ascendsim

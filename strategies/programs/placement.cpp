@@ -1,7 +1,5 @@
 #include "strategies/programs/placement.h"
 
-#include "strategies/programs/rank_step.h"
-
 namespace ascendsim {
 
 Placement place_collectives(const Layout& l, bool moe_layer, bool last_layer) {
@@ -46,12 +44,6 @@ Placement place_whole_rows(const Layout& l, bool moe_layer) {
 
 bool scatters_rows(const Deployment& d, Phase phase) {
   return runs_flashcomm(d) || (d.token_split_prefill && phase == Phase::kPrefill && d.layout.tp > 1);
-}
-
-std::int64_t attention_rows(const Layout& l, Phase phase, const GroupLoad& load) {
-  if (phase == Phase::kDecode) return load.sequences * load.new_tokens;
-  if (load.sequences == 0) return 0;
-  return load.sequences * prompt_split(l.cp_partition, load.new_tokens, l.cp).rows();
 }
 
 }  // namespace ascendsim

@@ -2,7 +2,8 @@
 #include <algorithm>
 
 #include "strategies/programs/expert_loads.h"
-#include "strategies/programs/rank_step.h"
+#include "strategies/programs/pass_rows.h"
+#include "strategies/programs/placement.h"
 
 namespace ascendsim {
 
@@ -41,7 +42,7 @@ class Roles {
       const GroupLoad& now = loads_[pass][static_cast<std::size_t>(at.dp)];
       if (l_.ep_level == 2 && l_.tp > 1) {
         StreamRows rows = rows_[pass];  // alike for all groups but for how many are real
-        rows.rows = attention_rows(l_, step_.phase, now);
+        rows.real = attention_rows(l_, step_.phase, now);
         differs_by(rows.real_in_share(at.tp));
       }
       if (now.sequences == 0 || l_.kv_shards() == 1) continue;

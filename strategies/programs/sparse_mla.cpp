@@ -22,10 +22,11 @@ Value index_cache(RankStep& s) {
   const auto allocate = [&] {
     const Dtype type = s.d.kv_int8 ? Dtype::kInt8 : s.d.dtype;
     const std::int64_t columns = s.d.kv_int8 ? s.d.cached_index_key().count() : s.m.index_width;
-    return s.p.state(type, s.cache_stride * s.load.sequences, columns, {.key = "index_cache"}, s.cache_names);
+    return s.p.state(type, s.rows.cache_stride * s.rows.load.sequences, columns, {.key = "index_cache"},
+                     s.moves.cache_names());
   };
-  if (s.pass == 0) return allocate();
-  if (s.pass == 1) s.draft_index_cache = allocate();
+  if (s.rows.pass == 0) return allocate();
+  if (s.rows.pass == 1) s.draft_index_cache = allocate();
   return s.draft_index_cache;
 }
 
@@ -50,10 +51,10 @@ struct Compressed {
 // kernel of its own. cache: rows go there at once.
 Compressed latent_queries(RankStep& s, Value h, Value positions, const Value* cache) {
   const Value kv_norm = s.norm_weight("kv_a_norm", s.m.kv_rank), q_norm = s.norm_weight("q_a_norm", s.m.q_rank);
-  if (s.phase == Phase::kDecode && cache != nullptr && s.rows <= s.facts.prolog_max_tokens) {
+  if (s.phase == Phase::kDecode && cache != nullptr && s.rows.real <= s.facts.prolog_max_tokens) {
     s.category(Category::kLinear);
     const MlaPrologWeights w{{}, qkv_a_weight(s), q_norm, kv_norm, q_b_weight(s), w_uk_weight(s)};
-    const PrologQueries q = mla_prolog_of_normed(s.p, "mla_prolog", h, w, positions, *cache, s.own_cache_writes,
+    const PrologQueries q = mla_prolog_of_normed(s.p, "mla_prolog", h, w, positions, *cache, s.moves.own_cache_writes(),
                                                  static_cast<int>(s.heads), s.m.kv_rank, s.m.rope, s.d.dtype);
     return {q.absorbed, q.compressed, {}};
   }
@@ -68,7 +69,7 @@ Compressed latent_queries(RankStep& s, Value h, Value positions, const Value* ca
   const Value kv = a.column_slice(s.m.q_rank, s.m.cache_width());
   const Value latent = cache == nullptr ? kv_norm_rope(s.p, "kv_norm_rope", kv, kv_norm, positions)
                                         : kv_norm_rope_cache(s.p, "kv_norm_rope_cache", kv, kv_norm, positions, *cache,
-                                                             s.own_cache_writes);
+                                                             s.moves.own_cache_writes());
   const Value q = absorbed_queries(s, queries_of_heads(s, s.prepared(Module::kQB, "q_a_quant", q_c), positions));
   return {q, q_c, latent};
 }
@@ -84,9 +85,10 @@ Projected project(RankStep& s, Value residual, Value x, Value positions, const R
       linear(s.p, "index_k", h, s.weight(Module::kIndexK, "index_k", s.m.hidden, s.m.index_width), s.d.dtype);
   s.category(Category::kVector);
   const Value norm = s.weight(Module::kNorm, "index_k_norm", 2, s.m.index_width);
-  const Value index_key_rows = cache == nullptr ? index_key(s.p, "index_k_norm_rope", key, norm, positions, rope_width)
-                                                : index_key_cache(s.p, "index_k_norm_rope_cache", key, norm, positions,
-                                                                  rope_width, cache->index_keys, s.own_cache_writes);
+  const Value index_key_rows = cache == nullptr
+                                   ? index_key(s.p, "index_k_norm_rope", key, norm, positions, rope_width)
+                                   : index_key_cache(s.p, "index_k_norm_rope_cache", key, norm, positions, rope_width,
+                                                     cache->index_keys, s.moves.own_cache_writes());
   const Value q_c = s.prepared(Module::kIndexQ, "index_q_quant", c.q_c);
   s.category(Category::kLinear);
   Value index_q =
@@ -119,19 +121,20 @@ Rows gathered(RankStep& s, const Rows& fresh, Group group) {
 void write_gathered(RankStep& s, const Rows& rows, const Rows& cache) {
   s.category(Category::kVector);
   write_cache(s.p, "kv_cache_write", rows.latents, cache.latents, static_cast<int>(s.m.kv_rank),
-              s.gathered_cache_writes);
+              s.moves.gathered_cache_writes());
   write_cache(s.p, "index_cache_write", rows.index_keys, cache.index_keys, static_cast<int>(s.m.index_width),
-              s.gathered_cache_writes);
+              s.moves.gathered_cache_writes());
 }
 
 // The whole cache on every rank that holds a part of it.
 Rows gathered_cache(RankStep& s, const Rows& cache) {
+  const RowMoves::WholeCache& whole = s.moves.whole_cache();
   const auto gather = [&](const char* load, const char* label, const char* order, Value part) {
     s.category(Category::kVector);
-    const Value local = place_rows(s.p, load, part, s.load.sequences * s.gathered_rows, s.shard_load);
+    const Value local = place_rows(s.p, load, part, s.rows.load.sequences * whole.rows, whole.load);
     const Value all = s.p.all_gather(label, local, s.group(Group::kKvShards));
     s.category(Category::kVector);
-    return place_rows(s.p, order, all, s.load.sequences * s.load.context, s.shard_order);
+    return place_rows(s.p, order, all, s.rows.load.sequences * s.rows.load.context, whole.order);
   };
   return {gather("cache_load", "cache_gather", "cache_reorder", cache.latents),
           gather("index_cache_load", "index_cache_gather", "index_cache_reorder", cache.index_keys)};
@@ -146,15 +149,15 @@ struct Run {
 };
 std::vector<Run> runs_of_stream(const RankStep& s) {
   std::vector<Run> runs;
-  if (s.load.sequences == 0) return runs;
-  const std::int64_t first = first_position(s.phase, s.load);
-  for (std::int64_t part = 0; part < s.split.parts; ++part)
-    for (std::int64_t sequence = 0; sequence < s.load.sequences; ++sequence)
-      runs.push_back({.row = s.own_row(sequence, part, 0),
-                      .rows = s.split.chunk,
+  if (s.rows.load.sequences == 0) return runs;
+  const std::int64_t first = first_position(s.phase, s.rows.load);
+  for (std::int64_t part = 0; part < s.rows.split.parts; ++part)
+    for (std::int64_t sequence = 0; sequence < s.rows.load.sequences; ++sequence)
+      runs.push_back({.row = s.rows.own_row(sequence, part, 0),
+                      .rows = s.rows.split.chunk,
                       .sequence = sequence,
-                      .position = first + (s.split.cp > 1 ? s.split.first(s.at.cp, part) : 0),
-                      .step = s.split.stride});
+                      .position = first + (s.rows.split.cp > 1 ? s.rows.split.first(s.at.cp, part) : 0),
+                      .step = s.rows.split.stride});
   return runs;
 }
 
@@ -173,8 +176,8 @@ Visible up_to_own(const RankStep& s, const Rows& keys, std::int64_t stride, std:
                         .step = static_cast<std::int32_t>(run.step)});
   };
   if (s.scattered()) {
-    const std::int64_t begin = s.at.tp * s.scattered_rows, end = begin + s.scattered_rows;
-    std::vector<std::int64_t> seen(static_cast<std::size_t>(s.load.sequences), 0);
+    const std::int64_t begin = s.at.tp * s.rows.scattered, end = begin + s.rows.scattered;
+    std::vector<std::int64_t> seen(static_cast<std::size_t>(s.rows.load.sequences), 0);
     for (const Run& run : runs) {
       const std::int64_t from = std::max(begin, run.row), to = std::min(end, run.row + run.rows);
       if (to <= from) continue;
@@ -186,12 +189,13 @@ Visible up_to_own(const RankStep& s, const Rows& keys, std::int64_t stride, std:
     return v;
   }
   // Sequences are alike: one stands for all.
-  v.sequences.repeats = static_cast<std::int32_t>(s.load.sequences);
+  v.sequences.repeats = static_cast<std::int32_t>(s.rows.load.sequences);
   for (const Run& run : runs) {
     if (run.sequence > 0) continue;
     v.sequences.q_stride = static_cast<std::int32_t>(run.rows);
     block(run, run.row, run.rows, run.row);
-    v.sequences.key_rows = std::max(v.sequences.key_rows, s.load.sequences * std::min(of_sequence, run.end(run.rows)));
+    v.sequences.key_rows =
+        std::max(v.sequences.key_rows, s.rows.load.sequences * std::min(of_sequence, run.end(run.rows)));
   }
   return v;
 }
@@ -203,24 +207,24 @@ Visible visible_keys(RankStep& s, const Rows& fresh, const Rows& cache) {
   Rows all = fresh;
   if (s.scattered()) {
     all = gathered(s, fresh, Group::kAttnTp);
-    all = {all.latents.row_slice(0, s.rows), all.index_keys.row_slice(0, s.rows)};
+    all = {all.latents.row_slice(0, s.rows.real), all.index_keys.row_slice(0, s.rows.real)};
   }
   if (cut) {
     const Rows sent = gathered(s, all, Group::kAttnCp);
     s.category(Category::kVector);
-    all = {place_rows(s.p, "latent_reorder", sent.latents, sent.latents.rows, s.gathered_order),
-           place_rows(s.p, "index_key_reorder", sent.index_keys, sent.index_keys.rows, s.gathered_order)};
+    all = {place_rows(s.p, "latent_reorder", sent.latents, sent.latents.rows, s.moves.gathered_order()),
+           place_rows(s.p, "index_key_reorder", sent.index_keys, sent.index_keys.rows, s.moves.gathered_order())};
   }
   if (s.scattered() || cut) write_gathered(s, all, cache);
   if (s.l.kv_shards() == 1)
-    return up_to_own(s, cache, s.cache_stride,
-                     s.load.sequences > 0 ? first_position(s.phase, s.load) + s.load.new_tokens : 0);
+    return up_to_own(s, cache, s.rows.cache_stride,
+                     s.rows.load.sequences > 0 ? first_position(s.phase, s.rows.load) + s.rows.load.new_tokens : 0);
   // A cut cache: a prompt without cached prefix is there whole already, else everyone gathers all shards.
-  if (s.phase == Phase::kPrefill && s.load.history == 0) {
-    const std::int64_t tokens = s.load.sequences > 0 ? all.latents.rows / s.load.sequences : 0;
+  if (s.phase == Phase::kPrefill && s.rows.load.history == 0) {
+    const std::int64_t tokens = s.rows.load.sequences > 0 ? all.latents.rows / s.rows.load.sequences : 0;
     return up_to_own(s, all, tokens, tokens);
   }
-  return up_to_own(s, gathered_cache(s, cache), s.load.context, s.load.context);
+  return up_to_own(s, gathered_cache(s, cache), s.rows.load.context, s.rows.load.context);
 }
 
 // The tokens that a rank has are whole in its own hands, all heads. FlashComm1 keeps o_proj cut over the TP group:
@@ -230,7 +234,7 @@ Value project_own_rows(RankStep& s, Value values) {
   const std::int64_t width = s.m.heads * s.m.value;
   const bool whole = s.token_split() || s.d.role == Role::kPrefill;
   if (!s.whole_rows_after_attention())
-    values = s.p.all_to_all("attention_exchange", values, s.group(Group::kAttnTp), s.padded_rows, width / s.l.tp);
+    values = s.p.all_to_all("attention_exchange", values, s.group(Group::kAttnTp), s.rows.padded, width / s.l.tp);
   s.category(Category::kVector);
   const Value x = s.prepared(Module::kOProj, "o_proj_quant", values);
   if (shards_o_proj(s)) {
@@ -246,15 +250,15 @@ Value project_own_rows(RankStep& s, Value values) {
 
 std::vector<std::int64_t> names_of_attention_rows(const RankStep& s) {
   std::vector<std::int64_t> names = s.names_of_stream(s.at.dp, s.at.cp);
-  if (s.scattered()) names.erase(names.begin(), names.begin() + s.at.tp * s.scattered_rows);
-  names.resize(static_cast<std::size_t>(s.scattered() ? s.scattered_rows : s.rows));
+  if (s.scattered()) names.erase(names.begin(), names.begin() + s.at.tp * s.rows.scattered);
+  names.resize(static_cast<std::size_t>(s.scattered() ? s.rows.scattered : s.rows.real));
   return names;
 }
 
 }  // namespace
 
 Value sparse_mla(RankStep& s, Value residual) {
-  const Value x = s.scattered() ? residual : residual.row_slice(0, s.rows);
+  const Value x = s.scattered() ? residual : residual.row_slice(0, s.rows.real);
   const Value positions = s.own_share(s.positions).row_slice(0, x.rows);
   const Rows cache{kv_cache(s), index_cache(s)};
   const bool gathers = s.scattered() || (s.phase == Phase::kPrefill && s.l.cp > 1);
@@ -282,9 +286,9 @@ Value sparse_mla(RankStep& s, Value residual) {
                                      v.blocks, own.q, v.keys.latents, chosen);
   if (s.noted != nullptr) s.output(StepOutput::What::kKeys, chosen, names_of_attention_rows(s));
   if (s.scattered()) {
-    const std::int64_t real = std::clamp<std::int64_t>(s.rows - s.at.tp * s.scattered_rows, 0, s.scattered_rows);
+    const std::int64_t real = s.rows.real_in_share(s.at.tp);
     s.category(Category::kVector);
-    if (real < s.scattered_rows) zero_rows(s.p, "attention_padding", out.row_slice(real, s.scattered_rows - real));
+    if (real < s.rows.scattered) zero_rows(s.p, "attention_padding", out.row_slice(real, s.rows.scattered - real));
   }
   s.category(Category::kLinear);
   const Value values = per_head_linear(s.p, "v_absorb", out, w_uv_weight(s), static_cast<int>(s.heads));

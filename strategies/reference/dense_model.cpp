@@ -5,7 +5,7 @@
 #include <complex>
 #include <numeric>
 
-#include "strategies/programs/rank_step.h"
+#include "strategies/programs/pass_rows.h"
 
 namespace ascendsim {
 

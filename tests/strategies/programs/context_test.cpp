@@ -9,12 +9,29 @@
 
 #include "strategies/engines/rules.h"
 #include "strategies/prediction/disaggregated.h"
+#include "strategies/programs/context/attention.h"
 #include "tests/strategies/reference/layers_under_test.h"
 
 namespace ascendsim {
 namespace {
 
 using Tokens = std::vector<std::int64_t>;
+
+// Two partitions, two exchanges, two ways to call: for each of the eight one way to attend, and no row is for none.
+TEST(ContextAttention, OneFitsEveryScheme) {
+  using Calls = ContextScheme::Calls;
+  std::vector<std::int64_t> used(context_attentions().size());
+  for (const PromptPartition partition : {PromptPartition::kZigzag, PromptPartition::kRoundRobin})
+    for (const LatentExchange exchange : {LatentExchange::kAllGather, LatentExchange::kRing})
+      for (const Calls calls : {Calls::kChunkByChunk, Calls::kMaskedFirst}) {
+        std::int64_t fitting = 0;
+        for (std::size_t i = 0; i < used.size(); ++i)
+          if (context_attentions()[i].fits({.partition = partition, .exchange = exchange, .cache = {}, .calls = calls}))
+            ++fitting, ++used[i];
+        EXPECT_EQ(fitting, 1);
+      }
+  EXPECT_EQ(used, (Tokens{1, 1, 2, 2, 2}));  // only gathered zigzag chunks are called in two ways
+}
 
 // ---- where tokens lie
 // ---------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
 #include <rapidcheck/gtest.h>  // needs the macros of the line above
 
 #include "sim/verifier.h"
-#include "strategies/programs/rank_step.h"
+#include "strategies/programs/pass_rows.h"
 #include "strategies/reference/layer_check.h"
 #include "tests/strategies/sites_under_test.h"
 #include "workloads/kernels.h"
@@ -130,7 +130,7 @@ TEST(StreamRows, AreMultiplesOfTheGroupThatSharesThem) {
   d.limits.max_batch = 16;
   const Step step = decode_step(d.layout, 12, 100, 105, 5);
   const StreamRows r = stream_rows(d, Phase::kDecode, step.load, 0);
-  EXPECT_EQ(r.rows, 15);
+  EXPECT_EQ(r.real, 15);
   EXPECT_EQ(r.padded, 16);
   EXPECT_EQ(r.routed, 16);
   EXPECT_EQ(r.scattered, 4);

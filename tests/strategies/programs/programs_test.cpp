@@ -5,7 +5,8 @@
 #include <algorithm>
 
 #include "sim/memory.h"
-#include "strategies/programs/rank_step.h"
+#include "strategies/programs/expert_carriers.h"
+#include "strategies/programs/pass_rows.h"
 #include "tests/strategies/engines/mindie/mindie_under_test.h"
 
 namespace ascendsim {
