@@ -14,13 +14,6 @@ constexpr std::int64_t kBlockColumns = 128;  // of the right factor, packed at a
 constexpr int kSums = 8;                     // vectors in registers at a time
 constexpr std::int64_t kFewRows = 8;
 
-template <class Scalar, int kBytes>
-struct VectorOf {
-  typedef Scalar Type __attribute__((vector_size(kBytes)));
-};
-
-#define ASCENDSIM_INLINE [[gnu::always_inline]] inline
-
 // Columns from `first` on of a panel of the right factor, cut into strips of `kWidth` columns: a strip is a row of kWidth
 // elements for every inner index. The last strip is filled up with zeros.
 template <int kWidth, class Scalar>
@@ -135,29 +128,13 @@ void multiply_portable(const Operand<Scalar>& out, const Operand<const Scalar>& 
   multiply_with<typename VectorOf<Scalar, 16>::Type>(out, a, b, accumulate, packed);
 }
 
-#ifdef __x86_64__
 template <class Scalar>
-[[gnu::target("avx2")]] void multiply_wide(const Operand<Scalar>& out, const Operand<const Scalar>& a,
-                                           const Operand<const Scalar>& b, bool accumulate, Scalar* packed) {
+ASCENDSIM_WIDE void multiply_wide(const Operand<Scalar>& out, const Operand<const Scalar>& a,
+                                  const Operand<const Scalar>& b, bool accumulate, Scalar* packed) {
   multiply_with<typename VectorOf<Scalar, 32>::Type>(out, a, b, accumulate, packed);
 }
-#else
-template <class Scalar>
-void multiply_wide(const Operand<Scalar>&, const Operand<const Scalar>&, const Operand<const Scalar>&, bool, Scalar*) {
-  check(false, "wide vectors on a processor that has none");
-}
-#endif
 
 }  // namespace
-
-bool wide_vectors() {
-#ifdef __x86_64__
-  static const bool has = __builtin_cpu_supports("avx2") != 0;
-  return has;
-#else
-  return false;
-#endif
-}
 
 template <class Scalar>
 void multiply(Operand<Scalar> out, Operand<const Scalar> a, Operand<const Scalar> b, bool accumulate, Vectors vectors) {

@@ -10,17 +10,11 @@
 #include <Eigen/Core>
 #include <cstdint>
 
+#include "sim/vectors.h"
+
 namespace ascendsim {
 
 inline constexpr std::int64_t kPanelDepth = 256;
-
-// Vectors to compute with. All give the same bytes.
-enum class Vectors : std::uint8_t {
-  kPortable,  // 16 bytes: every processor that we compile for
-  kWide,      // 32 bytes, where wide_vectors() holds
-};
-bool wide_vectors();
-inline Vectors widest_vectors() { return wide_vectors() ? Vectors::kWide : Vectors::kPortable; }
 
 // A matrix where it lies: element (r, c) at data[r * row_step + c * column_step].
 template <class Scalar>

@@ -41,7 +41,10 @@ std::string slug(std::string_view text) {
 
 // 1, 2 or 5 times a power of ten: about four steps up to `most`.
 double tick_of(double most) {
-  double tick = std::pow(10.0, std::floor(std::log10(std::max(most, 1e-9) / 4)));
+  const double quarter = std::max(most, 1e-9) / 4;
+  double tick = 1;
+  while (10 * tick <= quarter) tick *= 10;
+  while (tick > quarter) tick /= 10;
   for (const double factor : {2.0, 2.5, 2.0})
     if (most / tick > 5) tick *= factor;
   return tick;

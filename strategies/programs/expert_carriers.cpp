@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
+#include "sim/elementary.h"
 #include "strategies/programs/launching.h"
 
 namespace ascendsim {
@@ -73,7 +75,7 @@ std::int64_t padded_all_to_all_rows(const Deployment& d, std::int64_t rows, bool
     if (prefill && rows >= 65536 / d.layout.moe_ep) return 3;
     // A logistic in log2: mn + (mx - mn) / (1 + exp(log2 t - log2 ep)), with exp(log2 r) = r^(1 / ln 2).
     const double most = std::sqrt(ep), least = std::max(1.0, most / 2);
-    return least + (most - least) / (1 + std::exp(std::log2(static_cast<double>(rows)) - std::log2(ep)));
+    return least + (most - least) / (1 + portable_pow(static_cast<double>(rows) / ep, std::numbers::log2e));
   };
   if (rows == 0) return 0;
   return round_up(static_cast<std::int64_t>(static_cast<double>(d.model.top_k * rows) * factor()), d.layout.moe_ep);

@@ -11,6 +11,7 @@
 #include "sim/calculator.h"
 #include "sim/data_flow.h"
 #include "sim/drive.h"
+#include "sim/elementary.h"
 
 namespace ascendsim {
 
@@ -63,11 +64,12 @@ void dense_head(const Matrix& q, const Matrix& k, const Matrix& v, std::int64_t 
       const Eigen::Index seen = first_query + at + i + 1;
       auto row = p.row(i).head(seen);
       const double m = row.maxCoeff();
-      row = (row.array() - m).exp();
+      row.array() -= m;
+      exponentiate(row);
       const double sum = row.sum();
       row /= sum;
       p.row(i).tail(keys - seen).setZero();
-      lse(at + i, 0) = m + std::log(sum);
+      lse(at + i, 0) = m + portable_log(sum);
     }
     multiply(out.middleRows(at, rows), p, v.topRows(keys));
   }
@@ -86,10 +88,11 @@ void normalise(Eigen::Ref<Matrix> latent, const Matrix& weight) {
 void rotate(Eigen::Ref<Matrix> columns, std::int64_t first_position) {
   const Eigen::Index pairs = columns.cols() / 2;
   for (Eigen::Index j = 0; j < pairs; ++j) {
-    const double turn = std::exp(-std::log(10000.0) * static_cast<double>(j) / static_cast<double>(pairs));
+    const double turn = portable_pow(10000, -static_cast<double>(j) / static_cast<double>(pairs));
     for (Eigen::Index r = 0; r < columns.rows(); ++r) {
-      const std::complex<double> z = std::complex<double>(columns(r, 2 * j), columns(r, 2 * j + 1)) *
-                                     std::polar(1.0, static_cast<double>(first_position + r) * turn);
+      const auto [sine, cosine] = portable_sine_cosine(static_cast<double>(first_position + r) * turn);
+      const std::complex<double> z =
+          std::complex<double>(columns(r, 2 * j), columns(r, 2 * j + 1)) * std::complex<double>(cosine, sine);
       columns(r, 2 * j) = z.real();
       columns(r, 2 * j + 1) = z.imag();
     }
@@ -212,7 +215,8 @@ Matrix attend_to_chosen(std::span<const Asked> asked, const Matrix& q, const Mat
   for (Eigen::Index i = 0; i < p.rows(); ++i) {
     const std::vector<Eigen::Index>& chosen = asked[static_cast<std::size_t>(i)].chosen;
     Eigen::RowVectorXd weights = p(i, chosen);
-    weights = (weights.array() - weights.maxCoeff()).exp();
+    weights.array() -= weights.maxCoeff();
+    exponentiate(weights);
     p.row(i).setZero();
     p(i, chosen) = weights / weights.sum();
   }
@@ -445,7 +449,7 @@ Tolerance tolerance(const AttentionStrategy& strategy, const AttentionCase& c, N
   const double width = static_cast<double>(strategy.decode ? c.latent_width() : c.key_width());
   const double scores = 5 * dense.score_bound * u * std::sqrt(4 / (3 * width));
   const double roundings = strategy.lse == Dtype::kFp32 ? 0 : strategy.decode ? 1 : static_cast<double>(2 * c.cp + 1);
-  const double storage = roundings * u * std::exp2(std::floor(std::log2(std::max(dense.largest_lse, 1.0))));
+  const double storage = roundings * u * std::ldexp(1, std::ilogb(std::max(dense.largest_lse, 1.0)));
   const double keys = 5 * std::sqrt(2.0) * dense.index_bound * u * std::sqrt(2 / (3 * index_width));
   return {type == NumberType::kFp16 ? 1e-3 : 2e-2, scores + storage, keys};
 }
@@ -511,7 +515,7 @@ std::int64_t memory_estimate(const AttentionCase& c, bool decode) {
 double merge_weight_error(Dtype type) {
   double worst = 0;
   for (double lse = 16; lse < 32; lse += 0.00037)
-    worst = std::max(worst, std::abs(std::expm1(rounded(lse, type) - lse)));
+    worst = std::max(worst, std::abs(portable_exp(rounded(lse, type) - lse) - 1));
   return worst;
 }
 

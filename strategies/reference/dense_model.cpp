@@ -5,6 +5,7 @@
 #include <complex>
 #include <numeric>
 
+#include "sim/elementary.h"
 #include "strategies/programs/pass_rows.h"
 
 namespace ascendsim {
@@ -75,14 +76,16 @@ class DenseModel {
 
   // Pairs as complex numbers, each multiplied by exp(i position base^(-2 pair / width)).
   static void rotate(Eigen::Ref<Matrix> x, std::int64_t first) {
-    for (Eigen::Index r = 0; r < x.rows(); ++r)
-      for (Eigen::Index i = 0; i < x.cols() / 2; ++i) {
-        const double angle = static_cast<double>(first + r) *
-                             std::pow(kRopeBase, -2.0 * static_cast<double>(i) / static_cast<double>(x.cols()));
-        const std::complex<double> turned = std::complex<double>(x(r, 2 * i), x(r, 2 * i + 1)) * std::polar(1.0, angle);
+    for (Eigen::Index i = 0; i < x.cols() / 2; ++i) {
+      const double frequency = portable_pow(kRopeBase, -2.0 * static_cast<double>(i) / static_cast<double>(x.cols()));
+      for (Eigen::Index r = 0; r < x.rows(); ++r) {
+        const auto [sine, cosine] = portable_sine_cosine(static_cast<double>(first + r) * frequency);
+        const std::complex<double> turned =
+            std::complex<double>(x(r, 2 * i), x(r, 2 * i + 1)) * std::complex<double>(cosine, sine);
         x(r, 2 * i) = turned.real();
         x(r, 2 * i + 1) = turned.imag();
       }
+    }
   }
 
   Matrix embedding(std::int64_t first, std::int64_t count, std::int64_t later) {
@@ -187,7 +190,8 @@ class DenseModel {
         const std::vector<std::int32_t>& seen = seen_by[static_cast<std::size_t>(r)];
         const Matrix k_seen = k_h(seen, Eigen::all), v_seen = values(seen, Eigen::seqN(head * m_.value, m_.value));
         Row p = product(q_h.row(r), k_seen.transpose()) / std::sqrt(static_cast<double>(m_.qk_width()));
-        p = (p.array() - p.maxCoeff()).exp();
+        p.array() -= p.maxCoeff();
+        exponentiate(p);
         p /= p.sum();
         out.row(r).segment(head * m_.value, m_.value) = product(p, v_seen);
       }
@@ -199,7 +203,9 @@ class DenseModel {
                    std::int64_t width, std::int64_t expert = 0) {
     const Matrix both = product(x, weight(module, up_key, layer, m_.hidden, 2 * width, expert));
     const auto gate = both.leftCols(width).array(), up = both.rightCols(width).array();
-    const Matrix act = gate / (1 + (-gate).exp()) * up;
+    Matrix decay = -both.leftCols(width);
+    exponentiate(decay);
+    const Matrix act = gate / (1 + decay.array()) * up;
     return product(act, weight(module, down_key, layer, width, m_.hidden, expert));
   }
 
@@ -261,7 +267,9 @@ class DenseModel {
 
   Matrix experts(const Matrix& x, std::int64_t first, std::int32_t layer, std::int32_t pass) {
     const Matrix& gate = weight(Module::kGate, "gate", layer, m_.hidden + 1, m_.experts);
-    const Matrix scores = (1 + (-product(x, gate.topRows(m_.hidden)).array()).exp()).inverse();
+    Matrix scores = -product(x, gate.topRows(m_.hidden));
+    exponentiate(scores);
+    scores = (1 + scores.array()).inverse();
     Matrix out = gated_mlp(x, Module::kSharedExpert, "shared_gate_up", "shared_down", layer,
                            m_.expert_width * m_.shared_experts);
     for (Eigen::Index r = 0; r < x.rows(); ++r) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "sim/elementary.h"
 #include "sim/tensors.h"
 #include "workloads/kernels.h"
 
@@ -45,12 +46,11 @@ void attend_online(Tensors<Scalar>& t, const typename Tensors<Scalar>::View& q, 
       for (Eigen::Index i = 0; i < rows; ++i) scores.row(i).tail(hidden(i)).setConstant(kNothing);
       const Vector m_new = m.cwiseMax(scores.rowwise().maxCoeff());
       const Vector base = (m_new.array() == kNothing).select(Vector::Zero(rows), m_new);  // avoids -inf - -inf
-      scores = (scores.colwise() - base).array().exp();
-      for (Eigen::Index i = 0; i < rows; ++i) {
-        scores.row(i).tail(hidden(i)).setZero();  // a vectorised exp(-inf) is tiny, not zero
-        t.ledger().masked_flops += 2 * hidden(i) * (k.cols() + v.cols());
-      }
-      const Vector rescale = (m - base).array().exp();
+      scores.colwise() -= base;
+      exponentiate(scores);  // 0 where hidden
+      for (Eigen::Index i = 0; i < rows; ++i) t.ledger().masked_flops += 2 * hidden(i) * (k.cols() + v.cols());
+      Vector rescale = m - base;
+      exponentiate(rescale);
       l = l.cwiseProduct(rescale) + scores.rowwise().sum();
       acc.array().colwise() *= rescale.array();
       t.multiply(acc, scores, v.middleRows(key, keys), true);
@@ -59,7 +59,8 @@ void attend_online(Tensors<Scalar>& t, const typename Tensors<Scalar>::View& q, 
     const auto empty = (l.array() == 0).eval();
     acc.array().colwise() /= empty.select(Vector::Ones(rows), l).array();
     out.middleRows(first, rows) = acc;
-    lse.middleRows(first, rows) = empty.select(Vector::Constant(rows, kNothing), m.array() + l.array().log());
+    lse.middleRows(first, rows) =
+        empty.select(Vector::Constant(rows, kNothing), m + l.unaryExpr([](Scalar x) { return portable_log(x); }));
   }
 }
 
@@ -142,11 +143,11 @@ void merge(const OperatorView& op, Tensors<Scalar>& t) {
       Scalar m = kNothing, sum = 0;
       for (int i = 0; i < parts; ++i) m = std::max(m, lse(i));
       const Scalar base = m == kNothing ? 0 : m;
-      for (int i = 0; i < parts; ++i) sum += std::exp(lse(i) - base);
+      for (int i = 0; i < parts; ++i) sum += portable_exp(lse(i) - base);
       for (int i = 0; i < parts && sum > 0; ++i)
         out.row(r).segment(h * width, width) +=
-            std::exp(lse(i) - base) / sum * stacked.row(i * rows + r).segment(h * (width + 1), width);
-      if (op.op().outputs > 1) t[op.out(1)](r, h) = sum > 0 ? base + std::log(sum) : kNothing;
+            portable_exp(lse(i) - base) / sum * stacked.row(i * rows + r).segment(h * (width + 1), width);
+      if (op.op().outputs > 1) t[op.out(1)](r, h) = sum > 0 ? base + portable_log(sum) : kNothing;
     }
 }
 
@@ -167,8 +168,8 @@ void merge_two(const OperatorView& op, Tensors<Scalar>& t) {
         continue;
       }
       const Scalar x = block_lse(r, h) - lse(r, h);
-      o -= 1 / (1 + std::exp(-x)) * (o - o_b);
-      lse(r, h) += std::max<Scalar>(x, 0) + std::log1p(std::exp(-std::abs(x)));  // -log sigmoid(-x)
+      o -= 1 / (1 + portable_exp(-x)) * (o - o_b);
+      lse(r, h) += std::max<Scalar>(x, 0) + portable_log1p(portable_exp(-std::abs(x)));  // -log sigmoid(-x)
     }
 }
 

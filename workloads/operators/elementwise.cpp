@@ -202,7 +202,9 @@ void swiglu_math(const OperatorView& op, Tensors<Scalar>& t) {
   const auto x = t.real(op.in(0));
   auto y = t.follow(op.out(), op.in(0));
   const auto gate = x.leftCols(y.cols()).array(), up = x.rightCols(y.cols()).array();
-  y = gate / (1 + (-gate).exp()) * up;
+  typename Tensors<Scalar>::Matrix decay = -x.leftCols(y.cols());
+  exponentiate(decay);
+  y = gate / (1 + decay.array()) * up;
   if (op.out().dtype == Dtype::kInt8) quantise_rows(t, y);
 }
 

@@ -81,7 +81,7 @@ void top_k_math(const OperatorView& op, Tensors<Scalar>& t) {
   auto experts = t[op.out(0)], weights = t[op.out(1)];
   const Eigen::Index count = scores.cols(), in_group = count / router.groups;
   for (Eigen::Index r = 0; r < scores.rows(); ++r) {
-    const auto gate = [&](Eigen::Index e) { return 1 / (1 + std::exp(-scores(r, e))); };
+    const auto gate = [&](Eigen::Index e) { return 1 / (1 + portable_exp(-scores(r, e))); };
     std::vector<double> selection, groups;
     for (Eigen::Index e = 0; e < count; ++e) selection.push_back(static_cast<double>(gate(e) + bias(0, e)));
     for (Eigen::Index g = 0; g < router.groups; ++g) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "sim/elementary.h"
 #include "sim/tensors.h"
 #include "workloads/operators/elementwise.h"
 
@@ -31,11 +32,11 @@ class Rotation {
   template <class Positions>
   Rotation(const Positions& positions, Eigen::Index width) : cos_(positions.rows(), width / 2), sin_(cos_) {
     for (Eigen::Index i = 0; i < cos_.cols(); ++i) {
-      const double frequency = std::pow(kRopeBase, -2.0 * static_cast<double>(i) / static_cast<double>(width));
+      const double frequency = portable_pow(kRopeBase, -2.0 * static_cast<double>(i) / static_cast<double>(width));
       for (Eigen::Index r = 0; r < cos_.rows(); ++r) {
-        const double angle = static_cast<double>(positions(r, 0)) * frequency;
-        cos_(r, i) = static_cast<Scalar>(std::cos(angle));
-        sin_(r, i) = static_cast<Scalar>(std::sin(angle));
+        const auto [sine, cosine] = portable_sine_cosine(static_cast<double>(positions(r, 0)) * frequency);
+        cos_(r, i) = static_cast<Scalar>(cosine);
+        sin_(r, i) = static_cast<Scalar>(sine);
       }
     }
   }

@@ -114,7 +114,8 @@ void sparse_math(const OperatorView& op, Tensors<Scalar>& t) {
                    scores.resize(core.heads, count);
                    t.multiply(scores, heads(op.in(0), core.key_width), keys.transpose());
                    scores *= static_cast<Scalar>(core.scale);
-                   scores = (scores.colwise() - scores.rowwise().maxCoeff().eval()).array().exp().matrix().eval();
+                   scores.colwise() -= scores.rowwise().maxCoeff().eval();
+                   exponentiate(scores);
                    scores.array().colwise() /= scores.rowwise().sum().array().eval();
                    t.multiply(out, scores, keys.leftCols(core.latent_width));
                  });

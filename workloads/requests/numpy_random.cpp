@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "sim/check.h"
-#include "workloads/requests/elementary.h"
+#include "sim/elementary.h"
 
 namespace ascendsim {
 namespace {

@@ -10,7 +10,7 @@
 //   CPython 3.11, Lib/random.py, Modules/_randommodule.c
 //
 // Integers and uniform doubles are equal to the last bit. What goes through a logarithm or a power (gamma, exponential,
-// normal) is equal to the last bit or differs in it, as it does between two machines with NumPy (elementary.h); a
+// normal) is equal to the last bit or differs in it, as it does between two machines with NumPy (sim/elementary.h); a
 // decision that hangs on it can differ once in about 10^15 draws. NumPy keeps the stream of RandomState for ever and
 // that of Generator "as far as possible"; integers() and random() are unchanged from 1.17 to 2.x.
 #pragma once

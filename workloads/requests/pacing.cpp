@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "sim/check.h"
-#include "workloads/requests/elementary.h"
+#include "sim/elementary.h"
 
 namespace ascendsim {
 namespace {

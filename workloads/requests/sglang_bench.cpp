@@ -2,7 +2,7 @@
 #include <cmath>
 #include <vector>
 
-#include "workloads/requests/elementary.h"
+#include "sim/elementary.h"
 #include "workloads/requests/generators.h"
 #include "workloads/requests/numpy_random.h"
 #include "workloads/requests/refusals.h"

@@ -7,7 +7,6 @@
 #include <numeric>
 
 #include "tests/workloads/requests/recorded.h"
-#include "workloads/requests/elementary.h"
 
 namespace ascendsim {
 namespace {
@@ -112,36 +111,6 @@ TEST(NumpyRandom, GammaHasItsMoments) {
     // Var(S^2) = (mu4 - sigma^4) / n with mu4 = 3 sigma^4 (1 + 2 / shape)
     EXPECT_NEAR(variance, 4 * shape, 6 * 4 * shape * std::sqrt((2 + 6 / shape) / kDraws)) << shape;
   }
-}
-
-// Against long double of this machine, which has 11 bits more here (x86) and as many or more elsewhere.
-TEST(Elementary, LogarithmsAndPowersAreRoundedOnce) {
-  NumpyRandomState random(7);
-  int different_logs = 0, different_powers = 0;
-  for (int i = 0; i < 100'000; ++i) {
-    const double x = (i % 3 == 0 ? 1000 : 1) * (1 - random.random()), y = (random.random() - 0.5) * 20;
-    const double log = portable_log(x), power = portable_pow(x, y);
-    const auto expected_log = static_cast<double>(std::log(static_cast<long double>(x)));
-    const auto expected_power = static_cast<double>(std::pow(static_cast<long double>(x), static_cast<long double>(y)));
-    expect_neighbour(log, expected_log);
-    expect_neighbour(power, expected_power);
-    different_logs += log != expected_log;
-    different_powers += power != expected_power;
-  }
-  EXPECT_LT(different_logs, 100);
-  EXPECT_LT(different_powers, 100);
-}
-
-TEST(Elementary, KnowsItsEnds) {
-  EXPECT_EQ(portable_log(1), 0);
-  EXPECT_EQ(portable_log(0), -INFINITY);
-  EXPECT_EQ(portable_log(0x1p-53), std::log(0x1p-53));
-  EXPECT_EQ(portable_pow(2, 10), 1024);
-  EXPECT_EQ(portable_pow(0, 0.5), 0);
-  EXPECT_EQ(portable_pow(7, 0), 1);
-  EXPECT_EQ(portable_pow(2, 2000), INFINITY);
-  EXPECT_EQ(portable_pow(2, -2000), 0);
-  EXPECT_EQ(portable_pow(4, -0.5), 0.5);
 }
 
 }  // namespace
