@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <concepts>
 #include <limits>
+#include <optional>
 #include <span>
 #include <type_traits>
 
@@ -225,6 +227,38 @@ template std::string_view expected_unit<Watts>();
 template std::string_view expected_unit<Ratio>();
 template std::string_view expected_unit<Count>();
 
+namespace {
+
+// "64,000": groups of three digits behind a first one of up to three.
+std::optional<std::int64_t> parse_grouped(std::string_view text) {
+  constexpr std::size_t kGroup = 3;
+  std::string digits;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t comma = std::min(text.find(',', at), text.size()), length = comma - at;
+    if (at == 0 ? length < 1 || length > kGroup : length != kGroup) return std::nullopt;
+    digits += text.substr(at, length);
+    at = comma + 1;
+  }
+  return parse_whole(digits);
+}
+
+// "3.5" times the factor, where that is a whole number.
+std::optional<std::int64_t> parse_multiple(std::string_view text, std::int64_t factor) {
+  const std::size_t point = std::min(text.find('.'), text.size());
+  const auto whole = parse_whole(text.substr(0, point));
+  auto out = whole ? checked_multiply(*whole, factor) : std::nullopt;
+  if (!out || point == text.size()) return out;
+  const std::string_view behind = text.substr(point + 1);
+  auto part = parse_whole(behind);
+  if (part) part = checked_multiply(*part, factor);
+  for (std::size_t i = 0; part && i < behind.size(); ++i)
+    part = *part % 10 == 0 ? std::optional(*part / 10) : std::nullopt;
+  if (!part || *part > std::numeric_limits<std::int64_t>::max() - *out) return std::nullopt;
+  return *out + *part;
+}
+
+}  // namespace
+
 std::optional<std::int64_t> parse_token_count(std::string_view text) {
   struct Suffix {
     char letter;
@@ -232,12 +266,9 @@ std::optional<std::int64_t> parse_token_count(std::string_view text) {
   };
   constexpr Suffix kSuffixes[] = {{'k', 1000},      {'m', 1000'000},  {'g', 1000'000'000},
                                   {'K', 1LL << 10}, {'M', 1LL << 20}, {'G', 1LL << 30}};
-  for (const auto [letter, factor] : kSuffixes) {
-    if (!text.ends_with(letter)) continue;
-    const auto count = parse_whole(text.substr(0, text.size() - 1));
-    return count ? checked_multiply(*count, factor) : std::nullopt;
-  }
-  return parse_whole(text);
+  for (const auto [letter, factor] : kSuffixes)
+    if (text.ends_with(letter)) return parse_multiple(text.substr(0, text.size() - 1), factor);
+  return text.find(',') != std::string_view::npos ? parse_grouped(text) : parse_whole(text);
 }
 
 std::string to_text(Duration d) {

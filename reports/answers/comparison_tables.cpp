@@ -8,7 +8,6 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "reports/answers/findings.h"
 #include "reports/answers/headings.h"
 #include "reports/answers/json_parts.h"
 #include "reports/answers/steps.h"
@@ -373,13 +372,13 @@ Table work_table(const Comparison& c) {
 }
 
 // For people, one load is enough: the last one, which is the longest of a range.
-bool shown(const Comparison& c, const Point& p, Format format) {
-  return format == Format::kCsv || p.subject.workload.input_tokens == c.points.back().subject.workload.input_tokens;
-}
-
-Table collective_sums(const Comparison& c, Format format) {
-  const bool all = format == Format::kCsv || !has_lengths(c);
-  const std::string at = all ? ""
+Table collective_sums(const Comparison& c, Readers readers) {
+  const auto shown = [&](const Point& p) {
+    return readers != Readers::kPeople ||
+           p.subject.workload.input_tokens == c.points.back().subject.workload.input_tokens;
+  };
+  const std::string at = readers != Readers::kPeople
+                             ? ""
                              : fmt::format(" at {} tokens (--format csv or json has all)",
                                            with_commas(c.points.back().subject.workload.input_tokens));
   Table t = point_table("Collectives, per rank" + at, "communication",
@@ -392,9 +391,10 @@ Table collective_sums(const Comparison& c, Format format) {
                          {"sent per layer", "sent_bytes_per_layer", true},
                          {"sent", "sent_bytes", true},
                          {"time ms", "time_ms", true}});
+  t.readers = readers;
   for (const Point& p : c.points)
     for (const PhaseOf& phase : kPhases) {
-      if (!phase.has(p) || !shown(c, p, format)) continue;
+      if (!phase.has(p) || !shown(p)) continue;
       const std::int64_t layers = std::max<std::int64_t>(1, p.subject.deployment().model.layers);
       for (const CollectiveSum& s : collectives_of(p.prediction.*phase.step)) {
         std::vector<Cell> row = point_cells(c, p);
@@ -595,23 +595,27 @@ std::vector<std::string> verdict(const Comparison& c) {
   return out;
 }
 
-std::vector<Table> comparison_tables(const Comparison& c, const Diagnostics& diagnostics, Format format) {
+std::vector<Table> comparison_tables(const Comparison& c) {
   std::vector<Table> tables;
   tables.push_back(list_of("Verdict", "verdict", verdict(c)));
   tables.push_back(subject_of(c));
   tables.push_back(overview(c));
   tables.push_back(refusals(c));
   for (const PhaseOf& phase : kPhases) tables.push_back(time_table(c, phase));
-  tables.push_back(collective_sums(c, format));
+  if (has_lengths(c)) {
+    tables.push_back(collective_sums(c, Readers::kPeople));
+    tables.push_back(collective_sums(c, Readers::kMachines));
+  } else {
+    tables.push_back(collective_sums(c, Readers::kAll));
+  }
   tables.push_back(memory_columns(c));
   tables.push_back(work_table(c));
   tables.push_back(list_of("Assumptions", "assumptions", assumed(c)));
-  tables.push_back(list_of("Notes on the input", "notes", notes(diagnostics)));
   return tables;
 }
 
-std::string comparison_json(const Comparison& c, const Diagnostics& diagnostics) {
-  Json out = {{"schema_version", 1}, {"verdict", verdict(c)}, {"points", Json::array()}, {"crossovers", Json::array()}};
+JsonDocument comparison_json(const Comparison& c, const Diagnostics& diagnostics) {
+  Json out = {{"verdict", verdict(c)}, {"points", Json::array()}, {"crossovers", Json::array()}};
   for (const Point& p : c.points) out["points"].push_back(point_json(c, p));
   for (const Crossover& x : c.crossovers)
     out["crossovers"].push_back({{"from", label(c, x.earlier)},
@@ -619,10 +623,8 @@ std::string comparison_json(const Comparison& c, const Diagnostics& diagnostics)
                                  {"input_tokens", x.tokens},
                                  {"concurrency", x.batch > 0 ? x.batch : c.base.question.workload.batch}});
   out["without_effect"] = c.without_effect;
-  out["assumptions"] = assumed(c);
-  for (const std::string& note : notes(diagnostics)) out["assumptions"].push_back(note);
-  out["diagnostics"] = findings(diagnostics);
-  return finish(out);
+  out["assumptions"] = assumptions_json(assumed(c), diagnostics);
+  return std::make_shared<Json>(std::move(out));
 }
 
 }  // namespace ascendsim

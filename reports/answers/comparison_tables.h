@@ -4,15 +4,15 @@
 #include <string>
 #include <vector>
 
-#include "reports/writers/table.h"
+#include "reports/answers/answer.h"
 #include "strategies/search/comparison.h"
 
 namespace ascendsim {
 
 // Which alternative wins, by how much and because of what; where the winner changes; which keys change nothing.
 std::vector<std::string> verdict(const Comparison& comparison);
-std::vector<Table> comparison_tables(const Comparison& comparison, const Diagnostics& diagnostics, Format format);
-std::string comparison_json(const Comparison& comparison, const Diagnostics& diagnostics);
+std::vector<Table> comparison_tables(const Comparison& comparison);
+JsonDocument comparison_json(const Comparison& comparison, const Diagnostics& diagnostics);
 
 // Collectives of a step by what they are: primitive, group and size of one call.
 struct CollectiveSum {

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "reports/writers/table.h"
+#include "reports/answers/table.h"
 #include "sim/diagnostics.h"
 
 namespace ascendsim {

@@ -1,7 +1,7 @@
 // Who is speaking: the facts that stand above every answer about one deployment.
 #pragma once
 
-#include "reports/writers/table.h"
+#include "reports/answers/table.h"
 #include "strategies/deployment/words.h"
 #include "strategies/intake/pairs.h"
 

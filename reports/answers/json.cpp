@@ -9,9 +9,6 @@
 
 namespace ascendsim {
 
-// File names may be anything; what is not UTF-8 is replaced, so the document always is.
-std::string finish(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
-
 Json number_or_null(double value, bool known) { return known && std::isfinite(value) ? Json(value) : Json(nullptr); }
 
 Json percentiles(const Percentiles& p, bool known) {
@@ -31,6 +28,13 @@ Json findings(const Diagnostics& diagnostics) {
                    {"key", d.where.key_path},
                    {"rule", d.rule},
                    {"help", d.help}});
+  return out;
+}
+
+Json assumptions_json(std::span<const std::string> assumed, const Diagnostics& diagnostics) {
+  Json out = Json::array();
+  for (const std::string& text : assumed) out.push_back(text);
+  for (const std::string& note : notes(diagnostics)) out.push_back(note);
   return out;
 }
 
@@ -68,6 +72,8 @@ Json breakdown_json(const StepTime& step) {
 }
 
 namespace {
+
+JsonDocument document(Json json) { return std::make_shared<Json>(std::move(json)); }
 
 Json deployment_json(const Subject& s) {
   const Deployment& d = s.deployment();
@@ -108,7 +114,7 @@ Json components_json(const MemoryPerRank& m) {
   return {{"weights", weights}, {"activations", activations}, {"communication", communication}};
 }
 
-Json remedies_json(const std::vector<Remedy>& remedies) {
+Json remedies_json(std::span<const Remedy> remedies) {
   Json out = Json::array();
   for (const Remedy& r : remedies)
     out.push_back({{"change", r.change}, {"peak_bytes", r.peak.count()}, {"allowed_bytes", r.allowed.count()}});
@@ -123,14 +129,14 @@ Json by_side(Role role, Json value) {
   return out;
 }
 
-Json shortage_json(const MemoryPerRank& m, const std::vector<Remedy>& remedies) {
+Json shortage_json(const MemoryPerRank& m, std::span<const Remedy> remedies) {
   return {{"need_bytes", m.peak().count()},
           {"have_bytes", m.allowed.count()},
           {"largest", m.largest().name},
           {"remedies", remedies_json(remedies)}};
 }
 
-void add_memory(Json& out, const Subject& s, const MemoryPerRank& m, const std::vector<Remedy>& remedies) {
+void add_memory(Json& out, const Subject& s, const MemoryPerRank& m, std::span<const Remedy> remedies) {
   const Role role = s.deployment().role;
   out["memory_per_rank_bytes"] = by_side(role, memory_json(m));
   out["kv_bytes_per_token_per_rank"] = by_side(role, m.kv_bytes_per_token.count());
@@ -198,25 +204,13 @@ void add_steps(Json& out, const std::vector<PhaseStep>& phases) {
   out["classes"] = classes;
 }
 
-void add_findings(Json& out, const std::vector<std::string>& assumptions, const Diagnostics& diagnostics) {
-  out["assumptions"] = assumptions;
-  for (const std::string& note : notes(diagnostics)) out["assumptions"].push_back(note);
-  out["diagnostics"] = findings(diagnostics);
-}
-
-Json cell_json(const Cell& cell) {
-  if (!cell.is_number) return cell.value();
-  const Json number = Json::parse(cell.raw, nullptr, false);
-  return number.is_discarded() ? Json(nullptr) : number;
-}
-
 }  // namespace
 
-std::string run_json(const Subject& s, const Prediction& p, const std::vector<Remedy>& remedies,
-                     const Diagnostics& diagnostics) {
+JsonDocument run_json(const Subject& s, const Prediction& p, const std::vector<Remedy>& remedies,
+                      const Diagnostics& diagnostics) {
   const Role role = s.deployment().role;
   const bool prefills = role != Role::kDecode, decodes = role != Role::kPrefill, several = s.workload.output_tokens > 1;
-  Json out = {{"schema_version", 1}, {"deployment", deployment_json(s)}, {"workload", workload_json(s.workload)}};
+  Json out = {{"deployment", deployment_json(s)}, {"workload", workload_json(s.workload)}};
   out["ttft_ms"] = percentiles(p.ttft, prefills);
   out["tpot_ms"] = percentiles(p.tpot, decodes && several);
   out["itl_ms"] = percentiles(p.itl, decodes && several);
@@ -232,8 +226,8 @@ std::string run_json(const Subject& s, const Prediction& p, const std::vector<Re
   out["tokens_per_step"] = p.tokens_per_step;
   add_memory(out, s, p.memory, remedies);
   add_steps(out, phases_of(role, p));
-  add_findings(out, p.assumptions, diagnostics);
-  return finish(out);
+  out["assumptions"] = assumptions_json(p.assumptions, diagnostics);
+  return document(std::move(out));
 }
 
 namespace {
@@ -279,12 +273,12 @@ void add_pair_memory(Json& out, const PairAnswer& a) {
 
 }  // namespace
 
-std::string pair_json(const PairAnswer& a, const Diagnostics& diagnostics) {
+JsonDocument pair_json(const PairAnswer& a, const Diagnostics& diagnostics) {
   const DisaggregatedPrediction& p = a.prediction;
   const Prediction& r = p.requests;
   const bool several = a.decode.workload.output_tokens > 1;
   Json workload = workload_json(a.decode.workload);
-  Json out = {{"schema_version", 1}, {"deployment", pair_deployment_json(a)}, {"workload", std::move(workload)}};
+  Json out = {{"deployment", pair_deployment_json(a)}, {"workload", std::move(workload)}};
   out["ttft_ms"] = percentiles(r.ttft, true);
   out["tpot_ms"] = percentiles(r.tpot, several);
   out["itl_ms"] = percentiles(r.itl, several);
@@ -309,25 +303,40 @@ std::string pair_json(const PairAnswer& a, const Diagnostics& diagnostics) {
   std::vector<std::string> assumed = r.assumptions;
   for (const auto& [side, prediction] : {std::pair{"prefill", &p.prefill}, {"decode", &p.decode}})
     for (const std::string& text : prediction->assumptions) assumed.push_back(std::string(side) + ": " + text);
-  add_findings(out, assumed, diagnostics);
-  return finish(out);
+  out["assumptions"] = assumptions_json(assumed, diagnostics);
+  return document(std::move(out));
 }
 
-std::string mem_json(const Subject& s, const MemoryPerRank& m, const std::vector<Concurrency>& concurrency,
-                     const std::vector<Remedy>& remedies, const Diagnostics& diagnostics) {
-  Json out = {{"schema_version", 1}, {"deployment", deployment_json(s)}, {"workload", workload_json(s.workload)}};
-  add_memory(out, s, m, remedies);
-  out["longest_context_tokens"] = longest_context(m, s.deployment());
+namespace {
+
+Json needs_json(const MemoryAnswer& a) {
+  const Subject& s = a.subject;
+  Json out = {{"deployment", deployment_json(s)}, {"workload", workload_json(s.workload)}};
+  add_memory(out, s, a.memory, a.remedies);
+  out["longest_context_tokens"] = longest_context(a.memory, s.deployment());
   out["concurrency"] = Json::array();
-  for (const Concurrency& c : concurrency)
+  for (const Concurrency& c : a.concurrency)
     out["concurrency"].push_back(
         {{"context_tokens", c.context}, {"sequences_per_dp_group", c.per_dp_group}, {"sequences", c.instance}});
-  add_findings(out, {}, diagnostics);
-  return finish(out);
+  return out;
 }
 
-std::string check_json(std::span<const CheckedFile> files, const Diagnostics& diagnostics) {
-  Json out = {{"schema_version", 1}, {"files", Json::array()}};
+}  // namespace
+
+JsonDocument mem_json(const MemoryAnswer& a, const Diagnostics& diagnostics) {
+  Json out = needs_json(a);
+  out["assumptions"] = assumptions_json({}, diagnostics);
+  return document(std::move(out));
+}
+
+JsonDocument mem_json(const MemoryAnswer& prefill, const MemoryAnswer& decode, const Diagnostics& diagnostics) {
+  return document({{"prefill", needs_json(prefill)},
+                   {"decode", needs_json(decode)},
+                   {"assumptions", assumptions_json({}, diagnostics)}});
+}
+
+JsonDocument check_json(std::span<const CheckedFile> files) {
+  Json out = {{"files", Json::array()}};
   for (const CheckedFile& f : files) {
     Json file = {{"file", f.subject.file}, {"legal", f.legal}, {"keys", Json::array()}};
     for (const KeyReport& k : f.subject.keys)
@@ -339,24 +348,7 @@ std::string check_json(std::span<const CheckedFile> files, const Diagnostics& di
     }
     out["files"].push_back(std::move(file));
   }
-  out["diagnostics"] = findings(diagnostics);
-  return finish(out);
-}
-
-std::string tables_json(std::span<const Table> tables) {
-  Json out = {{"schema_version", 1}};
-  for (const Table& t : tables) {
-    Json& rows = out[t.key] = Json::array();
-    for (const auto& row : t.rows) {
-      Json& object = rows.emplace_back(Json::object());
-      for (std::size_t c = 0; c < row.size(); ++c) object[t.columns[c].key] = cell_json(row[c]);
-    }
-  }
-  return finish(out);
-}
-
-std::string diagnostics_json(const Diagnostics& diagnostics) {
-  return finish({{"schema_version", 1}, {"diagnostics", findings(diagnostics)}});
+  return document(std::move(out));
 }
 
 }  // namespace ascendsim

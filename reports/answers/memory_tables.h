@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "reports/writers/table.h"
+#include "reports/answers/table.h"
 #include "strategies/intake/pairs.h"
 
 namespace ascendsim {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "reports/writers/table.h"
+#include "reports/answers/table.h"
 #include "strategies/prediction/predict.h"
 
 namespace ascendsim {

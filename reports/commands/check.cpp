@@ -4,7 +4,6 @@
 #include "reports/answers/findings.h"
 #include "reports/answers/json.h"
 #include "reports/answers/memory_tables.h"
-#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
 
 namespace ascendsim {
@@ -32,11 +31,11 @@ std::string verdict_on(const CheckedFile& f, const Diagnostics& found) {
                      fit_in_words(*f.memory, f.subject.deployment()));
 }
 
-CheckedFile check_file(const FileChoice& choice, const Libraries& libraries, const Options& options,
+CheckedFile check_file(const FileChoice& choice, const Libraries& libraries, const Settings& settings,
                        Diagnostics& found) {
   CheckedFile checked;
-  checked.subject = load_subject(choice, Load::kLimitsIfAny, libraries, options, found);
-  checked.legal = !refused(found, options.strict);
+  checked.subject = load_subject(choice, Load::kLimitsIfAny, libraries, settings, found);
+  checked.legal = !refused(found, settings.strict);
   const Workload& w = checked.subject.workload;
   if (checked.subject.scenario && w.input_tokens >= 1 && w.output_tokens >= 1)
     checked.memory = checked.subject.scenario->memory(w);
@@ -44,29 +43,42 @@ CheckedFile check_file(const FileChoice& choice, const Libraries& libraries, con
   return checked;
 }
 
-Reply configurations(const std::vector<CheckedFile>& files, const Diagnostics& diagnostics) {
-  Reply reply;
+std::string configurations(const std::vector<CheckedFile>& files) {
+  std::string out;
   for (const CheckedFile& f : files)
-    reply.out +=
-        (files.size() > 1 ? fmt::format("--- # {}\n", f.subject.file) : "") + effective_configuration(f.subject);
-  reply.err = warnings_text(diagnostics);
-  return reply;
+    out += (files.size() > 1 ? fmt::format("--- # {}\n", f.subject.file) : "") + effective_configuration(f.subject);
+  return out;
 }
 
-}  // namespace
+class CheckCall final : public Call {
+ public:
+  void declare(Options& o) override {
+    machine_rows(o, settings_, Asks::kTakes);
+    model_row(o, settings_.model);
+    engine_rows(o, settings_);
+    file_rows(o, settings_);
+    print_config_row(o, print_config_);
+  }
+  [[nodiscard]] const Settings* asked() const override { return &settings_; }
+  Answer answer(Diagnostics& diagnostics) override;
 
-Reply answer_check(const Options& options, Diagnostics& diagnostics) {
+ private:
+  Settings settings_;
+  bool print_config_ = false;
+};
+
+Answer CheckCall::answer(Diagnostics& diagnostics) {
   const Libraries libraries;
   std::vector<CheckedFile> files;
   std::vector<Table> tables;
   Table verdicts = facts("Verdict", "verdict");
-  const std::vector<FileChoice> choices = read_inputs(options.words, libraries, options, diagnostics);
+  const std::vector<FileChoice> choices = read_inputs(words, libraries, settings_, diagnostics);
   if (choices.empty())
-    verdicts.rows.push_back({fmt::format("{}", fmt::join(options.words, ", ")),
+    verdicts.rows.push_back({fmt::format("{}", fmt::join(words, ", ")),
                              "no engine is started: nothing to check beside the engines' scripts"});
   for (const FileChoice& choice : choices) {
     Diagnostics found;
-    const CheckedFile& checked = files.emplace_back(check_file(choice, libraries, options, found));
+    const CheckedFile& checked = files.emplace_back(check_file(choice, libraries, settings_, found));
     tables.push_back(key_table(checked.subject));
     verdicts.rows.push_back({choice.file, verdict_on(checked, found)});
     diagnostics.append(found);
@@ -76,28 +88,26 @@ Reply answer_check(const Options& options, Diagnostics& diagnostics) {
     check_pair(*pair.prefill, files[first ? 0 : 1].subject, *pair.decode, files[first ? 1 : 0].subject, diagnostics);
   }
   tables.push_back(std::move(verdicts));
-  if (options.print_config && !refused(diagnostics, options.strict)) return configurations(files, diagnostics);
-
-  Reply reply;
-  reply.exit_code = refused(diagnostics, options.strict) ? kWrongInput : kDone;
-  switch (options.format) {
-    case Format::kJson:
-      reply.out = check_json(files, diagnostics);
-      break;
-    case Format::kShort:
-    case Format::kGithub:
-      reply.out = findings_lines(diagnostics, options.format);
-      break;
-    case Format::kTable: {
-      const std::string said = findings_text(diagnostics, options.verbose);
-      reply.out = said + (said.empty() ? "" : "\n") + render(tables, options.format);
-      break;
-    }
-    default:
-      reply.out = render(tables, options.format);
-      reply.err = findings_text(diagnostics, options.verbose);
-  }
-  return reply;
+  const bool legal = !refused(diagnostics, settings_.strict);
+  if (print_config_ && legal) return {.text = configurations(files)};
+  return {.exit = legal ? Exit::kYes : Exit::kRefused,
+          .tables = std::move(tables),
+          .json = check_json(files),
+          .findings_first = true};
 }
+
+}  // namespace
+
+constinit const Command kCheckCommand{
+    .name = "check",
+    .summary = "is it legal for the engine, what will be ignored, and does it fit at its own limits",
+    .words = "CONFIG...",
+    .words_help = kConfigHelp,
+    .least_words = 1,
+    .most_words = SIZE_MAX,
+    .example = "ascendsim check config.json --hardware atlas-800i-a2",
+    .output = "findings, a table of all keys and a verdict on stdout; exit 0 when legal, 2 when a rule is broken",
+    .make = make_call<CheckCall>,
+    .formats = Formats::kOfFindingsToo};
 
 }  // namespace ascendsim

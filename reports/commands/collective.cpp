@@ -8,8 +8,6 @@
 #include <numeric>
 
 #include "hardware/faults.h"
-#include "reports/answers/findings.h"
-#include "reports/answers/json.h"
 #include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
 #include "reports/commands/hccl_measurements.h"
@@ -41,6 +39,18 @@ std::optional<Bytes> parse_size(std::string_view text) {
   return parse_quantity<Bytes>(with_unit);
 }
 
+constexpr std::int64_t kMostRanks = 1 << 16, kMostConcurrent = 64, kMostCopies = 64;
+
+struct CollectiveOptions {
+  std::string hardware, die, faults_file;
+  std::optional<std::int64_t> servers;
+  std::string op, algorithm, expansion;
+  std::string bytes, sweep, compare;  // sizes as they were written
+  std::optional<std::int64_t> ranks, concurrent, top_k;
+  std::optional<double> padding;
+  bool per_rank = false;
+};
+
 struct Asked {
   Server server;
   CollectiveCall call;  // bytes: of the first size
@@ -57,12 +67,11 @@ struct Asked {
 
 class Reader {
  public:
-  Reader(const Options& options, Diagnostics& diagnostics)
-      : options_(options), o_(options.collective), diagnostics_(diagnostics) {}
+  Reader(const CollectiveOptions& options, Diagnostics& diagnostics) : o_(options), diagnostics_(diagnostics) {}
 
   Asked read(const Libraries& libraries) {
     Asked q;
-    q.server = libraries.catalogue.server(options_.hardware, options_.die, diagnostics_);
+    q.server = libraries.catalogue.server(o_.hardware, o_.die, diagnostics_);
     read_op(q);
     q.call.alone = true;
     q.call.copies = static_cast<int>(o_.top_k.value_or(q.call.copies));
@@ -131,7 +140,7 @@ class Reader {
 
   void read_group(Asked& q) {
     const std::int64_t ranks = *o_.ranks, dies = q.server.dies();
-    const std::int64_t servers = options_.servers.value_or(ceil_div(ranks, dies));
+    const std::int64_t servers = o_.servers.value_or(ceil_div(ranks, dies));
     if (q.server.max_servers > 0 && servers > q.server.max_servers)
       return wrong(
           fmt::format("{} servers are more than the {} of {}", servers, q.server.max_servers, q.server.product),
@@ -143,9 +152,9 @@ class Reader {
     if (ranks % servers != 0)
       return wrong(fmt::format("{} ranks cannot be spread evenly over {} servers", ranks, servers),
                    "choose --servers so that it divides the ranks", "E0327");
-    if (!options_.faults_file.empty()) {
+    if (!o_.faults_file.empty()) {
       q.degraded = true;
-      q.faults = read_faults(options_.faults_file, Cluster(q.server, static_cast<int>(servers)), diagnostics_);
+      q.faults = read_faults(o_.faults_file, Cluster(q.server, static_cast<int>(servers)), diagnostics_);
       if (diagnostics_.has_errors()) return;
     }
     const Cluster cluster(q.server, static_cast<int>(servers), static_cast<int>(ranks / servers), q.faults);
@@ -155,7 +164,7 @@ class Reader {
     LinkShares nominal;
     nominal.fill(Ratio(1.0));
     q.links = std::make_shared<ClusterNetwork>(cluster, nominal);
-    say_disconnected(cluster, *q.links, {.file = options_.faults_file}, diagnostics_);
+    say_disconnected(cluster, *q.links, {.file = o_.faults_file}, diagnostics_);
   }
 
   // A size as it was written: of the whole, or of a rank.
@@ -258,12 +267,11 @@ class Reader {
   static bool fits_flows(const Asked& q) { return pairs(q) <= kMostPairs; }
 
  private:
-  const Options& options_;
   const CollectiveOptions& o_;
   Diagnostics& diagnostics_;
 };
 
-struct Answer {
+struct Timed {
   CollectiveCall call;
   CollectiveTime closed;
   StepPlan plan;
@@ -281,8 +289,8 @@ struct Answer {
   }
 };
 
-Answer answer_of(const Asked& q, Bytes n, bool play) {
-  Answer a{.call = q.call, .closed = {}, .plan = {}, .played = {}, .time = {}, .concurrent = q.concurrent};
+Timed timed(const Asked& q, Bytes n, bool play) {
+  Timed a{.call = q.call, .closed = {}, .plan = {}, .played = {}, .time = {}, .concurrent = q.concurrent};
   a.call.bytes = n;
   a.closed = collective_time(a.call, q.server, q.preference);
   const CollectiveAlgorithm& algorithm = *a.closed.choice.algorithm;
@@ -313,7 +321,7 @@ const char* size_name(Primitive p) {
   }
 }
 
-std::string size_text(const Answer& a) {
+std::string size_text(const Timed& a) {
   const Primitive p = a.call.primitive;
   if (is_sharded(p)) return fmt::format("{} in all, {} of a rank", to_text(a.call.bytes), to_text(a.size_of_a_rank()));
   std::string text = fmt::format("{}, the {}", to_text(a.call.bytes), size_name(p));
@@ -330,7 +338,7 @@ const char* cores_of(Expansion expansion) {
   return "";
 }
 
-std::vector<Table> tables_of(const Asked& q, const Answer& a) {
+std::vector<Table> tables_of(const Asked& q, const Timed& a) {
   const CollectiveChoice& choice = a.closed.choice;
   Table t = facts(fmt::format("{} on {}", to_text(a.call.primitive), q.server.product), "collective");
   t.rows = {{"ranks", fmt::format("{} on {} server{}", a.call.span.ranks, a.call.span.servers,
@@ -393,8 +401,8 @@ std::vector<Table> tables_of(const Asked& q, const Answer& a) {
   return tables;
 }
 
-nlohmann::ordered_json json_of(const Asked& q, const Answer& a) {
-  nlohmann::ordered_json out;
+Json json_of(const Asked& q, const Timed& a) {
+  Json out;
   out["op"] = to_text(a.call.primitive);
   out["ranks"] = a.call.span.ranks;
   out["servers"] = a.call.span.servers;
@@ -412,7 +420,7 @@ nlohmann::ordered_json json_of(const Asked& q, const Answer& a) {
   if (!a.played) return out;
   out["flow_time_us"] = microseconds(a.played->time);
   out["messages"] = a.played->messages;
-  out["links"] = nlohmann::ordered_json::array();
+  out["links"] = Json::array();
   for (const LinkClassUse& u : a.played->links)
     out["links"].push_back({{"link", u.name},
                             {"links", u.links},
@@ -422,7 +430,7 @@ nlohmann::ordered_json json_of(const Asked& q, const Answer& a) {
   return out;
 }
 
-Table sweep_table(const Asked& q, const std::vector<Answer>& answers) {
+Table sweep_table(const Asked& q, const std::vector<Timed>& times) {
   Table t{fmt::format("{}, {} ranks on {}", to_text(q.call.primitive), q.call.span.ranks, q.server.product),
           "sizes",
           Table::Shape::kGrid,
@@ -435,16 +443,16 @@ Table sweep_table(const Asked& q, const std::vector<Answer>& answers) {
            {"expansion", "expansion"},
            {"steps", "steps", true}},
           {}};
-  for (const Answer& a : answers)
+  for (const Timed& a : times)
     t.rows.push_back({count_cell(a.call.bytes.count()), count_cell(a.size_of_a_rank().count()), us_cell(a.time),
                       number_cell(a.algorithm_bandwidth(), 2), number_cell(a.bus_bandwidth(), 2),
                       a.closed.choice.algorithm->name, to_text(a.closed.choice.expansion), count_cell(a.plan.steps())});
   return t;
 }
 
-double error_of(const HcclTestRow& measured, const Answer& a) { return seconds(a.time) / seconds(measured.time) - 1; }
+double error_of(const HcclTestRow& measured, const Timed& a) { return seconds(a.time) / seconds(measured.time) - 1; }
 
-std::vector<Table> comparison(const Asked& q, const std::vector<Answer>& answers) {
+std::vector<Table> comparison(const Asked& q, const std::vector<Timed>& times) {
   Table t{"Against hccl_test (error = ours / measured - 1)",
           "comparison",
           Table::Shape::kGrid,
@@ -458,8 +466,8 @@ std::vector<Table> comparison(const Asked& q, const std::vector<Answer>& answers
            {"check", "check_result"}},
           {}};
   std::vector<double> errors;
-  for (std::size_t i = 0; i < answers.size(); ++i) {
-    const Answer& a = answers[i];
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    const Timed& a = times[i];
     errors.push_back(std::abs(100 * error_of(q.measured[i], a)));
     t.rows.push_back({count_cell(q.measured[i].size.count()), count_cell(a.call.bytes.count()),
                       us_cell(q.measured[i].time), us_cell(a.time), number_cell(100 * error_of(q.measured[i], a), 1),
@@ -476,38 +484,93 @@ std::vector<Table> comparison(const Asked& q, const std::vector<Answer>& answers
   return {std::move(t), std::move(summary)};
 }
 
+class CollectiveCommandCall final : public Call {
+ public:
+  void declare(Options& o) override {
+    o.heading("Collective");
+    o.text("--op", "NAME", options_.op,
+           "all-gather, reduce-scatter, all-reduce, all-to-all, broadcast, shift, dispatch or combine")
+        .must();
+    o.count("--ranks", options_.ranks, {.most = kMostRanks, .examples = "16"},
+            "ranks of the group, one a die, the first ones of each server")
+        .must();
+    o.text("--bytes", "SIZE", options_.bytes,
+           "whole vector of an all-gather, reduce-scatter or all-reduce, local buffer of the others: 64MiB, 64M, 64 MB")
+        .also({{"--size"}});
+    o.text("--sweep", "FROM:TO", options_.sweep, "a table of sizes as hccl_test prints it: 8K:2G, 8K:2G:4");
+    o.text("--compare", "FILE", options_.compare, "output of hccl_test: measured beside ours");
+    o.choice<bool>("--per", "WHAT", options_.per_rank, {{"total", false}, {"rank", true}},
+                   "total or rank: what sizes of gathers and scatters mean; older hccl_test: rank")
+        .or_else("total");
+    o.text("--algorithm", "NAME", options_.algorithm, "as `ascendsim list collectives` names it")
+        .or_else("as HCCL selects");
+    o.text("--expansion", "NAME", options_.expansion, "aiv, aicpu, host or fused, as HCCL_OP_EXPANSION_MODE")
+        .or_else("aiv up to its thresholds on A3, host on A2");
+    o.count("--concurrent", options_.concurrent, {.most = kMostConcurrent, .examples = "4"},
+            "equal collectives that share the links")
+        .or_else("1");
+    o.count("--top-k", options_.top_k, {.most = kMostCopies, .examples = "8"}, "MoE: experts of a token")
+        .or_else(fmt::to_string(CollectiveCall{}.copies));
+    o.custom(
+         "--padding", "FACTOR",
+         [this, &o](const std::string& text) {
+           const auto factor = parse_quantity<Ratio>(text);
+           if (factor && factor->count() >= 1 && factor->count() <= 64)
+             options_.padding = factor->count();
+           else
+             o.wrong(fmt::format("--padding must be a number from 1 to 64, got '{}'", text), "--padding 1.5");
+         },
+         "MoE, padded: rows sent / rows routed")
+        .or_else("1");
+    o.heading("Machine");
+    hardware_row(o, options_.hardware).must();
+    servers_row(o, options_.servers).or_else("as many as the ranks need");
+    die_row(o, options_.die);
+    faults_row(o, options_.faults_file);
+  }
+  Answer answer(Diagnostics& diagnostics) override;
+
+ private:
+  CollectiveOptions options_;
+};
+
+Answer CollectiveCommandCall::answer(Diagnostics& diagnostics) {
+  const Libraries libraries;
+  const Asked q = Reader(options_, diagnostics).read(libraries);
+  const bool single = q.sizes.size() == 1 && q.measured.empty() && options_.sweep.empty();
+  std::vector<Timed> times;
+  for (const Bytes n : q.sizes) times.push_back(timed(q, n, single));
+  Json json = Json::object();
+  if (single) {
+    json = json_of(q, times[0]);
+  } else {
+    json["sizes"] = Json::array();
+    for (std::size_t i = 0; i < times.size(); ++i) {
+      Json one = json_of(q, times[i]);
+      if (!q.measured.empty()) {
+        one["measured_us"] = microseconds(q.measured[i].time);
+        one["error"] = error_of(q.measured[i], times[i]);
+      }
+      json["sizes"].push_back(std::move(one));
+    }
+  }
+  return {.tables = single               ? tables_of(q, times[0])
+                    : q.measured.empty() ? std::vector<Table>{sweep_table(q, times)}
+                                         : comparison(q, times),
+          .json = std::make_shared<Json>(std::move(json))};
+}
+
 }  // namespace
 
-Reply answer_collective(const Options& options, Diagnostics& diagnostics) {
-  const Libraries libraries;
-  const Asked q = Reader(options, diagnostics).read(libraries);
-  const bool single = q.sizes.size() == 1 && q.measured.empty() && options.collective.sweep.empty();
-  std::vector<Answer> answers;
-  for (const Bytes n : q.sizes) answers.push_back(answer_of(q, n, single));
-  Reply reply{.out = {}, .err = findings_text(diagnostics, options.verbose), .exit_code = kDone};
-  if (options.format == Format::kJson) {
-    nlohmann::ordered_json out{{"schema_version", 1}};
-    if (single) {
-      out.update(json_of(q, answers[0]));
-    } else {
-      out["sizes"] = nlohmann::ordered_json::array();
-      for (std::size_t i = 0; i < answers.size(); ++i) {
-        nlohmann::ordered_json one = json_of(q, answers[i]);
-        if (!q.measured.empty()) {
-          one["measured_us"] = microseconds(q.measured[i].time);
-          one["error"] = error_of(q.measured[i], answers[i]);
-        }
-        out["sizes"].push_back(std::move(one));
-      }
-    }
-    reply.out = out.dump(2) + "\n";
-    return reply;
-  }
-  const std::vector<Table> tables = single               ? tables_of(q, answers[0])
-                                    : q.measured.empty() ? std::vector<Table>{sweep_table(q, answers)}
-                                                         : comparison(q, answers);
-  reply.out = render(tables, options.format);
-  return reply;
-}
+constinit const Command kCollectiveCommand{
+    .name = "collective",
+    .summary = "one collective on the links of a cluster: time, bandwidth, steps, links, why this algorithm",
+    .words = "",
+    .words_help = "",
+    .least_words = 0,
+    .most_words = 0,
+    .example = "ascendsim collective --op all-gather --ranks 16 --bytes 64MiB --hardware atlas-800i-a3",
+    .output = "tables on stdout; exit 0, 2 on wrong input or an algorithm that is not defined for the group",
+    .make = make_call<CollectiveCommandCall>};
 
 }  // namespace ascendsim

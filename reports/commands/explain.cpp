@@ -1,17 +1,34 @@
 #include "reports/answers/explanations.h"
-#include "reports/answers/json.h"
-#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
 
 namespace ascendsim {
 
-Reply answer_explain(const Options& options, Diagnostics& diagnostics) {
-  const std::string& word = options.words.front();
-  Reply reply;
-  const std::vector<Table> tables = explain(word, diagnostics);
+namespace {
+
+class ExplainCall final : public Call {
+ public:
+  void declare(Options&) override {}
+  Answer answer(Diagnostics& diagnostics) override;
+};
+
+Answer ExplainCall::answer(Diagnostics& diagnostics) {
+  const std::string& word = words.front();
+  std::vector<Table> tables = explain(word, diagnostics);
   if (tables.empty()) throw ConfigError(diagnostics);
-  reply.out = options.format == Format::kJson ? tables_json(tables) : render(tables, options.format);
-  return reply;
+  return {.tables = std::move(tables)};
 }
+
+}  // namespace
+
+constinit const Command kExplainCommand{
+    .name = "explain",
+    .summary = "what a diagnostic code, a key or a metric means",
+    .words = "CODE|KEY|METRIC|file",
+    .words_help = "E0303, layout.tp, maxSeqLen, ttft; file lists all keys of our deployment file",
+    .least_words = 1,
+    .most_words = 1,
+    .example = "ascendsim explain E0303",
+    .output = "text on stdout; exit 0, 2 when it is not known",
+    .make = make_call<ExplainCall>};
 
 }  // namespace ascendsim

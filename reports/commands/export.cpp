@@ -7,10 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "reports/answers/findings.h"
-#include "reports/answers/json_parts.h"
 #include "reports/answers/memory_tables.h"
-#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
 #include "sim/source_text.h"
 #include "strategies/engines/exporter.h"
@@ -27,23 +24,24 @@ struct Source {
   std::vector<int> counts;
 };
 
-const Engine& target_of(const Options& o, Diagnostics& diagnostics) {
+const Engine* target_of(std::string_view name, Diagnostics& diagnostics) {
   std::vector<std::string_view> names;
   for (const Engine* const e : engines())
     if (e->write != nullptr) names.push_back(e->called);
-  if (o.output_file.empty()) say_missing_option("--output-file", diagnostics);
-  const Engine* const to = engine_called(o.export_to);
-  const bool known = to != nullptr && to->write != nullptr;
-  if (known && !diagnostics.has_errors()) return *to;
-  if (o.export_to.empty()) {
-    say_missing_option("--to", diagnostics);
-  } else if (!known) {
-    const std::string_view near = nearest(o.export_to, names);
-    diagnostics.error(
-        "E0004", {}, fmt::format("unknown --to '{}'", o.export_to), {},
-        near.empty() ? fmt::format("one of: {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", near));
-  }
-  throw ConfigError(diagnostics);
+  const Engine* const to = engine_called(name);
+  if (to != nullptr && to->write != nullptr) return to;
+  const std::string_view near = nearest(name, names);
+  diagnostics.error(
+      "E0004", {}, fmt::format("unknown --to '{}'", name), {},
+      near.empty() ? fmt::format("one of: {}", fmt::join(names, ", ")) : fmt::format("did you mean '{}'?", near));
+  return nullptr;
+}
+
+std::string targets_in_words() {
+  std::vector<std::string_view> all;
+  for (const Engine* const e : engines())
+    if (e->write != nullptr) all.push_back(e->called);
+  return fmt::format("{} or {}", fmt::join(std::span(all).first(all.size() - 1), ", "), all.back());
 }
 
 // --engine-version is that of the target: of the source only where both are the same engine.
@@ -51,10 +49,11 @@ bool same_engine(const FileChoice& c, const Engine& to) {
   return (c.launched ? engine_of(c.launched->question.stack) : usual_engine()).is(to);
 }
 
-Source load_source(const Engine& to, const Libraries& libraries, const Options& asked, Diagnostics& diagnostics) {
+Source load_source(const Engine& to, const std::vector<std::string>& words, const Libraries& libraries,
+                   const Settings& asked, Diagnostics& diagnostics) {
   Source s;
   Settings settings = asked;
-  const Inputs inputs = gather_inputs(asked.words, libraries, asked, diagnostics);
+  const Inputs inputs = gather_inputs(words, libraries, asked, diagnostics);
   if (inputs.pair)
     s.choices = {inputs.pair->prefill, inputs.pair->decode};
   else
@@ -193,15 +192,12 @@ Diagnostics about_files(const Diagnostics& all) {
 }
 
 // Never over what was read.
-void check_targets(const Export& written, const Options& o, Diagnostics& diagnostics) {
-  std::vector<std::string> read = o.words;
-  for (const std::string& more : {o.base_file, o.prefill.file, o.decode.file})
-    if (!more.empty()) read.push_back(more);
+void check_targets(const Export& written, std::span<const std::string> read, const std::string& folder,
+                   Diagnostics& diagnostics) {
   for (const ExportedFile& f : written.files)
     for (const std::string& input : read) {
       std::error_code none;
-      if (const auto path = std::filesystem::path(o.output_file) / f.name;
-          std::filesystem::equivalent(path, input, none))
+      if (const auto path = std::filesystem::path(folder) / f.name; std::filesystem::equivalent(path, input, none))
         diagnostics.error("E0453", {}, fmt::format("{} would be written over: it is read here", path.string()), {},
                           "another -o DIR");
     }
@@ -226,35 +222,60 @@ void write_files(const std::vector<ExportedFile>& files, const std::string& fold
   }
 }
 
-std::optional<BaseFile> base_of(const Options& o, const Source& source, Diagnostics& diagnostics) {
-  if (o.base_file.empty()) return std::nullopt;
+std::optional<BaseFile> base_of(const std::string& base_file, const Source& source, Diagnostics& diagnostics) {
+  if (base_file.empty()) return std::nullopt;
   if (source.choices.size() > 1)
     diagnostics.error("E0452", {}, "--base is one file, a pair has two", {}, "export one side at a time");
-  auto text = read_file(o.base_file, Document::kMaxBytes, diagnostics);
+  auto text = read_file(base_file, Document::kMaxBytes, diagnostics);
   if (!text || diagnostics.has_errors()) throw ConfigError(diagnostics);
-  return BaseFile{o.base_file, std::move(*text)};
+  return BaseFile{base_file, std::move(*text)};
 }
 
-}  // namespace
+class ExportCall final : public Call {
+ public:
+  void declare(Options& o) override {
+    o.heading("Output");
+    o.text("--to", "ENGINE", to_, fmt::format("{}: whose launch files are written", targets_in_words())).must();
+    o.text("--base", "FILE", base_file_, "launch file of your own, changed only where it must be").or_else("a new one");
+    machine_rows(o, settings_, Asks::kTakes);
+    load_rows(o, settings_, Asks::kTakes);
+    model_row(o, settings_.model);
+    engine_rows(o, settings_);
+    o.at("--engine-version").help = "version of the engine that is written";
+    file_rows(o, settings_);
+    pair_rows(o, settings_);
+  }
+  [[nodiscard]] const Settings* asked() const override { return &settings_; }
+  Answer answer(Diagnostics& diagnostics) override;
 
-Reply answer_export(const Options& options, Diagnostics& diagnostics) {
+ private:
+  Settings settings_;
+  std::string to_, base_file_;
+};
+
+Answer ExportCall::answer(Diagnostics& diagnostics) {
   const Libraries libraries;
-  const Engine& to = target_of(options, diagnostics);
-  const Source source = load_source(to, libraries, options, diagnostics);
-  const std::optional<BaseFile> base = base_of(options, source, diagnostics);
+  const Engine* const target = target_of(to_, diagnostics);
+  if (diagnostics.has_errors()) throw ConfigError(diagnostics);
+  const Engine& to = *target;
+  const Source source = load_source(to, words, libraries, settings_, diagnostics);
+  const std::optional<BaseFile> base = base_of(base_file_, source, diagnostics);
   const EngineVersions versions = libraries.versions(std::string(to.name), diagnostics);
-  std::string version = options.engine_version;
+  std::string version = settings_.engine_version;
   if (version.empty()) version = libraries.stacks.load(to.name, "", diagnostics).version;
   ExportRequest request{{}, versions, version, base ? &*base : nullptr};
   for (std::size_t i = 0; i < source.subjects.size(); ++i)
     request.sides.push_back({source.subjects[i].question, source.counts[i], source.servers[i].dies()});
   Export written = to.write(request, diagnostics);
   if (diagnostics.has_errors()) throw ConfigError(diagnostics);
-  check_targets(written, options, diagnostics);
+  std::vector<std::string> read = words;
+  for (const std::string& more : {base_file_, settings_.prefill.file, settings_.decode.file})
+    if (!more.empty()) read.push_back(more);
+  check_targets(written, read, output.file, diagnostics);
 
   // What the engine refuses of it is said in terms of the new files.
   Diagnostics found;
-  const std::vector<Subject> back = read_back(written, source, version, options.output_file, libraries, found);
+  const std::vector<Subject> back = read_back(written, source, version, output.file, libraries, found);
   Table table = difference_table();
   for (std::size_t i = 0; i < back.size(); ++i)
     compare_questions(source.subjects[i].question, back[i].question, to, table, diagnostics);
@@ -263,38 +284,46 @@ Reply answer_export(const Options& options, Diagnostics& diagnostics) {
   for (const Diagnostic& d : found.all())
     if (d.severity != Severity::kNote) diagnostics.add(d);
   diagnostics = about_files(diagnostics);
-  if (refused(diagnostics, options.strict)) throw ConfigError(diagnostics);
+  if (refused(diagnostics, settings_.strict)) throw ConfigError(diagnostics);
 
   written.files.push_back({"README.md", guide(written, source, to, version), 0, false});
-  write_files(written.files, options.output_file, diagnostics);
+  write_files(written.files, output.file, diagnostics);
   Table list{fmt::format("Launch files of {} {}", to.product, version),
              "files",
              Table::Shape::kGrid,
              {{"file", "file"}, {"bytes", "bytes", true}},
              {}};
   for (const ExportedFile& f : written.files)
-    list.rows.push_back({(std::filesystem::path(options.output_file) / f.name).string(),
-                         count_cell(static_cast<std::int64_t>(f.text.size()))});
-  Reply reply;
-  if (options.format == Format::kJson) {
-    Json out = {{"schema_version", 1},    {"engine", to.product},         {"engine_version", version},
-                {"files", Json::array()}, {"differences", Json::array()}, {"diagnostics", findings(diagnostics)}};
-    for (const auto& row : list.rows) out["files"].push_back(row[0].text);
-    for (const auto& row : table.rows)
-      out["differences"].push_back({{"key", row[0].text},
-                                    {"before", row[1].text},
-                                    {"after", row[2].text},
-                                    {"named", row[3].text == "yes"},
-                                    {"why", row[4].text}});
-    reply.out = finish(out);
-    return reply;
-  }
-  std::vector<Table> tables{std::move(list)};
-  if (!table.rows.empty()) tables.push_back(std::move(table));
-  tables.push_back(list_of("Notes", "notes", notes(diagnostics)));
-  reply.out = render(tables, options.format);
-  reply.err = warnings_text(diagnostics);
-  return reply;
+    list.rows.push_back(
+        {(std::filesystem::path(output.file) / f.name).string(), count_cell(static_cast<std::int64_t>(f.text.size()))});
+  Json json = {
+      {"engine", to.product}, {"engine_version", version}, {"files", Json::array()}, {"differences", Json::array()}};
+  for (const auto& row : list.rows) json["files"].push_back(row[0].text);
+  for (const auto& row : table.rows)
+    json["differences"].push_back({{"key", row[0].text},
+                                   {"before", row[1].text},
+                                   {"after", row[2].text},
+                                   {"named", row[3].text == "yes"},
+                                   {"why", row[4].text}});
+  return {.tables = {std::move(list), std::move(table)},
+          .json = std::make_shared<Json>(std::move(json)),
+          .notes_title = "Notes"};
 }
+
+}  // namespace
+
+constinit const Command kExportCommand{
+    .name = "export",
+    .summary = "the launch files of an engine for any deployment that is read here, with environment and benchmark",
+    .words = "CONFIG...",
+    .words_help = kConfigHelp,
+    .least_words = 1,
+    .most_words = SIZE_MAX,
+    .example = "ascendsim export config.json --to vllm -o launch/",
+    .output =
+        "files in -o DIR, a list of them on stdout; exit 0, 2 when the engine cannot run the deployment: nothing is "
+        "written then",
+    .make = make_call<ExportCall>,
+    .writes_files = true};
 
 }  // namespace ascendsim

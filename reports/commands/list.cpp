@@ -6,7 +6,6 @@
 
 #include "hardware/cluster_network.h"
 #include "hardware/faults.h"
-#include "reports/answers/json.h"
 #include "reports/commands/commands.h"
 #include "reports/writers/fabric_picture.h"
 #include "strategies/collectives/collective_cost.h"
@@ -211,9 +210,19 @@ Table named_engine(const StackLibrary& stacks, const std::string& name, Diagnost
   return rows.take(fmt::format("{} {}", stack.engine, stack.version));
 }
 
+// A picture of the fabric in place of tables.
+enum class GraphKind : std::uint8_t { kNone, kDot, kSvg };
+
+struct GraphOptions {
+  GraphKind kind = GraphKind::kNone;
+  std::optional<std::int64_t> servers;
+  std::string faults_file;
+};
+
 // A server, or a cluster of them, as a picture.
-std::string graph_of(const Catalogue& catalogue, const Options& options, Diagnostics& diagnostics) {
-  const Server server = catalogue.server(options.words[1], options.die, diagnostics);
+std::string graph_of(const Catalogue& catalogue, const std::string& name, const GraphOptions& options,
+                     Diagnostics& diagnostics) {
+  const Server server = catalogue.server(name, "", diagnostics);
   diagnostics.throw_if_errors();
   const int servers = static_cast<int>(options.servers.value_or(1));
   if (server.max_servers > 0 && servers > server.max_servers)
@@ -228,7 +237,7 @@ std::string graph_of(const Catalogue& catalogue, const Options& options, Diagnos
   ClusterNetwork network(cluster);
   say_disconnected(cluster, network, {.file = options.faults_file}, diagnostics);
   diagnostics.throw_if_errors();
-  return options.graph == GraphKind::kSvg ? fabric_svg(cluster) : fabric_dot(cluster);
+  return options.kind == GraphKind::kSvg ? fabric_svg(cluster) : fabric_dot(cluster);
 }
 
 void refuse_unknown_topic(const std::string& topic, Diagnostics& diagnostics) {
@@ -240,38 +249,64 @@ void refuse_unknown_topic(const std::string& topic, Diagnostics& diagnostics) {
   diagnostics.throw_if_errors();
 }
 
-}  // namespace
+class ListCall final : public Call {
+ public:
+  void declare(Options& o) override {
+    o.heading("Picture");
+    o.choice<GraphKind>("--graph", "KIND", graph_.kind, {{"dot", GraphKind::kDot}, {"svg", GraphKind::kSvg}},
+                        "dot or svg: a picture of the fabric of a server, or of a cluster with --servers");
+    servers_row(o, graph_.servers).or_else("1");
+    faults_row(o, graph_.faults_file);
+  }
+  Answer answer(Diagnostics& diagnostics) override;
 
-Reply answer_list(const Options& options, Diagnostics& diagnostics) {
+ private:
+  GraphOptions graph_;
+};
+
+Answer ListCall::answer(Diagnostics& diagnostics) {
   const Libraries libraries;
-  const std::string topic = options.words.empty() ? "" : options.words[0];
+  const std::string topic = words.empty() ? "" : words[0];
   if (!topic.empty()) refuse_unknown_topic(topic, diagnostics);
-  const bool named = options.words.size() == 2;
-  if (options.graph != GraphKind::kNone || options.servers || !options.faults_file.empty()) {
-    if (options.graph == GraphKind::kNone)
+  const bool named = words.size() == 2;
+  if (graph_.kind != GraphKind::kNone || graph_.servers || !graph_.faults_file.empty()) {
+    if (graph_.kind == GraphKind::kNone)
       diagnostics.error("E0004", {}, "--servers and --faults are for a picture", {}, "--graph svg");
     if (!named || topic != "hardware")
       diagnostics.error("E0004", {}, "--graph draws a server that is named", {},
                         "ascendsim list hardware atlas-800i-a2 --graph svg");
     diagnostics.throw_if_errors();
-    return {.out = graph_of(libraries.catalogue, options, diagnostics), .err = {}, .exit_code = 0};
+    return {.text = graph_of(libraries.catalogue, words[1], graph_, diagnostics)};
   }
   std::vector<Table> tables;
   if (named && topic == "hardware") {
-    tables.push_back(named_hardware(libraries.catalogue, options.words[1], diagnostics));
+    tables.push_back(named_hardware(libraries.catalogue, words[1], diagnostics));
   } else if (named && topic == "engines") {
-    tables.push_back(named_engine(libraries.stacks, options.words[1], diagnostics));
+    tables.push_back(named_engine(libraries.stacks, words[1], diagnostics));
   } else {
     if (topic.empty() || topic == "hardware") tables.push_back(hardware_table(libraries.catalogue, diagnostics));
     if (topic.empty() || topic == "models")
-      tables.push_back(model_table(libraries.models, named ? options.words[1] : "", diagnostics));
+      tables.push_back(model_table(libraries.models, named ? words[1] : "", diagnostics));
     if (topic.empty() || topic == "engines") tables.push_back(engine_table(libraries.stacks, diagnostics));
     if (topic.empty() || topic == "collectives") tables.push_back(collective_table());
   }
   diagnostics.throw_if_errors();
-  return {.out = options.format == Format::kJson ? tables_json(tables) : render(tables, options.format),
-          .err = {},
-          .exit_code = 0};
+  return {.tables = std::move(tables)};
 }
+
+}  // namespace
+
+constinit const Command kListCommand{
+    .name = "list",
+    .summary = "what is known",
+    .words = "[hardware|models|engines|collectives [NAME]]",
+    .words_help = "what to list, everything by default; with the name of a server or die every figure with its source",
+    .least_words = 0,
+    .most_words = 2,
+    .example =
+        "ascendsim list hardware atlas-800i-a3\n  ascendsim list hardware cloudmatrix384 --servers 48 --graph svg -o "
+        "fabric.svg",
+    .output = "tables, or a picture, on stdout; exit 0",
+    .make = make_call<ListCall>};
 
 }  // namespace ascendsim

@@ -1,14 +1,8 @@
 #include <fmt/format.h>
 
-#include <iterator>
-#include <nlohmann/json.hpp>
-
-#include "reports/answers/findings.h"
 #include "reports/answers/headings.h"
 #include "reports/answers/json.h"
-#include "reports/answers/json_parts.h"
 #include "reports/answers/memory_tables.h"
-#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
 #include "strategies/intake/pairs.h"
 
@@ -29,82 +23,89 @@ struct Needs {
         concurrency(concurrency_of(memory, s.deployment())),
         shortage(shortage_of(s, memory, libraries)) {}
 
-  [[nodiscard]] std::string json(const Diagnostics& diagnostics) const {
-    return mem_json(subject, memory, concurrency, shortage.remedies, diagnostics);
-  }
-  [[nodiscard]] std::vector<Table> tables() {
+  [[nodiscard]] MemoryAnswer answer() const { return {subject, memory, concurrency, shortage.remedies}; }
+  [[nodiscard]] std::vector<Table> tables() const {
     const Deployment& d = subject.deployment();
     Table verdict = facts("", "verdict");
     verdict.rows.push_back({"memory per rank", fit_in_words(memory, d)});
-    std::vector<Table> out{heading(subject)};
-    for (Table& t :
-         std::vector<Table>{std::move(verdict), std::move(shortage.need), std::move(shortage.remedy_table),
-                            memory_table(memory), weight_table(memory), activation_table(memory),
-                            communication_table(memory), kv_table(memory, d), concurrency_table(concurrency, d)})
-      out.push_back(std::move(t));
-    return out;
+    return {heading(subject),
+            std::move(verdict),
+            shortage.need,
+            shortage.remedy_table,
+            memory_table(memory),
+            weight_table(memory),
+            activation_table(memory),
+            communication_table(memory),
+            kv_table(memory, d),
+            concurrency_table(concurrency, d)};
   }
 };
 
-Reply answer_both(const PairOfSubjects& pair, const Libraries& libraries, const Options& options,
-                  const Diagnostics& diagnostics) {
-  Reply reply;
-  Json json = {{"schema_version", 1}};
-  std::vector<Table> tables;
-  bool fits = true;
-  for (const auto& [name, subject] : {std::pair{"prefill", &pair.prefill}, {"decode", &pair.decode}}) {
-    Needs side(*subject, libraries);
-    fits = fits && side.memory.fits();
-    json[name] = Json::parse(side.json({}));
-    for (Table& t : side.tables()) {
+Answer answer_both(const PairOfSubjects& pair, const Libraries& libraries, const Diagnostics& diagnostics) {
+  Needs prefill(pair.prefill, libraries), decode(pair.decode, libraries);
+  Answer answer{.exit = prefill.memory.fits() && decode.memory.fits() ? Exit::kYes : Exit::kNo,
+                .json = mem_json(prefill.answer(), decode.answer(), diagnostics)};
+  for (const auto& [name, side] : {std::pair{"prefill", &prefill}, {"decode", &decode}})
+    for (Table& t : side->tables()) {
       if (t.key == "deployment")
         t.title = fmt::format("{} side", name);
       else if (!t.title.empty())
         t.title = fmt::format("{}, {} side", t.title, name);
       t.key = fmt::format("{}_{}", name, t.key);
-      tables.push_back(std::move(t));
+      answer.add(std::move(t));
     }
+  return answer;
+}
+
+class MemCall final : public Call {
+ public:
+  void declare(Options& o) override {
+    machine_rows(o, settings_, Asks::kNeeds);
+    load_rows(o, settings_, Asks::kTakes);
+    model_row(o, settings_.model);
+    engine_rows(o, settings_);
+    file_rows(o, settings_);
+    pair_rows(o, settings_);
+    print_config_row(o, print_config_);
   }
-  reply.exit_code = fits ? kDone : kAnswerIsNo;
-  if (options.format == Format::kJson) {
-    json["diagnostics"] = findings(diagnostics);
-    reply.out = finish(json);
-    return reply;
+  [[nodiscard]] const Settings* asked() const override { return &settings_; }
+  Answer answer(Diagnostics& diagnostics) override;
+
+ private:
+  Settings settings_;
+  bool print_config_ = false;
+};
+
+Answer MemCall::answer(Diagnostics& diagnostics) {
+  const Libraries libraries;
+  const Inputs inputs = gather_inputs(words, libraries, settings_, diagnostics);
+  if (const auto& pair = inputs.pair) {
+    const PairOfSubjects sides = load_pair(*pair, Load::kLimits, libraries, settings_, diagnostics);
+    if (!print_config_) return answer_both(sides, libraries, diagnostics);
+    return {.text = fmt::format("--- # prefill\n{}--- # decode\n{}", effective_configuration(sides.prefill),
+                                effective_configuration(sides.decode))};
   }
-  tables.push_back(list_of("Notes on the input", "notes", notes(diagnostics)));
-  reply.out = render(tables, options.format);
-  reply.err = warnings_text(diagnostics);
-  return reply;
+  const Subject subject =
+      load_single(inputs.choices, Load::kLimits, print_config_ ? Missing::kIsFine : Missing::kIsAnError, libraries,
+                  settings_, diagnostics);
+  if (print_config_) return {.text = effective_configuration(subject)};
+  const Needs needs(subject, libraries);
+  return {.exit = needs.memory.fits() ? Exit::kYes : Exit::kNo,
+          .tables = needs.tables(),
+          .json = mem_json(needs.answer(), diagnostics)};
 }
 
 }  // namespace
 
-Reply answer_mem(const Options& options, Diagnostics& diagnostics) {
-  const Libraries libraries;
-  const Inputs inputs = gather_inputs(options.words, libraries, options, diagnostics);
-  if (const auto& pair = inputs.pair) {
-    const PairOfSubjects sides = load_pair(*pair, Load::kLimits, libraries, options, diagnostics);
-    if (!options.print_config) return answer_both(sides, libraries, options, diagnostics);
-    return {fmt::format("--- # prefill\n{}--- # decode\n{}", effective_configuration(sides.prefill),
-                        effective_configuration(sides.decode)),
-            warnings_text(diagnostics), kDone};
-  }
-  const Subject subject =
-      load_single(inputs.choices, Load::kLimits, options.print_config ? Missing::kIsFine : Missing::kIsAnError,
-                  libraries, options, diagnostics);
-  if (options.print_config) return {effective_configuration(subject), warnings_text(diagnostics), kDone};
-  Needs needs(subject, libraries);
-  Reply reply;
-  reply.exit_code = needs.memory.fits() ? kDone : kAnswerIsNo;
-  if (options.format == Format::kJson) {
-    reply.out = needs.json(diagnostics);
-    return reply;
-  }
-  std::vector<Table> tables = needs.tables();
-  tables.push_back(list_of("Notes on the input", "notes", notes(diagnostics)));
-  reply.out = render(tables, options.format);
-  reply.err = warnings_text(diagnostics);
-  return reply;
-}
+constinit const Command kMemCommand{
+    .name = "mem",
+    .summary = "memory per rank by component, and the contexts and concurrency that fit",
+    .words = "CONFIG...",
+    .words_help = kConfigHelp,
+    .least_words = 1,
+    .most_words = SIZE_MAX,
+    .example = "ascendsim mem config.json --hardware atlas-800i-a3 --env NPU_MEMORY_FRACTION=0.92",
+    .output = "tables on stdout; exit 0, 1 when it does not fit, 2 on wrong input",
+    .make = make_call<MemCall>};
 
 }  // namespace ascendsim

@@ -1,14 +1,11 @@
-// `run --prefill p.json --decode d.json`: two instances that hand KV caches over.
+#include "reports/commands/pair.h"
+
 #include <fmt/format.h>
 
-#include "reports/answers/findings.h"
 #include "reports/answers/headings.h"
 #include "reports/answers/json.h"
 #include "reports/answers/memory_tables.h"
 #include "reports/answers/steps.h"
-#include "reports/command_line/cli.h"
-#include "reports/commands/commands.h"
-#include "strategies/intake/pairs.h"
 
 namespace ascendsim {
 
@@ -71,13 +68,13 @@ Table transfer_table(const DisaggregatedPrediction& p) {
   return t;
 }
 
-std::vector<Table> tables_of(const Pair& s, const DisaggregatedPrediction& p, Shortage prefill_shortage,
-                             Shortage decode_shortage, const Options& options, const Diagnostics& diagnostics) {
+std::vector<Table> tables_of(const Pair& s, const DisaggregatedPrediction& p, const Shortage& prefill_shortage,
+                             const Shortage& decode_shortage, const PairOptions& options) {
   const std::vector<PhaseStep> phases{{"prefill", &p.prefill.prefill}, {"decode", &p.decode.decode}};
   std::vector<Table> tables{heading(s.prefill, s.decode), results(s, p), transfer_table(p)};
-  for (Shortage* shortage : {&prefill_shortage, &decode_shortage}) {
-    tables.push_back(std::move(shortage->need));
-    tables.push_back(std::move(shortage->remedy_table));
+  for (const Shortage* const shortage : {&prefill_shortage, &decode_shortage}) {
+    tables.push_back(shortage->need);
+    tables.push_back(shortage->remedy_table);
   }
   tables.push_back(reasons_table(phases, p.prefill.prefill_sequences, p.decode.decode_context));
   tables.push_back(breakdown_table(phases));
@@ -95,7 +92,6 @@ std::vector<Table> tables_of(const Pair& s, const DisaggregatedPrediction& p, Sh
   for (const std::string& a : p.decode.assumptions)
     if (std::ranges::find(assumed, a) == assumed.end()) assumed.push_back(a);
   tables.push_back(list_of("Assumptions", "assumptions", std::move(assumed)));
-  tables.push_back(list_of("Notes on the input", "notes", notes(diagnostics)));
   return tables;
 }
 
@@ -106,38 +102,29 @@ void name_side(Shortage& shortage, const char* side) {
   shortage.remedy_table.key = fmt::format("{}_remedies", side);
 }
 
-Reply answer(Pair pair, const Libraries& libraries, const Options& options, const Diagnostics& diagnostics) {
-  Reply reply;
-  reply.err = warnings_text(diagnostics);
-  if (options.print_config) {
-    reply.out =
-        fmt::format("--- # prefill: {}\n{}--- # decode: {}\n{}", pair.prefill.file,
-                    effective_configuration(pair.prefill), pair.decode.file, effective_configuration(pair.decode));
-    return reply;
-  }
+Answer answer(Pair pair, const Libraries& libraries, const PairOptions& options, const Diagnostics& diagnostics) {
+  if (options.print_config)
+    return {.text = fmt::format("--- # prefill: {}\n{}--- # decode: {}\n{}", pair.prefill.file,
+                                effective_configuration(pair.prefill), pair.decode.file,
+                                effective_configuration(pair.decode))};
   const DisaggregatedPrediction p =
       predict_disaggregated(*pair.prefill.scenario, *pair.decode.scenario, pair.decode.workload);
   pair.prefill.workload.batch = p.prefill_batch;
   Shortage of_prefill = shortage_of(pair.prefill, p.prefill.memory, libraries),
            of_decode = shortage_of(pair.decode, p.decode.memory, libraries);
-  reply.exit_code = p.prefill.memory.fits() && p.decode.memory.fits() ? kDone : kAnswerIsNo;
-  if (options.format == Format::kJson) {
-    reply.out = pair_json({pair.prefill, pair.decode, p, of_prefill.remedies, of_decode.remedies}, diagnostics);
-    reply.err.clear();
-    return reply;
-  }
   name_side(of_prefill, "prefill");
   name_side(of_decode, "decode");
-  reply.out =
-      render(tables_of(pair, p, std::move(of_prefill), std::move(of_decode), options, diagnostics), options.format);
-  return reply;
+  return {.exit = p.prefill.memory.fits() && p.decode.memory.fits() ? Exit::kYes : Exit::kNo,
+          .tables = tables_of(pair, p, of_prefill, of_decode, options),
+          .json = pair_json({pair.prefill, pair.decode, p, of_prefill.remedies, of_decode.remedies}, diagnostics)};
 }
 
 }  // namespace
 
-Reply answer_pair(const PairOfChoices& choices, const Options& options, Diagnostics& diagnostics) {
+Answer answer_pair(const PairOfChoices& choices, const Settings& settings, const PairOptions& options,
+                   Diagnostics& diagnostics) {
   const Libraries libraries;
-  return answer(load_pair(choices, Load::kAsked, libraries, options, diagnostics), libraries, options, diagnostics);
+  return answer(load_pair(choices, Load::kAsked, libraries, settings, diagnostics), libraries, options, diagnostics);
 }
 
 }  // namespace ascendsim

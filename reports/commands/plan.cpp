@@ -9,10 +9,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "reports/answers/findings.h"
 #include "reports/answers/json_parts.h"
 #include "reports/answers/steps.h"
-#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
 #include "sim/parallel.h"
 #include "strategies/deployment/words.h"
@@ -23,7 +21,16 @@ namespace ascendsim {
 
 namespace {
 
-constexpr std::int64_t kUsualOutput = 1024, kUsualMostServers = 8;
+struct PlanOptions {
+  Settings settings;
+  std::vector<std::string> hardware;
+  NumberList contexts, concurrencies;
+  std::optional<std::int64_t> output;
+  std::int64_t most_servers = 8;
+  std::string engine;
+  std::optional<Duration> ttft, tpot;  // at most
+};
+constexpr std::int64_t kUsualOutput = 1024;
 
 struct Site {
   PlanSite site;
@@ -58,23 +65,23 @@ class Progress {
   std::atomic<std::size_t> done_{0};
 };
 
-std::deque<Site> load_sites(const Libraries& libraries, const Options& options, Diagnostics& diagnostics) {
+std::deque<Site> load_sites(const Libraries& libraries, const PlanOptions& options, Diagnostics& diagnostics) {
   std::deque<Site> sites;
-  const std::string engine = options.lists.engine.empty() ? std::string(usual_engine().name) : options.lists.engine;
-  if (options.lists.engine.empty())
+  const std::string engine = options.engine.empty() ? std::string(usual_engine().name) : options.engine;
+  if (options.engine.empty())
     diagnostics.note("A0125", {}, fmt::format("--engine is not set: {} assumed", usual_engine().name));
-  for (const std::string& server : options.lists.hardware) {
+  for (const std::string& server : options.hardware) {
     // What is wrong with the model is wrong for every server, and said once.
     Diagnostics found;
-    AskedQuestion q = asked_of_settings(engine, server, libraries, options, found);
+    AskedQuestion q = asked_of_settings(engine, server, libraries, options.settings, found);
     resolve(q.question, libraries.models, libraries.schemes, found);
     PlanSite site{std::move(q.question),
                   std::move(q.stack),
                   {},
-                  libraries.catalogue.server(server, options.die, found),
-                  options.servers.value_or(kUsualMostServers),
+                  libraries.catalogue.server(server, options.settings.die, found),
+                  options.most_servers,
                   {}};
-    if (options.quantisation.empty() && !found.has_errors())
+    if (options.settings.quantisation.empty() && !found.has_errors())
       found.note("A0125", {},
                  fmt::format("--quantization is not set: {} assumed", site.question.deployment.quantisation.name));
     if (!site.stack.engine.empty()) site.versions = libraries.versions(site.stack.engine, found);
@@ -134,7 +141,7 @@ std::vector<Cell> choice_row(const Asked& c, const PlanChoice& choice, const cha
 }
 
 // Columns that are alike in all rows are for machines, reasons for cells that have some.
-Table cell_table(const std::vector<Asked>& cells, Format format) {
+Table cell_table(const std::vector<Asked>& cells) {
   Table t{"Capacity",
           "cells",
           Table::Shape::kGrid,
@@ -172,15 +179,15 @@ Table cell_table(const std::vector<Asked>& cells, Format format) {
       add(c, std::move(nothing));
     }
   }
-  if (format == Format::kCsv) return t;
-  const auto drop = [&](std::ptrdiff_t first, std::ptrdiff_t count) {
-    for (auto& row : t.rows) row.erase(row.begin() + first, row.begin() + first + count);
-    t.columns.erase(t.columns.begin() + first, t.columns.begin() + first + count);
+  const auto for_machines = [&](std::string_view key) {
+    std::ranges::find(t.columns, key, &Column::key)->readers = Readers::kMachines;
   };
-  constexpr std::ptrdiff_t kRole = 1, kBestFor = 4, kWhy = 14;
-  if (std::ranges::all_of(cells, [](const Asked& c) { return c.plan.choice.has_value(); })) drop(kWhy, 2);
-  if (std::ranges::none_of(cells, [](const Asked& c) { return c.plan.soonest.has_value(); })) drop(kBestFor, 1);
-  if (std::ranges::none_of(cells, [](const Asked& c) { return c.site->beside; })) drop(kRole, 1);
+  if (std::ranges::none_of(cells, [](const Asked& c) { return c.site->beside; })) for_machines("role");
+  if (std::ranges::none_of(cells, [](const Asked& c) { return c.plan.soonest.has_value(); })) for_machines("best_for");
+  if (std::ranges::all_of(cells, [](const Asked& c) { return c.plan.choice.has_value(); })) {
+    for_machines("why");
+    for_machines("remedy");
+  }
   return t;
 }
 
@@ -250,15 +257,28 @@ Json cell_json(const Asked& c) {
   return out;
 }
 
+JsonDocument plan_json(const std::deque<Site>& sites, const std::vector<Asked>& cells,
+                       const std::vector<std::string>& summary, Json assumptions) {
+  Json out = {{"summary", summary}, {"cells", Json::array()}, {"layouts", Json::array()}};
+  for (const Asked& c : cells) out["cells"].push_back(cell_json(c));
+  for (const Site& s : sites)
+    out["layouts"].push_back({{"hardware", s.site.server.name},
+                              {"role", to_text(s.role())},
+                              {"enumerated", s.planner->layouts().enumerated},
+                              {"legal", s.planner->layouts().legal}});
+  out["assumptions"] = std::move(assumptions);
+  return std::make_shared<Json>(std::move(out));
+}
+
 std::vector<std::string> rests_on(const std::deque<Site>& sites, const std::vector<Asked>& cells,
-                                  const Options& options, std::int64_t output) {
+                                  const PlanOptions& options, std::int64_t output) {
   std::vector<std::string> out{"no queues: all requests of a cell arrive at once; nothing arrives later",
                                fmt::format("{} output tokens a request; experts are hit uniformly; collectives contend "
                                            "only for the ports of their own ranks",
                                            with_commas(output)),
                                "the fewest servers on which a legal layout fits and meets the targets; of their "
                                "layouts the one that is done first (mean end-to-end latency)"};
-  if (!options.lists.ttft && !options.lists.tpot)
+  if (!options.ttft && !options.tpot)
     out.emplace_back("no target is set (--ttft, --tpot): memory alone decides how many servers");
   const Question& asked = sites.front().site.question;
   if (std::ranges::any_of(cells, [](const Asked& c) { return c.plan.soonest.has_value(); }))
@@ -284,20 +304,54 @@ std::vector<std::string> rests_on(const std::deque<Site>& sites, const std::vect
   return out;
 }
 
-}  // namespace
+class PlanCall final : public Call {
+ public:
+  void declare(Options& o) override {
+    Settings& s = options_.settings;
+    o.heading("Load");
+    o.numbers("--context", options_.contexts, {.most = kMostTokens, .examples = "8K,64K or 8K..128K"},
+              "prompt tokens of a request: 8K,64K or 8K..128K")
+        .must()
+        .also({{"--input"}, {"--isl"}, {"--input-len"}, {"--random-input-len"}});
+    o.numbers("--concurrency", options_.concurrencies, {.most = kMostRequests, .examples = "1,8,32"},
+              "requests side by side: 1,8,32")
+        .must()
+        .also({{"--batch"}, {"--max-concurrency"}, {"--batch-size"}, {"--requests"}, {"--users"}});
+    output_row(o, options_.output).or_else(fmt::to_string(kUsualOutput));
+    o.time("--ttft", options_.ttft, "the slowest request's TTFT at most: 2s, 500ms").or_else("no target");
+    o.time("--tpot", options_.tpot, "mean TPOT at most: 50ms").or_else("no target");
+    o.heading("Machine");
+    o.names("--hardware", options_.hardware,
+            "server types, as `ascendsim list hardware` names them: atlas-800i-a2,atlas-800i-a3")
+        .must();
+    o.count("--servers", options_.most_servers, {.most = kMostServers, .examples = "2"}, "at most this many servers")
+        .also({{"--max-servers"}, {"--nodes"}, {"--nnodes"}});
+    die_row(o, s.die);
+    model_row(o, s.model).must().fallback.clear();
+    engine_rows(o, s);
+    o.at("--quantisation").or_else("that of the model");
+    o.at("--role").or_else("hybrid");
+    o.text("--engine", "NAME", options_.engine, "software stack whose rules and programs count")
+        .or_else(std::string(usual_engine().name));
+  }
+  [[nodiscard]] const Settings* asked() const override { return &options_.settings; }
+  Answer answer(Diagnostics& diagnostics) override;
 
-Reply answer_plan(const Options& options, Diagnostics& diagnostics) {
+ private:
+  PlanOptions options_;
+};
+
+Answer PlanCall::answer(Diagnostics& diagnostics) {
   const Libraries libraries;
-  const ListOptions& lists = options.lists;
-  std::deque<Site> sites = load_sites(libraries, options, diagnostics);
-  const std::int64_t output = options.output.value_or(kUsualOutput);
-  if (!options.output) diagnostics.note("A0125", {}, fmt::format("--output is not set: {} assumed", kUsualOutput));
-  if (refused(diagnostics, options.strict)) throw ConfigError(diagnostics);
-  const Targets targets{lists.ttft, lists.tpot};
+  std::deque<Site> sites = load_sites(libraries, options_, diagnostics);
+  const std::int64_t output_tokens = options_.output.value_or(kUsualOutput);
+  if (!options_.output) diagnostics.note("A0125", {}, fmt::format("--output is not set: {} assumed", kUsualOutput));
+  if (refused(diagnostics, options_.settings.strict)) throw ConfigError(diagnostics);
+  const Targets targets{options_.ttft, options_.tpot};
   std::deque<Site> beside;
   for (Site& s : sites) {
     s.planner = std::make_unique<Planner>(s.site, targets);
-    if (options.role) continue;
+    if (options_.settings.role) continue;
     if (auto prefill = prefill_instances(s.site, *s.planner))
       beside.push_back({.site = *std::move(prefill), .beside = true});
   }
@@ -307,11 +361,11 @@ Reply answer_plan(const Options& options, Diagnostics& diagnostics) {
 
   std::vector<Asked> cells;
   for (const Site& s : sites)
-    for (const std::int64_t context : lists.contexts.values)
-      for (const std::int64_t batch : lists.concurrencies.values) {
+    for (const std::int64_t context : options_.contexts.values)
+      for (const std::int64_t batch : options_.concurrencies.values) {
         Workload w = s.site.question.workload;  // --set may add prefix hits or an acceptance
         w.input_tokens = context;
-        w.output_tokens = output;
+        w.output_tokens = output_tokens;
         w.batch = batch;
         PlanCell cell;
         cell.workload = w;
@@ -330,33 +384,26 @@ Reply answer_plan(const Options& options, Diagnostics& diagnostics) {
     return c.site->beside && !(c.plan.choice && c.plan.choice->question.deployment.layout.cp > 1);
   });
 
-  Reply reply;
-  reply.exit_code =
-      std::ranges::any_of(cells, [](const Asked& c) { return c.plan.choice.has_value(); }) ? kDone : kAnswerIsNo;
-  const std::vector<std::string> basis = rests_on(sites, cells, options, output);
-  if (options.format == Format::kJson) {
-    Json out = {{"schema_version", 1},
-                {"summary", summary(sites, cells)},
-                {"cells", Json::array()},
-                {"layouts", Json::array()}};
-    for (const Asked& c : cells) out["cells"].push_back(cell_json(c));
-    for (const Site& s : sites)
-      out["layouts"].push_back({{"hardware", s.site.server.name},
-                                {"role", to_text(s.role())},
-                                {"enumerated", s.planner->layouts().enumerated},
-                                {"legal", s.planner->layouts().legal}});
-    out["assumptions"] = basis;
-    for (const std::string& note : notes(diagnostics)) out["assumptions"].push_back(note);
-    out["diagnostics"] = findings(diagnostics);
-    reply.out = finish(out);
-    return reply;
-  }
-  const Table tables[] = {list_of("Plan", "summary", summary(sites, cells)), cell_table(cells, options.format),
-                          list_of("Assumptions", "assumptions", basis),
-                          list_of("Notes on the input", "notes", notes(diagnostics))};
-  reply.out = render(tables, options.format);
-  reply.err = warnings_text(diagnostics);
-  return reply;
+  const std::vector<std::string> basis = rests_on(sites, cells, options_, output_tokens), sum = summary(sites, cells);
+  return {.exit = std::ranges::any_of(cells, [](const Asked& c) { return c.plan.choice.has_value(); }) ? Exit::kYes
+                                                                                                       : Exit::kNo,
+          .tables = {list_of("Plan", "summary", sum), cell_table(cells), list_of("Assumptions", "assumptions", basis)},
+          .json = plan_json(sites, cells, sum, assumptions_json(basis, diagnostics))};
 }
+
+}  // namespace
+
+constinit const Command kPlanCommand{
+    .name = "plan",
+    .summary = "the fewest servers and the layout for contexts and concurrencies; a capacity table, without queues",
+    .words = "",
+    .words_help = "",
+    .least_words = 0,
+    .most_words = 0,
+    .example =
+        "ascendsim plan --model deepseek-r1 --quantisation w8a8 --hardware atlas-800i-a2,atlas-800i-a3 --context "
+        "8K,64K --concurrency 1,8,32",
+    .output = "tables on stdout; exit 0, 1 when no cell can be served, 2 on wrong input",
+    .make = make_call<PlanCall>};
 
 }  // namespace ascendsim

@@ -1,4 +1,6 @@
 // `ascendsim ring`: attention of a parallel strategy computed on real numbers.
+#include "reports/commands/ring.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -12,8 +14,6 @@
 #include <optional>
 #include <thread>
 
-#include "reports/answers/findings.h"
-#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
 #include "strategies/reference/attention_check.h"
 
@@ -24,6 +24,8 @@ namespace {
 constexpr std::int64_t kMemoryLimit = std::int64_t{4} << 30;
 constexpr std::int64_t kMostPositions = 1 << 20;  // of a sequence, see global_row
 constexpr int kOrders = 2;
+constexpr std::int64_t kMostRanks = 1024, kMostRingTokens = (1 << 20) - 1, kMostHeads = 1024, kMostOrders = 1000;
+constexpr std::size_t kMostSequences = 1024;
 
 struct Calculation {
   const AttentionStrategy* strategy = nullptr;
@@ -65,6 +67,7 @@ class Reader {
   Reader(const RingOptions& options, Diagnostics& diagnostics) : options_(options), diagnostics_(diagnostics) {}
 
   std::vector<Calculation> read() {
+    check_lengths();
     const std::vector<const AttentionStrategy*> strategies = strategies_asked();
     const std::vector<NumberType> types = types_asked();
     check_words(strategies);
@@ -88,6 +91,20 @@ class Reader {
   }
 
  private:
+  void check_lengths() {
+    const auto wrong = [&](std::string message, std::string help) {
+      diagnostics_.error("E0004", {}, std::move(message), {}, std::move(help));
+    };
+    const std::size_t sequences = std::max<std::size_t>(options_.tokens.size(), 1);
+    if (options_.history.size() > sequences)
+      wrong(fmt::format("--history names {} sequences, --tokens {}", options_.history.size(), sequences),
+            "one number for each sequence");
+    if (sequences > kMostSequences)
+      wrong(fmt::format("--tokens names {} sequences, at most {} are possible", sequences, kMostSequences),
+            "fewer sequences");
+    diagnostics_.throw_if_errors();
+  }
+
   void unknown(std::string_view what, std::string_view name, const std::vector<std::string_view>& known) {
     const std::string_view near = nearest(name, known);
     diagnostics_.error(
@@ -377,13 +394,12 @@ Table merge_table() {
   return t;
 }
 
-std::string json_of(const std::vector<Calculation>& cases) {
-  nlohmann::ordered_json out;
-  out["schema_version"] = 1;
-  out["cases"] = nlohmann::ordered_json::array();
+JsonDocument json_of(const std::vector<Calculation>& cases) {
+  Json out;
+  out["cases"] = Json::array();
   for (const Calculation& c : cases) {
     const AttentionReport& r = c.report;
-    auto ranks = nlohmann::ordered_json::array();
+    auto ranks = Json::array();
     for (const AttentionError& e : r.ranks)
       ranks.push_back({{"max_abs_error", e.out},
                        {"max_relative_error", e.relative},
@@ -416,16 +432,12 @@ std::string json_of(const std::vector<Calculation>& cases) {
                             {"ok", r.ok()},
                             {"ranks", std::move(ranks)}});
   }
-  return out.dump(2) + "\n";
+  return std::make_shared<Json>(std::move(out));
 }
 
-}  // namespace
-
-namespace {
-
 // Options of the other way to use the command would be read and forgotten.
-void refuse_others(const Options& o, Diagnostics& diagnostics) {
-  const RingOptions& r = o.ring;
+void refuse_others(const RingOptions& r, const std::vector<std::string>& words, Diagnostics& diagnostics) {
+  const Settings& o = r.settings;
   const std::pair<const char*, bool> of_strategies[] = {{"--all", r.all},
                                                         {"--strategy", !r.strategy.empty()},
                                                         {"--partition", !r.partition.empty()},
@@ -460,32 +472,101 @@ void refuse_others(const Options& o, Diagnostics& diagnostics) {
         of_strategies, "--layer",
         "layers follow from the deployment: --config FILE --scale tiny, with --tokens, --seed, --dtype and --set");
   refuse(of_layers, "a strategy", "--layer --scale tiny computes the layers of a deployment");
-  if (!o.words.empty() || !o.launch.empty() || !r.config.empty())
+  if (!words.empty() || !o.launch.empty() || !r.config.empty())
     diagnostics.error("E0003", {}, "a strategy takes no deployment file", {},
                       "--layer --scale tiny computes the layers of a deployment");
 }
 
+class RingCall final : public Call {
+ public:
+  void declare(Options& o) override {
+    const auto degree = [&](const char* name, std::optional<std::int64_t>& target, const char* example,
+                            const char* help) {
+      o.count(name, target, {.most = kMostRanks, .examples = example}, help);
+    };
+    o.heading("Attention of a strategy");
+    o.text("--strategy", "NAME", options_.strategy,
+           "ring, latent-ring, tp, mindie-cp, mindie-sp, vllm-pcp, vllm-dcp, vllm-pcp-dcp (both), sglang-cp; of "
+           "DeepSeek-V3.2: sparse-tp, sparse-cp, dsa-cp");
+    o.flag("--all", options_.all, "all strategies, partitions and number types");
+    o.text("--partition", "NAME", options_.partition, "of a ring: contiguous, zigzag or round-robin").or_else("zigzag");
+    degree("--ranks", options_.ranks, "4", "ranks that share a sequence");
+    degree("--cp", options_.cp, "2", "MindIE: ranks that share a sequence");
+    degree("--pcp", options_.pcp, "2", "vLLM-Ascend: ranks that share a sequence");
+    degree("--tp", options_.tp, "4", "ranks that share the heads");
+    degree("--sp", options_.sp, "4", "MindIE: of these, how many share cached tokens: all, as with --tp");
+    degree("--dcp", options_.dcp, "4", "vLLM-Ascend: of these, how many share cached tokens");
+    o.counts("--tokens", options_.tokens, {.most = kMostRingTokens, .examples = "512 or 512,77"},
+             "length of each sequence; of --layer: of the shortest prompt")
+        .or_else("512");
+    o.counts("--history", options_.history, {.least = 0, .most = kMostRingTokens, .examples = "256 or 256,0"},
+             "cached tokens before those of each sequence")
+        .or_else("0");
+    o.count("--heads", options_.heads, {.most = kMostHeads, .examples = "8"}, "attention heads")
+        .or_else(fmt::to_string(AttentionCase{}.heads));
+    o.count("--interleave", options_.interleave, {.most = kMostRingTokens, .examples = "128"},
+            "tokens a turn of vLLM's cache")
+        .or_else(fmt::to_string(AttentionCase{}.interleave));
+    o.text("--dtype", "TYPE", options_.dtype, "fp64, fp32, fp16 or bf16; of --layer fp64, fp16, bf16 or deployed")
+        .or_else("fp64");
+    o.text("--lse-dtype", "TYPE", options_.lse_dtype, "fp32, fp16 or bf16: of the log-sum-exp where it is merged")
+        .or_else("the engine's");
+    o.count("--orders", options_.orders, {.least = 0, .most = kMostOrders, .examples = "2"},
+            "further runs in random legal orders of the streams")
+        .or_else(fmt::to_string(kOrders));
+    o.count("--threads", options_.threads, {.most = kMostRanks, .examples = "2"}, "cases computed at a time")
+        .or_else("as many as cores");
+    o.flag("--what-if", options_.what_if, "compute what the engine refuses: BF16 under MindIE's SP and CP");
+    o.heading("Whole layers");
+    o.flag("--layer", options_.layer, "whole layers of the deployment in --config (or --prefill, --decode)");
+    o.text("--config", "FILE", options_.config, "a deployment file");
+    o.text("--scale", "NAME", options_.scale, "tiny, a model small enough to compute");
+    o.count("--seed", options_.seed, {.least = 0, .most = kMostRingTokens, .examples = "1"},
+            "draws the lengths of prompts");
+    machine_rows(o, options_.settings, Asks::kTakes);
+    model_row(o, options_.settings.model);
+    engine_rows(o, options_.settings);
+    file_rows(o, options_.settings);
+    pair_rows(o, options_.settings);
+  }
+  [[nodiscard]] const Settings* asked() const override { return &options_.settings; }
+  Answer answer(Diagnostics& diagnostics) override;
+
+ private:
+  RingOptions options_;
+};
+
+Answer RingCall::answer(Diagnostics& diagnostics) {
+  refuse_others(options_, words, diagnostics);
+  if (options_.layer) return answer_layers(words, options_, diagnostics);
+  std::vector<Calculation> cases = Reader(options_, diagnostics).read();
+  std::string remark = calculate(cases, options_);
+  Answer answer{
+      .exit = std::ranges::all_of(cases, [](const Calculation& c) { return c.report.ok(); }) ? Exit::kYes : Exit::kNo,
+      .tables = {table_of(cases)},
+      .json = json_of(cases),
+      .remark = std::move(remark)};
+  if (options_.all)
+    answer.add(merge_table());
+  else
+    for (const Calculation& c : cases) answer.add(rank_table(c));
+  return answer;
+}
+
 }  // namespace
 
-Reply answer_ring(const Options& options, Diagnostics& diagnostics) {
-  refuse_others(options, diagnostics);
-  if (options.ring.layer) return answer_layers(options, diagnostics);
-  std::vector<Calculation> cases = Reader(options.ring, diagnostics).read();
-  Reply reply;
-  reply.err = calculate(cases, options.ring);
-  reply.exit_code =
-      std::ranges::all_of(cases, [](const Calculation& c) { return c.report.ok(); }) ? kDone : kAnswerIsNo;
-  if (options.format == Format::kJson) {
-    reply.out = json_of(cases);
-    return reply;
-  }
-  std::vector<Table> tables{table_of(cases)};
-  if (options.ring.all)
-    tables.push_back(merge_table());
-  else
-    for (const Calculation& c : cases) tables.push_back(rank_table(c));
-  reply.out = render(tables, options.format);
-  return reply;
-}
+constinit const Command kRingCommand{
+    .name = "ring",
+    .summary =
+        "runs attention, or whole layers, of a parallel strategy on real numbers and compares with one dense rank",
+    .words = "[FILE...]",
+    .words_help = "with --layer: deployment files, as --config",
+    .least_words = 0,
+    .most_words = SIZE_MAX,
+    .example = "ascendsim ring --strategy mindie-cp --cp 2 --sp 4 --tokens 512 --heads 8 --dtype fp16",
+    .output =
+        "errors, FLOPs and bytes on stdout; exit 0, 1 when a tolerance or the ledger is broken, 2 on an impossible "
+        "shape",
+    .make = make_call<RingCall>};
 
 }  // namespace ascendsim

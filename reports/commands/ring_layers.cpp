@@ -3,9 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "reports/answers/findings.h"
-#include "reports/command_line/cli.h"
-#include "reports/commands/commands.h"
+#include "reports/commands/ring.h"
 #include "strategies/intake/pairs.h"
 #include "strategies/reference/layer_check.h"
 
@@ -27,29 +25,28 @@ struct LayerRun {
 
 class Reader {
  public:
-  Reader(const Options& options, Diagnostics& diagnostics) : options_(options), diagnostics_(diagnostics) {}
+  Reader(const RingOptions& options, Diagnostics& diagnostics) : options_(options), diagnostics_(diagnostics) {}
 
-  std::vector<LayerRun> read() {
+  std::vector<LayerRun> read(std::vector<std::string> files) {
     const LayerType type = type_asked();
-    if (options_.ring.scale.empty()) {
+    if (options_.scale.empty()) {
       diagnostics_.error("E0003", {}, "--scale is missing", {}, "--scale tiny");
-    } else if (options_.ring.scale != "tiny") {
-      diagnostics_.error("E0004", {}, fmt::format("unknown scale '{}'", options_.ring.scale), {}, "--scale tiny");
+    } else if (options_.scale != "tiny") {
+      diagnostics_.error("E0004", {}, fmt::format("unknown scale '{}'", options_.scale), {}, "--scale tiny");
     }
     std::vector<LayerRun> runs;
-    if (options_.pair()) {
-      add({options_.prefill.file}, Role::kPrefill, type, runs);
-      add({options_.decode.file}, Role::kDecode, type, runs);
-    } else if (std::vector<std::string> files = options_.words;
-               !options_.launch.empty() || !options_.ring.config.empty() || !files.empty()) {
-      if (!options_.ring.config.empty()) files.push_back(options_.ring.config);
-      add(files, options_.role, type, runs);
+    if (options_.settings.pair()) {
+      add({options_.settings.prefill.file}, Role::kPrefill, type, runs);
+      add({options_.settings.decode.file}, Role::kDecode, type, runs);
+    } else if (!options_.settings.launch.empty() || !options_.config.empty() || !files.empty()) {
+      if (!options_.config.empty()) files.push_back(options_.config);
+      add(files, options_.settings.role, type, runs);
     } else {
       diagnostics_.error("E0003", {}, "--config FILE is missing", {}, "or --prefill FILE and --decode FILE");
     }
-    if (options_.ring.tokens.size() > 1)
+    if (options_.tokens.size() > 1)
       diagnostics_.error("E0004", {}, "--layer takes one number of --tokens", {}, "the length of the shortest prompt");
-    if (refused(diagnostics_, options_.strict)) throw ConfigError(diagnostics_);
+    if (refused(diagnostics_, options_.settings.strict)) throw ConfigError(diagnostics_);
     return runs;
   }
 
@@ -57,10 +54,10 @@ class Reader {
 
  private:
   LayerType type_asked() {
-    if (options_.ring.dtype.empty()) return LayerType::kFp64;
+    if (options_.dtype.empty()) return LayerType::kFp64;
     for (const LayerType t : {LayerType::kFp64, LayerType::kFp16, LayerType::kBf16, LayerType::kDeployed})
-      if (options_.ring.dtype == to_text(t)) return t;
-    diagnostics_.error("E0004", {}, fmt::format("unknown --dtype '{}' of --layer", options_.ring.dtype), {},
+      if (options_.dtype == to_text(t)) return t;
+    diagnostics_.error("E0004", {}, fmt::format("unknown --dtype '{}' of --layer", options_.dtype), {},
                        "one of: fp64, fp16, bf16, deployed");
     return LayerType::kFp64;
   }
@@ -68,9 +65,9 @@ class Reader {
   // Launch scripts of a pair are two deployments.
   void add(const std::vector<std::string>& files, std::optional<Role> role, LayerType type,
            std::vector<LayerRun>& runs) {
-    for (FileChoice& choice : read_inputs(files, libraries_, options_, diagnostics_)) {
+    for (FileChoice& choice : read_inputs(files, libraries_, options_.settings, diagnostics_)) {
       if (role) choice.role = role;
-      add(load_subject(choice, Load::kLimitsIfAny, libraries_, options_, diagnostics_), type, runs);
+      add(load_subject(choice, Load::kLimitsIfAny, libraries_, options_.settings, diagnostics_), type, runs);
     }
   }
 
@@ -93,8 +90,8 @@ class Reader {
                       std::move(name),
                       tiny,
                       subject.scenario->facts,
-                      tiny_step(tiny, phase, options_.ring.tokens.empty() ? 0 : options_.ring.tokens[0],
-                                static_cast<std::uint64_t>(options_.ring.seed), history),
+                      tiny_step(tiny, phase, options_.tokens.empty() ? 0 : options_.tokens[0],
+                                static_cast<std::uint64_t>(options_.seed), history),
                       type,
                       {}});
       limit(runs.back());
@@ -113,7 +110,7 @@ class Reader {
                        {}, "fewer --tokens");
   }
 
-  const Options& options_;
+  const RingOptions& options_;
   Diagnostics& diagnostics_;
   Libraries libraries_;
 };
@@ -209,38 +206,37 @@ Table flip_table(const std::vector<LayerRun>& runs) {
   return list_of("Tokens whose experts or keys flipped by rounding (the reference follows)", "flips", std::move(lines));
 }
 
-std::string json_of(const std::vector<LayerRun>& runs, const std::vector<std::string>& rules) {
-  nlohmann::ordered_json out;
-  out["schema_version"] = 1;
+JsonDocument json_of(const std::vector<LayerRun>& runs, const std::vector<std::string>& rules) {
+  Json out;
   out["scale"] = rules;
-  out["cases"] = nlohmann::ordered_json::array();
+  out["cases"] = Json::array();
   for (const LayerRun& run : runs) {
     const LayerReport& r = run.report;
-    nlohmann::ordered_json c{{"file", run.file},
-                             {"step", run.phase},
-                             {"ranks", run.tiny.layout.world()},
-                             {"dtype", to_text(run.type)},
-                             {"max_hidden_error", r.error.hidden},
-                             {"max_logits_error", r.error.logits},
-                             {"max_cache_error", r.error.cache},
-                             {"max_relative_error", r.error.relative},
-                             {"tolerance", r.tolerance},
-                             {"rows_compared", r.rows_compared},
-                             {"flops_performed", r.flops_performed},
-                             {"flops_charged", r.flops_charged},
-                             {"flops_masked", r.flops_masked},
-                             {"bytes_moved", r.bytes_moved},
-                             {"bytes_charged", r.bytes_charged},
-                             {"handed_on_moved", r.handed_on_moved},
-                             {"handed_on_charged", r.handed_on_charged},
-                             {"routed_flops_performed", r.routed_flops_performed},
-                             {"routed_flops_charged", r.routed_flops_charged},
-                             {"routed_buffers_filled", r.routed_buffers_filled},
-                             {"routed_buffers_charged", r.routed_buffers_charged},
-                             {"routed_bytes_moved", r.routed_bytes_moved},
-                             {"routed_bytes_charged", r.routed_bytes_charged},
-                             {"ok", r.ok()}};
-    c["flips"] = nlohmann::ordered_json::array();
+    Json c{{"file", run.file},
+           {"step", run.phase},
+           {"ranks", run.tiny.layout.world()},
+           {"dtype", to_text(run.type)},
+           {"max_hidden_error", r.error.hidden},
+           {"max_logits_error", r.error.logits},
+           {"max_cache_error", r.error.cache},
+           {"max_relative_error", r.error.relative},
+           {"tolerance", r.tolerance},
+           {"rows_compared", r.rows_compared},
+           {"flops_performed", r.flops_performed},
+           {"flops_charged", r.flops_charged},
+           {"flops_masked", r.flops_masked},
+           {"bytes_moved", r.bytes_moved},
+           {"bytes_charged", r.bytes_charged},
+           {"handed_on_moved", r.handed_on_moved},
+           {"handed_on_charged", r.handed_on_charged},
+           {"routed_flops_performed", r.routed_flops_performed},
+           {"routed_flops_charged", r.routed_flops_charged},
+           {"routed_buffers_filled", r.routed_buffers_filled},
+           {"routed_buffers_charged", r.routed_buffers_charged},
+           {"routed_bytes_moved", r.routed_bytes_moved},
+           {"routed_bytes_charged", r.routed_bytes_charged},
+           {"ok", r.ok()}};
+    c["flips"] = Json::array();
     for (const Flip& f : r.flips)
       c["flips"].push_back({{"sequence", f.token / kPositions},
                             {"position", f.token % kPositions},
@@ -248,34 +244,30 @@ std::string json_of(const std::vector<LayerRun>& runs, const std::vector<std::st
                             {"draft", f.pass},
                             {"of", f.of == Flip::Of::kKeys ? "keys" : "experts"},
                             {"margin", f.margin}});
-    c["rank_errors"] = nlohmann::ordered_json::array();
+    c["rank_errors"] = Json::array();
     for (const LayerError& e : r.ranks)
       c["rank_errors"].push_back(
           {{"hidden", e.hidden}, {"logits", e.logits}, {"cache", e.cache}, {"relative", e.relative}});
     out["cases"].push_back(std::move(c));
   }
-  return out.dump(2) + "\n";
+  return std::make_shared<Json>(std::move(out));
 }
 
 }  // namespace
 
-Reply answer_layers(const Options& options, Diagnostics& diagnostics) {
+Answer answer_layers(const std::vector<std::string>& files, const RingOptions& options, Diagnostics& diagnostics) {
   Reader reader(options, diagnostics);
-  std::vector<LayerRun> runs = reader.read();
+  std::vector<LayerRun> runs = reader.read(files);
   for (LayerRun& run : runs) run.report = check_layers(run.tiny, run.step, run.facts, run.type);
-  Reply reply;
-  reply.exit_code = std::ranges::all_of(runs, [](const LayerRun& r) { return r.report.ok(); }) ? kDone : kAnswerIsNo;
-  if (options.format == Format::kJson) {
-    reply.out = json_of(runs, reader.rules);
-    return reply;
-  }
-  std::vector<Table> tables{result_table(runs), ledger_table(runs)};
-  for (const LayerRun& run : runs) tables.push_back(rank_table(run));
-  tables.push_back(flip_table(runs));
-  tables.push_back(list_of("Scale tiny: the deployment's layout, flags and types with another model", "scale",
-                           std::move(reader.rules)));
-  reply.out = render(tables, options.format);
-  return reply;
+  Answer answer{
+      .exit = std::ranges::all_of(runs, [](const LayerRun& r) { return r.report.ok(); }) ? Exit::kYes : Exit::kNo,
+      .tables = {result_table(runs), ledger_table(runs)},
+      .json = json_of(runs, reader.rules)};
+  for (const LayerRun& run : runs) answer.add(rank_table(run));
+  answer.add(flip_table(runs));
+  answer.add(list_of("Scale tiny: the deployment's layout, flags and types with another model", "scale",
+                     std::move(reader.rules)));
+  return answer;
 }
 
 }  // namespace ascendsim

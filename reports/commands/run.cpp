@@ -3,17 +3,21 @@
 #include <cmath>
 
 #include "hardware/faults.h"
-#include "reports/answers/findings.h"
 #include "reports/answers/headings.h"
 #include "reports/answers/json.h"
 #include "reports/answers/memory_tables.h"
 #include "reports/answers/steps.h"
-#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
+#include "reports/commands/pair.h"
 
 namespace ascendsim {
 
 namespace {
+
+struct RunOptions {
+  std::int64_t top = 10;
+  std::string faults_file;
+};
 
 // Four digits, and never 1.2e+04.
 std::string rate(double per_second) {
@@ -49,14 +53,14 @@ Table results(const Subject& s, const Prediction& p) {
 }
 
 // The same on links some of which are slow or down.
-void degrade(Subject& s, const Options& options, Diagnostics& diagnostics) {
+void degrade(Subject& s, const std::string& faults_file, Diagnostics& diagnostics) {
   const Scenario& healthy = *s.scenario;
   const Cluster& cluster = healthy.cluster;
-  std::vector<LinkFault> faults = read_faults(options.faults_file, cluster, diagnostics);
+  std::vector<LinkFault> faults = read_faults(faults_file, cluster, diagnostics);
   diagnostics.throw_if_errors();
   Cluster degraded(cluster.server(), cluster.servers(), cluster.ranks_per_server(), std::move(faults));
   ClusterNetwork network(degraded);
-  say_disconnected(degraded, network, {.file = options.faults_file}, diagnostics);
+  say_disconnected(degraded, network, {.file = faults_file}, diagnostics);
   diagnostics.throw_if_errors();
   s.scenario = std::make_unique<Scenario>(healthy.deployment, healthy.stack, healthy.kernels, std::move(degraded));
 }
@@ -80,12 +84,12 @@ Table slowed_table(const PhaseStep& phase) {
   return t;
 }
 
-std::vector<Table> tables_of(const Subject& s, const Prediction& p, Shortage shortage, const Options& options,
-                             const Diagnostics& diagnostics) {
+std::vector<Table> tables_of(const Subject& s, const Prediction& p, const Shortage& shortage,
+                             const RunOptions& options) {
   const auto phases = phases_of(s.deployment().role, p);
   std::vector<Table> tables{heading(s), results(s, p)};
-  tables.push_back(std::move(shortage.need));
-  tables.push_back(std::move(shortage.remedy_table));
+  tables.push_back(shortage.need);
+  tables.push_back(shortage.remedy_table);
   tables.push_back(reasons_table(phases, p.prefill_sequences, p.decode_context));
   tables.push_back(breakdown_table(phases));
   for (const PhaseStep& phase : phases) {
@@ -95,40 +99,69 @@ std::vector<Table> tables_of(const Subject& s, const Prediction& p, Shortage sho
   }
   tables.push_back(memory_table(p.memory));
   tables.push_back(list_of("Assumptions", "assumptions", p.assumptions));
-  tables.push_back(list_of("Notes on the input", "notes", notes(diagnostics)));
   return tables;
 }
 
-}  // namespace
+class RunCall final : public Call {
+ public:
+  void declare(Options& o) override {
+    machine_rows(o, settings_, Asks::kNeeds);
+    load_rows(o, settings_, Asks::kNeeds);
+    model_row(o, settings_.model);
+    engine_rows(o, settings_);
+    file_rows(o, settings_);
+    pair_rows(o, settings_);
+    print_config_row(o, print_config_);
+    o.heading("Machine");
+    faults_row(o, options_.faults_file);
+    o.heading("Output");
+    o.count("--top", options_.top, {.most = kMostRows, .examples = "10"}, "operators shown per phase");
+  }
+  [[nodiscard]] const Settings* asked() const override { return &settings_; }
+  Answer answer(Diagnostics& diagnostics) override;
 
-Reply answer_run(const Options& options, Diagnostics& diagnostics) {
+ private:
+  static constexpr std::int64_t kMostRows = 1 << 20;
+  Settings settings_;
+  RunOptions options_;
+  bool print_config_ = false;
+};
+
+Answer RunCall::answer(Diagnostics& diagnostics) {
   const Libraries libraries;
-  const Inputs inputs = gather_inputs(options.words, libraries, options, diagnostics);
+  const Inputs inputs = gather_inputs(words, libraries, settings_, diagnostics);
   if (const auto& pair = inputs.pair) {
-    if (!options.faults_file.empty()) {
+    if (!options_.faults_file.empty()) {
       diagnostics.error(
           "E0004", {}, "--faults is for one instance, not for a prefill and a decode side", {},
           "run each side alone: run PREFILL --role prefill --faults FILE, run DECODE --role decode --faults FILE");
       diagnostics.throw_if_errors();
     }
-    return answer_pair(*pair, options, diagnostics);
+    return answer_pair(*pair, settings_, {.top = options_.top, .print_config = print_config_}, diagnostics);
   }
-  Subject subject =
-      load_single(inputs.choices, Load::kAsked, options.print_config ? Missing::kIsFine : Missing::kIsAnError,
-                  libraries, options, diagnostics);
-  if (options.print_config) return {effective_configuration(subject), warnings_text(diagnostics), kDone};
-  if (!options.faults_file.empty()) degrade(subject, options, diagnostics);
+  Subject subject = load_single(inputs.choices, Load::kAsked, print_config_ ? Missing::kIsFine : Missing::kIsAnError,
+                                libraries, settings_, diagnostics);
+  if (print_config_) return {.text = effective_configuration(subject)};
+  if (!options_.faults_file.empty()) degrade(subject, options_.faults_file, diagnostics);
   const Prediction prediction = predict(*subject.scenario, subject.workload);
-  Shortage shortage = shortage_of(subject, prediction.memory, libraries);
-  Reply reply;
-  reply.exit_code = prediction.memory.fits() ? kDone : kAnswerIsNo;
-  if (options.format == Format::kJson) {
-    reply.out = run_json(subject, prediction, shortage.remedies, diagnostics);
-    return reply;
-  }
-  reply.out = render(tables_of(subject, prediction, std::move(shortage), options, diagnostics), options.format);
-  reply.err = warnings_text(diagnostics);
-  return reply;
+  const Shortage shortage = shortage_of(subject, prediction.memory, libraries);
+  return {.exit = prediction.memory.fits() ? Exit::kYes : Exit::kNo,
+          .tables = tables_of(subject, prediction, shortage, options_),
+          .json = run_json(subject, prediction, shortage.remedies, diagnostics)};
 }
+
+}  // namespace
+
+constinit const Command kRunCommand{
+    .name = "run",
+    .summary = "TTFT, TPOT, throughput and memory per rank of one deployment, and the reason for each number",
+    .words = "CONFIG...",
+    .words_help = kConfigHelp,
+    .least_words = 1,
+    .most_words = SIZE_MAX,
+    .example =
+        "ascendsim run config.json --hardware atlas-800i-a3 --input 64K --output 1K --env NPU_MEMORY_FRACTION=0.92",
+    .output = "times, memory and breakdown on stdout; exit 0, 1 when it does not fit, 2 on wrong input",
+    .make = make_call<RunCall>};
 
 }  // namespace ascendsim

@@ -5,9 +5,6 @@
 #include <cmath>
 #include <filesystem>
 
-#include "reports/answers/findings.h"
-#include "reports/answers/json.h"
-#include "reports/command_line/cli.h"
 #include "reports/commands/commands.h"
 #include "reports/validation/evaluate.h"
 #include "reports/validation/summary.h"
@@ -21,8 +18,8 @@ struct Suite {
   std::vector<Result> results;  // in the order of the files
 };
 
-std::vector<std::string> files_of(const Options& options) {
-  if (!options.words.empty()) return options.words;
+std::vector<std::string> files_of(const std::vector<std::string>& words) {
+  if (!words.empty()) return words;
   std::vector<std::string> files;
   for (const auto& entry : std::filesystem::directory_iterator(data_folder("reports/validation")))
     if (entry.path().extension() == ".yaml") files.push_back(entry.path().string());
@@ -241,58 +238,84 @@ Table about() {
        "fit: a figure of the catalogue or of a stack cites the value. weak: ambiguous sources, not scored."});
 }
 
+Table for_readers(Table t, Readers readers) {
+  t.readers = readers;
+  return t;
+}
+
+// People see the cases by split, misses first; machines one list of them, in the order of the files.
 std::vector<Table> tables_of(const Suite& suite, bool whole) {
   std::vector<std::string> findings;
   if (whole)
     for (const CaseFile& f : suite.files) findings.insert(findings.end(), f.findings.begin(), f.findings.end());
-  return {about(),
-          summary_table(suite.results, SummaryBy::kMetric),
-          summary_table(suite.results, SummaryBy::kStack),
-          honesty_table(suite.results),
-          list_of("What we think is missing", "findings", std::move(findings)),
-          predicted_table(suite.results, Split::kTest, "Test cases, misses first", "test"),
-          predicted_table(suite.results, Split::kFit, "Fit cases", "fit"),
-          predicted_table(suite.results, Split::kWeak, "Weak cases", "weak"),
-          waiting_table(suite.results)};
-}
-
-// One list of cases for machines, in the order of the files.
-std::vector<Table> machine_tables(const Suite& suite) {
   Table cases = case_table("Cases", "cases");
   for (const Result& r : suite.results) cases.rows.push_back(case_row(r));
-  return {std::move(cases), summary_table(suite.results, SummaryBy::kMetric),
-          summary_table(suite.results, SummaryBy::kStack), honesty_table(suite.results)};
+  const std::vector<Result>& results = suite.results;
+  return {for_readers(about(), Readers::kPeople),
+          for_readers(std::move(cases), Readers::kMachines),
+          summary_table(results, SummaryBy::kMetric),
+          summary_table(results, SummaryBy::kStack),
+          honesty_table(results),
+          for_readers(list_of("What we think is missing", "findings", std::move(findings)), Readers::kPeople),
+          for_readers(predicted_table(results, Split::kTest, "Test cases, misses first", "test"), Readers::kPeople),
+          for_readers(predicted_table(results, Split::kFit, "Fit cases", "fit"), Readers::kPeople),
+          for_readers(predicted_table(results, Split::kWeak, "Weak cases", "weak"), Readers::kPeople),
+          for_readers(waiting_table(results), Readers::kPeople)};
 }
 
-Suite run_suite(const Options& options, std::vector<Table>* breakdown, Diagnostics& diagnostics) {
+Suite run_suite(const std::vector<std::string>& words, const std::string& only_case, std::vector<Table>* breakdown,
+                Diagnostics& diagnostics) {
   const Libraries libraries;
   Suite suite;
-  for (const std::string& file : files_of(options))
+  for (const std::string& file : files_of(words))
     suite.files.push_back(load_cases(file, libraries.stacks, diagnostics));
   for (const CaseFile& f : suite.files)  // cases that could not be read are not among them
     for (const ValidationCase& c : f.cases)
-      if (asked_for(c, options.only_case)) suite.results.push_back(result_of(c, libraries, breakdown, diagnostics));
+      if (asked_for(c, only_case)) suite.results.push_back(result_of(c, libraries, breakdown, diagnostics));
   for (const CaseFile& f : suite.files)
     for (const ValidationCase& c : f.misread)
       if (c.needs.empty()) predicted(c, libraries, diagnostics);
-  if (suite.results.empty() && !options.only_case.empty() && !diagnostics.has_errors())
-    unknown_case(options.only_case, suite.files, diagnostics);
+  if (suite.results.empty() && !only_case.empty() && !diagnostics.has_errors())
+    unknown_case(only_case, suite.files, diagnostics);
   if (diagnostics.has_errors()) throw ConfigError(diagnostics);
   return suite;
 }
 
-}  // namespace
+class ValidateCall final : public Call {
+ public:
+  void declare(Options& o) override {
+    o.heading("Cases");
+    o.text("--case", "ID", only_case_, "only this case, or the rows of this table");
+    o.flag("--explain", explain_, "the breakdown behind each prediction");
+  }
+  Answer answer(Diagnostics& diagnostics) override;
 
-Reply answer_validate(const Options& options, Diagnostics& diagnostics) {
+ private:
+  std::string only_case_;
+  bool explain_ = false;
+};
+
+Answer ValidateCall::answer(Diagnostics& diagnostics) {
   std::vector<Table> breakdown;
-  const Suite suite = run_suite(options, options.explain ? &breakdown : nullptr, diagnostics);
-  const bool machine = options.format == Format::kJson || options.format == Format::kCsv;
-  std::vector<Table> tables = machine ? machine_tables(suite) : tables_of(suite, options.only_case.empty());
-  tables.insert(tables.end(), std::make_move_iterator(breakdown.begin()), std::make_move_iterator(breakdown.end()));
+  const Suite suite = run_suite(words, only_case_, explain_ ? &breakdown : nullptr, diagnostics);
   const auto bars = summarise(suite.results, SummaryBy::kMetric);
   const bool missed = std::ranges::any_of(bars, [](const SummaryRow& r) { return r.verdict == Verdict::kMissed; });
-  return {machine && options.format == Format::kJson ? tables_json(tables) : render(tables, options.format),
-          warnings_text(diagnostics), missed ? kAnswerIsNo : kDone};
+  Answer answer{.exit = missed ? Exit::kNo : Exit::kYes, .tables = tables_of(suite, only_case_.empty())};
+  for (Table& t : breakdown) answer.add(std::move(t));
+  return answer;
 }
+
+}  // namespace
+
+constinit const Command kValidateCommand{
+    .name = "validate",
+    .summary = "predictions against published measurements: errors, medians, bars",
+    .words = "[FILE...]",
+    .words_help = "cases as docs/validation-cases.md describes them; those of the project by default",
+    .least_words = 0,
+    .most_words = SIZE_MAX,
+    .example = "ascendsim validate --case cm384-decode-4k-8 --explain",
+    .output = "tables on stdout; exit 0, 1 when a judged bar is missed, 2 on a wrong case file",
+    .make = make_call<ValidateCall>};
 
 }  // namespace ascendsim

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "reports/validation/cases.h"
-#include "reports/writers/table.h"
+#include "reports/answers/table.h"
 #include "strategies/intake/pairs.h"
 
 namespace ascendsim {

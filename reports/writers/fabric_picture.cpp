@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "hardware/link_graph_storage.h"
+#include "reports/writers/svg.h"
 
 namespace ascendsim {
 
@@ -37,7 +38,7 @@ Look look(LinkKind kind) {
   }
   return {"", ""};
 }
-constexpr const char* kBroken = "#dc2626";
+constexpr std::string_view kBroken = "#dc2626", kSlow = "7 3", kDown = "2 4";
 
 struct Shown {
   int server = 0;
@@ -154,37 +155,7 @@ std::vector<int> shown_leaves(const Cluster& cluster, const std::vector<Shown>& 
   return {leaves.begin(), leaves.end()};
 }
 
-// --- SVG ---------------------------------------------------------------------------------------------------------
-
-class Svg {
- public:
-  void rect(double x, double y, double w, double h, std::string_view style, double radius = 5) {
-    body_ += fmt::format("<rect x='{:.1f}' y='{:.1f}' width='{:.1f}' height='{:.1f}' rx='{}' {}/>\n", x, y, w, h,
-                         radius, style);
-  }
-  void line(double x1, double y1, double x2, double y2, std::string_view style) {
-    body_ += fmt::format("<line x1='{:.1f}' y1='{:.1f}' x2='{:.1f}' y2='{:.1f}' {}/>\n", x1, y1, x2, y2, style);
-  }
-  void arc(double x1, double x2, double y, double height, std::string_view style) {
-    body_ += fmt::format("<path d='M{:.1f},{:.1f} C{:.1f},{:.1f} {:.1f},{:.1f} {:.1f},{:.1f}' fill='none' {}/>\n", x1,
-                         y, x1, y - height, x2, y - height, x2, y, style);
-  }
-  void text(double x, double y, std::string_view words, std::string_view style = "font-size='11' fill='#334155'",
-            std::string_view anchor = "middle") {
-    std::string safe;
-    for (const char c : words) safe += c == '&' ? "&amp;" : c == '<' ? "&lt;" : std::string(1, c);
-    body_ += fmt::format("<text x='{:.1f}' y='{:.1f}' text-anchor='{}' {}>{}</text>\n", x, y, anchor, style, safe);
-  }
-  [[nodiscard]] std::string finish(double width, double height) const {
-    return fmt::format(
-        "<svg xmlns='http://www.w3.org/2000/svg' width='{0:.0f}' height='{1:.0f}' viewBox='0 0 {0:.0f} {1:.0f}' "
-        "font-family='Helvetica, Arial, sans-serif'>\n<rect width='100%' height='100%' fill='white'/>\n{2}</svg>\n",
-        width, height, body_);
-  }
-
- private:
-  std::string body_;
-};
+constexpr Svg::Anchor kStart = Svg::Anchor::kStart, kMiddle = Svg::Anchor::kMiddle;
 
 class Drawing {
  public:
@@ -229,7 +200,7 @@ class Drawing {
 
   Fabric fabric_;
   std::vector<Shown> servers_;
-  Svg svg_;
+  Svg svg_{0, 0};  // its size is known at the end
   struct Note {
     double x, y;
     std::string words;
@@ -243,12 +214,8 @@ void Drawing::connect(double x1, double y1, double x2, double y2, const Vertex& 
   const auto link = fabric_.link(a, b);
   const bool slow = link && link->bandwidth < nominal * Ratio(0.999);
   if (link && !slow)
-    return svg_.line(
-        x1, y1, x2, y2,
-        fmt::format("stroke='{}' stroke-width='{}' stroke-opacity='{}'", look(kind).colour, width, opacity));
-  svg_.line(x1, y1, x2, y2,
-            fmt::format("stroke='{}' stroke-width='{}' stroke-dasharray='{}'", kBroken, std::max(width, 1.6),
-                        slow ? "7 3" : "2 4"));
+    return svg_.line(x1, y1, x2, y2, {.colour = look(kind).colour, .width = width, .opacity = opacity});
+  svg_.line(x1, y1, x2, y2, {.colour = kBroken, .width = std::max(width, 1.6), .dashes = slow ? kSlow : kDown});
   note((x1 + x2) / 2, (y1 + y2) / 2 - (kind == LinkKind::kSio ? kDieHeight / 2 + 10 : 0), link, nominal);
 }
 
@@ -265,10 +232,9 @@ void Drawing::mesh(std::size_t panel, int server) {
       const double height = 1.28 * (kMesh - 26) * (b - a) / (dies - 1);
       const auto link = fabric_.link({VertexKind::kDie, server, a}, {VertexKind::kDie, server, b});
       const bool whole = link && link->bandwidth >= nominal * Ratio(0.999);
-      svg_.arc(
-          x1, x2, die_y_, height,
-          whole ? fmt::format("stroke='{}' stroke-width='1.6' stroke-opacity='0.75'", look(LinkKind::kHccs).colour)
-                : fmt::format("stroke='{}' stroke-width='2.4' stroke-dasharray='{}'", kBroken, link ? "7 3" : "2 4"));
+      svg_.arc(x1, x2, die_y_, height,
+               whole ? Svg::Pen{.colour = look(LinkKind::kHccs).colour, .width = 1.6, .opacity = 0.75}
+                     : Svg::Pen{.colour = kBroken, .width = 2.4, .dashes = link ? kSlow : kDown});
       if (whole) continue;
       note((x1 + x2) / 2, die_y_ - 0.75 * height, link, nominal);  // where the curve is highest
     }
@@ -292,8 +258,9 @@ void Drawing::planes(std::size_t panel, int server) {
     }
   }
   for (int p = 0; p < s.die_links; ++p) {
-    svg_.rect(plane_x(panel, p) - kSwitch / 2, l1_y_, kSwitch, kSwitchHeight, "fill='#dbeafe' stroke='#1d4ed8'");
-    svg_.text(plane_x(panel, p), l1_y_ + 17, fmt::format("L1 {}", p), "font-size='12' fill='#1e3a8a'");
+    svg_.rectangle(plane_x(panel, p) - kSwitch / 2, l1_y_, kSwitch, kSwitchHeight, "#dbeafe", "#1d4ed8", {}, 5);
+    svg_.text(plane_x(panel, p), l1_y_ + 17, fmt::format("L1 {}", p),
+              {.colour = "#1e3a8a", .size = 12, .anchor = kMiddle});
   }
 }
 
@@ -302,9 +269,9 @@ void Drawing::dies(std::size_t panel, int server) {
   for (int c = 0; c < s.cards; ++c) {
     const double x = die_x(panel, c * s.dies_per_card) - kDie / 2 - kPad;
     if (s.dies_per_card > 1) {
-      svg_.rect(x, die_y_ - kPad, package_width(), kDieHeight + 2 * kPad + 12, "fill='#f8fafc' stroke='#94a3b8'", 6);
+      svg_.rectangle(x, die_y_ - kPad, package_width(), kDieHeight + 2 * kPad + 12, "#f8fafc", "#94a3b8", {}, 6);
       svg_.text(x + package_width() / 2, die_y_ + kDieHeight + 13, fmt::format("card {}", c),
-                "font-size='9' fill='#64748b'");
+                {.colour = "#64748b", .size = 9, .anchor = kMiddle});
     }
     for (int d = c * s.dies_per_card; d + 1 < (c + 1) * s.dies_per_card; ++d)
       connect(die_x(panel, d) + kDie / 2, die_y_ + kDieHeight / 2, die_x(panel, d + 1) - kDie / 2,
@@ -314,18 +281,19 @@ void Drawing::dies(std::size_t panel, int server) {
   for (int d = 0; d < s.dies(); ++d) {
     connect(die_x(panel, d), die_y_ + kDieHeight, die_x(panel, d), nic_y_, {VertexKind::kDie, server, d},
             {VertexKind::kNic, server, d}, LinkKind::kRoce, 2, 0.9, s.nic.bandwidth.value);
-    svg_.rect(die_x(panel, d) - kDie / 2, die_y_, kDie, kDieHeight, "fill='#fef3c7' stroke='#b45309'");
-    svg_.text(die_x(panel, d), die_y_ + 21, fmt::format("die {}", d), "font-size='11' fill='#78350f'");
-    svg_.rect(die_x(panel, d) - kNic / 2, nic_y_, kNic, kNicHeight, "fill='#dcfce7' stroke='#15803d'", 3);
-    svg_.text(die_x(panel, d), nic_y_ + 11.5, "NIC", "font-size='9' fill='#14532d'");
+    svg_.rectangle(die_x(panel, d) - kDie / 2, die_y_, kDie, kDieHeight, "#fef3c7", "#b45309", {}, 5);
+    svg_.text(die_x(panel, d), die_y_ + 21, fmt::format("die {}", d),
+              {.colour = "#78350f", .size = 11, .anchor = kMiddle});
+    svg_.rectangle(die_x(panel, d) - kNic / 2, nic_y_, kNic, kNicHeight, "#dcfce7", "#15803d", {}, 3);
+    svg_.text(die_x(panel, d), nic_y_ + 11.5, "NIC", {.colour = "#14532d", .size = 9, .anchor = kMiddle});
   }
 }
 
 void Drawing::frame(std::size_t i) {
   const double x = panel_x(i), height = bottom_ - top_;
   for (int back = std::min(servers_[i].alike - 1, 2); back >= 1; --back)
-    svg_.rect(x + 5.0 * back, top_ - 5.0 * back, panel_width(), height, "fill='#f1f5f9' stroke='#cbd5e1'", 8);
-  svg_.rect(x, top_, panel_width(), height, "fill='white' stroke='#64748b'", 8);
+    svg_.rectangle(x + 5.0 * back, top_ - 5.0 * back, panel_width(), height, "#f1f5f9", "#cbd5e1", {}, 8);
+  svg_.rectangle(x, top_, panel_width(), height, "white", "#64748b", {}, 8);
 }
 
 void Drawing::panel(std::size_t i) {
@@ -336,12 +304,11 @@ void Drawing::panel(std::size_t i) {
     mesh(i, servers_[i].server);
   dies(i, servers_[i].server);
   svg_.text(x + 10, top_ + 18, server_label(servers_[i]),  // links pass behind it
-            "font-size='13' font-weight='bold' fill='#0f172a' stroke='white' stroke-width='6' paint-order='stroke'",
-            "start");
+            {.colour = "#0f172a", .size = 13, .anchor = kStart, .bold = true, .halo = true});
   if (servers_[i].alike == 1) return;
-  svg_.rect(x + panel_width() - 66, top_ + 6, 56, 22, "fill='#0f172a'", 11);
+  svg_.rectangle(x + panel_width() - 66, top_ + 6, 56, 22, "#0f172a", {}, {}, 11);
   svg_.text(x + panel_width() - 38, top_ + 21.5, fmt::format("x {}", servers_[i].alike),
-            "font-size='13' font-weight='bold' fill='white'");
+            {.colour = "white", .size = 13, .anchor = kMiddle, .bold = true});
 }
 
 void Drawing::roce() {
@@ -358,7 +325,7 @@ void Drawing::roce() {
       const int leaf = cluster.leaf_of_die(servers_[i].server * s.dies() + d);
       const double inside = std::clamp(die_x(i, d), leaf_x(leaf) + 12, leaf_x(leaf) + step - 24);
       svg_.line(die_x(i, d), nic_y_ + kNicHeight, inside, leaf_y_,
-                fmt::format("stroke='{}' stroke-width='1.6' stroke-opacity='0.8'", look(LinkKind::kRoce).colour));
+                {.colour = look(LinkKind::kRoce).colour, .width = 1.6, .opacity = 0.8});
     }
   const auto per_leaf = s.roce.dies_per_leaf.value.count();
   const BytesPerSecond up =
@@ -369,30 +336,30 @@ void Drawing::roce() {
     if (cluster.leaves() > 1)
       connect(x + width / 2, leaf_y_ + kSwitchHeight, x + width / 2, spine_y_, {VertexKind::kRoceLeaf, 0, leaf},
               {VertexKind::kRoceSpine, 0, 0}, LinkKind::kRoce, 6, 0.8, up);
-    svg_.rect(x, leaf_y_, width, kSwitchHeight, "fill='#dcfce7' stroke='#15803d'");
+    svg_.rectangle(x, leaf_y_, width, kSwitchHeight, "#dcfce7", "#15803d", {}, 5);
     svg_.text(
         x + width / 2, leaf_y_ + 17,
         fmt::format(
             "RoCE leaf {}: {} x {}{}", leaf, served, to_text(s.nic.bandwidth.value),
             cluster.leaves() > static_cast<int>(leaves.size()) ? fmt::format(" ({} leaves)", cluster.leaves()) : ""),
-        "font-size='12' fill='#14532d'");
+        {.colour = "#14532d", .size = 12, .anchor = kMiddle});
   }
   if (cluster.leaves() == 1) return;
-  svg_.rect(left, spine_y_, right - left, kSwitchHeight, "fill='#bbf7d0' stroke='#15803d'");
+  svg_.rectangle(left, spine_y_, right - left, kSwitchHeight, "#bbf7d0", "#15803d", {}, 5);
   svg_.text((left + right) / 2, spine_y_ + 17,
             fmt::format("RoCE spine: {} from each of {} leaves, oversubscription {:g} : 1 ({})", to_text(up),
                         cluster.leaves(), s.roce.oversubscription.value.count(), to_text(s.roce.oversubscription.kind)),
-            "font-size='12' fill='#14532d'");
+            {.colour = "#14532d", .size = 12, .anchor = kMiddle});
 }
 
 void Drawing::legend_row(LinkKind kind, const LinkType& type, BytesPerSecond bandwidth, std::string_view what) {
-  svg_.line(kMargin, legend_y_ - 4, kMargin + 34, legend_y_ - 4,
-            fmt::format("stroke='{}' stroke-width='4'", look(kind).colour));
-  svg_.text(kMargin + 44, legend_y_, look(kind).name, "font-size='12' font-weight='bold' fill='#0f172a'", "start");
+  svg_.line(kMargin, legend_y_ - 4, kMargin + 34, legend_y_ - 4, {.colour = look(kind).colour, .width = 4});
+  svg_.text(kMargin + 44, legend_y_, look(kind).name,
+            {.colour = "#0f172a", .size = 12, .anchor = kStart, .bold = true});
   svg_.text(kMargin + 118, legend_y_,
             fmt::format("{}: {} each way, of which transfers reach {:.0f} %, {}", what, to_text(bandwidth),
                         100 * type.efficiency.value.count(), to_text(type.latency.value)),
-            "font-size='12' fill='#334155'", "start");
+            {.colour = "#334155", .size = 12, .anchor = kStart});
   legend_y_ += 19;
 }
 
@@ -409,16 +376,15 @@ void Drawing::legend() {
       svg_.text(kMargin + 118, legend_y_,
                 fmt::format("L1 to L2: {} each way and plane (the switches of a plane are drawn as one)",
                             to_text(plane * s.dies() / s.uplink_oversubscription.value.count())),
-                "font-size='12' fill='#334155'", "start"),
+                {.colour = "#334155", .size = 12, .anchor = kStart}),
           legend_y_ += 19;
   }
   legend_row(LinkKind::kRoce, s.nic, s.nic.bandwidth.value, "a NIC for each die");
   legend_row(LinkKind::kHostLink, s.host_link, s.host_link.bandwidth.value, "each die to its host, not drawn");
   if (!fabric_.cluster().faults().empty()) {
-    svg_.line(kMargin, legend_y_ - 4, kMargin + 34, legend_y_ - 4,
-              "stroke='#dc2626' stroke-width='2.4' stroke-dasharray='2 4'");
+    svg_.line(kMargin, legend_y_ - 4, kMargin + 34, legend_y_ - 4, {.colour = kBroken, .width = 2.4, .dashes = kDown});
     svg_.text(kMargin + 44, legend_y_, "fault: down, or the share of bandwidth that is left",
-              "font-size='12' fill='#dc2626'", "start");
+              {.colour = "#dc2626", .size = 12, .anchor = kStart});
     legend_y_ += 19;
   }
 }
@@ -435,7 +401,7 @@ std::string Drawing::draw() {
   spine_y_ = leaf_y_ + 66;
   legend_y_ = (fabric_.cluster().leaves() > 1 ? spine_y_ : leaf_y_) + 62;
   const double width = std::max(panel_x(servers_.size() - 1) + panel_width() + kMargin, 780.0);
-  svg_.text(kMargin, 34, title(fabric_.cluster()), "font-size='18' font-weight='bold' fill='#0f172a'", "start");
+  svg_.text(kMargin, 34, title(fabric_.cluster()), {.colour = "#0f172a", .size = 18, .anchor = kStart, .bold = true});
   for (std::size_t i = 0; i < servers_.size(); ++i) frame(i);
   for (std::size_t i = 0; i < servers_.size(); ++i) panel(i);
   if (l2) {
@@ -443,17 +409,18 @@ std::string Drawing::draw() {
     const double middle = (panel_x(0) + panel_x(servers_.size() - 1) + panel_width()) / 2;
     for (int p = 0; p < count; ++p) {
       const double x = servers_.size() == 1 ? plane_x(0, p) : middle + (p - (count - 1) / 2.0) * (kSwitch + 40);
-      svg_.rect(x - kSwitch / 2 - 6, l2_y_, kSwitch + 12, kSwitchHeight, "fill='#bfdbfe' stroke='#1d4ed8'");
-      svg_.text(x, l2_y_ + 17, fmt::format("L2 plane {}", p), "font-size='12' fill='#1e3a8a'");
+      svg_.rectangle(x - kSwitch / 2 - 6, l2_y_, kSwitch + 12, kSwitchHeight, "#bfdbfe", "#1d4ed8", {}, 5);
+      svg_.text(x, l2_y_ + 17, fmt::format("L2 plane {}", p), {.colour = "#1e3a8a", .size = 12, .anchor = kMiddle});
     }
   }
   roce();
   for (const Note& n : notes_) {
-    svg_.rect(n.x - 17, n.y - 8, 34, 15, "fill='white' stroke='#dc2626'", 4);
-    svg_.text(n.x, n.y + 3.5, n.words, "font-size='10' font-weight='bold' fill='#dc2626'");
+    svg_.rectangle(n.x - 17, n.y - 8, 34, 15, "white", "#dc2626", {}, 4);
+    svg_.text(n.x, n.y + 3.5, n.words, {.colour = "#dc2626", .size = 10, .anchor = kMiddle, .bold = true});
   }
   legend();
-  return svg_.finish(width, legend_y_ + 10);
+  svg_.resize(width, legend_y_ + 10);
+  return svg_.take(title(fabric_.cluster()));
 }
 
 }  // namespace

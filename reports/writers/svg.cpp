@@ -32,6 +32,13 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
+std::string stroke(const Svg::Pen& pen) {
+  std::string out = fmt::format(" stroke=\"{}\" stroke-width=\"{}\"", pen.colour, pen.width);
+  if (pen.opacity < 1) out += fmt::format(" stroke-opacity=\"{}\"", pen.opacity);
+  if (!pen.dashes.empty()) out += fmt::format(" stroke-dasharray=\"{}\"", pen.dashes);
+  return out;
+}
+
 }  // namespace
 
 void Svg::rectangle(double x, double y, double w, double h, std::string_view fill, std::string_view stroke,
@@ -46,10 +53,15 @@ void Svg::rectangle(double x, double y, double w, double h, std::string_view fil
     fmt::format_to(out, "><title>{}</title></rect>\n", escaped(title));
 }
 
-void Svg::line(double x1, double y1, double x2, double y2, std::string_view colour, double width) {
+void Svg::line(double x1, double y1, double x2, double y2, const Pen& pen) {
+  fmt::format_to(std::back_inserter(body_), "<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"{}/>\n", x1,
+                 y1, x2, y2, stroke(pen));
+}
+
+void Svg::arc(double x1, double x2, double y, double height, const Pen& pen) {
   fmt::format_to(std::back_inserter(body_),
-                 "<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\" stroke=\"{}\" stroke-width=\"{}\"/>\n",
-                 x1, y1, x2, y2, colour, width);
+                 "<path d=\"M {:.1f} {:.1f} C {:.1f} {:.1f} {:.1f} {:.1f} {:.1f} {:.1f}\" fill=\"none\"{}/>\n", x1, y,
+                 x1, y - height, x2, y - height, x2, y, stroke(pen));
 }
 
 void Svg::arrow(double x1, double y, double x2, std::string_view colour) {
@@ -60,9 +72,10 @@ void Svg::arrow(double x1, double y, double x2, std::string_view colour) {
 void Svg::text(double x, double y, std::string_view what, const Ink& ink) {
   static constexpr std::string_view kAnchors[] = {"start", "middle", "end"};
   fmt::format_to(std::back_inserter(body_),
-                 "<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"{}\" fill=\"{}\" text-anchor=\"{}\"{}>{}</text>\n", x, y,
-                 ink.size, ink.colour, kAnchors[static_cast<std::size_t>(ink.anchor)],
-                 ink.bold ? " font-weight=\"bold\"" : "", escaped(what));
+                 "<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"{}\" fill=\"{}\" text-anchor=\"{}\"{}{}>{}</text>\n", x,
+                 y, ink.size, ink.colour, kAnchors[static_cast<std::size_t>(ink.anchor)],
+                 ink.bold ? " font-weight=\"bold\"" : "",
+                 ink.halo ? " stroke=\"white\" stroke-width=\"6\" paint-order=\"stroke\"" : "", escaped(what));
 }
 
 std::string Svg::take(std::string_view title) const {

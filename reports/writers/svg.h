@@ -14,6 +14,12 @@ class Svg {
     double size = 12;
     Anchor anchor = Anchor::kStart;
     bool bold = false;
+    bool halo = false;  // white around it, where lines pass behind
+  };
+  struct Pen {
+    std::string_view colour;
+    double width = 1, opacity = 1;
+    std::string_view dashes{};  // "7 3": drawn, left out
   };
 
   Svg(double width, double height) : width_(width), height_(height) {}
@@ -21,11 +27,16 @@ class Svg {
   // stroke empty: no outline. title: shown when the pointer rests on the shape.
   void rectangle(double x, double y, double w, double h, std::string_view fill, std::string_view stroke = {},
                  std::string_view title = {}, double radius = 0);
-  void line(double x1, double y1, double x2, double y2, std::string_view colour, double width = 1);
-  void arrow(double x1, double y, double x2, std::string_view colour);  // horizontal
+  void line(double x1, double y1, double x2, double y2, const Pen& pen);
+  void line(double x1, double y1, double x2, double y2, std::string_view colour, double width = 1) {
+    line(x1, y1, x2, y2, {.colour = colour, .width = width});
+  }
+  void arc(double x1, double x2, double y, double height, const Pen& pen);  // upwards
+  void arrow(double x1, double y, double x2, std::string_view colour);      // horizontal
   void text(double x, double y, std::string_view text, const Ink& ink);
   void text(double x, double y, std::string_view what) { text(x, y, what, Ink{}); }
 
+  void resize(double width, double height) { width_ = width, height_ = height; }
   [[nodiscard]] std::string take(std::string_view title) const;
 
  private:

@@ -129,9 +129,39 @@ TEST(ParseTokenCount, KnowsBothKindsOfThousands) {
   EXPECT_EQ(parse_token_count("0"), 0);
 }
 
+TEST(ParseTokenCount, KnowsFractionsThatAreWholeTokensAndGroupsOfThreeDigits) {
+  EXPECT_EQ(parse_token_count("3.5K"), 3584);
+  EXPECT_EQ(parse_token_count("25.6k"), 25'600);
+  EXPECT_EQ(parse_token_count("1.50m"), 1'500'000);
+  EXPECT_EQ(parse_token_count("64,000"), 64'000);
+  EXPECT_EQ(parse_token_count("1,048,576"), 1'048'576);
+}
+
 TEST(ParseTokenCount, RefusesEverythingElse) {
-  for (const char* text :
-       {"", "K", "-1", "+1", "1.5K", "64 K", "64KB", "0x10", "1e3", "9223372036854775808", "9007199254740992K"})
+  for (const char* text : {"",
+                           "K",
+                           "-1",
+                           "+1",
+                           "1.5",
+                           "1.23K",
+                           ".5K",
+                           "1.K",
+                           "1.-5K",
+                           "8388608.5G1",
+                           "9007199254740991.9999999999K",
+                           "1,00",
+                           "1,0000",
+                           ",000",
+                           "1,,000",
+                           "1,000,",
+                           "1000,000",
+                           "1,000K",
+                           "64 K",
+                           "64KB",
+                           "0x10",
+                           "1e3",
+                           "9223372036854775808",
+                           "9007199254740992K"})
     EXPECT_EQ(parse_token_count(text), std::nullopt) << text;
 }
 

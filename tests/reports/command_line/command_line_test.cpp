@@ -42,6 +42,64 @@ TEST_F(CommandLine, UnknownOptionsAreNotSwallowedAsWords) {
                      kRunUsage);
 }
 
+// What an option is called elsewhere says more than its letters.
+TEST_F(CommandLine, UnknownOptionsAreUnderstoodByMeaning) {
+  const auto help_for = [&](const std::string& command, const std::string& option) {
+    EXPECT_EQ(run({command, option + "=1"}), kWrongInput);
+    const std::size_t at = err.find("= help: "), end = err.find('\n', at);
+    return at == std::string::npos ? err : err.substr(at + 8, end - at - 8);
+  };
+  EXPECT_EQ(help_for("run", "--context"), "here it is '--input'");
+  EXPECT_EQ(help_for("run", "--concurrency"), "here it is '--batch'");
+  EXPECT_EQ(help_for("run", "--max_concurrency"), "here it is '--batch'");
+  EXPECT_EQ(help_for("plan", "--isl"), "here it is '--context'");
+  EXPECT_EQ(help_for("plan", "--input"), "here it is '--context'");
+  EXPECT_EQ(help_for("plan", "--batch"), "here it is '--concurrency'");
+  EXPECT_EQ(help_for("compare", "--context"), "here it is '--input'");
+  EXPECT_EQ(help_for("run", "--expert-parallel-size"),
+            "a key of the deployment: --set layout.moe_ep=N; in vLLM's command the switch --enable-expert-parallel");
+  EXPECT_EQ(help_for("run", "--tensor-parallel-size"), "a key of the deployment: --set layout.tp=VALUE");
+  EXPECT_EQ(help_for("run", "--hardwar"), "did you mean '--hardware'?");
+}
+
+TEST_F(CommandLine, HelpHasGroupsAndTheDefaultsThatCount) {
+  EXPECT_EQ(run({"run", "--help"}), kDone);
+  std::size_t before = 0;
+  for (const char* heading :
+       {"\nRequired arguments:\n  CONFIG...", "\nMachine:\n", "\nLoad:\n", "\nEngine:\n",
+        "\nPrefill and decode on instances of their own:\n", "\nOutput:\n", "\nExamples:\n", "\nAnswer: "}) {
+    const std::size_t at = out.find(heading);
+    EXPECT_NE(at, std::string::npos) << heading;
+    EXPECT_GT(at, before) << heading;
+    before = at;
+  }
+  const auto line_of = [&](const std::string& option) {
+    const std::size_t at = out.find("\n  " + option + " "), end = out.find('\n', at + 1);
+    return at == std::string::npos ? "" : out.substr(at + 1, end - at - 1);
+  };
+  EXPECT_TRUE(line_of("--top").ends_with("operators shown per phase [default: 10]")) << line_of("--top");
+  EXPECT_EQ(line_of("--hardware").find("default"), std::string::npos);
+  EXPECT_EQ(run({"check", "--help"}), kDone);
+  EXPECT_TRUE(line_of("--hardware").ends_with("[default: atlas-800i-a3]")) << line_of("--hardware");
+  EXPECT_EQ(run({"plan", "--help"}), kDone);
+  EXPECT_TRUE(line_of("--servers").ends_with("at most this many servers [default: 8]")) << line_of("--servers");
+  EXPECT_TRUE(line_of("--output").ends_with("[default: 1024]")) << line_of("--output");
+  EXPECT_EQ(line_of("--model").find("default"), std::string::npos);
+  EXPECT_LT(out.find("\n  --model "), out.find("\nLoad:\n"));  // among those that are required
+}
+
+TEST_F(CommandLine, ValuesAreNotEmpty) {
+  EXPECT_EQ(run({"run", "cp.json", "--hardware", "x", "--input", "", "--output", "1"}), kWrongInput);
+  EXPECT_TRUE(err.starts_with("error[E0003]: --input needs a value\n")) << err;
+}
+
+TEST_F(CommandLine, TokensMayBeWrittenAsPeopleWriteThem) {
+  for (const char* input : {"3584", "3.5K", "3,584"}) {
+    EXPECT_EQ(run_fragment({"--env", "NPU_MEMORY_FRACTION=0.92", "--input", input}), kDone) << err;
+    EXPECT_NE(out.find("3,584 tokens in"), std::string::npos) << input;
+  }
+}
+
 TEST_F(CommandLine, EverythingMissingIsSaidAtOnce) {
   EXPECT_EQ(run({"run"}), kWrongInput);
   EXPECT_EQ(
@@ -77,18 +135,18 @@ TEST_F(CommandLine, WrongValues) {
                  "9223372036854775808", "--role", "prefil", "--format", "jsn", "--env", "FOO"}),
             kWrongInput);
   EXPECT_EQ(err,
-            std::string("error[E0004]: --input must be a whole number from 1 to 16,777,216, got 'abc'\n"
+            std::string("error[E0004]: --servers must be a whole number from 1 to 4,096, got '9223372036854775808'\n"
+                        "  = help: for example 2\n"
+                        "error[E0004]: --input must be a whole number from 1 to 16,777,216, got 'abc'\n"
                         "  = help: for example 65536, 64K, 64k\n"
                         "error[E0004]: --output must be a whole number from 1 to 16,777,216, got '0'\n"
                         "  = help: for example 1024, 1K, 1k\n"
                         "error[E0004]: --batch must be a whole number from 1 to 1,048,576, got '-5'\n"
                         "  = help: for example 16\n"
-                        "error[E0004]: --servers must be a whole number from 1 to 4,096, got '9223372036854775808'\n"
-                        "  = help: for example 2\n"
                         "error[E0004]: unknown --role 'prefil'\n  = help: did you mean 'prefill'?\n"
-                        "error[E0004]: unknown --format 'jsn'\n  = help: did you mean 'json'?\n"
                         "error[E0004]: --env needs KEY=VALUE, got 'FOO'\n"
-                        "  = help: --env NPU_MEMORY_FRACTION=0.92\n") +
+                        "  = help: --env NPU_MEMORY_FRACTION=0.92\n"
+                        "error[E0004]: unknown --format 'jsn'\n  = help: did you mean 'json'?\n") +
                 kRunUsage);
 }
 
@@ -96,13 +154,13 @@ TEST_F(CommandLine, WrongValuesOfLoadAndFile) {
   EXPECT_EQ(run({"run", "cp.json", "--prefix-hit", "-1", "--acceptance", "0.9,x", "--from", "mindi", "--env",
                  "MINDIE_ASYNC_SCHEDULING_ENABLE=yes"}),
             kWrongInput);
-  EXPECT_EQ(err, std::string("error[E0004]: --prefix-hit must be a whole number from 1 to 16,777,216, got '-1'\n"
+  EXPECT_EQ(err, std::string("error[E0004]: --prefix-hit must be a whole number from 0 to 16,777,216, got '-1'\n"
                              "  = help: for example 32768, 32K, 32k\n"
                              "error[E0004]: --acceptance must be numbers from 0 to 1 with commas between, got '0.9,x'\n"
                              "  = help: --acceptance 0.9,0.7\n"
-                             "error[E0004]: unknown --from 'mindi'\n  = help: did you mean 'mindie'?\n"
                              "error[E0004]: MINDIE_ASYNC_SCHEDULING_ENABLE must be 0, 1, true or false, got 'yes'\n"
-                             "  = help: --env MINDIE_ASYNC_SCHEDULING_ENABLE=1\n") +
+                             "  = help: --env MINDIE_ASYNC_SCHEDULING_ENABLE=1\n"
+                             "error[E0004]: unknown --from 'mindi'\n  = help: did you mean 'mindie'?\n") +
                      kRunUsage);
 }
 
@@ -127,8 +185,8 @@ TEST_F(CommandLine, ErrorsInJsonModeAreJsonOnStdoutToo) {
             "\"error\",\n"
             "      \"message\": \"unknown option '--bad'\",\n      \"file\": \"\",\n      \"line\": 0,\n      "
             "\"column\": 0,\n"
-            "      \"key\": \"\",\n      \"rule\": \"\",\n      \"help\": \"ascendsim --help lists the options of a "
-            "command\"\n    }\n  ]\n}\n");
+            "      \"key\": \"\",\n      \"rule\": \"\",\n      \"help\": \"ascendsim COMMAND --help lists the "
+            "options\"\n    }\n  ]\n}\n");
   EXPECT_EQ(run({"run", "no.json", "--hardware", "atlas-800i-a3", "--input", "1", "--output", "1", "--format", "json"}),
             kWrongInput);
   EXPECT_NE(out.find("\"code\": \"E0101\""), std::string::npos);

@@ -152,7 +152,7 @@ TEST_F(Export, NeverOverWhatIsRead) {
   EXPECT_EQ(run({"export", "config.json", "--to", "mindie", "-o", "."}), kWrongInput);
   EXPECT_NE(err.find("error[E0453]"), std::string::npos) << err;
   EXPECT_EQ(run({"export", "config.json", "--to", "mindie"}), kWrongInput);
-  EXPECT_NE(err.find("--output-file FILE is missing"), std::string::npos) << err;
+  EXPECT_NE(err.find("--output-file DIR is missing"), std::string::npos) << err;
 }
 
 TEST_F(Export, OptionsThatAreOnlyListedAreNamedWhenTheyAreLost) {

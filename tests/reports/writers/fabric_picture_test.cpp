@@ -27,7 +27,7 @@ TEST(FabricPicture, SvgHasEveryDieAndLink) {
   EXPECT_EQ(count(a2, ">NIC<"), 8U);
   EXPECT_EQ(count(a2, "#dc2626"), 0U);  // nothing is broken
   const std::string a3 = fabric_svg(Cluster(shipped_server("atlas-800i-a3"), 1));
-  EXPECT_EQ(count(a3, "stroke='#1d4ed8' stroke-width='0.9'"), 16U * 7);
+  EXPECT_EQ(count(a3, R"(stroke="#1d4ed8" stroke-width="0.9")"), 16U * 7);
   EXPECT_EQ(count(a3, ">L1 "), 7U);
   EXPECT_EQ(count(a3, ">L2 "), 0U);
   EXPECT_EQ(count(a3, "each way"), 4U);  // SIO, UB, RoCE, host

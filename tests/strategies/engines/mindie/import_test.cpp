@@ -5,6 +5,7 @@
 #include <rapidcheck/gtest.h>  // needs the macros of the line above
 
 #include "strategies/engines/mindie/keys.h"
+#include "tests/golden.h"
 #include "tests/strategies/engines/mindie/mindie_under_test.h"
 
 namespace ascendsim {
@@ -180,134 +181,19 @@ TEST(MindieImport, RemembersWhereAValueWasWritten) {
 // ---- what becomes of every key --------------------------------------------------------------------------------------
 
 TEST(MindieImport, AccountsForEveryKeyOfTheContextExample) {
-  EXPECT_EQ(key_table(import_text(config_json(kContextExample))),
-            R"(ModelDeployConfig = {4 keys}: used
-ScheduleConfig = {2 keys}: used
-ModelDeployConfig.maxSeqLen = 66560: used
-ModelDeployConfig.maxInputTokenLen = 65536: used
-ModelDeployConfig.truncation = false: ignored, no effect; over-long prompts are refused here, not cut
-ModelDeployConfig.ModelConfig = [1 entries]: used
-ModelDeployConfig.ModelConfig[0].modelInstanceType = Standard: ignored, no effect; Standard and StandardMock differ only in tests
-ModelDeployConfig.ModelConfig[0].modelName = DeepSeek-R1_w8a8: used
-ModelDeployConfig.ModelConfig[0].modelWeightPath = /data/weights/DeepSeek-R1_w8a8: used
-ModelDeployConfig.ModelConfig[0].worldSize = 16: used
-ModelDeployConfig.ModelConfig[0].cpuMemSize = 5: ignored, effect not modelled; KV blocks swapped to the host: preemption is not modelled
-ModelDeployConfig.ModelConfig[0].npuMemSize = -1: used
-ModelDeployConfig.ModelConfig[0].backendType = atb: ignored, no effect; the ATB back end is simulated
-ModelDeployConfig.ModelConfig[0].trustRemoteCode = false: ignored, no effect
-ModelDeployConfig.ModelConfig[0].dp = 1: used
-ModelDeployConfig.ModelConfig[0].cp = 2: used
-ModelDeployConfig.ModelConfig[0].sp = 8: used
-ModelDeployConfig.ModelConfig[0].tp = 8: used
-ModelDeployConfig.ModelConfig[0].moe_ep = 16: used
-ModelDeployConfig.ModelConfig[0].moe_tp = 1: used
-ModelDeployConfig.ModelConfig[0].models = {1 keys}: used
-ModelDeployConfig.ModelConfig[0].models.deepseekv2 = {1 keys}: used
-ModelDeployConfig.ModelConfig[0].models.deepseekv2.ep_level = 1: used
-ScheduleConfig.maxPrefillTokens = 65536: used
-ScheduleConfig.maxPrefillBatchSize = 1: used
-ScheduleConfig.cacheBlockSize = 128: assumed; MindIE's default
-ScheduleConfig.maxBatchSize = 200: assumed; MindIE's default
-)");
+  expect_golden("strategies/engines/mindie/accounts_for_every_key_of_the_context_example.txt",
+                key_table(import_text(config_json(kContextExample))));
 }
 
 TEST(MindieImport, AccountsForEveryKeyOfAWholeFile) {
-  EXPECT_EQ(key_table(import_text(kFullFile)),
-            R"(Version = 1.0.0: ignored, no effect
-ServerConfig = {7 keys}: used
-BackendConfig = {8 keys}: used
-LogConfig = {1 keys}: ignored, no effect
-EnableDynamicAdjustTimeoutConfig = false: ignored, no effect
-ServerConfig.ipAddress = 127.0.0.1: ignored, no effect
-ServerConfig.port = 1025: ignored, no effect
-ServerConfig.maxLinkNum = 1000: ignored, effect not modelled; limits client concurrency; queueing in front of the scheduler is not modelled
-ServerConfig.httpsEnabled = false: ignored, no effect
-ServerConfig.inferMode = standard: used
-ServerConfig.openAiSupport = vllm: ignored, no effect
-ServerConfig.tokenTimeout = 600: ignored, no effect
-BackendConfig.backendName = mindieservice_llm_engine: ignored, no effect
-BackendConfig.modelInstanceNumber = 1: ignored, effect not modelled; one instance is simulated
-BackendConfig.npuDeviceIds = [1 entries]: ignored, no effect; which devices does not matter, worldSize says how many
-BackendConfig.tokenizerProcessNumber = 8: ignored, effect not modelled; host-side tokenising is not modelled
-BackendConfig.multiNodesInferEnabled = false: used
-BackendConfig.multiNodesInferPort = 1120: ignored, no effect
-BackendConfig.ModelDeployConfig = {4 keys}: used
-BackendConfig.ScheduleConfig = {15 keys}: used
-BackendConfig.ModelDeployConfig.maxSeqLen = 66000: used
-BackendConfig.ModelDeployConfig.maxInputTokenLen = 65000: used
-BackendConfig.ModelDeployConfig.truncation = 0: ignored, no effect; over-long prompts are refused here, not cut
-BackendConfig.ModelDeployConfig.ModelConfig = [1 entries]: used
-BackendConfig.ModelDeployConfig.ModelConfig[0].modelInstanceType = Standard: ignored, no effect; Standard and StandardMock differ only in tests
-BackendConfig.ModelDeployConfig.ModelConfig[0].modelName = DeepSeek-R1_w8a8: used
-BackendConfig.ModelDeployConfig.ModelConfig[0].modelWeightPath = /data/weights/DeepSeek-R1_w8a8: used
-BackendConfig.ModelDeployConfig.ModelConfig[0].worldSize = 16: used
-BackendConfig.ModelDeployConfig.ModelConfig[0].cpuMemSize = 5: ignored, effect not modelled; KV blocks swapped to the host: preemption is not modelled
-BackendConfig.ModelDeployConfig.ModelConfig[0].npuMemSize = -1: used
-BackendConfig.ModelDeployConfig.ModelConfig[0].backendType = atb: ignored, no effect; the ATB back end is simulated
-BackendConfig.ModelDeployConfig.ModelConfig[0].trustRemoteCode = false: ignored, no effect
-BackendConfig.ModelDeployConfig.ModelConfig[0].dp = 1: used
-BackendConfig.ModelDeployConfig.ModelConfig[0].cp = 2: used
-BackendConfig.ModelDeployConfig.ModelConfig[0].sp = 8: used
-BackendConfig.ModelDeployConfig.ModelConfig[0].tp = 8: used
-BackendConfig.ModelDeployConfig.ModelConfig[0].moe_ep = 16: used
-BackendConfig.ModelDeployConfig.ModelConfig[0].moe_tp = 1: used
-BackendConfig.ModelDeployConfig.ModelConfig[0].async_scheduler_wait_time = 120: ignored, no effect
-BackendConfig.ModelDeployConfig.ModelConfig[0].kv_trans_timeout = 10: ignored, no effect
-BackendConfig.ModelDeployConfig.ModelConfig[0].kv_link_timeout = 1080: ignored, no effect
-BackendConfig.ModelDeployConfig.ModelConfig[0].plugin_params = {"plugin_type":"mtp,prefix_cache","num_speculative_tokens": 1}: used
-BackendConfig.ModelDeployConfig.ModelConfig[0].models = {1 keys}: used
-BackendConfig.ModelDeployConfig.ModelConfig[0].models.deepseekv2 = {2 keys}: used
-BackendConfig.ModelDeployConfig.ModelConfig[0].models.deepseekv2.ep_level = 1: used
-BackendConfig.ModelDeployConfig.ModelConfig[0].models.deepseekv2.kv_cache_options = {1 keys}: used
-BackendConfig.ModelDeployConfig.ModelConfig[0].models.deepseekv2.kv_cache_options.enable_nz = true: used
-BackendConfig.ModelDeployConfig.ModelConfig[0].plugin_params.plugin_type = mtp,prefix_cache: used
-BackendConfig.ModelDeployConfig.ModelConfig[0].plugin_params.num_speculative_tokens = 1: used
-BackendConfig.ScheduleConfig.templateType = Standard: used
-BackendConfig.ScheduleConfig.templateName = Standard_LLM: ignored, no effect
-BackendConfig.ScheduleConfig.cacheBlockSize = 128: used
-BackendConfig.ScheduleConfig.maxPrefillBatchSize = 1: used
-BackendConfig.ScheduleConfig.maxPrefillTokens = 65000: used
-BackendConfig.ScheduleConfig.prefillTimeMsPerReq = 150: ignored, effect not modelled
-BackendConfig.ScheduleConfig.prefillPolicyType = 0: ignored, effect not modelled
-BackendConfig.ScheduleConfig.decodeTimeMsPerReq = 50: ignored, effect not modelled
-BackendConfig.ScheduleConfig.decodePolicyType = 0: ignored, effect not modelled
-BackendConfig.ScheduleConfig.maxBatchSize = 64: used
-BackendConfig.ScheduleConfig.maxIterTimes = 1000: used
-BackendConfig.ScheduleConfig.maxPreemptCount = 0: ignored, effect not modelled
-BackendConfig.ScheduleConfig.supportSelectBatch = false: ignored, effect not modelled
-BackendConfig.ScheduleConfig.maxQueueDelayMicroseconds = 5000: ignored, effect not modelled
-BackendConfig.ScheduleConfig.maxFirstTokenWaitTime = 2500: ignored, effect not modelled
-)");
+  expect_golden("strategies/engines/mindie/accounts_for_every_key_of_a_whole_file.txt",
+                key_table(import_text(kFullFile)));
   EXPECT_EQ(import_text(kFullFile).errors, "");
   EXPECT_EQ(import_text(kFullFile).warnings, "");
 }
 
 TEST(MindieImport, PrintsWhatItAssumes) {
-  EXPECT_EQ(
-      import_text(kContextPage).notes,
-      R"(note[A0103]: NPU_MEMORY_FRACTION is not set: 0.8 assumed (the engine's default); --env NPU_MEMORY_FRACTION=0.92
-note[A0101]: cpuMemSize is ignored here although it has an effect in MindIE (KV blocks swapped to the host: preemption is not modelled)
-  --> config.json:12:17  ModelDeployConfig.ModelConfig[0].cpuMemSize
-   |
-12 |                 "cpuMemSize" : 5,
-   |                 ^
-note[A0104]: quantisation w8a8 is taken from the name 'DeepSeek-R1_w8a8'
- --> config.json:9:31  ModelDeployConfig.ModelConfig[0].modelName
-  |
-9 |                 "modelName" : "DeepSeek-R1_w8a8",
-  |                               ^
-note[A0105]: model DeepSeek-R1 is taken from the name 'DeepSeek-R1_w8a8'
- --> config.json:9:31  ModelDeployConfig.ModelConfig[0].modelName
-  |
-9 |                 "modelName" : "DeepSeek-R1_w8a8",
-  |                               ^
-note[A0106]: dtype float16 is assumed: no config.json of the weight folder says otherwise
-note[A0100]: ep_level is not set: 1 assumed (all-gather expert parallelism)
-note[A0100]: cacheBlockSize is not set: 128 assumed (MindIE's default)
-note[A0100]: maxPrefillTokens is not set: 8192 assumed (MindIE's default)
-note[A0100]: maxBatchSize is not set: 200 assumed (MindIE's default)
-note[A0100]: maxPrefillBatchSize is not set: 50 assumed (MindIE's default)
-)");
+  expect_golden("strategies/engines/mindie/prints_what_it_assumes.txt", import_text(kContextPage).notes);
 }
 
 TEST(MindieImport, SuggestsTheKeyThatWasMeant) {
@@ -787,65 +673,8 @@ TEST(MindieImport, DerivesWhatIsAbsent) {
 }
 
 TEST(MindieImport, PrintsWhatItDerives) {
-  EXPECT_EQ(
-      notes_about(R"("modelName": "DeepSeek-R1_w8a8", "worldSize": 16)"),
-      R"(note[A0103]: NPU_MEMORY_FRACTION is not set: 0.8 assumed (the engine's default); --env NPU_MEMORY_FRACTION=0.92
-note[A0100]: maxSeqLen is not set: 2560 assumed (MindIE's default)
- --> config.json:1:23  ModelDeployConfig
-  |
-1 | {"ModelDeployConfig": {"ModelConfig": [{"modelName": "DeepSeek-R1_w8a8", "worldSize": 16}]}}
-  |                       ^
-note[A0100]: maxInputTokenLen is not set: 2048 assumed (MindIE's default)
- --> config.json:1:23  ModelDeployConfig
-  |
-1 | {"ModelDeployConfig": {"ModelConfig": [{"modelName": "DeepSeek-R1_w8a8", "worldSize": 16}]}}
-  |                       ^
-note[A0104]: quantisation w8a8 is taken from the name 'DeepSeek-R1_w8a8'
- --> config.json:1:54  ModelDeployConfig.ModelConfig[0].modelName
-  |
-1 | {"ModelDeployConfig": {"ModelConfig": [{"modelName": "DeepSeek-R1_w8a8", "worldSize": 16}]}}
-  |                                                      ^
-note[A0105]: model DeepSeek-R1 is taken from the name 'DeepSeek-R1_w8a8'
- --> config.json:1:54  ModelDeployConfig.ModelConfig[0].modelName
-  |
-1 | {"ModelDeployConfig": {"ModelConfig": [{"modelName": "DeepSeek-R1_w8a8", "worldSize": 16}]}}
-  |                                                      ^
-note[A0106]: dtype float16 is assumed: no config.json of the weight folder says otherwise
-note[A0100]: tp is not set: 16 assumed (worldSize / (dp x cp))
- --> config.json:1:40  ModelDeployConfig.ModelConfig[0]
-  |
-1 | {"ModelDeployConfig": {"ModelConfig": [{"modelName": "DeepSeek-R1_w8a8", "worldSize": 16}]}}
-  |                                        ^
-note[A0100]: cp is not set: 1 assumed (context parallelism off)
- --> config.json:1:40  ModelDeployConfig.ModelConfig[0]
-  |
-1 | {"ModelDeployConfig": {"ModelConfig": [{"modelName": "DeepSeek-R1_w8a8", "worldSize": 16}]}}
-  |                                        ^
-note[A0100]: dp is not set: 1 assumed (worldSize / (cp x tp))
- --> config.json:1:40  ModelDeployConfig.ModelConfig[0]
-  |
-1 | {"ModelDeployConfig": {"ModelConfig": [{"modelName": "DeepSeek-R1_w8a8", "worldSize": 16}]}}
-  |                                        ^
-note[A0100]: sp is not set: 1 assumed (sequence parallelism off)
- --> config.json:1:40  ModelDeployConfig.ModelConfig[0]
-  |
-1 | {"ModelDeployConfig": {"ModelConfig": [{"modelName": "DeepSeek-R1_w8a8", "worldSize": 16}]}}
-  |                                        ^
-note[A0100]: moe_ep is not set: 1 assumed (no expert parallelism)
- --> config.json:1:40  ModelDeployConfig.ModelConfig[0]
-  |
-1 | {"ModelDeployConfig": {"ModelConfig": [{"modelName": "DeepSeek-R1_w8a8", "worldSize": 16}]}}
-  |                                        ^
-note[A0100]: moe_tp is not set: 16 assumed (worldSize / moe_ep)
- --> config.json:1:40  ModelDeployConfig.ModelConfig[0]
-  |
-1 | {"ModelDeployConfig": {"ModelConfig": [{"modelName": "DeepSeek-R1_w8a8", "worldSize": 16}]}}
-  |                                        ^
-note[A0100]: cacheBlockSize is not set: 128 assumed (MindIE's default)
-note[A0100]: maxPrefillTokens is not set: 8192 assumed (MindIE's default)
-note[A0100]: maxBatchSize is not set: 200 assumed (MindIE's default)
-note[A0100]: maxPrefillBatchSize is not set: 50 assumed (MindIE's default)
-)");
+  expect_golden("strategies/engines/mindie/prints_what_it_derives.txt",
+                notes_about(R"("modelName": "DeepSeek-R1_w8a8", "worldSize": 16)"));
 }
 
 // ---- structure ------------------------------------------------------------------------------------------------------
@@ -1040,37 +869,10 @@ TEST(MindieImport, AWeightFolderSaysItsShapesAndItsType) {
 }
 
 TEST(MindieImport, SaysWhatItReadFromTheNames) {
-  EXPECT_EQ(
+  expect_golden(
+      "strategies/engines/mindie/says_what_it_read_from_the_names.txt",
       notes_about(
-          R"("modelName": "DeepSeek-V3", "worldSize": 16, "dp": 1, "cp": 1, "sp": 1, "tp": 16, "moe_ep": 16, "moe_tp": 1)"),
-      R"(note[A0103]: NPU_MEMORY_FRACTION is not set: 0.8 assumed (the engine's default); --env NPU_MEMORY_FRACTION=0.92
-note[A0100]: maxSeqLen is not set: 2560 assumed (MindIE's default)
- --> config.json:1:23  ModelDeployConfig
-  |
-1 | {"ModelDeployConfig": {"ModelConfig": [{"modelName": "DeepSeek-V3", "worldSize": 16, "dp": 1, "cp": 1, "sp": 1, "tp": 16, "moe_ep": 16, "moe_tp": 1}]}}
-  |                       ^
-note[A0100]: maxInputTokenLen is not set: 2048 assumed (MindIE's default)
- --> config.json:1:23  ModelDeployConfig
-  |
-1 | {"ModelDeployConfig": {"ModelConfig": [{"modelName": "DeepSeek-V3", "worldSize": 16, "dp": 1, "cp": 1, "sp": 1, "tp": 16, "moe_ep": 16, "moe_tp": 1}]}}
-  |                       ^
-note[A0104]: no quantisation in the name 'DeepSeek-V3': 16-bit weights assumed; --quantisation w8a8 says otherwise
- --> config.json:1:54  ModelDeployConfig.ModelConfig[0].modelName
-  |
-1 | {"ModelDeployConfig": {"ModelConfig": [{"modelName": "DeepSeek-V3", "worldSize": 16, "dp": 1, "cp": 1, "sp": 1, "tp": 16, "moe_ep": 16, "moe_tp": 1}]}}
-  |                                                      ^
-note[A0105]: model DeepSeek-V3 is taken from the name 'DeepSeek-V3'
- --> config.json:1:54  ModelDeployConfig.ModelConfig[0].modelName
-  |
-1 | {"ModelDeployConfig": {"ModelConfig": [{"modelName": "DeepSeek-V3", "worldSize": 16, "dp": 1, "cp": 1, "sp": 1, "tp": 16, "moe_ep": 16, "moe_tp": 1}]}}
-  |                                                      ^
-note[A0106]: dtype float16 is assumed: no config.json of the weight folder says otherwise
-note[A0100]: ep_level is not set: 1 assumed (all-gather expert parallelism)
-note[A0100]: cacheBlockSize is not set: 128 assumed (MindIE's default)
-note[A0100]: maxPrefillTokens is not set: 8192 assumed (MindIE's default)
-note[A0100]: maxBatchSize is not set: 200 assumed (MindIE's default)
-note[A0100]: maxPrefillBatchSize is not set: 50 assumed (MindIE's default)
-)");
+          R"("modelName": "DeepSeek-V3", "worldSize": 16, "dp": 1, "cp": 1, "sp": 1, "tp": 16, "moe_ep": 16, "moe_tp": 1)"));
 }
 
 TEST(MindieImport, NeedsAModelThatItKnows) {

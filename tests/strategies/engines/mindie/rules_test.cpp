@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/golden.h"
 #include "tests/strategies/engines/mindie/mindie_under_test.h"
 
 namespace ascendsim {
@@ -279,76 +280,11 @@ TEST(MindieRules, MoeTpStaysInAServerOrIsTheWorld) {
 
 // None of these widths is a multiple of 5.
 TEST(MindieRules, WidthsDivide) {
-  EXPECT_EQ(said(config_json({.tp = 5})),
-            R"(error[E0325]: 128 attention heads cannot be cut into 5 equal parts
-  --> config.json:18:14  ModelDeployConfig.ModelConfig[0].tp
-   |
-18 |       "tp" : 5,
-   |              ^
-   = rule: weights are sharded evenly over the ranks
-   = help: choose a divisor of 128
-error[E0325]: 18432 columns of the dense MLP cannot be cut into 5 equal parts
-  --> config.json:18:14  ModelDeployConfig.ModelConfig[0].tp
-   |
-18 |       "tp" : 5,
-   |              ^
-   = rule: weights are sharded evenly over the ranks
-   = help: choose a divisor of 18432
-error[E0325]: 7168 columns of the embedding cannot be cut into 5 equal parts
-  --> config.json:18:14  ModelDeployConfig.ModelConfig[0].tp
-   |
-18 |       "tp" : 5,
-   |              ^
-   = rule: weights are sharded evenly over the ranks
-   = help: choose a divisor of 7168
-error[E0325]: 256 routed experts cannot be cut into 5 equal parts
-  --> config.json:19:18  ModelDeployConfig.ModelConfig[0].moe_ep
-   |
-19 |       "moe_ep" : 5,
-   |                  ^
-   = rule: weights are sharded evenly over the ranks
-   = help: choose a divisor of 256
-error[E0325]: 2048 columns of the shared expert cannot be cut into 5 equal parts
-  --> config.json:10:21  ModelDeployConfig.ModelConfig[0].worldSize
-   |
-10 |       "worldSize" : 5,
-   |                     ^
-   = rule: weights are sharded evenly over the ranks
-   = help: choose a divisor of 2048
-)");
+  expect_golden("strategies/engines/mindie/widths_divide.txt", said(config_json({.tp = 5})));
 }
 
 TEST(MindieRules, TheExpertWidthDivides) {
-  EXPECT_EQ(said(config_json({.tp = 12, .moe_tp = 12})),
-            R"(error[E0325]: 128 attention heads cannot be cut into 12 equal parts
-  --> config.json:18:14  ModelDeployConfig.ModelConfig[0].tp
-   |
-18 |       "tp" : 12,
-   |              ^
-   = rule: weights are sharded evenly over the ranks
-   = help: choose a divisor of 128
-error[E0325]: 7168 columns of the embedding cannot be cut into 12 equal parts
-  --> config.json:18:14  ModelDeployConfig.ModelConfig[0].tp
-   |
-18 |       "tp" : 12,
-   |              ^
-   = rule: weights are sharded evenly over the ranks
-   = help: choose a divisor of 7168
-error[E0325]: 2048 columns of an expert cannot be cut into 12 equal parts
-  --> config.json:20:18  ModelDeployConfig.ModelConfig[0].moe_tp
-   |
-20 |       "moe_tp" : 12,
-   |                  ^
-   = rule: weights are sharded evenly over the ranks
-   = help: choose a divisor of 2048
-error[E0325]: 2048 columns of the shared expert cannot be cut into 12 equal parts
-  --> config.json:10:21  ModelDeployConfig.ModelConfig[0].worldSize
-   |
-10 |       "worldSize" : 12,
-   |                     ^
-   = rule: weights are sharded evenly over the ranks
-   = help: choose a divisor of 2048
-)");
+  expect_golden("strategies/engines/mindie/the_expert_width_divides.txt", said(config_json({.tp = 12, .moe_tp = 12})));
 }
 
 // ---- sequence and context parallelism -------------------------------------------------------------------------------
@@ -665,31 +601,10 @@ TEST(MindieRules, AboutAbsentKeysNeverErr) {
 // ---- several at once ------------------------------------------------------------------------------------------------
 
 TEST(MindieRules, AreAllReportedAtOnce) {
-  EXPECT_EQ(said(changed(kContextExample, {{"\"sp\" : 8", "\"sp\" : 4"},
-                                           {"\"moe_ep\" : 16", "\"moe_ep\" : 8"},
-                                           {"\"maxPrefillTokens\" : 65536", "\"maxPrefillTokens\" : 4096"}})),
-            R"(error[E0301]: sp must be 1 or equal to tp: sp is 4, tp is 8
-  --> config.json:17:14  ModelDeployConfig.ModelConfig[0].sp
-   |
-17 |       "sp" : 4,
-   |              ^
-   = rule: MindIE documentation, Sequence Parallelism: the value of SP must be equal to that of TP
-   = help: set "sp": 8, or 1 to switch sequence parallelism off
-error[E0306]: moe_ep x moe_tp must be worldSize: 8 x 1 = 8, worldSize is 16
-  --> config.json:19:18  ModelDeployConfig.ModelConfig[0].moe_ep
-   |
-19 |       "moe_ep" : 8,
-   |                  ^
-   = rule: Ascend/MindIE-LLM, atb_llm/utils/mapping.py: moe_ep * moe_tp == world_size
-   = help: set "moe_ep": 16
-error[E0323]: maxPrefillTokens must be at least maxInputTokenLen: 4096 < 65536
-  --> config.json:25:26  ScheduleConfig.maxPrefillTokens
-   |
-25 |     "maxPrefillTokens" : 4096,
-   |                          ^
-   = rule: MindIE documentation, Configuration Parameters (Service-Specific): maxPrefillTokens >= maxInputTokenLen
-   = help: set "maxPrefillTokens": 65536
-)");
+  expect_golden("strategies/engines/mindie/are_all_reported_at_once.txt",
+                said(changed(kContextExample, {{"\"sp\" : 8", "\"sp\" : 4"},
+                                               {"\"moe_ep\" : 16", "\"moe_ep\" : 8"},
+                                               {"\"maxPrefillTokens\" : 65536", "\"maxPrefillTokens\" : 4096"}})));
 }
 
 // ---- a load on a deployment -----------------------------------------------------------------------------------------

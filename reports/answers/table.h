@@ -1,18 +1,16 @@
-// What a command answers with, before it has a format: facts, tables and lists with named columns. Every cell has the
-// text that people read and the value that machines read.
+// Tables, lists and facts with named columns, before they have a format. Every cell has the text that people read and
+// the value that machines read.
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "sim/units.h"
 
 namespace ascendsim {
-
-enum class Format : std::uint8_t { kTable, kMarkdown, kCsv, kJson, kShort, kGithub };
 
 struct Cell {
   Cell(std::string shown) : text(std::move(shown)) {}
@@ -32,10 +30,14 @@ Cell flops_cell(Flops f);
 Cell share_cell(Duration part, Duration whole);  // percent
 Cell number_cell(double value, int decimals);
 
-// key: snake_case with its unit ("time_ms"), the column of CSV and the member of JSON.
+// Who reads a table or a column: where all rows are alike or are too many for a screen, people get less.
+enum class Readers : std::uint8_t { kAll, kPeople, kMachines };
+
+// key: snake_case and ends with its unit ("time_ms", "peak_bytes"), the column of CSV and the member of JSON.
 struct Column {
   std::string title, key;
   bool is_number = false;
+  Readers readers = Readers::kAll;
 };
 
 struct Table {
@@ -44,16 +46,11 @@ struct Table {
   std::string title, key;
   Shape shape = Shape::kGrid;
   std::vector<Column> columns;
-  std::vector<std::vector<Cell>> rows;
+  std::vector<std::vector<Cell>> rows;  // as many cells as columns
+  Readers readers = Readers::kAll;
 };
 Table facts(std::string title, std::string key);
 Table list_of(std::string title, std::string key, std::vector<std::string> lines);
-
-// Columns of a terminal: East Asian wide characters take two, combining ones none.
-std::size_t display_width(std::string_view utf8);
-
-// REQUIRES: format is kTable, kMarkdown or kCsv. Tables without rows are left out.
-std::string render(std::span<const Table> tables, Format format);
 
 // Three significant digits and a decimal prefix: "353.9 TFLOP/s".
 std::string scaled_text(double value, std::string_view unit);
