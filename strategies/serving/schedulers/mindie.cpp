@@ -330,7 +330,7 @@ void MindieScheduler::swap_in_pass() {
     const RequestIndex request = candidates_swapped_[i];
     Sequence& s = sequences_[request];
     const MindieBlocks::Room room = blocks_.room_to_swap_in(s.length());
-    if (room == MindieBlocks::Room::kNever) throw MindieStopped("a swapped request is longer than the whole cache");
+    if (room == MindieBlocks::Room::kTooLong) throw MindieStopped("a swapped request is longer than the whole cache");
     const Tokens tokens = tokens_to_compute(request);
     if (room == MindieBlocks::Room::kLater || tokens.uncached == 0 || !budget_.admits(tokens.uncached)) {
       candidates_swapped_.erase(candidates_swapped_.begin(),
@@ -368,7 +368,7 @@ void MindieScheduler::admit_pass(Duration now) {
       continue;
     }
     const MindieBlocks::Room room = blocks_.room_for(s.length());
-    if (room == MindieBlocks::Room::kNever) throw MindieStopped("a request is longer than the whole cache");
+    if (room == MindieBlocks::Room::kTooLong) throw MindieStopped("a request is longer than the whole cache");
     if (room == MindieBlocks::Room::kLater) {
       const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - s.arrival);
       if (s.outputs == 0 && waited > config_.max_first_token_wait) new_request_first_ = true;

@@ -59,7 +59,7 @@ std::int64_t MindieBlocks::room_on(RequestIndex request, std::int64_t rank) cons
 
 MindieBlocks::Room MindieBlocks::room_for(std::int64_t length) const {
   const std::int64_t needed = ceil_div(length, block_size_) + (ranks_ > 1 ? 1 : 0);
-  if (needed > npu_blocks_ * ranks_) return Room::kNever;
+  if (needed > npu_blocks_ * ranks_) return Room::kTooLong;
   return needed <= free() ? Room::kNow : Room::kLater;
 }
 
@@ -270,7 +270,7 @@ void MindieBlocks::swap_out(RequestIndex request) {
 
 MindieBlocks::Room MindieBlocks::room_to_swap_in(std::int64_t length) const {
   const std::int64_t needed = ceil_div(length, block_size_);
-  if (needed > npu_blocks_) return Room::kNever;
+  if (needed > npu_blocks_) return Room::kTooLong;
   return needed <= free() ? Room::kNow : Room::kLater;
 }
 

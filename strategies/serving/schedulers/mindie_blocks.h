@@ -19,7 +19,7 @@ namespace ascendsim {
 
 class MindieBlocks {
  public:
-  enum class Room : unsigned char { kNow, kLater, kNever };
+  enum class Room : unsigned char { kNow, kLater, kTooLong };
 
   explicit MindieBlocks(const MindieConfig& config);
 

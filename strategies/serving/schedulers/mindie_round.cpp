@@ -151,7 +151,7 @@ void MindieScheduler::start_pulls() {
     Sequence& s = sequences_[request];
     const MindieBlocks::Room room = blocks_.room_for(s.length());
     if (below_reserve()) return;
-    if (room == MindieBlocks::Room::kNever) throw MindieStopped("a request is longer than the whole cache");
+    if (room == MindieBlocks::Room::kTooLong) throw MindieStopped("a request is longer than the whole cache");
     if (room == MindieBlocks::Room::kLater) return;
     if (!budget_.admits(s.length())) {
       pulls_blocked_ = budget_.used_requests == 0;  // more may start in the next pass
