@@ -8,6 +8,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "reports/answers/comparison_verdict.h"
+#include "reports/answers/findings.h"
 #include "reports/answers/headings.h"
 #include "reports/answers/json_parts.h"
 #include "reports/answers/steps.h"
@@ -18,246 +20,10 @@ namespace ascendsim {
 
 namespace {
 
-template <class Amount>
-double ratio(Amount a, Amount b) {
-  return static_cast<double>(a.count()) / static_cast<double>(std::max<std::int64_t>(1, b.count()));
-}
-
-// "65,536 tokens", with the batch where it varies.
-std::string load_in_words(const Comparison& c, std::size_t condition) {
-  const Workload& w = c.at(condition, 0).subject.workload;
-  const bool batches =
-      std::ranges::any_of(c.conditions, [&](const Condition& o) { return o.batch != c.conditions[0].batch; });
-  std::string text = fmt::format("{} tokens", with_commas(w.input_tokens));
-  if (batches) text += fmt::format(" and {} request{}", with_commas(w.batch), w.batch == 1 ? "" : "s");
-  return text;
-}
-
-// "cp 1 (tp 16, sp 16)": with the degrees that follow.
-std::string full_label(const Comparison& c, const Point& p) {
-  std::string text = label(c, p.alternative);
-  if (!p.derived.empty()) text += fmt::format(" ({})", fmt::join(p.derived, ", "));
-  if (p.standing == Standing::kWhatIf) text += " [what-if]";
-  return text;
-}
-
 std::vector<std::string> followed(const Point& p) {
   std::vector<std::string> out = p.derived;
   out.insert(out.end(), p.raised.begin(), p.raised.end());
   return out;
-}
-
-const StepTime& main_step(const Point& p) {
-  return p.role() == Role::kDecode ? p.prediction.decode : p.prediction.prefill;
-}
-
-const char* metric_of(const Point& p) {
-  if (p.role() != Role::kDecode) return "TTFT";
-  return p.subject.workload.output_tokens > 1 ? "TPOT" : "decode step";
-}
-
-constexpr double kWorthNaming = 0.1;  // of the whole difference of two steps
-
-// Operators that take a rank of the slower one longer because it has more of that work to do: what the other layout
-// divides and this one does not.
-std::string undivided(const StepTime& faster, const StepTime& slower, Duration whole) {
-  constexpr double kMore = 2;  // times the FLOP or the bytes
-  std::vector<std::string> out;
-  for (const OperatorRow& s : slower.operator_rows) {
-    const auto f = std::ranges::find(faster.operator_rows, s.label, &OperatorRow::label);
-    if (f == faster.operator_rows.end() || s.flops.count() == 0) continue;
-    const Duration more = s.time - f->time;
-    if (milliseconds(more) < kWorthNaming * milliseconds(whole)) continue;
-    const double flops = ratio(s.flops, f->flops);
-    const double bytes = ratio(s.bytes, f->bytes);
-    if (std::max(flops, bytes) < kMore) continue;
-    out.push_back(fmt::format("{} {} ({:.3g} times the {})", s.label, to_text(more), std::max(flops, bytes),
-                              flops >= bytes ? "FLOP" : "bytes"));
-  }
-  return out.empty() ? ""
-                     : fmt::format("; work of a rank that only the faster layout divides: {}", fmt::join(out, ", "));
-}
-
-// The links behind a difference in communication: those between A2 servers where most of it is in collectives that
-// cross them, whose ranks have nothing but RoCE there.
-std::string_view link_behind(const Point& winner, const Point& second) {
-  struct Collectives {
-    Duration all{}, between_servers{};
-  };
-  const auto collectives = [](const Point& p) {
-    Collectives out;
-    const Scenario& s = *p.subject.scenario;
-    const std::vector<GroupKind> groups = rank_groups(s.deployment.layout, s.cluster);
-    for (const CollectiveRow& row : main_step(p).collective_rows) {
-      const auto kind = std::ranges::find(groups, row.group, &GroupKind::name);
-      out.all += row.time;
-      if (kind != groups.end() && s.cluster.span_of(kind->groups.front()).servers > 1) out.between_servers += row.time;
-    }
-    return out;
-  };
-  const Fabric fabric = winner.subject.scenario->cluster.server().fabric;
-  if (fabric == Fabric::kUnifiedBus) return "UB";
-  const Collectives w = collectives(winner), s = collectives(second);
-  const double all = milliseconds(s.all - w.all), between = milliseconds(s.between_servers - w.between_servers);
-  return all != 0 && between / all >= 0.5 ? "RoCE between servers" : "HCCS inside a server";
-}
-
-// The parts of a step whose difference makes the winner win, and those that cost it something.
-std::string because(const Point& winner, const Point& second) {
-  const StepTime &w = main_step(winner), &s = main_step(second);
-  const auto mine = parts_of(w), others = parts_of(s);
-  std::vector<std::pair<Duration, const Part*>> gains, costs;
-  const Duration whole = std::max(s.total, w.total) - std::min(s.total, w.total);
-  for (std::size_t i = 0; i < mine.size(); ++i) {
-    const Duration less = others[i].time - mine[i].time;
-    if (std::abs(milliseconds(less)) < kWorthNaming * milliseconds(whole) || less.count() == 0) continue;
-    (less.count() > 0 ? gains : costs).emplace_back(less.count() > 0 ? less : -less, &mine[i]);
-  }
-  const auto in_words = [&](std::vector<std::pair<Duration, const Part*>>& parts) {
-    std::ranges::stable_sort(parts, [](const auto& a, const auto& b) { return a.first > b.first; });
-    std::vector<std::string> out;
-    for (const auto& [time, part] : parts) {
-      out.push_back(fmt::format("{} {}", part->name, to_text(time)));
-      if (part->category == kCommunicationCategory) out.back() += fmt::format(" ({})", link_behind(winner, second));
-    }
-    return fmt::format("{}", fmt::join(out, ", "));
-  };
-  const char* const phase = winner.role() == Role::kDecode ? "decode" : "prefill";
-  std::string text =
-      fmt::format("a {} step is {} {}: ", phase, to_text(whole), s.total >= w.total ? "shorter" : "longer");
-  text += gains.empty() ? std::string("no part is shorter by a tenth of that") : "less " + in_words(gains);
-  if (!costs.empty()) text += "; more " + in_words(costs);
-  return text + (s.total >= w.total ? undivided(w, s, whole) : "");
-}
-
-std::string memory_remark(const Point& p) {
-  const MemoryPerRank& m = p.prediction.memory;
-  return m.fits() ? "" : fmt::format(" (does not fit: {} of {} per rank)", to_text(m.peak()), to_text(m.allowed));
-}
-
-std::optional<std::size_t> runner_up(const Comparison& c, std::size_t condition, std::vector<std::size_t> contest,
-                                     std::size_t winner) {
-  std::erase(contest, winner);
-  return c.winner(condition, contest);
-}
-
-bool can_be_started(const Point& p) { return p.runs() && p.standing == Standing::kLegal && p.prediction.memory.fits(); }
-
-// The fastest one that the engine takes and that fits, where that is not the fastest of all.
-std::string fastest_to_start(const Comparison& c, std::size_t condition, std::vector<std::size_t> contest,
-                             std::size_t winner) {
-  if (can_be_started(c.at(condition, winner))) return {};
-  std::erase_if(contest, [&](std::size_t a) { return !can_be_started(c.at(condition, a)); });
-  const auto best = c.winner(condition, contest);
-  if (!best) return {};
-  const Point& p = c.at(condition, *best);
-  return fmt::format("; of those that can be started {} is the fastest with {}", full_label(c, p), to_text(p.score()));
-}
-
-std::string reason(const Comparison& c, std::size_t condition, const std::vector<std::size_t>& contest) {
-  const auto first = c.winner(condition, contest);
-  if (!first) return fmt::format("{}: none of these can run", load_in_words(c, condition));
-  const Point& w = c.at(condition, *first);
-  std::string text = fmt::format("{}: {} has {} {}{}", load_in_words(c, condition), full_label(c, w), metric_of(w),
-                                 to_text(w.score()), memory_remark(w));
-  const auto second = runner_up(c, condition, contest, *first);
-  if (!second) return text;
-  const Point& s = c.at(condition, *second);
-  if (s.score() == w.score()) return fmt::format("{}, and so has {}{}", text, full_label(c, s), memory_remark(s));
-  return fmt::format("{}, {:.2f} times as fast as {} with {}{}; {}{}", text, ratio(s.score(), w.score()),
-                     full_label(c, s), to_text(s.score()), memory_remark(s), because(w, s),
-                     fastest_to_start(c, condition, contest, *first));
-}
-
-// The slowest that runs, where that is neither the winner nor the runner-up.
-std::optional<std::size_t> last_of(const Comparison& c, std::size_t condition, std::vector<std::size_t> contest) {
-  std::erase_if(contest, [&](std::size_t a) { return !c.at(condition, a).runs(); });
-  if (contest.size() < 3) return std::nullopt;
-  return *std::ranges::max_element(contest, {}, [&](std::size_t a) { return c.at(condition, a).score(); });
-}
-
-std::string first_against_last(const Comparison& c, std::size_t condition, const std::vector<std::size_t>& contest) {
-  const auto first = c.winner(condition, contest), last = last_of(c, condition, contest);
-  if (!first || !last) return {};
-  const Point &w = c.at(condition, *first), &l = c.at(condition, *last);
-  if (l.score() <= w.score()) return {};
-  return fmt::format("{}, first against last: {:.2f} times as fast as {} with {}{}; {}", load_in_words(c, condition),
-                     ratio(l.score(), w.score()), full_label(c, l), to_text(l.score()), memory_remark(l),
-                     because(w, l));
-}
-
-std::string headline(const Comparison& c, const std::vector<std::size_t>& contest) {
-  std::vector<std::size_t> winners;
-  std::vector<double> leads;
-  for (std::size_t i = 0; i < c.conditions.size(); ++i) {
-    const auto w = c.winner(i, contest);
-    if (!w) continue;
-    if (std::ranges::find(winners, *w) == winners.end()) winners.push_back(*w);
-    if (const auto second = runner_up(c, i, contest, *w))
-      leads.push_back(ratio(c.at(i, *second).score(), c.at(i, *w).score()));
-  }
-  if (winners.empty()) {
-    std::vector<std::string> servers;
-    for (std::size_t i = 0; i < c.conditions.size(); ++i)
-      for (const std::size_t a : contest)
-        if (const std::string& name = c.at(i, a).subject.question.hardware.server;
-            std::ranges::find(servers, name) == servers.end())
-          servers.push_back(name);
-    return fmt::format("None of the alternatives can run on {}.", fmt::join(servers, " or "));
-  }
-  if (leads.empty()) return {};
-  const auto [least, most] = std::ranges::minmax(leads);
-  if (most < 1.0005) return "All alternatives are equally fast.";
-  const std::string lead = c.conditions.size() == 1 || most - least < 0.005
-                               ? fmt::format("{:.2f} times as fast as the next one", most)
-                               : fmt::format("{:.2f} to {:.2f} times as fast as the next one", least, most);
-  const auto named = [&](std::size_t w) {
-    return label(c, w) + (c.at(0, w).standing == Standing::kWhatIf ? " [what-if]" : "");
-  };
-  if (winners.size() > 1) {
-    std::vector<std::string> names;
-    for (const std::size_t w : winners) names.push_back(named(w));
-    return fmt::format("Which is faster depends on the load: {} win in turn, {}.", fmt::join(names, " and "), lead);
-  }
-  return c.conditions.size() == 1
-             ? fmt::format("{} wins, {}.", named(winners[0]), lead)
-             : fmt::format("{} wins under all {} loads, {}.", named(winners[0]), c.conditions.size(), lead);
-}
-
-// Times are compared whether or not memory is there; where it never is, that comes first.
-std::string if_none_fits(const Comparison& c) {
-  double least = std::numeric_limits<double>::infinity();
-  const Deployment* d = nullptr;
-  for (const Point& p : c.points) {
-    if (!p.runs()) continue;
-    if (p.prediction.memory.fits()) return {};
-    if (p.prediction.memory.smallest_fraction() >= least) continue;
-    least = p.prediction.memory.smallest_fraction();
-    d = &p.subject.deployment();
-  }
-  if (d == nullptr) return {};
-  constexpr const char* kWhat = "None of these fits into memory: times are those if there were memory enough";
-  // A fraction of weights and cache leaves activations aside.
-  if (least > 1 || d->traits().fraction_of == FractionOf::kWeightsAndCache) return fmt::format("{}.", kWhat);
-  return fmt::format("{}. The first fits from {} {:.2f} on.", kWhat, key_name(*d, "NPU_MEMORY_FRACTION"), least);
-}
-
-bool has_lengths(const Comparison& c) {
-  return std::ranges::any_of(c.conditions,
-                             [&](const Condition& o) { return o.input_tokens != c.conditions[0].input_tokens; });
-}
-
-void add_crossovers(const Comparison& c, std::vector<std::string>& out) {
-  for (const Crossover& x : c.crossovers)
-    out.push_back(fmt::format("Crossover: {} is faster up to {} tokens, {} from {} tokens on{}.", label(c, x.earlier),
-                              with_commas(x.below), label(c, x.later), with_commas(x.tokens),
-                              x.batch > 0 ? fmt::format(" with {} requests", x.batch) : ""));
-  if (!has_lengths(c) || c.alternatives.size() < 2 || !c.crossovers.empty()) return;
-  if (std::ranges::none_of(c.points, [](const Point& p) { return p.runs(); })) return;
-  const auto [least, most] = std::ranges::minmax_element(c.conditions, {}, &Condition::input_tokens);
-  out.push_back(
-      fmt::format("No crossover between {} and {} tokens: the same alternative is the fastest at each length.",
-                  with_commas(least->input_tokens), with_commas(most->input_tokens)));
 }
 
 // Columns that say which point a row is about.
@@ -365,20 +131,21 @@ Table work_table(const Comparison& c) {
       row.push_back(flops_cell(extra));
       row.push_back(percent_cell(static_cast<double>(extra.count()), static_cast<double>(step.performed.count())));
       row.push_back(milliseconds_cell(step.speed_of_light));
-      row.push_back(number_cell(ratio(step.total, step.speed_of_light), 2));
+      row.push_back(number_cell(seconds(step.total) / seconds(std::max(step.speed_of_light, Duration(1))), 2));
       t.rows.push_back(std::move(row));
     }
   return t;
 }
 
 // For people, one load is enough: the last one, which is the longest of a range.
+bool shown(const Comparison& c, const Point& p, Readers readers) {
+  return readers != Readers::kPeople ||
+         p.subject.workload.input_tokens == c.points.back().subject.workload.input_tokens;
+}
+
 Table collective_sums(const Comparison& c, Readers readers) {
-  const auto shown = [&](const Point& p) {
-    return readers != Readers::kPeople ||
-           p.subject.workload.input_tokens == c.points.back().subject.workload.input_tokens;
-  };
-  const std::string at = readers != Readers::kPeople
-                             ? ""
+  const bool all = readers != Readers::kPeople || !c.varies_length();
+  const std::string at = all ? ""
                              : fmt::format(" at {} tokens (--format csv or json has all)",
                                            with_commas(c.points.back().subject.workload.input_tokens));
   Table t = point_table("Collectives, per rank" + at, "communication",
@@ -467,13 +234,26 @@ Table refusals(const Comparison& c) {
   return t;
 }
 
+// The ranks that alternatives have, not those that the file says: a setting may have changed them.
+std::string ranks_in_words(const Comparison& c) {
+  std::vector<std::int64_t> ranks;
+  for (const Point& p : c.points)
+    if (p.runs() && std::ranges::find(ranks, p.subject.deployment().layout.world()) == ranks.end())
+      ranks.push_back(p.subject.deployment().layout.world());
+  const Question& q = c.base.question;
+  if (ranks.empty()) ranks.push_back(q.deployment.layout.world());
+  return fmt::format("{} (as asked: {})",
+                     ranks.size() == 1 ? fmt::format("{} in every alternative", ranks[0])
+                                       : fmt::format("{}, by alternative", fmt::join(ranks, ", ")),
+                     layout_words(q.deployment.layout, degree_words(q)));
+}
+
 Table subject_of(const Comparison& c) {
   Table t = facts("", "deployment");
   const Question& q = c.base.question;
   const Deployment& d = q.deployment;
   t.rows.push_back({"file", fmt::format("{} ({} {})", d.file, d.engine_name, d.engine_version)});
-  t.rows.push_back({"ranks", fmt::format("{} in every alternative, unless world_size is varied (file: {})",
-                                         d.layout.world(), layout_words(d.layout, degree_words(q)))});
+  t.rows.push_back({"ranks", ranks_in_words(c)});
   t.rows.push_back({"output", fmt::format("{} tokens", with_commas(q.workload.output_tokens))});
   for (const Point& p : c.points) {
     if (!p.runs()) continue;
@@ -576,25 +356,6 @@ std::vector<CollectiveSum> collectives_of(const StepTime& step) {
   return out;
 }
 
-std::vector<std::string> verdict(const Comparison& c) {
-  std::vector<std::string> out;
-  const auto contests = c.contests();
-  if (std::string none = if_none_fits(c); !none.empty()) out.push_back(std::move(none));
-  for (const auto& contest : contests) {
-    std::string text = headline(c, contest);
-    if (!text.empty()) out.push_back(std::move(text));
-  }
-  add_crossovers(c, out);
-  for (std::size_t i = 0; i < c.conditions.size(); ++i)
-    for (const auto& contest : contests) {
-      out.push_back(reason(c, i, contest));
-      if (std::string widest = first_against_last(c, i, contest); !widest.empty()) out.push_back(std::move(widest));
-    }
-  for (const std::string& key : c.without_effect)
-    out.push_back(fmt::format("{} changes nothing here: equal times and memory for all of its values.", key));
-  return out;
-}
-
 std::vector<Table> comparison_tables(const Comparison& c) {
   std::vector<Table> tables;
   tables.push_back(list_of("Verdict", "verdict", verdict(c)));
@@ -602,7 +363,7 @@ std::vector<Table> comparison_tables(const Comparison& c) {
   tables.push_back(overview(c));
   tables.push_back(refusals(c));
   for (const PhaseOf& phase : kPhases) tables.push_back(time_table(c, phase));
-  if (has_lengths(c)) {
+  if (c.varies_length()) {
     tables.push_back(collective_sums(c, Readers::kPeople));
     tables.push_back(collective_sums(c, Readers::kMachines));
   } else {
@@ -615,7 +376,11 @@ std::vector<Table> comparison_tables(const Comparison& c) {
 }
 
 JsonDocument comparison_json(const Comparison& c, const Diagnostics& diagnostics) {
-  Json out = {{"verdict", verdict(c)}, {"points", Json::array()}, {"crossovers", Json::array()}};
+  Json out = {{"verdict", verdict(c)},
+              {"level_margin", kLevelMargin},
+              {"winners", winners_json(c)},
+              {"points", Json::array()},
+              {"crossovers", Json::array()}};
   for (const Point& p : c.points) out["points"].push_back(point_json(c, p));
   for (const Crossover& x : c.crossovers)
     out["crossovers"].push_back({{"from", label(c, x.earlier)},

@@ -1,4 +1,4 @@
-// What a comparison says: the verdict in sentences, then tables; the same as JSON.
+// What a comparison says: its verdict (comparison_verdict.h), then tables; the same as JSON.
 #pragma once
 
 #include <string>
@@ -9,8 +9,6 @@
 
 namespace ascendsim {
 
-// Which alternative wins, by how much and because of what; where the winner changes; which keys change nothing.
-std::vector<std::string> verdict(const Comparison& comparison);
 std::vector<Table> comparison_tables(const Comparison& comparison);
 JsonDocument comparison_json(const Comparison& comparison, const Diagnostics& diagnostics);
 

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "reports/answers/findings.h"
+#include "reports/command_line/arguments.h"
 #include "reports/commands/commands.h"
 #include "reports/writers/writers.h"
 
@@ -96,7 +97,11 @@ class Whole {
                          command_.most_words == 0
                              ? fmt::format("{} takes options only, got: {}", command_.name, fmt::join(call_.words, " "))
                              : fmt::format("{} takes {} {}, got {}: {}", command_.name, command_.most_words,
-                                           command_.words, words, fmt::join(call_.words, " ")));
+                                           command_.words, words, fmt::join(call_.words, " ")),
+                         {},
+                         command_.most_words == 0 && *command_.words_help != '\0'
+                             ? fmt::format("{} {}", command_.words_help, call_.words.front())
+                             : "");
   }
 
  private:
@@ -123,7 +128,7 @@ class Whole {
 class Application {
  public:
   Application(std::span<const std::string> args, std::string& out, std::string& err)
-      : args_(args), out_(out), err_(err) {
+      : args_(at_dashes(args)), out_(out), err_(err) {
     app_.set_help_flag();
     app_.require_subcommand(0, 1);
     app_.allow_extras();
@@ -141,8 +146,15 @@ class Application {
     if (what.empty() && version_) return say(kDone, fmt::format("ascendsim {}\n", ASCENDSIM_VERSION));
     if (what.empty() && help_) return say(kDone, command_ ? command_help(*command_, options_) : top_help());
     if (!what.empty()) diagnostics_.error("E0003", {}, what);
+    check_values(
+        args_.split,
+        [&](std::string_view name) {
+          const auto row = std::ranges::find(options_.rows(), name, &Option::name);
+          return row != options_.rows().end() && !row->value.empty();
+        },
+        diagnostics_);
     report_unknown();
-    options_.read_given();
+    if (!diagnostics_.has_errors()) options_.read_given();
     if (command_ == nullptr && !diagnostics_.has_errors()) {
       err_ += top_help();
       diagnostics_.error("E0001", {}, "a command is missing", {},
@@ -184,7 +196,8 @@ class Application {
   // What CLI11 says is wrong; empty when it could split everything.
   std::string parse() {
     try {
-      app_.parse(std::vector<std::string>(args_.rbegin(), args_.rend()));
+      app_.parse(std::vector<std::string>(args_.split.rbegin(), args_.split.rend()));
+      if (call_) call_->words.insert(call_->words.end(), args_.words.begin(), args_.words.end());
       help_ = help_ || (command_ != nullptr && !options_.at("--help").given.empty());
       return {};
     } catch (const CLI::ArgumentMismatch& e) {
@@ -223,7 +236,7 @@ class Application {
 
   // Also where it could not be read.
   [[nodiscard]] Format format() const {
-    if (std::ranges::find(args_, "--json") != args_.end()) return Format::kJson;
+    if (std::ranges::find(args_.split, "--json") != args_.split.end()) return Format::kJson;
     return call_ ? call_->output.format : Format::kTable;
   }
 
@@ -254,11 +267,11 @@ class Application {
     if (file && std::fwrite(written.out.data(), 1, written.out.size(), file.get()) == written.out.size() &&
         std::fflush(file.get()) == 0)
       return code;
-    diagnostics_.error("E0005", {}, fmt::format("cannot write '{}'", output.file), {}, "choose another -o FILE");
+    say_unwritable(output.file, "-o FILE", diagnostics_);
     return refuse(false);
   }
 
-  std::span<const std::string> args_;
+  Arguments args_;
   std::string& out_;
   std::string& err_;
   bool help_ = false, version_ = false;

@@ -566,7 +566,7 @@ constinit const Command kCollectiveCommand{
     .name = "collective",
     .summary = "one collective on the links of a cluster: time, bandwidth, steps, links, why this algorithm",
     .words = "",
-    .words_help = "",
+    .words_help = "use --op",  // people write the primitive as a word
     .least_words = 0,
     .most_words = 0,
     .example = "ascendsim collective --op all-gather --ranks 16 --bytes 64MiB --hardware atlas-800i-a3",

@@ -139,6 +139,26 @@ void compare_questions(const Question& before, const Question& after, const Engi
                      fmt::format("not asked for, and different in {}: {}", to.product, fmt::join(unnamed, ", ")));
 }
 
+// The load, so that the command of the guide predicts what was exported: all that the files do not say.
+std::string load_options(const Source& source) {
+  const Workload load = benchmark_load(source.subjects.back().question);
+  std::string out = fmt::format(" --input {} --output {}", load.input_tokens, load.output_tokens);
+  if (load.batch > 1) out += fmt::format(" --batch {}", load.batch);
+  if (load.prefix_hit > 0) out += fmt::format(" --prefix-hit {}", load.prefix_hit);
+  if (!load.acceptance.empty()) out += fmt::format(" --acceptance {}", fmt::join(load.acceptance, ","));
+  // Launch files say how many servers there are only where they name each.
+  for (std::size_t i = 0; i < source.subjects.size(); ++i) {
+    const std::int64_t ranks = source.subjects[i].question.deployment.layout.world(), dies = source.servers[i].dies();
+    if (source.counts[i] == ceil_div(ranks, dies)) continue;
+    out += fmt::format(" --{}servers {}",
+                       source.subjects.size() == 1 ? ""
+                       : i == 0                    ? "prefill-"
+                                                   : "decode-",
+                       source.counts[i]);
+  }
+  return out;
+}
+
 std::string guide(const Export& written, const Source& source, const Engine& to, const std::string& version) {
   std::vector<std::string> files, environment;
   for (const ExportedFile& f : written.files)
@@ -156,9 +176,10 @@ std::string guide(const Export& written, const Source& source, const Engine& to,
                                                     : fmt::format("{}", fmt::join(files, " "));
   const bool one_side = has_environment && !pair && source.subjects[0].question.deployment.role != Role::kHybrid;
   if (one_side) more += fmt::format(" --role {}", word_of(source.subjects[0].question.deployment.role));
-  out += fmt::format("\nWhat ascendsim says of them:\n\n```sh\nascendsim run {}{} --input {} --output {}\n```\n", names,
-                     more, benchmark_load(source.subjects.back().question).input_tokens,
-                     benchmark_load(source.subjects.back().question).output_tokens);
+  for (const Server& server : source.servers)
+    if (pair && server.name != source.servers[0].name) more += fmt::format(" --decode-hardware {}", server.name);
+  out += fmt::format("\nWhat ascendsim says of them:\n\n```sh\nascendsim run {}{}{}\n```\n", names, more,
+                     load_options(source));
   return out;
 }
 

@@ -21,16 +21,20 @@ namespace ascendsim {
 
 namespace {
 
+constexpr std::int64_t kUsualOutput = 1024, kUsualMostServers = 8;
+// What one call plans: layouts grow with the servers, and every cell prices some of them. Minutes at most.
+constexpr std::int64_t kMostPlannedServers = 128;
+constexpr std::size_t kMostCells = 1'000;
+
 struct PlanOptions {
   Settings settings;
   std::vector<std::string> hardware;
   NumberList contexts, concurrencies;
   std::optional<std::int64_t> output;
-  std::int64_t most_servers = 8;
+  std::int64_t most_servers = kUsualMostServers;
   std::string engine;
   std::optional<Duration> ttft, tpot;  // at most
 };
-constexpr std::int64_t kUsualOutput = 1024;
 
 struct Site {
   PlanSite site;
@@ -99,6 +103,20 @@ std::deque<Site> load_sites(const Libraries& libraries, const PlanOptions& optio
   return sites;
 }
 
+void check_size(const PlanOptions& o, Diagnostics& diagnostics) {
+  if (o.most_servers > kMostPlannedServers)
+    diagnostics.error(
+        "E0007", {},
+        fmt::format("plan tries at most {} servers, got --servers {}", kMostPlannedServers, o.most_servers), {},
+        fmt::format("--servers {}", kMostPlannedServers));
+  const std::size_t cells = o.hardware.size() * o.contexts.values.size() * o.concurrencies.values.size();
+  if (cells > kMostCells)
+    diagnostics.error("E0398", {},
+                      fmt::format("{} server types x contexts x concurrencies are more than the {} cells of one call",
+                                  with_commas(static_cast<std::int64_t>(cells)), kMostCells),
+                      {}, "fewer values, or several calls");
+}
+
 std::int64_t cards(const Asked& c, const PlanChoice& choice) {
   return std::int64_t{choice.servers} * c.site->site.server.cards;
 }
@@ -133,7 +151,8 @@ std::vector<Cell> choice_row(const Asked& c, const PlanChoice& choice, const cha
           d.layout.moe_ep > 1 ? std::string(word_of(d.exchange())) : "-",
           d.role != Role::kDecode ? milliseconds_cell(p.ttft.mean) : Cell("-"),
           d.role != Role::kPrefill && c.plan.workload.output_tokens > 1 ? milliseconds_cell(p.tpot.mean) : Cell("-"),
-          number_cell(p.output_tokens_per_second / static_cast<double>(cards(c, choice)), 2),
+          d.role != Role::kPrefill ? number_cell(p.output_tokens_per_second / static_cast<double>(cards(c, choice)), 2)
+                                   : Cell("-"),
           bytes_cell(headroom(choice)),
           first_bottleneck(choice),
           "",
@@ -344,6 +363,7 @@ class PlanCall final : public Call {
 Answer PlanCall::answer(Diagnostics& diagnostics) {
   const Libraries libraries;
   std::deque<Site> sites = load_sites(libraries, options_, diagnostics);
+  check_size(options_, diagnostics);
   const std::int64_t output_tokens = options_.output.value_or(kUsualOutput);
   if (!options_.output) diagnostics.note("A0125", {}, fmt::format("--output is not set: {} assumed", kUsualOutput));
   if (refused(diagnostics, options_.settings.strict)) throw ConfigError(diagnostics);

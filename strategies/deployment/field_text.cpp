@@ -11,11 +11,16 @@ namespace ascendsim {
 
 namespace {
 
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
 // "config.json:9", "--set tp=4", "assumed".
 std::string origin_text(const Origin& origin) {
   if (origin.assumed) return "assumed default";
   const SourceLocation& where = origin.where;
-  return where.line > 0 ? fmt::format("{}:{}", where.file, where.line) : where.file;
+  std::string text = where.line > 0 ? fmt::format("{}:{}", where.file, where.line) : where.file;
+  std::ranges::replace_if(
+      text, [](char c) { return is_control(c); }, ' ');  // a comment ends where its line does
+  return text;
 }
 
 // Plain where YAML reads the same text back; file names may hold anything.
@@ -28,7 +33,10 @@ std::string yaml_text(const std::string& text) {
   std::string quoted = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') quoted += '\\';
-    quoted += c;
+    if (is_control(c))
+      quoted += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));  // a file has none (E0106)
+    else
+      quoted += c;
   }
   return quoted + "\"";
 }

@@ -253,6 +253,16 @@ void check_sizes(const Deployment& d, const Workload& w, bool own_file, Diagnost
                       fmt::format("{} requests of {} tokens on a DP group are more than 2^31 cached tokens on a rank",
                                   requests, context),
                       {}, "a smaller --batch");
+  // Every row of a decode step goes to top_k experts, at most all of them on one rank.
+  const std::int64_t rows = requests * (1 + d.features.speculative_tokens);
+  if (d.role != Role::kPrefill &&
+      number(rows + l.tp) * number(l.dp * l.cp) *
+              number(std::max<std::int64_t>(d.model.top_k, l.ep_level == 2 ? l.moe_ep : 1)) >
+          kMostRows)
+    diagnostics.error(
+        "E0345", d.origin("workload.batch").where,
+        fmt::format("a decode step of {} rows on each of {} DP groups routes more than 2^31 rows", rows, l.dp), {},
+        "a smaller --batch");
   if (d.role == Role::kDecode) return;
   double copies = number(l.dp * l.cp);
   for (const auto& [tokens, factor] : d.all_to_all_scale) copies = std::max(copies, factor);

@@ -293,7 +293,10 @@ class RemedySearch {
       change += fmt::format("{}{} {}", change.empty() ? "" : " and ", name("kv_cache.pool_tokens"), needed);
     }
     MemoryPerRank m = memory_per_rank(changed, w, stack_, facts_, capacity_);
+    // Beside a fraction that does it alone, a change with as high a fraction is no second way.
     if (!m.fits() && m.smallest_fraction() <= highest_fraction()) {
+      if (!change.empty() && m.smallest_fraction() >= fraction_alone_) return false;
+      if (change.empty()) fraction_alone_ = m.smallest_fraction();
       changed.memory_fraction = m.smallest_fraction();
       change += fmt::format("{}{}{}{:.2f}", change.empty() ? "" : " and ", name("NPU_MEMORY_FRACTION"),
                             in_options_ ? " " : "=", changed.memory_fraction);
@@ -310,7 +313,7 @@ class RemedySearch {
     Deployment grown = changed;
     if (grown.pool_tokens > 0) grown.pool_tokens = std::max(grown.pool_tokens, pool_needed(grown, w));
     const MemoryPerRank m = memory_per_rank(grown, w, stack_, facts_, capacity_);
-    return m.fits() || m.smallest_fraction() <= highest_fraction();
+    return m.fits() || m.smallest_fraction() <= std::min(highest_fraction(), fraction_alone_ - 0.01);
   }
 
   void init_routing() {
@@ -405,6 +408,7 @@ class RemedySearch {
   const KernelFacts& facts_;
   Bytes capacity_;
   const bool in_options_ = now_.engine->words.has_options();
+  double fraction_alone_ = 2;  // the fraction that makes it fit as it is; above 1: none
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "strategies/prediction/step_price.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "sim/repeat.h"
 #include "sim/verifier.h"
@@ -193,11 +194,12 @@ Flops work_once(const Deployment& deployment, const Step& step, const KernelFact
   const std::int64_t repeated = alone.model.dense_layers;
   const std::int64_t times = std::max<std::int64_t>(1, alone.model.layers - repeated);
   alone.model.layers = std::min(alone.model.layers, repeated + 1);
-  // Group by group: a group's requests are all alike.
+  // Group by group: a group's requests are all alike, and one of them stands for all.
   Flops sum{};
   std::vector<std::pair<GroupLoad, Flops>> known;
-  for (const GroupLoad& load : step.load) {
+  for (GroupLoad load : step.load) {
     if (load.sequences == 0) continue;
+    const std::int64_t requests = std::exchange(load.sequences, 1);
     auto at = std::ranges::find(known, load, &std::pair<GroupLoad, Flops>::first);
     if (at == known.end()) {
       const Program program = build_program(alone, {step.phase, {load}}, facts, 0);
@@ -209,7 +211,7 @@ Flops work_once(const Deployment& deployment, const Step& step, const KernelFact
       }
       at = known.insert(known.end(), {load, work});
     }
-    sum += at->second;
+    sum += at->second * requests;
   }
   return sum;
 }

@@ -15,7 +15,8 @@ namespace ascendsim {
 
 namespace {
 
-constexpr std::size_t kMostPoints = 10'000;
+// A point costs some 10 ms and 100 KB: a minute and a few hundred MB at most.
+constexpr std::size_t kMostPoints = 2'000;
 constexpr std::int64_t kUsualOutput = 1024;
 
 // Each value is tried alone, so that everything wrong with any of them is said at once; repeated ones are dropped.
@@ -117,42 +118,76 @@ void check_lists(const ComparisonRequest& lists, const std::vector<Varied>& vari
   both(!lists.hardware.empty(), "hardware.server", "--hardware");
 }
 
+// Before anything is combined: a few lists make more combinations than memory holds.
+void check_size(const ComparisonRequest& lists, const std::vector<Varied>& varied, Diagnostics& diagnostics) {
+  std::vector<std::size_t> factors{lists.inputs.size(), lists.batches.size(), lists.models.size(),
+                                   lists.hardware.size()};
+  for (const Varied& v : varied) factors.push_back(v.values.size());
+  std::size_t points = 1;
+  for (const std::size_t f : factors) {
+    points *= std::max<std::size_t>(1, f);
+    if (points <= kMostPoints) continue;
+    return diagnostics.error("E0398", {},
+                             fmt::format("the lists combine to more than {} points, which is the most that one call "
+                                         "compares",
+                                         with_commas(static_cast<std::int64_t>(kMostPoints))),
+                             {}, "fewer values, or several calls");
+  }
+}
+
 using Pricers = std::vector<std::unique_ptr<AlternativePricer>>;
 
+// What can be started comes before what cannot, then what is faster.
+bool ahead(const Point& a, const Point& b, Metric metric) {
+  if (a.starts() != b.starts()) return a.starts();
+  const auto mine = a.time(metric), others = b.time(metric);
+  return mine && (!others || *mine < *others);
+}
+
+// Between two conditions of one batch: who is first under each, by what.
+struct Gap {
+  const Condition *from, *to;
+  std::size_t earlier, later;
+  Metric metric;
+};
+
 // One block of tokens is what bisection stops at.
-std::optional<Crossover> crossing(const Pricers& pricers, std::size_t earlier, std::size_t later, std::int64_t batch,
-                                  std::int64_t below, std::int64_t above, std::int64_t block) {
+std::optional<Crossover> crossing(const Pricers& pricers, const Gap& gap, std::int64_t block) {
+  const std::int64_t batch = gap.from->batch;
+  std::int64_t below = gap.from->input_tokens, above = gap.to->input_tokens;
   const auto later_wins = [&](std::int64_t tokens) {
-    const Point a = pricers[earlier]->point({tokens, batch}), b = pricers[later]->point({tokens, batch});
-    return b.runs() && (!a.runs() || b.score() < a.score());
+    return ahead(pricers[gap.later]->point({tokens, batch}), pricers[gap.earlier]->point({tokens, batch}), gap.metric);
   };
   if (!later_wins(above)) return std::nullopt;  // a third one won there
   while (above - below > block) {
     const std::int64_t middle = below + std::max(block, (above - below) / 2 / block * block);
     (later_wins(middle) ? above : below) = middle;
   }
-  return Crossover{earlier, later, batch, above, below};
+  const bool stops =
+      pricers[gap.earlier]->point({below, batch}).starts() && !pricers[gap.earlier]->point({above, batch}).starts();
+  return Crossover{gap.earlier, gap.later, batch, above, below, stops};
 }
 
+bool level(const Ranking& r, std::size_t alternative) { return std::ranges::find(r.best, alternative) != r.best.end(); }
+
+// Winners that are level with each other at both ends have no crossover worth a number.
 void find_crossovers(Comparison& c, const Pricers& pricers) {
-  struct Gap {
-    std::size_t from, to;  // conditions
-    std::size_t earlier, later;
-  };
   std::vector<Gap> gaps;
-  for (const auto& contest : c.contests())
-    for (std::size_t i = 0; i + 1 < c.conditions.size(); ++i) {
+  for (const auto& contest : c.contests()) {
+    const std::vector<Metric> metrics = c.metrics(contest);
+    for (std::size_t i = 0; i + 1 < c.conditions.size() && !metrics.empty(); ++i) {
       const Condition &a = c.conditions[i], &b = c.conditions[i + 1];
       if (a.batch != b.batch || a.input_tokens >= b.input_tokens) continue;
-      const auto before = c.winner(i, contest), after = c.winner(i + 1, contest);
-      if (before && after && *before != *after) gaps.push_back({i, i + 1, *before, *after});
+      const auto before = c.ranking(i, contest, metrics[0]), after = c.ranking(i + 1, contest, metrics[0]);
+      if (!before || !after) continue;
+      const std::size_t earlier = before->best[0], later = after->best[0];
+      if (earlier != later && !(level(*before, later) && level(*after, earlier)))
+        gaps.push_back({&a, &b, earlier, later, metrics[0]});
     }
+  }
   std::vector<std::optional<Crossover>> found(gaps.size());
   for_each_index(gaps.size(), [&](std::size_t i) {
-    const Gap& g = gaps[i];
-    const Condition& a = c.conditions[g.from];
-    found[i] = crossing(pricers, g.earlier, g.later, a.batch, a.input_tokens, c.conditions[g.to].input_tokens,
-                        c.base.question.deployment.limits.block_tokens);
+    found[i] = crossing(pricers, gaps[i], c.base.question.deployment.limits.block_tokens);
   });
   for (const auto& f : found)
     if (f) c.crossovers.push_back(*f);
@@ -217,9 +252,17 @@ bool Alternative::operator==(const Alternative& other) const {
          });
 }
 
-Duration Point::score() const {
-  if (role() != Role::kDecode) return prediction.ttft.mean;
-  return subject.workload.output_tokens > 1 ? prediction.tpot.mean : prediction.decode.total;
+std::optional<Duration> Point::time(Metric metric) const {
+  if (!runs()) return std::nullopt;
+  const bool answers = subject.workload.output_tokens > 1 && role() != Role::kPrefill;
+  switch (metric) {
+    case Metric::kTtft:
+      return role() == Role::kDecode ? std::nullopt : std::optional(prediction.ttft.mean);
+    case Metric::kTpot:
+      return answers ? std::optional(prediction.tpot.mean) : std::nullopt;
+    default:
+      return role() == Role::kDecode && !answers ? std::optional(prediction.decode.total) : std::nullopt;
+  }
 }
 
 AlternativePricer::AlternativePricer(const AskedQuestion& base, const Alternative& alternative, std::size_t index,
@@ -333,11 +376,39 @@ std::vector<std::vector<std::size_t>> Comparison::contests() const {
   return out;
 }
 
-std::optional<std::size_t> Comparison::winner(std::size_t condition, const std::vector<std::size_t>& contest) const {
-  std::optional<std::size_t> best;
-  for (const std::size_t i : contest)
-    if (at(condition, i).runs() && (!best || at(condition, i).score() < at(condition, *best).score())) best = i;
-  return best;
+std::vector<Metric> Comparison::metrics(const std::vector<std::size_t>& contest) const {
+  std::vector<Metric> out;
+  for (const Metric m : {Metric::kTtft, Metric::kTpot, Metric::kDecodeStep})
+    if (std::ranges::any_of(contest, [&](std::size_t a) {
+          for (std::size_t i = 0; i < conditions.size(); ++i)
+            if (at(i, a).time(m)) return true;
+          return false;
+        }))
+      out.push_back(m);
+  return out;
+}
+
+std::optional<Ranking> Comparison::ranking(std::size_t condition, const std::vector<std::size_t>& contest,
+                                           Metric metric) const {
+  std::vector<std::size_t> order;
+  for (const std::size_t a : contest)
+    if (at(condition, a).time(metric)) order.push_back(a);
+  if (order.empty()) return std::nullopt;
+  Ranking out;
+  out.starts = std::ranges::any_of(order, [&](std::size_t a) { return at(condition, a).starts(); });
+  if (out.starts) std::erase_if(order, [&](std::size_t a) { return !at(condition, a).starts(); });
+  const auto time = [&](std::size_t a) { return *at(condition, a).time(metric); };
+  std::ranges::stable_sort(order, {}, time);
+  const double most = seconds(time(order.front())) * (1 + kLevelMargin);
+  const auto others = std::ranges::find_if(order, [&](std::size_t a) { return seconds(time(a)) > most; });
+  out.best.assign(order.begin(), others);
+  if (others != order.end()) out.next = *others;
+  return out;
+}
+
+bool Comparison::varies_length() const {
+  return std::ranges::any_of(conditions,
+                             [&](const Condition& o) { return o.input_tokens != conditions[0].input_tokens; });
 }
 
 namespace {
@@ -387,13 +458,10 @@ Comparison compare(const ComparisonRequest& request, const Libraries& libraries,
   c.base.question.hardware = asked.question.hardware;
   c.base.question.workload = asked.question.workload;
   for (const Varied& v : varied) c.keys.push_back(v.key);
+  check_size(request, varied, diagnostics);
+  if (diagnostics.has_errors()) throw ConfigError(diagnostics);
   c.alternatives = combine(varied, request);
   c.conditions = conditions_of(request);
-  if (c.alternatives.size() * c.conditions.size() > kMostPoints)
-    diagnostics.error("E0398", {},
-                      fmt::format("{} alternatives under {} loads are more than {} points", c.alternatives.size(),
-                                  c.conditions.size(), kMostPoints),
-                      {}, "fewer values");
   if (diagnostics.has_errors()) throw ConfigError(diagnostics);
 
   Pricers pricers;

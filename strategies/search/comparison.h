@@ -22,6 +22,13 @@ struct Condition {
   std::int64_t input_tokens = 0, batch = 0;  // 0: as the file says
 };
 
+// What alternatives are ranked by: mean TTFT, mean TPOT, or where a decode side answers with one token, its step.
+enum class Metric : std::uint8_t { kTtft, kTpot, kDecodeStep };
+
+// Times that differ by less are level, neither is called faster: the parts of a step that are known best, transfers over
+// links, are off by 2.7 % in the median of what is published (docs/validation.md, collective and link time).
+inline constexpr double kLevelMargin = 0.03;
+
 struct Point {
   std::size_t alternative = 0;
   Standing standing = Standing::kCannotRun;
@@ -33,15 +40,24 @@ struct Point {
   Flops prefill_once{}, decode_once{};  // matrix work of the steps' requests done by one rank
 
   [[nodiscard]] bool runs() const { return standing != Standing::kCannotRun; }
+  // The engine takes it and it fits.
+  [[nodiscard]] bool starts() const { return runs() && standing == Standing::kLegal && prediction.memory.fits(); }
   [[nodiscard]] Role role() const { return subject.question.deployment.role; }
-  // What alternatives are ranked by: mean TTFT, of a decode side mean TPOT.
-  [[nodiscard]] Duration score() const;
+  [[nodiscard]] std::optional<Duration> time(Metric metric) const;  // nothing where its role has no such time
+};
+
+// The order of some alternatives under one load.
+struct Ranking {
+  bool starts = false;              // of those that can be started; where none can, of all that run
+  std::vector<std::size_t> best;    // the fastest, then those level with it
+  std::optional<std::size_t> next;  // the fastest of the others
 };
 
 // Between two neighbouring lengths the winner changes: from `tokens` on `later` is faster than `earlier`.
 struct Crossover {
   std::size_t earlier = 0, later = 0;             // alternatives
   std::int64_t batch = 0, tokens = 0, below = 0;  // at `below` tokens `earlier` is still faster
+  bool stops = false;                             // from `tokens` on `earlier` cannot be started
 };
 
 struct Comparison {
@@ -58,8 +74,12 @@ struct Comparison {
   }
   // Alternatives that answer the same question: equal model and hardware where --vary makes the difference.
   [[nodiscard]] std::vector<std::vector<std::size_t>> contests() const;
-  // The fastest of these alternatives that run, first come first when equal; none when none runs.
-  [[nodiscard]] std::optional<std::size_t> winner(std::size_t condition, const std::vector<std::size_t>& contest) const;
+  // TTFT where an alternative has one, then TPOT; else the step of a decode side. What winners win by is the first.
+  [[nodiscard]] std::vector<Metric> metrics(const std::vector<std::size_t>& contest) const;
+  // Equal ones as they come; nothing when none runs. What cannot be started wins only where nothing can.
+  [[nodiscard]] std::optional<Ranking> ranking(std::size_t condition, const std::vector<std::size_t>& contest,
+                                               Metric metric) const;
+  [[nodiscard]] bool varies_length() const;
 };
 
 // One --vary: a field, by any of its names, and its values. Without values it is an error.

@@ -32,8 +32,10 @@ class Follow {
     if (before.cp > 1) fill(l.cp, "layout.cp");
     fill(l.dp, "layout.dp");
     fill(l.cp, "layout.cp");
-    if (varies("layout.moe_ep") && !varies("layout.moe_tp") && ranks % l.moe_ep == 0) l.moe_tp = ranks / l.moe_ep;
-    if (!varies("layout.moe_ep") && ranks % l.moe_tp == 0) l.moe_ep = ranks / l.moe_tp;
+    // Each stage of a pipeline holds all experts of its layers.
+    const std::int64_t of_stage = ranks % l.pp == 0 ? ranks / l.pp : ranks;
+    if (varies("layout.moe_ep") && !varies("layout.moe_tp") && of_stage % l.moe_ep == 0) l.moe_tp = of_stage / l.moe_ep;
+    if (!varies("layout.moe_ep") && of_stage % l.moe_tp == 0) l.moe_ep = of_stage / l.moe_tp;
   }
 
   void sequence_degree(const std::function<bool(const Question&)>& legal) {
@@ -60,16 +62,20 @@ class Follow {
     for (const Field& f : question_fields()) {
       if (!f.path.starts_with("layout.") || varies(f.path)) continue;
       const std::string now = field_text(f, q_);
-      if (now != field_text(f, base_))
-        out.push_back(fmt::format(
-            "{} {}",
-            base_.launched ? key_name(base_.deployment, f.path) : std::string(f.alias.empty() ? f.path : f.alias),
-            now));
+      if (now != field_text(f, base_)) out.push_back(fmt::format("{} {}", word_for(f), now));
     }
     return out;
   }
 
  private:
+  // The option where its value is that of the field: a switch ("--enable-expert-parallel") has none.
+  [[nodiscard]] std::string word_for(const Field& f) const {
+    const EngineWords& words = base_.deployment.engine->words;
+    if (base_.launched && words.has_options())
+      if (const std::string_view option = words.option_of(f.path); !option.empty() && words.field_of(option) == f.path)
+        return fmt::format("--{}", option);
+    return std::string(f.alias.empty() ? f.path : f.alias);
+  }
   [[nodiscard]] bool varies(std::string_view path) const {
     return std::ranges::any_of(varied_, [&](const Field* f) { return f->path == path; });
   }
@@ -90,7 +96,10 @@ Variation vary(const Question& base, std::span<const Assignment> assignments,
     if (const Field* const f = find_field(a.key, base.stack)) varied.push_back(f);
   }
   diagnostics.append(wrong);
-  if (wrong.has_errors()) return out;
+  // Degrees follow degrees; what else is varied leaves the layout as it is written.
+  const bool of_layout = std::ranges::any_of(
+      varied, [](const Field* f) { return f->path.starts_with("layout.") || f->path == "world_size"; });
+  if (wrong.has_errors() || !of_layout) return out;
   Follow follow(out.question, base, std::move(varied));
   follow.degrees();
   follow.sequence_degree(legal);

@@ -90,5 +90,76 @@ TEST_F(HostileInput, AByteOrderMarkBeforeAScriptIsSkipped) {
       << err;
 }
 
+// What convert writes is read again, whatever a name holds.
+TEST_F(HostileInput, AConvertedFileIsReadAgain) {
+  write("connector.yaml",
+        "stack: mindie\nmodel: deepseek-r1\nlayout: {tp: 16, moe_ep: 16}\n"
+        "kv_transfer: {connector: \"a\\u001b[31m\\n\\\\ \\\"b\"}\n");
+  ASSERT_EQ(run({"convert", "connector.yaml"}), kDone) << err;
+  const std::string once = out;
+  write("converted.yaml", once);
+  ASSERT_EQ(run({"convert", "converted.yaml"}), kDone) << err;
+  EXPECT_EQ(out, once);
+}
+
+// An option with an empty value is no option that is not there.
+TEST_F(HostileInput, AnEmptyValueIsSaid) {
+  for (const char* option : {"--hardware", "--model", "--set", "--env", "--define", "--die", "--quantisation",
+                             "--input", "--acceptance", "--prefix-hit", "--engine-version", "--role", "--from", "-o"}) {
+    expect_error({"run", "base.yaml", option, ""}, "E0004");
+    EXPECT_NE(err.find(std::string(option) + " has an empty value"), std::string::npos) << err;
+  }
+  expect_error({"run", "base.yaml", "--hardware="}, "E0004");
+  expect_error({"compare", "base.yaml", "--vary", ""}, "E0004");
+  expect_error({"explain", "ttft", "--format", ""}, "E0004");
+}
+
+TEST_F(HostileInput, BehindTwoDashesAreWords) {
+  write("-odd.yaml", read("base.yaml"));
+  EXPECT_EQ(run({"check", "--", "-odd.yaml"}), kDone) << err;
+  EXPECT_EQ(run({"check", "base.yaml", "--"}), kDone) << err;
+}
+
+TEST_F(HostileInput, AUnitBehindABlankIsNoFile) {
+  expect_error({"run", "base.yaml", "--input", "64", "K"}, "E0004");
+  EXPECT_NE(err.find("without a blank: 64K"), std::string::npos) << err;
+}
+
+TEST_F(HostileInput, AMissingFolderIsNamed) {
+  expect_error({"explain", "ttft", "-o", "nowhere/answer.txt"}, "E0005");
+  EXPECT_NE(err.find("the folder 'nowhere' does not exist"), std::string::npos) << err;
+}
+
+TEST_F(HostileInput, ACollectiveIsAnOption) {
+  expect_error({"collective", "all-gather"}, "E0003");
+  EXPECT_NE(err.find("use --op all-gather"), std::string::npos) << err;
+}
+
+// What would take hours or more than memory is refused with the limit, at once.
+TEST_F(HostileInput, CommandsHaveALimit) {
+  const std::vector<std::string> plan{"plan", "--model",    "deepseek-r1",  "--quantisation",
+                                      "w8a8", "--hardware", "atlas-800i-a3"};
+  auto servers = plan, cells = plan;
+  servers.insert(servers.end(), {"--context", "4K", "--concurrency", "1", "--servers", "4096"});
+  expect_error(servers, "E0007");
+  std::string many = "1";
+  for (int i = 2; i <= 100; ++i) many += "," + std::to_string(i);
+  cells.insert(cells.end(), {"--context", many, "--concurrency", many});
+  expect_error(cells, "E0398");
+  std::vector<std::string> compare{"compare", "base.yaml"};
+  for (const char* key : {"limits.max_batch", "limits.max_prefill_batch", "layout.tp", "layout.dp", "layout.moe_ep"})
+    compare.insert(compare.end(), {"--vary", std::string(key) + "=" + many});
+  expect_error(compare, "E0398");
+}
+
+// 32,768 requests of 64K: their work on one rank is counted request by request.
+TEST_F(HostileInput, ManyRequestsAreCompared) {
+  for (const char* batch : {"32768", "1000000"}) {
+    const int code = run({"compare", "base.yaml", "--batch", batch});
+    EXPECT_TRUE(code == kDone || code == kAnswerIsNo) << code << err;
+  }
+  expect_error({"run", "base.yaml", "--batch", "32768"}, "E0342");
+}
+
 }  // namespace
 }  // namespace ascendsim

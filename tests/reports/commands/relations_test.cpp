@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <random>
+#include <set>
 
 #include "strategies/deployment/completion.h"
 #include "strategies/deployment/field_text.h"
@@ -158,6 +160,80 @@ TEST_F(Between, TheOrderOfAListChangesNothing) {
   for (const auto& [server, p] : a)
     for (const char* key : {"ttft_ms", "tpot_ms", "memory_per_rank_bytes"}) EXPECT_EQ(p.at(key), b.at(server).at(key));
 }
+
+// What is compared with nothing is what `run` says: pipeline stages, degrees that do not fit, loads that do not.
+class Random {
+ public:
+  explicit Random(unsigned seed) : engine_(seed) {}
+  template <class T>
+  T of(std::initializer_list<T> values) {
+    return *(values.begin() + engine_() % values.size());
+  }
+  bool rarely() { return engine_() % 8 == 0; }
+
+ private:
+  std::minstd_rand engine_;  // the same numbers in every library
+};
+
+std::string small_deployment(Random& r) {
+  const int dp = r.of({1, 1, 2, 4}), cp = r.of({1, 1, 1, 2}), tp = r.of({1, 2, 4, 8, 16}), pp = r.of({1, 1, 1, 2});
+  const int stage = dp * cp * tp, moe_tp = r.of({1, 1, 1, 2}), moe_ep = r.rarely() ? 8 : std::max(1, stage / moe_tp);
+  const int sp = r.of({1, 1, tp, tp, 2});
+  const std::string stack = r.of<std::string>({"mindie", "vllm-ascend", "sglang", "cann-recipes"});
+  std::string text = fmt::format(
+      "stack: {}\nmodel: {}\nquantisation: {}\nrole: {}\nlayout: {{pp: {}, dp: {}, cp: {}, sp: {}, tp: {}, moe_ep: {}, "
+      "moe_tp: {}}}\nhardware: {{server: {}}}\n",
+      stack, r.of<std::string>({"deepseek-r1", "deepseek-v3.2"}), r.of<std::string>({"w8a8", "w4a8"}),
+      r.of<std::string>({"hybrid", "hybrid", "prefill", "decode"}), pp, dp, cp, sp, tp, moe_ep, moe_tp,
+      r.of<std::string>({"atlas-800i-a3", "atlas-800i-a2"}));
+  text +=
+      fmt::format("experts: {{exchange: {}}}\n", r.of<std::string>({"all-gather", "all-to-all", "all-to-all-padded"}));
+  text += fmt::format("features: {{speculative_tokens: {}, flashcomm1: {}}}\n", r.of({0, 0, 1, 2}),
+                      r.rarely() ? "true" : "false");
+  text += fmt::format("limits: {{max_seq_len: {}, max_batch: {}}}\n", r.of({4096, 8192}), r.of({4, 32}));
+  text += fmt::format("workload: {{input_tokens: {}, output_tokens: {}, batch: {}}}\n", r.of({100, 1000, 4000}),
+                      r.of({1, 2, 64}), r.of({1, 3, 16}));
+  return text;
+}
+
+class RandomDeployments : public Between, public testing::WithParamInterface<unsigned> {};
+
+TEST_P(RandomDeployments, ComparedWithNothingAreWhatRunSays) {
+  // Limits that the load exceeds are raised by `compare`, and it says so.
+  const std::set<std::string> raised{"E0340", "E0341", "E0342"};
+  int legal = 0, refused = 0;
+  for (unsigned seed = 100 * GetParam(); seed < 100 * GetParam() + 100; ++seed) {
+    Random random(seed + 1);
+    const std::string text = small_deployment(random);
+    write("small.yaml", text);
+    const Json alone = answer({"run", "small.yaml", "--json"});
+    const int code = exit;
+    std::set<std::string> errors;
+    for (const Json& d : alone.at("diagnostics"))
+      if (d.at("severity") == "error") errors.insert(d.at("code").get<std::string>());
+    if (std::ranges::any_of(errors, [&](const std::string& e) { return raised.contains(e); })) continue;
+    const Json all = answer({"compare", "small.yaml", "--json"});
+    const std::string what = fmt::format("seed {}\n{}\n{}", seed, text, err);
+    if (code == kWrongInput) {
+      ++refused;
+      if (!all.contains("points")) continue;  // refused as it is read
+      EXPECT_NE(all.at("points").at(0).at("standing"), "legal") << what;
+      std::set<std::string> broken;
+      for (const Json& d : all.at("points").at(0).at("refused")) broken.insert(d.at("code").get<std::string>());
+      EXPECT_EQ(broken, errors) << what;
+      continue;
+    }
+    ++legal;
+    ASSERT_TRUE(all.contains("points")) << what;
+    const Json& p = all.at("points").at(0);
+    EXPECT_EQ(p.at("standing"), "legal") << what;
+    for (const char* key : {"ttft_ms", "tpot_ms", "breakdown", "memory_per_rank_bytes", "fits"})
+      EXPECT_EQ(p.at(key), of_one_side(alone.at(key))) << key << " of " << what;
+  }
+  EXPECT_GE(legal, 10);
+  EXPECT_GE(refused, 10);
+}
+INSTANTIATE_TEST_SUITE_P(Seeds, RandomDeployments, testing::Values(0u, 1u));
 
 }  // namespace
 }  // namespace ascendsim

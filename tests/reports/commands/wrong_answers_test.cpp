@@ -1,0 +1,184 @@
+// Answers that were wrong or misleading once, each with the command that showed it and what it must say.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/reports/application_under_test.h"
+#include "tests/source_path.h"
+
+namespace ascendsim {
+namespace {
+
+using Json = nlohmann::json;
+using Args = std::vector<std::string>;
+
+bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+Args operator+(Args a, const Args& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+class WrongAnswers : public ApplicationTest {
+ protected:
+  static std::string example(const std::string& path) { return source_path("examples") + "/" + path; }
+  Json json(Args args, int exit = kDone) {
+    args.emplace_back("--json");
+    EXPECT_EQ(run(std::move(args)), exit) << err;
+    return Json::parse(out);
+  }
+  // Of the answer to `compare`, about this metric.
+  static std::string headline(const Json& comparison, const std::string& metric) {
+    for (const Json& line : comparison.at("verdict"))
+      if (line.get<std::string>().starts_with(metric + ": ")) return line.get<std::string>();
+    return {};
+  }
+};
+
+const Args kFraction{"--env", "NPU_MEMORY_FRACTION=0.92"};
+
+// ---- the verdict of `compare` ----
+
+// maxBatchSize changes nothing of one request's time, so the two best are level; cp 1 is 13 % slower.
+TEST_F(WrongAnswers, TwoLevelWinnersAreNotAllAlternatives) {
+  const Json all = json(Args{"compare", example("mindie-context-parallel/config.json"), "--vary", "cp=1,2", "--vary",
+                             "maxBatchSize=8,16", "--input", "64K", "--output", "1K"} +
+                        kFraction);
+  const std::string ttft = headline(all, "TTFT"), tpot = headline(all, "TPOT");
+  EXPECT_TRUE(contains(ttft, "cp 2, maxBatchSize 8 and cp 2, maxBatchSize 16 are level")) << ttft;
+  EXPECT_TRUE(contains(ttft, "times as fast as the next one")) << ttft;
+  EXPECT_TRUE(contains(tpot, "cp 1, maxBatchSize 8 and cp 1, maxBatchSize 16 are level")) << tpot;
+  EXPECT_FALSE(contains(all.at("verdict").dump(), "All alternatives"));
+}
+
+// What a graph saves of a decode step is no part of a prefill step: TPOT decides, TTFT is level.
+TEST_F(WrongAnswers, AHeadlineSpeaksOfTpotToo) {
+  const Json all = json({"compare", example("deepseek-v3.2/serve.sh"), "--hardware", "atlas-800i-a3", "--vary",
+                         "graph.mode=eager,full-decode", "--input", "4K", "--output", "256"});
+  EXPECT_TRUE(contains(headline(all, "TPOT"), "graph.mode full-decode wins")) << headline(all, "TPOT");
+  EXPECT_TRUE(contains(headline(all, "TTFT"), "are level")) << headline(all, "TTFT");
+  for (const Json& w : all.at("winners"))
+    EXPECT_EQ(w.at("best").size(), w.at("metric") == "ttft" ? 2u : 1u) << w.dump();
+}
+
+// dcp 1 does not fit; 1 % is no win.
+TEST_F(WrongAnswers, WhatDoesNotFitNeverWins) {
+  const std::string serve =
+      "vllm serve /w/DeepSeek-R1_w8a8 -tp 16 --decode-context-parallel-size 1 --enable-expert-parallel --quantization "
+      "ascend --max-model-len 34K --max-num-batched-tokens 8192 --gpu-memory-utilization 0.92";
+  const Json all = json({"compare", "--launch", serve, "--vary", "dcp=1,2,4", "--hardware", "atlas-800i-a3", "--input",
+                         "32K", "--output", "1K", "--batch", "8"});
+  ASSERT_FALSE(all.at("points").at(0).at("fits"));
+  ASSERT_TRUE(all.at("points").at(2).at("fits"));
+  for (const Json& w : all.at("winners")) {
+    EXPECT_TRUE(w.at("can_be_started"));
+    for (const Json& best : w.at("best")) EXPECT_NE(best, "dcp 1");
+  }
+  EXPECT_TRUE(contains(headline(all, "TPOT"), "dcp 4 wins")) << headline(all, "TPOT");
+}
+
+TEST_F(WrongAnswers, OfTwoOnlyTheOneThatFitsWins) {
+  const Json all = json(Args{"compare", example("mindie-context-parallel/config.json"), "--vary",
+                             "quantisation=w8a8,w4a8", "--input", "64K", "--output", "1K", "--batch", "16"} +
+                        kFraction);
+  ASSERT_FALSE(all.at("points").at(0).at("fits"));
+  ASSERT_TRUE(all.at("points").at(1).at("fits"));
+  EXPECT_EQ(all.at("verdict").at(0), "Of these quantisation w4a8 alone can be started.");
+}
+
+// Times less than the margin apart have one winner each way round: none.
+TEST_F(WrongAnswers, WhatIsLevelIsSaidWithTheMargin) {
+  const Json all = json(Args{"compare", example("mindie-context-parallel/config.json"), "--vary", "maxBatchSize=8,16",
+                             "--input", "8K", "--output", "64"} +
+                        kFraction);
+  const double margin = all.at("level_margin").get<double>();
+  EXPECT_GT(margin, 0.01);
+  EXPECT_TRUE(contains(headline(all, "TTFT"), fmt::format("less than {:.0f} % apart", 100 * margin)));
+}
+
+// 32 ranks as asked, not the 16 of the file.
+TEST_F(WrongAnswers, RanksAreThoseOfTheAlternatives) {
+  ASSERT_EQ(run(Args{"compare", example("mindie-context-parallel/config.json"), "--hardware", "atlas-800i-a3", "--set",
+                     "worldSize=32", "--set", "moe_ep=32", "--vary", "cp=1,2", "--input", "4K"} +
+                kFraction),
+            kDone)
+      << err;
+  EXPECT_TRUE(contains(out, "32 in every alternative")) << out;
+  EXPECT_FALSE(contains(out, "16 in every alternative")) << out;
+}
+
+// --enable-expert-parallel has no value.
+TEST_F(WrongAnswers, ASwitchHasNoValueInWhatFollows) {
+  const std::string serve =
+      "vllm serve /w/DeepSeek-R1_w8a8 -tp 16 --enable-expert-parallel --quantization ascend --max-model-len 8K";
+  const Json all = json({"compare", "--launch", serve, "--vary", "layout.dp=1,2", "--set", "world_size=32",
+                         "--hardware", "atlas-800i-a3", "--servers", "2", "--input", "4K", "--output", "16"});
+  bool says_experts = false;
+  for (const Json& p : all.at("points"))
+    for (const Json& text : p.at("derived")) {
+      EXPECT_FALSE(contains(text.get<std::string>(), "--enable-expert-parallel ")) << text;
+      says_experts = says_experts || text == "moe_ep 32";
+    }
+  EXPECT_TRUE(says_experts) << all.at("points").dump(1);
+}
+
+// ---- plan ----
+
+TEST_F(WrongAnswers, APrefillInstanceHasNoOutputTokens) {
+  const Args plan{"plan",      "--model", "deepseek-r1", "--quantisation", "w8a8",      "--hardware", "atlas-800i-a3",
+                  "--context", "3500",    "--output",    "1500",           "--servers", "2",          "--concurrency",
+                  "16",        "--ttft",  "2s",          "--role",         "prefill"};
+  for (const char* format : {"csv", "table", "md"}) {
+    ASSERT_EQ(run(plan + Args{"--format", format}), kDone) << err;
+    EXPECT_FALSE(contains(out, "1169")) << out;  // 16 x 1,500 / 1.283 s / 16 cards
+  }
+  EXPECT_TRUE(json(plan).at("cells").at(0).at("output_throughput_per_card_tok_s").is_null());
+}
+
+// ---- files for launching ----
+
+// The command of the README that export writes answers as the source does.
+TEST_F(WrongAnswers, TheExportedReadmeHasTheWholeLoad) {
+  write("many.yaml",
+        "stack: vllm-ascend\nmodel: deepseek-r1\nquantisation: w8a8\nrole: decode\nlayout: {dp: 32, tp: 1, moe_ep: "
+        "32}\nexperts: {exchange: all-to-all}\nfeatures: {speculative_tokens: 1}\nhardware: {server: atlas-800i-a3}\n"
+        "limits: {max_seq_len: 5120, max_batch: 16}\nmemory_fraction: 0.92\n"
+        "workload: {input_tokens: 3500, output_tokens: 1500, batch: 512, acceptance: [0.8]}\n");
+  const Json asked = json({"run", "many.yaml"});
+  ASSERT_EQ(run({"export", "many.yaml", "--to", "vllm", "-o", "out"}), kDone) << err;
+  const std::string readme = read("out/README.md");
+  const std::size_t from = readme.find("ascendsim run ");
+  ASSERT_NE(from, std::string::npos) << readme;
+  Args words;
+  for (std::size_t at = from + std::string_view("ascendsim ").size(); at < readme.find('\n', from);) {
+    const std::size_t end = std::min(readme.find(' ', at), readme.find('\n', from));
+    words.push_back(readme.substr(at, end - at));
+    at = end + 1;
+  }
+  std::filesystem::current_path("out");
+  const Json there = json(words);
+  for (const char* key : {"tpot_ms", "output_throughput_tok_s", "tokens_per_step"})
+    EXPECT_EQ(there.at(key), asked.at(key)) << key << "\n" << readme;
+}
+
+// ---- memory ----
+
+// No change beside a fraction that does it alone.
+TEST_F(WrongAnswers, RemediesAreNotDominated) {
+  const Json shortage = json(Args{"run", example("mindie-context-parallel/config.json"), "--hardware", "atlas-800i-a3",
+                                  "--input", "64K", "--output", "1K", "--batch", "16"} +
+                                 kFraction,
+                             kAnswerIsNo)
+                            .at("shortage");
+  bool alone = false;
+  for (const Json& r : shortage.at("remedies")) {
+    const std::string change = r.at("change").get<std::string>();
+    const bool fraction = contains(change, "NPU_MEMORY_FRACTION=");
+    alone = alone || (fraction && change.starts_with("NPU_MEMORY_FRACTION="));
+    if (fraction && alone) EXPECT_FALSE(contains(change, " and NPU_MEMORY_FRACTION=0.96")) << change;
+  }
+  EXPECT_TRUE(alone) << shortage.dump(1);
+}
+
+}  // namespace
+}  // namespace ascendsim
