@@ -1,13 +1,12 @@
 #include <malloc.h>
 
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "reports/command_line/cli.h"
+#include "reports/command_line/interrupt.h"
 
 int main(int argc, char** argv) {
   // Programs of a few MB are built and dropped several times: giving the pages back in between costs a fifth of the
@@ -15,7 +14,7 @@ int main(int argc, char** argv) {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 4 << 20);
-  std::signal(SIGINT, [](int) { std::_Exit(ascendsim::kInterrupted); });
+  ascendsim::install_interrupt_handler();
   const std::vector<std::string> args(argv + 1, argv + argc);
   std::string out, err;
   int code = ascendsim::run_application(args, out, err);

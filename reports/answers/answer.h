@@ -16,8 +16,9 @@ namespace ascendsim {
 using Json = nlohmann::ordered_json;
 using JsonDocument = std::shared_ptr<Json>;
 
-// The exit code of an answer: yes; no (it does not fit, a bar is missed); refused, because a rule is broken.
-enum class Exit : std::uint8_t { kYes = 0, kNo = 1, kRefused = 2 };
+// The exit code of an answer: yes; no (it does not fit, a bar is missed); refused, because a rule is broken; what there
+// was when it was interrupted.
+enum class Exit : std::uint8_t { kYes = 0, kNo = 1, kRefused = 2, kInterrupted = 130 };
 
 struct Answer {
   Exit exit = Exit::kYes;
@@ -28,6 +29,8 @@ struct Answer {
   // The JSON document: its members are the contract with programs, apart from schema_version and diagnostics, which
   // every document has. Empty: the tables, {"<key of the table>": [{"<key of the column>": value, ...}, ...], ...}.
   JsonDocument json{};
+  // Of requests over time: the result file of `vllm bench serve`, for programs that read those.
+  JsonDocument benchmark{};
   // Everything that was said about the input. Whoever runs a command puts it in, after the command is done.
   Diagnostics findings{};
   // Of a command that looks for them (`check`): all findings come first and on stdout, not only warnings on stderr.

@@ -12,6 +12,7 @@
 #include "reports/answers/findings.h"
 #include "reports/answers/headings.h"
 #include "reports/answers/json_parts.h"
+#include "reports/answers/served_comparison.h"
 #include "reports/answers/steps.h"
 #include "strategies/engines/rules.h"
 #include "strategies/programs/groups.h"
@@ -161,7 +162,7 @@ Table collective_sums(const Comparison& c, Readers readers) {
   t.readers = readers;
   for (const Point& p : c.points)
     for (const PhaseOf& phase : kPhases) {
-      if (!phase.has(p) || !shown(p)) continue;
+      if (!phase.has(p) || !shown(c, p, readers)) continue;
       const std::int64_t layers = std::max<std::int64_t>(1, p.subject.deployment().model.layers);
       for (const CollectiveSum& s : collectives_of(p.prediction.*phase.step)) {
         std::vector<Cell> row = point_cells(c, p);
@@ -357,6 +358,13 @@ std::vector<CollectiveSum> collectives_of(const StepTime& step) {
 }
 
 std::vector<Table> comparison_tables(const Comparison& c) {
+  if (!c.loads.empty())
+    return {list_of("Verdict", "verdict", served_verdict(c)),
+            subject_of(c),
+            served_table(c),
+            refusals(c),
+            memory_columns(c),
+            list_of("Assumptions", "assumptions", assumed(c))};
   std::vector<Table> tables;
   tables.push_back(list_of("Verdict", "verdict", verdict(c)));
   tables.push_back(subject_of(c));
@@ -376,12 +384,15 @@ std::vector<Table> comparison_tables(const Comparison& c) {
 }
 
 JsonDocument comparison_json(const Comparison& c, const Diagnostics& diagnostics) {
-  Json out = {{"verdict", verdict(c)},
+  Json out = {{"verdict", c.loads.empty() ? verdict(c) : served_verdict(c)},
               {"level_margin", kLevelMargin},
-              {"winners", winners_json(c)},
+              {"winners", c.loads.empty() ? winners_json(c) : Json::array()},
               {"points", Json::array()},
               {"crossovers", Json::array()}};
-  for (const Point& p : c.points) out["points"].push_back(point_json(c, p));
+  for (std::size_t i = 0; i < c.points.size(); ++i) {
+    Json& point = out["points"].emplace_back(point_json(c, c.points[i]));
+    if (c.points[i].served) put_service(service_of(c, i), point);
+  }
   for (const Crossover& x : c.crossovers)
     out["crossovers"].push_back({{"from", label(c, x.earlier)},
                                  {"to", label(c, x.later)},

@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "reports/answers/steps.h"
-#include "reports/writers/table.h"
+#include "reports/answers/table.h"
 #include "strategies/deployment/words.h"
 #include "strategies/programs/groups.h"
 

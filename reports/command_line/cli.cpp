@@ -254,6 +254,10 @@ class Application {
     try {
       Answer answer = call_->answer(diagnostics_);
       code = static_cast<int>(answer.exit);
+      if (output.format == Format::kVllmBench && !answer.benchmark) {
+        options_.wrong("--format vllm-bench is the result of requests over time", "--rate 4, or --max-concurrency 64");
+        return refuse(false);
+      }
       answer.findings = diagnostics_;
       written = write(std::move(answer), output.format, output.verbose);
     } catch (const ConfigError& e) {

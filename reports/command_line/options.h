@@ -45,7 +45,7 @@ struct Option {
   std::string fallback{};
   std::vector<OtherWord> others{};
   std::function<std::string(std::string_view)> meant{};  // hint for a name that is no option; empty: none
-  bool required = false, in_file = false;  // in_file: unless a file says it
+  bool required = false, in_file = false;                // in_file: unless a file says it
   bool repeats = false;                                  // else the last one counts
   std::function<void(const std::string& text)> read{};   // puts the text, or what is wrong with it, where it belongs
   std::vector<std::string> given{};                      // texts, in the order of the command line
@@ -98,6 +98,7 @@ class Options {
 
   // E0004.
   void wrong(std::string message, std::string help);
+  std::optional<std::int64_t> whole(std::string_view name, const std::string& text, const Bounds& range);
   void unknown(std::string_view option, std::string_view word, std::span<const std::string_view> known);
   [[nodiscard]] Diagnostics& diagnostics() { return diagnostics_; }
 
@@ -113,7 +114,6 @@ class Options {
 
  private:
   Option& add(std::string names, std::string value, std::string help);
-  std::optional<std::int64_t> whole(std::string_view name, const std::string& text, const Bounds& range);
 
   Diagnostics& diagnostics_;
   std::string_view heading_ = "Options";

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "strategies/engines/launch/options.h"
 #include "strategies/intake/subject.h"
+#include "workloads/requests/slo.h"
 
 namespace ascendsim {
 
@@ -162,6 +164,97 @@ void further_load_rows(Options& o, Settings& s) {
       .also({{"--rate", kArrivals}, {"--request-rate", kArrivals}, {"--qps", kArrivals}, {"--num-prompts", kArrivals}});
 }
 
+namespace {
+
+// A number above 0; "inf" where that means something.
+void above_zero(Options& o, const char* name, std::optional<double>& target, bool may_be_infinite, const char* example,
+                const std::string& text) {
+  constexpr double kMostASecond = 1e6;
+  double value = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool number = error == std::errc{} && rest == text.data() + text.size() && value > 0;
+  if (number && (value <= kMostASecond || (may_be_infinite && std::isinf(value)))) return void(target = value);
+  o.wrong(fmt::format("{} must be a number above 0{}, got '{}'", name, may_be_infinite ? ", or inf" : "", text),
+          fmt::format("for example {}", example));
+}
+
+// "prefill=3,decode=1", or a number.
+void read_instances(const std::string& text, ServiceSettings& s, Options& o) {
+  constexpr std::int64_t kMostInstances = 4096;
+  static constexpr const char* kExamples = "prefill=3,decode=1, or 2 of a deployment without roles";
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t comma = std::min(text.find(',', at), text.size());
+    const std::string term = text.substr(at, comma - at);
+    const std::size_t equals = term.find('=');
+    const std::string role = equals == std::string::npos ? "" : term.substr(0, equals);
+    std::optional<std::int64_t>* const target = role.empty()        ? &s.instances
+                                                : role == "prefill" ? &s.prefill_instances
+                                                : role == "decode"  ? &s.decode_instances
+                                                                    : nullptr;
+    if (target == nullptr || *target)
+      o.wrong(fmt::format("--instances: {} '{}'", target == nullptr ? "unknown side" : "said twice:", term),
+              fmt::format("for example {}", kExamples));
+    else
+      *target = o.whole("--instances", role.empty() ? term : term.substr(equals + 1),
+                        {.most = kMostInstances, .examples = kExamples});
+    at = comma + 1;
+  }
+}
+
+}  // namespace
+
+void service_rows(Options& o, ServiceSettings& s) {
+  constexpr std::int64_t kMostOfALoad = 1'000'000'000, kMostSeed = 0xFFFF'FFFF;
+  s.simulated = true;
+  o.at("--workload").others.clear();  // arrivals have rows here
+  o.heading("Load over time");
+  o.custom(
+       "--rate", "R",
+       [&](const std::string& text) { above_zero(o, "--rate", s.rate, true, "4, 0.2, inf (all at once)", text); },
+       "requests a second over time, or inf: queues and percentiles as the engine makes them")
+      .also({{"--request-rate"}, {"--qps"}, {"--arrival-rate"}});
+  o.custom(
+       "--burstiness", "B",
+       [&](const std::string& text) {
+         above_zero(o, "--burstiness", s.burstiness, true, "1 (Poisson), 0.5 (bursts), inf (evenly)", text);
+       },
+       "shape of the gaps between requests: 1 Poisson, below 1 bursts, inf evenly")
+      .or_else("1");
+  o.count("--max-concurrency", s.max_concurrency, {.most = kMostRequests, .examples = "64"},
+          "requests that the client keeps in flight at most")
+      .or_else("any number");
+  o.count("--requests,--num-prompts", s.requests, {.most = kMostOfALoad, .examples = "1000, 10k"},
+          "requests of the load")
+      .or_else("1000; of a trace all");
+  o.count("--seed", s.seed, {.least = 0, .most = kMostSeed, .examples = "0, 42"}, "of the instants that are drawn")
+      .or_else("0");
+  o.time("--duration", s.duration, "nothing is sent after it: 60s").or_else("no end");
+  o.text("--trace", "FILE", s.trace,
+         "a trace instead of a rate: Mooncake, Azure, BurstGPT or our own (docs/loads.md); - is standard input");
+  o.custom(
+       "--time-scale", "X",
+       [&](const std::string& text) {
+         above_zero(o, "--time-scale", s.time_scale, false, "0.5 (twice as fast)", text);
+       },
+       "the times of a trace are multiplied by it: 0.5 sends twice as fast")
+      .or_else("1");
+  o.custom(
+       "--slo", "LIMITS",
+       [&](const std::string& text) {
+         const SloText slo = parse_slo(text);
+         if (slo.slo)
+           s.slo = *slo.slo;
+         else
+           o.wrong(fmt::format("--slo: {}", slo.wrong), slo.help);
+       },
+       "ttft=2s,tpot=50ms:p95: limits of ttft, tpot, e2el and the statistic judged, p99 where none is named")
+      .or_else("no target");
+  o.custom(
+       "--instances", "N", [&](const std::string& text) { read_instances(text, s, o); },
+       "equal instances behind one router: 2, or of a pair prefill=3,decode=1")
+      .or_else("1");
+}
+
 void machine_rows(Options& o, Settings& s, Asks asks) {
   o.heading("Machine");
   Option& hardware = hardware_row(o, s.hardware);
@@ -235,8 +328,12 @@ void output_rows(Options& o, OutputSettings& output, Formats formats) {
       {"table", Format::kTable}, {"json", Format::kJson}, {"md", Format::kMarkdown}, {"csv", Format::kCsv}};
   const bool findings = formats == Formats::kOfFindingsToo;
   if (findings) known.insert(known.end(), {{"short", Format::kShort}, {"github", Format::kGithub}});
+  const bool benchmarks = formats == Formats::kOfBenchmarksToo;
+  if (benchmarks) known.emplace_back("vllm-bench", Format::kVllmBench);
   o.choice<Format>("--format", "FORMAT", output.format, std::move(known),
-                   findings ? "table, json, md, csv, short or github" : "table, json, md or csv")
+                   findings     ? "table, json, md, csv, short or github"
+                   : benchmarks ? "table, json, md, csv or vllm-bench, the result file of that tool"
+                                : "table, json, md or csv")
       .or_else("table");
   o.custom(
       "--json", "", [&output](const std::string&) { output.format = Format::kJson; }, "the same as --format json");

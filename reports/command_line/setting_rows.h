@@ -11,6 +11,7 @@ enum class Asks : std::uint8_t { kNeeds, kTakes };
 
 void load_rows(Options& options, Settings& settings, Asks asks);  // one load: input, output, batch, ...
 void further_load_rows(Options& options, Settings& settings);     // prefix hits, acceptance, a benchmark's command
+void service_rows(Options& options, ServiceSettings& service);    // requests over time
 void machine_rows(Options& options, Settings& settings, Asks asks);
 void engine_rows(Options& options, Settings& settings);  // but its model
 void file_rows(Options& options, Settings& settings);    // of commands that read files of one deployment
@@ -33,7 +34,7 @@ struct OutputSettings {
   bool verbose = false;
 };
 // Lines of findings alone are formats of commands that look for them.
-enum class Formats : std::uint8_t { kOfTables, kOfFindingsToo };
+enum class Formats : std::uint8_t { kOfTables, kOfFindingsToo, kOfBenchmarksToo };
 void output_rows(Options& options, OutputSettings& output, Formats formats);
 
 }  // namespace ascendsim

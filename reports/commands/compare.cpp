@@ -52,8 +52,9 @@ class CompareCall final : public Call {
     o.numbers("--batch", batches_, {.most = kMostRequests, .examples = "1,8,32"},
               "requests side by side, all DP groups together: 1,8,32")
         .or_else("1")
-        .also({{"--concurrency"}, {"--max-concurrency"}, {"--batch-size"}, {"--requests"}, {"--users"}});
+        .also({{"--concurrency"}, {"--batch-size"}, {"--users"}});
     further_load_rows(o, settings_);
+    service_rows(o, settings_.service);
     o.heading("Engine");
     o.names("--model", models_, "models, or HuggingFace config.json files: deepseek-r1,deepseek-v3.1")
         .or_else("as the file names it");
@@ -85,7 +86,10 @@ Answer CompareCall::answer(Diagnostics& diagnostics) {
   const Comparison c =
       compare({words, vary_, models_, hardware_, inputs_.values, batches_.values}, libraries, settings_, diagnostics);
   if (!svg_folder_.empty()) write_pictures(c, svg_folder_, diagnostics);
-  return {.exit = std::ranges::any_of(c.points, &Point::runs) ? Exit::kYes : Exit::kNo,
+  const auto good = [&](const Point& p) {
+    return c.loads.empty() ? p.runs() : p.served && p.served->report.missed.empty();
+  };
+  return {.exit = std::ranges::any_of(c.points, good) ? Exit::kYes : Exit::kNo,
           .tables = comparison_tables(c),
           .json = comparison_json(c, diagnostics)};
 }

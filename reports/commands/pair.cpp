@@ -6,6 +6,7 @@
 #include "reports/answers/json.h"
 #include "reports/answers/memory_tables.h"
 #include "reports/answers/steps.h"
+#include "reports/commands/service.h"
 
 namespace ascendsim {
 
@@ -79,7 +80,7 @@ std::vector<Table> tables_of(const Pair& s, const DisaggregatedPrediction& p, co
   tables.push_back(reasons_table(phases, p.prefill.prefill_sequences, p.decode.decode_context));
   tables.push_back(breakdown_table(phases));
   for (const PhaseStep& phase : phases) {
-    tables.push_back(operator_table(phase, options.top));
+    tables.push_back(operator_table(phase, options.service.top));
     tables.push_back(collective_table(phase));
   }
   for (const auto& [name, memory] : {std::pair{"prefill", &p.prefill.memory}, {"decode", &p.decode.memory}}) {
@@ -102,11 +103,14 @@ void name_side(Shortage& shortage, const char* side) {
   shortage.remedy_table.key = fmt::format("{}_remedies", side);
 }
 
-Answer answer(Pair pair, const Libraries& libraries, const PairOptions& options, const Diagnostics& diagnostics) {
+Answer answer(Pair pair, const PairOfChoices& choices, const Libraries& libraries, const Settings& settings,
+              const PairOptions& options, Diagnostics& diagnostics) {
   if (options.print_config)
     return {.text = fmt::format("--- # prefill: {}\n{}--- # decode: {}\n{}", pair.prefill.file,
                                 effective_configuration(pair.prefill), pair.decode.file,
                                 effective_configuration(pair.decode))};
+  if (needs_service(pair, choices, settings, options.service))
+    if (auto served = answer_service(pair, choices, settings, options.service, diagnostics)) return *std::move(served);
   const DisaggregatedPrediction p =
       predict_disaggregated(*pair.prefill.scenario, *pair.decode.scenario, pair.decode.workload);
   pair.prefill.workload.batch = p.prefill_batch;
@@ -124,7 +128,8 @@ Answer answer(Pair pair, const Libraries& libraries, const PairOptions& options,
 Answer answer_pair(const PairOfChoices& choices, const Settings& settings, const PairOptions& options,
                    Diagnostics& diagnostics) {
   const Libraries libraries;
-  return answer(load_pair(choices, Load::kAsked, libraries, settings, diagnostics), libraries, options, diagnostics);
+  return answer(load_pair(choices, asked_load(settings), libraries, settings, diagnostics), choices, libraries,
+                settings, options, diagnostics);
 }
 
 }  // namespace ascendsim

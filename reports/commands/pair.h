@@ -4,12 +4,13 @@
 #include <cstdint>
 
 #include "reports/answers/answer.h"
+#include "reports/commands/service.h"
 #include "strategies/intake/pairs.h"
 
 namespace ascendsim {
 
 struct PairOptions {
-  std::int64_t top = 0;  // operators shown per phase
+  ServiceOutput service;
   bool print_config = false;
 };
 Answer answer_pair(const PairOfChoices& choices, const Settings& settings, const PairOptions& options,

@@ -9,13 +9,14 @@
 #include "reports/answers/steps.h"
 #include "reports/commands/commands.h"
 #include "reports/commands/pair.h"
+#include "reports/commands/service.h"
 
 namespace ascendsim {
 
 namespace {
 
 struct RunOptions {
-  std::int64_t top = 10;
+  ServiceOutput service;
   std::string faults_file;
 };
 
@@ -93,7 +94,7 @@ std::vector<Table> tables_of(const Subject& s, const Prediction& p, const Shorta
   tables.push_back(reasons_table(phases, p.prefill_sequences, p.decode_context));
   tables.push_back(breakdown_table(phases));
   for (const PhaseStep& phase : phases) {
-    tables.push_back(operator_table(phase, options.top));
+    tables.push_back(operator_table(phase, options.service.top));
     tables.push_back(collective_table(phase));
     if (!options.faults_file.empty()) tables.push_back(slowed_table(phase));
   }
@@ -107,6 +108,7 @@ class RunCall final : public Call {
   void declare(Options& o) override {
     machine_rows(o, settings_, Asks::kNeeds);
     load_rows(o, settings_, Asks::kNeeds);
+    service_rows(o, settings_.service);
     model_row(o, settings_.model);
     engine_rows(o, settings_);
     file_rows(o, settings_);
@@ -115,7 +117,9 @@ class RunCall final : public Call {
     o.heading("Machine");
     faults_row(o, options_.faults_file);
     o.heading("Output");
-    o.count("--top", options_.top, {.most = kMostRows, .examples = "10"}, "operators shown per phase");
+    o.text("--requests-file", "FILE", options_.service.requests_file,
+           "write one row a request there, as CSV or as JSONL by its name");
+    o.count("--top", options_.service.top, {.most = kMostRows, .examples = "10"}, "operators shown per phase");
   }
   [[nodiscard]] const Settings* asked() const override { return &settings_; }
   Answer answer(Diagnostics& diagnostics) override;
@@ -137,12 +141,16 @@ Answer RunCall::answer(Diagnostics& diagnostics) {
           "run each side alone: run PREFILL --role prefill --faults FILE, run DECODE --role decode --faults FILE");
       diagnostics.throw_if_errors();
     }
-    return answer_pair(*pair, settings_, {.top = options_.top, .print_config = print_config_}, diagnostics);
+    return answer_pair(*pair, settings_, {.service = options_.service, .print_config = print_config_}, diagnostics);
   }
-  Subject subject = load_single(inputs.choices, Load::kAsked, print_config_ ? Missing::kIsFine : Missing::kIsAnError,
-                                libraries, settings_, diagnostics);
+  Subject subject =
+      load_single(inputs.choices, asked_load(settings_), print_config_ ? Missing::kIsFine : Missing::kIsAnError,
+                  libraries, settings_, diagnostics);
   if (print_config_) return {.text = effective_configuration(subject)};
   if (!options_.faults_file.empty()) degrade(subject, options_.faults_file, diagnostics);
+  if (const FileChoice& choice = inputs.choices.front(); needs_service(subject, choice, settings_, options_.service))
+    if (auto served = answer_service(subject, choice, settings_, options_.service, diagnostics))
+      return *std::move(served);
   const Prediction prediction = predict(*subject.scenario, subject.workload);
   const Shortage shortage = shortage_of(subject, prediction.memory, libraries);
   return {.exit = prediction.memory.fits() ? Exit::kYes : Exit::kNo,
@@ -161,7 +169,10 @@ constinit const Command kRunCommand{
     .most_words = SIZE_MAX,
     .example =
         "ascendsim run config.json --hardware atlas-800i-a3 --input 64K --output 1K --env NPU_MEMORY_FRACTION=0.92",
-    .output = "times, memory and breakdown on stdout; exit 0, 1 when it does not fit, 2 on wrong input",
-    .make = make_call<RunCall>};
+    .output =
+        "times, memory and breakdown on stdout; exit 0, 1 when it does not fit or an SLO is missed, 2 on wrong input, "
+        "130 when interrupted",
+    .make = make_call<RunCall>,
+    .formats = Formats::kOfBenchmarksToo};
 
 }  // namespace ascendsim

@@ -44,6 +44,7 @@ std::string document_of(Answer& a) {
 Output write(Answer a, Format format, bool verbose) {
   if (!a.text.empty()) return {std::move(a.text), a.remark + warnings_text(a.findings)};
   if (format == Format::kJson) return {document_of(a), a.remark};
+  if (format == Format::kVllmBench) return {json_text(*a.benchmark), a.remark + warnings_text(a.findings)};
   if (format == Format::kShort || format == Format::kGithub) return {findings_lines(a.findings, format), a.remark};
   if (!a.findings_first) {
     a.add(list_of(a.notes_title, "notes", notes(a.findings)));

@@ -10,7 +10,7 @@
 
 namespace ascendsim {
 
-enum class Format : std::uint8_t { kTable, kMarkdown, kCsv, kJson, kShort, kGithub };
+enum class Format : std::uint8_t { kTable, kMarkdown, kCsv, kJson, kShort, kGithub, kVllmBench };
 
 struct Output {
   std::string out, err;  // what belongs on stdout and on stderr

@@ -29,6 +29,8 @@ void override_with(const Settings& s, const FileChoice& choice, Question& q, Dia
     if (choice.load->input) put(q, field::kInputTokens, *choice.load->input, source);
     if (choice.load->output) put(q, field::kOutputTokens, *choice.load->output, source);
     if (choice.load->batch) put(q, field::kBatch, *choice.load->batch, source);
+    if (choice.load->drives_a_server() && choice.load->input && !s.service.simulated)
+      say_one_request(*choice.load, diagnostics);
   }
   if (!q.imported) {  // the importer has these already: it needs them to read names
     text(field::kModel, s.model, "--model");

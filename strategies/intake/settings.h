@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "strategies/deployment/deployment.h"
+#include "workloads/requests/slo.h"
 
 namespace ascendsim {
 
@@ -24,6 +25,26 @@ struct FileKind {
 struct SideSettings {
   std::string file, hardware;
   std::optional<std::int64_t> servers;
+};
+
+// Of requests over time. Where nothing of it is said, a load is one batch of equal requests.
+struct ServiceSettings {
+  std::optional<double> rate;                   // requests a second; infinity: all at once
+  std::optional<double> burstiness;             // of the gaps between them; 1: Poisson
+  std::optional<std::int64_t> max_concurrency;  // that the client keeps in flight
+  std::optional<std::int64_t> requests, seed;
+  std::optional<Duration> duration;                                            // nothing is sent after it
+  std::string trace;                                                           // file
+  std::optional<double> time_scale;                                            // of a trace
+  std::optional<std::int64_t> prefill_instances, decode_instances, instances;  // the last of a deployment without roles
+  Slo slo;
+  bool simulated = false;  // by the command; others take a load over time for one request
+
+  // Whether requests over time are asked for.
+  [[nodiscard]] bool asked() const {
+    return rate || max_concurrency || requests || duration || !trace.empty() || instances || prefill_instances ||
+           decode_instances || slo.any();
+  }
 };
 
 struct Settings {
@@ -41,6 +62,7 @@ struct Settings {
   std::optional<std::int64_t> input, output, batch, prefix_hit;
   std::vector<double> acceptance;
   SideSettings prefill, decode;
+  ServiceSettings service;
   bool strict = false;  // warnings count as errors
 
   [[nodiscard]] bool pair() const { return !prefill.file.empty() || !decode.file.empty(); }

@@ -28,6 +28,7 @@ Workload workload_of(Load load, const Question& q) {
   const Deployment& d = q.deployment;
   const Workload& asked = q.workload;
   if (load == Load::kAsked) return asked;
+  if (load == Load::kLeast) return {.input_tokens = 1, .output_tokens = 1, .batch = 1, .acceptance = asked.acceptance};
   Workload w = at_limits(d);
   if (asked.input_tokens > 0) {
     w.input_tokens = asked.input_tokens;
@@ -171,6 +172,8 @@ Subject subject_of(AskedQuestion asked, const std::string& file, Load load, cons
 }
 
 }  // namespace
+
+Load asked_load(const Settings& settings) { return settings.service.trace.empty() ? Load::kAsked : Load::kLeast; }
 
 Subject load_subject(const FileChoice& choice, Load load, const Libraries& libraries, const Settings& settings,
                      Diagnostics& diagnostics) {

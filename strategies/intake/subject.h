@@ -92,7 +92,10 @@ enum class Load : std::uint8_t {
   kAsked,        // as settings and file say
   kLimits,       // what the file allows at most, one request
   kLimitsIfAny,  // the same, and no complaint when the file allows none
+  kLeast,  // one token in, one out: a trace brings the requests, and those that are too long are refused one by one
 };
+// kAsked, or kLeast where a trace says how long requests are.
+Load asked_load(const Settings& settings);
 Subject load_subject(const FileChoice& choice, Load load, const Libraries& libraries, const Settings& settings,
                      Diagnostics& diagnostics);
 // The same for a deployment in our own format that stands inside another file.

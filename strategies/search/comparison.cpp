@@ -222,6 +222,8 @@ bool same_answer(const Point& a, const Point& b) {
   if (a.standing != b.standing) return false;
   if (!a.runs()) return true;
   const Prediction &p = a.prediction, &q = b.prediction;
+  if (a.served && b.served)
+    return a.score() == b.score() && a.served->report.tpot.mean_ms == b.served->report.tpot.mean_ms;
   return p.ttft.mean == q.ttft.mean && p.tpot.mean == q.tpot.mean && p.memory.peak() == q.memory.peak() &&
          p.memory.allowed == q.memory.allowed;
 }
@@ -254,6 +256,11 @@ bool Alternative::operator==(const Alternative& other) const {
 
 std::optional<Duration> Point::time(Metric metric) const {
   if (!runs()) return std::nullopt;
+  if (served) {
+    const ServiceReport& r = served->report;
+    const double ms = metric == Metric::kTtft ? r.ttft.mean_ms : metric == Metric::kTpot ? r.tpot.mean_ms : 0;
+    return ms > 0 ? std::optional(duration_from_seconds(ms / 1e3)) : std::nullopt;
+  }
   const bool answers = subject.workload.output_tokens > 1 && role() != Role::kPrefill;
   switch (metric) {
     case Metric::kTtft:
@@ -348,6 +355,23 @@ Point AlternativePricer::point(const Condition& condition) const {
   return out;
 }
 
+Point AlternativePricer::point(const Condition& condition, const LoadOverTime& load, std::int64_t instances) const {
+  Condition one = condition;
+  one.batch = 1;
+  Point out = point(one);
+  if (!out.runs() || !out.prediction.memory.fits()) return out;
+  Diagnostics found;
+  out.served = measure({.first = out.subject.scenario.get(), .instances = instances}, load,
+                       out.subject.workload.acceptance, {}, found);
+  if (!out.served) out.standing = Standing::kCannotRun;
+  for (const Diagnostic& d : found.all())
+    if (d.severity == Severity::kError)
+      out.broken.add(d);
+    else if (d.severity == Severity::kWarning)
+      out.warned.add(d);
+  return out;
+}
+
 std::string label(const Comparison& c, std::size_t alternative) {
   const Alternative& a = c.alternatives[alternative];
   const auto differs = [&](std::string Alternative::*part) {
@@ -437,6 +461,23 @@ FileChoice compared_side(const PairOfChoices& pair, std::vector<Varied>& vary, D
   return side;
 }
 
+// Over time, one a condition.
+std::vector<LoadOverTime> loads_of(const Comparison& c, const FileChoice& choice, const Settings& settings,
+                                   Diagnostics& diagnostics) {
+  std::vector<LoadOverTime> out;
+  for (const Condition& condition : c.conditions) {
+    Workload w = c.base.question.workload;
+    Settings of_condition = settings;
+    if (condition.input_tokens > 0) of_condition.input = w.input_tokens = condition.input_tokens;
+    if (condition.batch > 0)
+      diagnostics.error("E0640", {}, "--batch is a batch at once, not a load over time", {},
+                        "--max-concurrency is what a client keeps in flight");
+    if (auto load = load_over_time(of_condition, choice.load, w, diagnostics)) out.push_back(*std::move(load));
+    if (diagnostics.has_errors()) break;
+  }
+  return out;
+}
+
 }  // namespace
 
 Comparison compare(const ComparisonRequest& request, const Libraries& libraries, const Settings& settings,
@@ -469,13 +510,21 @@ Comparison compare(const ComparisonRequest& request, const Libraries& libraries,
     pricers.push_back(
         std::make_unique<AlternativePricer>(asked, c.alternatives[i], i, libraries, settings, diagnostics));
   if (diagnostics.has_errors()) throw ConfigError(diagnostics);
+  if (asks_for_service(settings.service, choice.load)) {
+    c.loads = loads_of(c, choice, settings, diagnostics);
+    c.instances = settings.service.instances.value_or(1);
+    if (diagnostics.has_errors()) throw ConfigError(diagnostics);
+  }
   c.points.resize(c.alternatives.size() * c.conditions.size());
   for_each_index(c.points.size(), [&](std::size_t i) {
-    c.points[i] = pricers[i % pricers.size()]->point(c.conditions[i / pricers.size()]);
+    const AlternativePricer& pricer = *pricers[i % pricers.size()];
+    const std::size_t condition = i / pricers.size();
+    c.points[i] = c.loads.empty() ? pricer.point(c.conditions[condition])
+                                  : pricer.point(c.conditions[condition], c.loads[condition], c.instances);
   });
   add_warnings(c, diagnostics);
   if (refused(diagnostics, settings.strict)) throw ConfigError(diagnostics);
-  find_crossovers(c, pricers);
+  if (c.loads.empty()) find_crossovers(c, pricers);
   for (std::size_t k = 0; k < c.keys.size(); ++k)
     if (varied[k].values.size() > 1 && has_no_effect(c, k)) c.without_effect.push_back(c.keys[k]);
   return c;

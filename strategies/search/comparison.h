@@ -9,6 +9,7 @@
 
 #include "strategies/intake/pairs.h"
 #include "strategies/search/variation.h"
+#include "strategies/serving/measured.h"
 
 namespace ascendsim {
 
@@ -38,6 +39,7 @@ struct Point {
   Subject subject;                   // its scenario is empty when it cannot run
   Prediction prediction;
   Flops prefill_once{}, decode_once{};  // matrix work of the steps' requests done by one rank
+  std::optional<MeasuredService> served;  // under a load over time; `prediction` is of one request then
 
   [[nodiscard]] bool runs() const { return standing != Standing::kCannotRun; }
   // The engine takes it and it fits.
@@ -68,6 +70,8 @@ struct Comparison {
   std::vector<Point> points;  // by condition, then by alternative
   std::vector<Crossover> crossovers;
   std::vector<std::string> without_effect;  // keys whose values all lead to the same times and memory
+  std::vector<LoadOverTime> loads;          // by condition, where they are over time
+  std::int64_t instances = 1;               // that share such a load
 
   [[nodiscard]] const Point& at(std::size_t condition, std::size_t alternative) const {
     return points[condition * alternatives.size() + alternative];
@@ -108,6 +112,8 @@ class AlternativePricer {
   AlternativePricer(const AskedQuestion& base, const Alternative& alternative, std::size_t index,
                     const Libraries& libraries, const Settings& settings, Diagnostics& diagnostics);
   [[nodiscard]] Point point(const Condition& condition) const;  // reads no file; safe from several threads
+  // Under a load over time, as `run` serves it; a deployment without room for one request is not served.
+  [[nodiscard]] Point point(const Condition& condition, const LoadOverTime& load, std::int64_t instances) const;
 
  private:
   std::size_t index_;

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "sim/check.h"
+#include "strategies/programs/expert_carriers.h"
 #include "strategies/programs/launching.h"
 #include "strategies/programs/rank_step.h"
 
@@ -87,7 +88,8 @@ StepTimes::StepTimes(const Scenario& scenario, std::optional<EqualLengths> lengt
   const std::int64_t most = std::max<std::int64_t>(1, d.limits.max_batch) * (1 + d.features.speculative_tokens);
   const std::int64_t tile = std::max<std::int64_t>(1, scenario.facts.cube_rows);
   decode_rows_ = decode_ladder(most);
-  if (d.graph.mode == GraphMode::kFullDecode || d.graph.mode == GraphMode::kPiecewise) decode_edges_ = captured_sizes(d);
+  if (d.graph.mode == GraphMode::kFullDecode || d.graph.mode == GraphMode::kPiecewise)
+    decode_edges_ = captured_sizes(d);
   if (d.traits().carrier_choice == CarrierChoice::kByRows) decode_edges_.push_back(mc2_capacity(d));
   if (scenario.facts.prolog_max_tokens > 0) decode_edges_.push_back(scenario.facts.prolog_max_tokens);
   for (std::int64_t rows = tile; rows < most + tile; rows += tile) decode_edges_.push_back(rows);
@@ -163,8 +165,7 @@ std::int64_t StepTimes::node_between_sequences(const DecodeLine& l, std::size_t 
     };
     return groups_ == 1 ? value(0) : between(value(low), low == high ? value(low) : value(high), low, high, others);
   };
-  return std::llround(
-      between(at(span.low), at(span.high), span.low, span.high, static_cast<double>(l.sequences)));
+  return std::llround(between(at(span.low), at(span.high), span.low, span.high, static_cast<double>(l.sequences)));
 }
 
 std::int64_t StepTimes::node_between_others(const DecodeLine& l, std::size_t place, Span span) {
@@ -265,8 +266,7 @@ std::int64_t StepTimes::mixed(std::span<const GroupRows> groups) {
       continue;
     before = &g;
     // A decode row attends to itself here; the rest of its context comes on top.
-    slowest =
-        std::max(slowest, prompts(rows, g.twice_pairs + g.rows, g.cached, others) + attention_of_decodes(g));
+    slowest = std::max(slowest, prompts(rows, g.twice_pairs + g.rows, g.cached, others) + attention_of_decodes(g));
   }
   return slowest;
 }
@@ -289,8 +289,7 @@ StepTimes::Span StepTimes::rows_around(std::int64_t rows) const {
   return span;
 }
 
-std::int64_t StepTimes::prompts(std::int64_t rows, std::int64_t twice_pairs, std::int64_t cached,
-                                std::int64_t others) {
+std::int64_t StepTimes::prompts(std::int64_t rows, std::int64_t twice_pairs, std::int64_t cached, std::int64_t others) {
   const Span span = rows_around(rows);
   const auto [less, more] = cached_around(cached);
   const double share = static_cast<double>(others) / static_cast<double>(rows);
@@ -301,9 +300,8 @@ std::int64_t StepTimes::prompts(std::int64_t rows, std::int64_t twice_pairs, std
                    static_cast<double>(std::max(cached, less)));
   };
   const double low = at(span.low);
-  return std::llround(span.low == span.high
-                          ? low
-                          : between(low, at(span.high), span.low, span.high, static_cast<double>(rows)));
+  return std::llround(
+      span.low == span.high ? low : between(low, at(span.high), span.low, span.high, static_cast<double>(rows)));
 }
 
 double StepTimes::prompts_between_others(std::int64_t rows, std::int64_t cached, double share,
@@ -329,8 +327,8 @@ double StepTimes::prompts_at(std::int64_t rows, std::int64_t cached, std::int64_
   std::int64_t n = 1;
   while (twice_pairs * 2 * n < whole && divides(4 * n)) n *= 2;
   const auto at = [&](std::int64_t prompts) {
-    return static_cast<double>(price_prompts(
-        {.prompts = prompts, .tokens = rows / prompts, .cached = cached / prompts, .others = others}));
+    return static_cast<double>(
+        price_prompts({.prompts = prompts, .tokens = rows / prompts, .cached = cached / prompts, .others = others}));
   };
   if (!divides(2 * n)) return at(n);
   const double part = static_cast<double>(twice_pairs) * 2 * static_cast<double>(n) / static_cast<double>(whole) - 1;
@@ -341,9 +339,11 @@ double StepTimes::prompts_at(std::int64_t rows, std::int64_t cached, std::int64_
 std::int64_t StepTimes::price_prompts(const PromptShape& shape) {
   const auto [known, made] = prompts_.try_emplace(shape);
   if (!made) return known->second;
-  const GroupLoad busy{
-      .sequences = shape.prompts, .new_tokens = shape.tokens, .context = shape.cached + shape.tokens,
-      .prompt = shape.cached + shape.tokens, .history = shape.cached};
+  const GroupLoad busy{.sequences = shape.prompts,
+                       .new_tokens = shape.tokens,
+                       .context = shape.cached + shape.tokens,
+                       .prompt = shape.cached + shape.tokens,
+                       .history = shape.cached};
   GroupLoad other;
   if (shape.others == shape.prompts * shape.tokens) {
     other = busy;

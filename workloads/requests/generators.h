@@ -53,6 +53,8 @@ struct VllmBenchOptions {
   double ramp_up_start_rps = 0, ramp_up_end_rps = 0;
   TokenizerFacts tokenizer{};
 };
+// Whether options alone say how long prompts and outputs are.
+bool draws_lengths(const VllmBenchOptions& options);
 // random: constant memory; prefix_repetition: 4 bytes a request, as it is shuffled.
 std::unique_ptr<RequestSource> make_vllm_bench(const VllmBenchOptions& options, const SourceLocation& where,
                                                Diagnostics& diagnostics);
@@ -79,6 +81,7 @@ struct SglangBenchOptions {
   double request_rate = kAllAtOnce;
   TokenizerFacts tokenizer{};
 };
+bool draws_lengths(const SglangBenchOptions& options);
 // random, random-ids: constant memory; generated-shared-prefix: 16 bytes a request, as it is shuffled.
 std::unique_ptr<RequestSource> make_sglang_bench(const SglangBenchOptions& options, const SourceLocation& where,
                                                  Diagnostics& diagnostics);

@@ -205,11 +205,15 @@ void check_shared_prefix(const SglangBenchOptions& o, Refusals& refuse) {
 
 }  // namespace
 
+bool draws_lengths(const SglangBenchOptions& o) {
+  return o.dataset_name == "generated-shared-prefix" || o.dataset_name == "random-ids" || o.dataset_name == "random";
+}
+
 std::unique_ptr<RequestSource> make_sglang_bench(const SglangBenchOptions& o, const SourceLocation& where,
                                                  Diagnostics& diagnostics) {
   Refusals refuse(diagnostics, where, "sglang.bench_serving");
   const bool shared = o.dataset_name == "generated-shared-prefix";
-  if (!shared && o.dataset_name != "random-ids" && o.dataset_name != "random") {
+  if (!draws_lengths(o)) {
     refuse.absent("--dataset-name",
                   fmt::format("the data set {} needs a download or texts with the model's tokenizer", o.dataset_name),
                   "--dataset-name random-ids, random or generated-shared-prefix, or a file of lengths as a trace");

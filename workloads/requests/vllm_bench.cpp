@@ -166,11 +166,15 @@ void check_random(const VllmBenchOptions& o, Refusals& refuse) {
 
 }  // namespace
 
+bool draws_lengths(const VllmBenchOptions& o) {
+  return o.dataset_name == "random" || o.dataset_name == "prefix_repetition";
+}
+
 std::unique_ptr<RequestSource> make_vllm_bench(const VllmBenchOptions& o, const SourceLocation& where,
                                                Diagnostics& diagnostics) {
   Refusals refuse(diagnostics, where, "vllm bench serve");
   const bool random = o.dataset_name == "random";
-  if (!random && o.dataset_name != "prefix_repetition") {
+  if (!draws_lengths(o)) {
     refuse.absent("--dataset-name",
                   fmt::format("the data set {} needs a download or texts with the model's tokenizer", o.dataset_name),
                   "--dataset-name random or prefix_repetition, or a file of lengths as a trace");

@@ -54,6 +54,59 @@ std::optional<std::int64_t> length_in_name(std::string_view name) {
   return std::nullopt;
 }
 
+// As the fields of a deployment file (workload.input_tokens): what is outside is no load at all.
+bool possible_lengths(const BenchmarkLoad& load, Diagnostics& diagnostics) {
+  constexpr std::int64_t kMostTokens = std::int64_t{1} << 24;
+  bool possible = true;
+  for (const auto& [value, what] : {std::pair{load.input, "prompts"}, {load.output, "outputs"}})
+    if (value && (*value < 1 || *value > kMostTokens)) {
+      diagnostics.error(
+          "E0422", load.where,
+          fmt::format("{} of {} must have 1 to {} tokens, got {}", what, load.program, kMostTokens, *value));
+      possible = false;
+    }
+  return possible;
+}
+
+void assume_length(std::optional<std::int64_t>& value, std::int64_t usual, const char* what, const LaunchedCommand& c,
+                   Diagnostics& diagnostics) {
+  if (value) return;
+  value = usual;
+  diagnostics.note("A0100", c.where,
+                   fmt::format("{} of the benchmark is not set: {} assumed (the tool's default)", what, usual));
+}
+
+// A tool that drives a server. What is typed is its load, a line of a script only says lengths.
+std::optional<BenchmarkLoad> read_serving(const LaunchedCommand& c, const OptionSet& options, bool typed,
+                                          BenchmarkLoad load, Diagnostics& diagnostics) {
+  Diagnostics wrong;
+  c.benchmark->options().read_generator(options, load, wrong);
+  load.batch = 1;
+  const bool says_lengths = std::visit(
+      [](const auto& generator) {
+        if constexpr (requires { generator.dataset_name; }) return draws_lengths(generator);
+        return false;
+      },
+      load.generator);
+  if (typed) {
+    diagnostics.append(wrong);
+  } else {
+    load.generator = {};
+    load.max_concurrency = {};
+    load.slo = {};
+  }
+  if (!says_lengths) {
+    load.input = load.output = std::nullopt;
+    diagnostics.note("A0133", c.where,
+                     fmt::format("{} takes lengths from the prompts of '{}': --input and --output say them", c.program,
+                                 options.text("dataset-name").value_or("a data set")));
+    return load;
+  }
+  if (!possible_lengths(load, diagnostics) || wrong.has_errors()) return std::nullopt;
+  if (!typed) say_one_request(load, diagnostics);
+  return load;
+}
+
 }  // namespace
 
 std::optional<BenchmarkLoad> read_benchmark(const std::vector<LaunchedCommand>& commands, const Defines& defines,
@@ -80,6 +133,7 @@ std::optional<BenchmarkLoad> read_benchmark(const std::vector<LaunchedCommand>& 
                       fmt::format("{} takes options only", table.engine));
   BenchmarkLoad load;
   load.where = c.where;
+  load.program = c.program;
   if (ais) {
     for (std::size_t i = 0; i < c.words.size() && !load.input; ++i) load.input = length_in_name(c.words[i].text);
     if (load.input)
@@ -94,6 +148,7 @@ std::optional<BenchmarkLoad> read_benchmark(const std::vector<LaunchedCommand>& 
           "ais_bench keeps lengths and concurrency in its configuration files: --input and --output say them");
     return load;
   }
+  if (table.read_generator != nullptr) return read_serving(c, options, typed, std::move(load), diagnostics);
   const auto first = [&](std::initializer_list<const char*> names) -> std::optional<std::int64_t> {
     for (const char* n : names)
       if (const auto v = options.integer(n)) return v;
@@ -101,41 +156,19 @@ std::optional<BenchmarkLoad> read_benchmark(const std::vector<LaunchedCommand>& 
   };
   load.input = first({"random-input-len", "input-len"});
   load.output = first({"random-output-len", "output-len"});
-  // As the fields of a deployment file (workload.input_tokens): what is outside is no load at all.
-  constexpr std::int64_t kMostTokens = std::int64_t{1} << 24;
-  for (const auto& [value, names] :
-       {std::pair{&load.input, "--random-input-len, --input-len"}, {&load.output, "--random-output-len, --output-len"}})
-    if (*value && (**value < 1 || **value > kMostTokens))
-      diagnostics.error("E0422", c.where,
-                        fmt::format("{} of the benchmark must be in [1, {}], got {}", names, kMostTokens, **value));
-  if (diagnostics.has_errors()) return std::nullopt;
-  // Defaults of lengths are those of random prompts; other data sets bring their own.
-  const auto data = options.text("dataset-name");
-  if (data && !data->starts_with("random") && (!load.input || !load.output)) {
-    load.batch = 1;
-    diagnostics.note(
-        "A0133", c.where,
-        fmt::format("{} takes lengths from the prompts of '{}': --input and --output say them", c.program, *data));
-    return load;
-  }
-  const auto fill = [&](std::optional<std::int64_t>& value, std::int64_t usual, const char* what) {
-    if (value) return;
-    value = usual;
-    diagnostics.note("A0100", c.where,
-                     fmt::format("{} of the benchmark is not set: {} assumed (the tool's default)", what, usual));
-  };
-  fill(load.input, c.benchmark->input_tokens, "the input length");
-  fill(load.output, c.benchmark->output_tokens, "the output length");
-  if (c.benchmark->batch > 0) {
-    load.batch = first({"batch-size"}).value_or(c.benchmark->batch);
-    return load;
-  }
-  load.batch = 1;
-  diagnostics.note("A0134", c.where,
-                   fmt::format("{} is read as one request of {} tokens in and {} out: arrivals, concurrency and queues "
-                               "are not simulated yet",
-                               c.program, *load.input, *load.output));
+  if (!possible_lengths(load, diagnostics)) return std::nullopt;
+  assume_length(load.input, c.benchmark->input_tokens, "the input length", c, diagnostics);
+  assume_length(load.output, c.benchmark->output_tokens, "the output length", c, diagnostics);
+  load.batch = c.benchmark->batch > 0 ? first({"batch-size"}).value_or(c.benchmark->batch) : 1;
+  if (c.benchmark->batch == 0) say_one_request(load, diagnostics);
   return load;
+}
+
+void say_one_request(const BenchmarkLoad& load, Diagnostics& diagnostics) {
+  diagnostics.note("A0134", load.where,
+                   fmt::format("{} is read as one request of {} tokens in and {} out, its longest: arrivals and "
+                               "concurrency count with `run --workload`",
+                               load.program, *load.input, *load.output));
 }
 
 }  // namespace ascendsim

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "hardware/catalogue.h"
@@ -12,6 +13,8 @@
 #include "strategies/engines/import.h"
 #include "strategies/engines/launch/commands.h"
 #include "strategies/engines/launch/options.h"
+#include "workloads/requests/generators.h"
+#include "workloads/requests/slo.h"
 
 namespace ascendsim {
 
@@ -50,13 +53,22 @@ struct LaunchedInstance {
 std::vector<LaunchedInstance> import_instances(const std::vector<LaunchedCommand>& commands,
                                                const LaunchContext& context, Diagnostics& diagnostics);
 
-// What a benchmark's command line asks: one request, or those side by side.
+// What a benchmark's command line asks.
 struct BenchmarkLoad {
-  std::optional<std::int64_t> input, output, batch;
+  std::optional<std::int64_t> input, output, batch;  // of one request, the longest, or of those side by side
   SourceLocation where;
+  std::string program{};  // "vllm bench serve"
+  // What a tool that drives a server sends, as far as its options say it, and what it judges.
+  std::variant<std::monostate, VllmBenchOptions, SglangBenchOptions> generator{};
+  std::optional<std::int64_t> max_concurrency{};
+  Slo slo{};  // --goodput
+
+  [[nodiscard]] bool drives_a_server() const { return generator.index() > 0; }
 };
 std::optional<BenchmarkLoad> read_benchmark(const std::vector<LaunchedCommand>& commands, const Defines& defines,
                                             Diagnostics& diagnostics);
+// A0134, by whoever takes a load over time for one request. REQUIRES: its lengths are known.
+void say_one_request(const BenchmarkLoad& load, Diagnostics& diagnostics);
 
 // What follows from the rest once overrides are in: limits that engines derive, and how rows reach experts on this
 // fabric.

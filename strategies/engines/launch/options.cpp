@@ -511,6 +511,12 @@ std::optional<std::string> OptionSet::text(std::string_view name) const {
   const Option* const o = find(name);
   return o == nullptr || !o->usable || o->values.empty() ? std::nullopt : std::optional(o->values.back().text);
 }
+std::vector<std::string> OptionSet::texts(std::string_view name) const {
+  std::vector<std::string> out;
+  if (const Option* const o = find(name); o != nullptr && o->usable)
+    for (const ShellWord& v : o->values) out.push_back(v.text);
+  return out;
+}
 std::optional<ShellWord> OptionSet::word(std::string_view name) const {
   const Option* const o = find(name);
   return o == nullptr || o->values.empty() ? std::nullopt : std::optional(o->values.back());

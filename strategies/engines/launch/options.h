@@ -49,6 +49,9 @@ struct EnvironmentSpec {
   std::span<const std::string_view> choices{};
 };
 
+class OptionSet;
+struct BenchmarkLoad;
+
 struct OptionTable {
   std::string_view engine;  // as messages name it: "vLLM"
   std::span<const EngineOption> options;
@@ -58,6 +61,8 @@ struct OptionTable {
   bool underscores = false;                        // `_` is `-` in option names
   // Options that say a field without being its value: what reports call it. {"layout.cp", "attn-cp-size"}
   std::span<const std::pair<std::string_view, std::string_view>> words{};
+  // Of a tool that drives a server: its options as a load.
+  void (*read_generator)(const OptionSet& options, BenchmarkLoad& load, Diagnostics& diagnostics) = nullptr;
 };
 
 // Those of all engines that are started by a command line.
@@ -80,8 +85,9 @@ class OptionSet {
   [[nodiscard]] std::optional<std::int64_t> integer(std::string_view name) const;
   [[nodiscard]] std::optional<double> number(std::string_view name) const;
   [[nodiscard]] std::optional<std::string> text(std::string_view name) const;
-  [[nodiscard]] std::optional<ShellWord> word(std::string_view name) const;  // as written
-  [[nodiscard]] std::optional<bool> flag(std::string_view name) const;       // of a switch: written on or off
+  [[nodiscard]] std::vector<std::string> texts(std::string_view name) const;  // of a list
+  [[nodiscard]] std::optional<ShellWord> word(std::string_view name) const;   // as written
+  [[nodiscard]] std::optional<bool> flag(std::string_view name) const;        // of a switch: written on or off
   // Of a JSON option; "cudagraph_capture_sizes[0]" for elements.
   [[nodiscard]] std::optional<std::string> json(std::string_view option, std::string_view key) const;
   [[nodiscard]] std::optional<std::int64_t> json_integer(std::string_view option, std::string_view key) const;

@@ -1,5 +1,6 @@
 // Options of SGLang's load generator: sglang/bench_serving.py (0.5.x).
-#include "strategies/engines/launch/options.h"
+#include "strategies/engines/launch/generator_reader.h"
+#include "strategies/engines/launch/instances.h"
 #include "strategies/engines/sglang/parts.h"
 
 namespace ascendsim {
@@ -17,10 +18,10 @@ constexpr std::string_view kSglangData[] = {"sharegpt", "random",      "random-i
 constexpr EngineOption kSglangServing[] = {
     {"random-input-len", "--random-input", kInt, kUsed},
     {"random-output-len", "--random-output", kInt, kUsed},
-    {"max-concurrency", "", kInt, kEffect},
-    {"num-prompts", "--num-prompt", kInt, kEffect},
-    {"request-rate", "", kText, kEffect},
-    {"random-range-ratio", "", kText, kEffect},
+    {"max-concurrency", "", kInt, kUsed},
+    {"num-prompts", "--num-prompt", kInt, kUsed},
+    {"request-rate", "", kText, kUsed},
+    {"random-range-ratio", "", kText, kUsed},
     {"dataset-name", "", OptionType::kText, kUsed, "", 0, 0, "", "", kSglangData},
     {"dataset-path", "", kText, kEffect},
     {"sharegpt-output-len", "", kInt, kEffect},
@@ -29,16 +30,18 @@ constexpr EngineOption kSglangServing[] = {
     {"mooncake-slowdown-factor", "", kText, kEffect},
     {"mooncake-num-rounds", "", kText, kEffect},
     {"mooncake-workload", "", kText, kEffect},
-    {"gsp-num-groups", "", kInt, kEffect},
-    {"gsp-prompts-per-group", "", kInt, kEffect},
-    {"gsp-system-prompt-len", "", kInt, kEffect},
-    {"gsp-question-len", "", kInt, kEffect},
-    {"gsp-output-len", "", kInt, kEffect},
-    {"gsp-range-ratio", "", kText, kEffect},
+    {"gsp-num-groups", "", kInt, kUsed},
+    {"gsp-prompts-per-group", "", kInt, kUsed},
+    {"gsp-system-prompt-len", "", kInt, kUsed},
+    {"gsp-question-len", "", kInt, kUsed},
+    {"gsp-output-len", "", kInt, kUsed},
+    {"gsp-range-ratio", "", kText, kUsed},
     {"gsp-fast-prepare", "", kFlag, kNone},
     {"gsp-send-routing-key", "", kFlag, kNone},
-    {"gsp-num-turns", "", kInt, kEffect},
-    {"gsp-ordered", "", kFlag, kEffect},
+    {"gsp-num-turns", "", kInt, kUsed},
+    {"gsp-ordered", "", kFlag, kUsed},
+    {"gsp-group-distribution", "", kText, kUsed},
+    {"gsp-zipf-alpha", "", kText, kUsed},
     {"backend", "", kText, kNone},
     {"base-url", "", kText, kNone},
     {"host", "", kText, kNone},
@@ -53,7 +56,7 @@ constexpr EngineOption kSglangServing[] = {
     {"disable-stream", "", kFlag, kNone},
     {"return-logprob", "", kFlag, kNone},
     {"return-routed-experts", "", kFlag, kNone},
-    {"seed", "", kText, kNone},
+    {"seed", "", kInt, kUsed},
     {"disable-ignore-eos", "", kFlag, kNone},
     {"extra-request-body", "", kText, kNone},
     {"apply-chat-template", "", kFlag, kNone},
@@ -73,7 +76,7 @@ constexpr EngineOption kSglangServing[] = {
     {"prompt-suffix", "", kText, kNone},
     {"flush-cache", "", kFlag, kNone},
     {"warmup-requests", "", kText, kNone},
-    {"tokenize-prompt", "", kFlag, kNone},
+    {"tokenize-prompt", "", kFlag, kUsed},
     {"tag", "", kText, kNone},
     {"header", "", kList, kNone},
     {"ready-check-timeout-sec", "", kText, kNone},
@@ -88,8 +91,37 @@ constexpr EngineOption kSglangServing[] = {
 }  // namespace
 
 const OptionTable& sglang_serving_options() {
-  static constexpr OptionTable kTable{"sglang.bench_serving", kSglangServing, {}, {}, {}, false};
+  static constexpr OptionTable kTable{"sglang.bench_serving", kSglangServing, {}, {}, {}, false, {},
+                                      read_sglang_generator};
   return kTable;
+}
+
+void read_sglang_generator(const OptionSet& options, BenchmarkLoad& load, Diagnostics& diagnostics) {
+  const GeneratorReader read(options, diagnostics);
+  SglangBenchOptions o;
+  read.text("dataset-name", o.dataset_name);
+  o.seed = read.count("seed");
+  read.count("num-prompts", o.num_prompts);
+  read.count("random-input-len", o.random_input_len);
+  read.count("random-output-len", o.random_output_len);
+  read.number("random-range-ratio", o.random_range_ratio);
+  o.tokenize_prompt = read.flag("tokenize-prompt");
+  read.count("gsp-num-groups", o.gsp_num_groups);
+  read.count("gsp-prompts-per-group", o.gsp_prompts_per_group);
+  read.count("gsp-system-prompt-len", o.gsp_system_prompt_len);
+  read.count("gsp-question-len", o.gsp_question_len);
+  read.count("gsp-output-len", o.gsp_output_len);
+  read.count("gsp-num-turns", o.gsp_num_turns);
+  read.number("gsp-range-ratio", o.gsp_range_ratio);
+  o.gsp_ordered = read.flag("gsp-ordered");
+  read.text("gsp-group-distribution", o.gsp_group_distribution);
+  if (options.has("gsp-zipf-alpha")) read.number("gsp-zipf-alpha", o.gsp_zipf_alpha.emplace());
+  read.number("request-rate", o.request_rate);
+  load.max_concurrency = read.count("max-concurrency");
+  const bool shared = o.dataset_name == "generated-shared-prefix";
+  load.input = shared ? o.gsp_system_prompt_len + o.gsp_question_len : o.random_input_len;
+  load.output = shared ? o.gsp_output_len : o.random_output_len;
+  load.generator = std::move(o);
 }
 
 }  // namespace ascendsim

@@ -25,8 +25,9 @@ std::string degrees_in_options(const Layout& l) {
 
 constexpr ProgramWords kServers[] = {{{"sglang.launch_server"}}, {{"sglang", "serve"}}};
 constexpr ProgramWords kRouters[] = {{{"sglang_router.launch_router"}}, {{"sglang_router.launch_server"}}};
-// Lengths when none are set: sglang/bench_serving.py 1024 in, 1024 out.
-constexpr BenchmarkProgram kBenchmarks[] = {{{{"sglang.bench_serving"}}, sglang_serving_options, 1024, 1024}};
+// Lengths when none are set: sglang/bench_serving.py 1024 in, 1024 out. The second name is that of 0.5.15 and later.
+constexpr BenchmarkProgram kBenchmarks[] = {{{{"sglang.bench_serving"}}, sglang_serving_options, 1024, 1024},
+                                            {{{"sglang.benchmark.serving"}}, sglang_serving_options, 1024, 1024}};
 constexpr std::string_view kMentions[] = {"sglang.", "sglang serve", "sglang_router"};
 
 }  // namespace

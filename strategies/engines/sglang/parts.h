@@ -5,6 +5,9 @@
 
 namespace ascendsim {
 
+class OptionSet;
+struct BenchmarkLoad;
+
 extern const Engine kSglangEngine;
 
 void check_sglang(const RuleInput& input, Diagnostics& diagnostics);
@@ -13,5 +16,6 @@ Export write_sglang(const ExportRequest& request, Diagnostics& diagnostics);
 std::span<const Limitation> sglang_limitations();
 
 const OptionTable& sglang_serving_options();  // of sglang.bench_serving
+void read_sglang_generator(const OptionSet& options, BenchmarkLoad& load, Diagnostics& diagnostics);
 
 }  // namespace ascendsim

@@ -1,7 +1,8 @@
 // Options of vLLM's load generators: vllm/benchmarks/serve.py, latency.py, throughput.py, datasets.py (0.11 to 0.15).
 #include <algorithm>
 
-#include "strategies/engines/launch/options.h"
+#include "strategies/engines/launch/generator_reader.h"
+#include "strategies/engines/launch/instances.h"
 #include "strategies/engines/vllm/import.h"
 #include "strategies/engines/vllm/parts.h"
 
@@ -13,30 +14,31 @@ constexpr OptionType kFlag = OptionType::kFlag, kInt = OptionType::kTokens, kTex
                      kList = OptionType::kList;
 constexpr KeyUse kUsed = KeyUse::kUsed, kNone = KeyUse::kNoEffect, kEffect = KeyUse::kEffectNotModelled;
 
-constexpr std::string_view kVllmData[] = {"sharegpt",  "burstgpt",          "sonnet",    "random",
-                                          "random-mm", "random-rerank",     "hf",        "custom",
-                                          "custom_mm", "prefix_repetition", "spec_bench"};
+constexpr std::string_view kRamps[] = {"linear", "exponential"};
+constexpr std::string_view kVllmData[] = {
+    "sharegpt",  "burstgpt",          "sonnet",     "random",      "random-mm",  "random-rerank", "hf", "custom",
+    "custom_mm", "prefix_repetition", "spec_bench", "timed_trace", "speed_bench"};
 
 constexpr EngineOption kServe[] = {
     {"random-input-len", "", kInt, kUsed},
     {"random-output-len", "", kInt, kUsed},
     {"input-len", "", kInt, kUsed},
     {"output-len", "", kInt, kUsed},
-    {"max-concurrency", "", kInt, kEffect},
-    {"num-prompts", "", kInt, kEffect},
-    {"request-rate", "", kText, kEffect},
-    {"burstiness", "", kText, kEffect},
-    {"random-range-ratio", "", kText, kEffect},
-    {"random-prefix-len", "", kInt, kEffect},
+    {"max-concurrency", "", kInt, kUsed},
+    {"num-prompts", "", kInt, kUsed},
+    {"request-rate", "", kText, kUsed},
+    {"burstiness", "", kText, kUsed},
+    {"random-range-ratio", "", kText, kUsed},
+    {"random-prefix-len", "", kInt, kUsed},
     {"dataset-name", "", OptionType::kText, kUsed, "", 0, 0, "", "", kVllmData},
     {"dataset-path", "", kText, kEffect},
-    {"ramp-up-strategy", "", kText, kEffect},
-    {"ramp-up-start-rps", "", kText, kEffect},
-    {"ramp-up-end-rps", "", kText, kEffect},
-    {"prefix-repetition-prefix-len", "", kInt, kEffect},
-    {"prefix-repetition-suffix-len", "", kInt, kEffect},
-    {"prefix-repetition-num-prefixes", "", kInt, kEffect},
-    {"prefix-repetition-output-len", "", kInt, kEffect},
+    {"ramp-up-strategy", "", OptionType::kText, kUsed, "", 0, 0, "", "", kRamps},
+    {"ramp-up-start-rps", "", kText, kUsed},
+    {"ramp-up-end-rps", "", kText, kUsed},
+    {"prefix-repetition-prefix-len", "", kInt, kUsed},
+    {"prefix-repetition-suffix-len", "", kInt, kUsed},
+    {"prefix-repetition-num-prefixes", "", kInt, kUsed},
+    {"prefix-repetition-output-len", "", kInt, kUsed},
     {"sonnet-input-len", "", kInt, kEffect},
     {"sonnet-output-len", "", kInt, kEffect},
     {"sonnet-prefix-len", "", kInt, kEffect},
@@ -60,7 +62,7 @@ constexpr EngineOption kServe[] = {
     {"no-stream", "", kFlag, kNone},
     {"skip-chat-template", "", kFlag, kNone},
     {"disable-shuffle", "", kFlag, kNone},
-    {"seed", "", kText, kNone},
+    {"seed", "", kInt, kUsed},
     {"label", "", kText, kNone},
     {"backend", "", kText, kNone},
     {"endpoint-type", "", kText, kNone},
@@ -90,7 +92,7 @@ constexpr EngineOption kServe[] = {
     {"ignore-eos", "", kFlag, kNone},
     {"percentile-metrics", "", kText, kNone},
     {"metric-percentiles", "", kText, kNone},
-    {"goodput", "", kList, kNone},
+    {"goodput", "", kList, kUsed},
     {"request-id-prefix", "", kText, kNone},
     {"top-p", "", kText, kNone},
     {"top-k", "", kText, kNone},
@@ -103,6 +105,12 @@ constexpr EngineOption kServe[] = {
     {"lora-assignment", "", kText, kEffect},
     {"extra-body", "", kText, kNone},
     {"insecure", "", kFlag, kNone},
+    {"chat-template-kwargs", "", kText, kNone},
+    {"skip-tokenizer-init", "", kFlag, kNone},
+    {"probe-request-rate", "", kText, kEffect},
+    {"self-timed", "", kFlag, kEffect},
+    {"timed-trace-chunk-hash-size", "", kInt, kEffect},
+    {"timed-trace-sec-multiplier", "", kText, kEffect},
     {"ready-check-timeout-sec", "", kText, kNone},
     {"plot-timeline", "", kFlag, kNone},
     {"plot-dataset-stats", "", kFlag, kNone},
@@ -152,12 +160,44 @@ const std::vector<EngineOption>& offline_options() {
 }  // namespace
 
 const OptionTable& vllm_serving_options() {
-  static constexpr OptionTable kTable{"vllm bench serve", kServe, {}, {}, {}, true};
+  static constexpr OptionTable kTable{"vllm bench serve", kServe, {}, {}, {}, true, {}, read_vllm_generator};
   return kTable;
 }
 const OptionTable& vllm_offline_options() {
   static const OptionTable kTable{"vllm bench", offline_options(), {}, {}, {}, true};
   return kTable;
+}
+
+void read_vllm_generator(const OptionSet& options, BenchmarkLoad& load, Diagnostics& diagnostics) {
+  const GeneratorReader read(options, diagnostics);
+  VllmBenchOptions o;
+  read.text("dataset-name", o.dataset_name);
+  read.count("seed", o.seed);
+  read.count("num-prompts", o.num_prompts);
+  read.count("random-input-len", o.random_input_len);
+  read.count("random-output-len", o.random_output_len);
+  // The general names overwrite those of the data set (datasets.py).
+  read.count("input-len", o.random_input_len);
+  read.count("output-len", o.random_output_len);
+  read.count("random-prefix-len", o.random_prefix_len);
+  read.ratio("random-range-ratio", o.random_range_ratio_input, o.random_range_ratio_output);
+  read.count("prefix-repetition-prefix-len", o.prefix_repetition_prefix_len);
+  read.count("prefix-repetition-suffix-len", o.prefix_repetition_suffix_len);
+  read.count("prefix-repetition-num-prefixes", o.prefix_repetition_num_prefixes);
+  read.count("prefix-repetition-output-len", o.prefix_repetition_output_len);
+  read.number("request-rate", o.request_rate);
+  read.number("burstiness", o.burstiness);
+  if (const auto ramp = options.text("ramp-up-strategy"))
+    o.ramp_up_strategy = *ramp == "exponential" ? RampUp::kExponential : RampUp::kLinear;
+  read.number("ramp-up-start-rps", o.ramp_up_start_rps);
+  read.number("ramp-up-end-rps", o.ramp_up_end_rps);
+  load.max_concurrency = read.count("max-concurrency");
+  load.slo = read.goodput("goodput");
+  const bool repeats = o.dataset_name == "prefix_repetition";
+  load.input = repeats ? o.prefix_repetition_prefix_len + o.prefix_repetition_suffix_len
+                       : o.random_prefix_len + o.random_input_len;
+  load.output = repeats ? o.prefix_repetition_output_len : o.random_output_len;
+  load.generator = std::move(o);
 }
 
 }  // namespace ascendsim

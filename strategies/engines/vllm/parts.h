@@ -5,6 +5,9 @@
 
 namespace ascendsim {
 
+class OptionSet;
+struct BenchmarkLoad;
+
 extern const Engine kVllmEngine;
 
 void check_vllm(const RuleInput& input, Diagnostics& diagnostics);
@@ -17,6 +20,7 @@ std::span<const Limitation> vllm_limitations();
 // Options of `vllm bench serve`, and of `vllm bench latency` and `throughput`.
 const OptionTable& vllm_serving_options();
 const OptionTable& vllm_offline_options();
+void read_vllm_generator(const OptionSet& options, BenchmarkLoad& load, Diagnostics& diagnostics);
 
 // YAML of --config; YAML of vllm-ascend's nightly tests, which holds command lines (server_cmd).
 bool holds_vllm_options(ConfigNode root);
