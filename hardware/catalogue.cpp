@@ -330,15 +330,16 @@ template <class Table>
 const auto& find_figure(const Table& table, std::string_view name) {
   const auto found = table.find(name);
   check(found != table.end(), fmt::format("no figure '{}' of this unit in the hardware catalogue", name));
-  return found->second.value;
+  return found->second;
 }
 
 }  // namespace
 
-Duration FigureTable::duration(std::string_view name) const { return find_figure(durations_, name); }
-Ratio FigureTable::ratio(std::string_view name) const { return find_figure(ratios_, name); }
-Bytes FigureTable::bytes(std::string_view name) const { return find_figure(bytes_, name); }
-BytesPerSecond FigureTable::rate(std::string_view name) const { return find_figure(rates_, name); }
+Duration FigureTable::duration(std::string_view name) const { return find_figure(durations_, name).value; }
+Ratio FigureTable::ratio(std::string_view name) const { return find_figure(ratios_, name).value; }
+Bytes FigureTable::bytes(std::string_view name) const { return find_figure(bytes_, name).value; }
+const Figure<Bytes>& FigureTable::bytes_figure(std::string_view name) const { return find_figure(bytes_, name); }
+BytesPerSecond FigureTable::rate(std::string_view name) const { return find_figure(rates_, name).value; }
 
 const KernelFamily& KernelTable::family(std::string_view name) const {
   const auto found = std::ranges::find(families, name, &KernelFamily::name);

@@ -44,6 +44,7 @@ class FigureTable {
   [[nodiscard]] Ratio ratio(std::string_view name) const;
   [[nodiscard]] Bytes bytes(std::string_view name) const;
   [[nodiscard]] BytesPerSecond rate(std::string_view name) const;
+  [[nodiscard]] const Figure<Bytes>& bytes_figure(std::string_view name) const;  // with its range
   [[nodiscard]] bool has_ratio(std::string_view name) const { return ratios_.contains(name); }
   [[nodiscard]] bool has_duration(std::string_view name) const { return durations_.contains(name); }
   template <class F>

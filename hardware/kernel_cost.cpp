@@ -155,29 +155,22 @@ KernelCost::MatrixTime KernelCost::matrix_time(const Work& work, double flop_sec
   return best;
 }
 
-KernelTime KernelCost::price_rows(const Work& work, const Terms& family) const {
+KernelCost::Parts KernelCost::parts_by_rows(const Work& work, const Terms& family) const {
   check(work.matrix == Flops{} && work.matrix_rounding == Flops{}, "kernels of rows have no matrix work");
   const auto bytes = static_cast<double>((work.read + work.written).count());
   const double cores =
       family.block == 0
           ? cores_with_work(work)
           : std::min(vector_cores_, static_cast<double>(ceil_div((work.read + work.written).count(), family.block)));
-  const double launch = family.t0 * work.launches + family.core_start * cores;
   const double rows =
       family.row_time * static_cast<double>(work.rows) / vector_cores_ + bytes * family.row_seconds_per_byte;
-  const double memory = bytes * bytes / (bytes + l2_capacity_) * family.seconds_per_byte;
-  const double vector = static_cast<double>(work.vector.count()) * family.seconds_per_vector_flop;
-  const double longest = std::max({rows, memory, vector});
-  KernelTime time{duration_from_seconds(launch + longest), Bound::kLaunch};
-  if (longest > launch) time.bound = longest > rows && longest == memory ? Bound::kMemory : Bound::kVector;
-  return time;
+  return {family.t0 * work.launches + family.core_start * cores,
+          bytes * bytes / (bytes + l2_capacity_) * family.seconds_per_byte,
+          {0.0, Bound::kMatrix},
+          std::max(rows, static_cast<double>(work.vector.count()) * family.seconds_per_vector_flop)};
 }
 
-KernelTime KernelCost::price(const Work& work) const {
-  if (work.launches == 0) return {};
-  const Terms& family = families_[work.family];
-  if (family.row_seconds_per_byte > 0.0) return price_rows(work, family);
-  const double launch = family.t0 * work.launches + family.core_start * cores_with_work(work);
+KernelCost::Parts KernelCost::parts(const Work& work, const Terms& family) const {
   auto bytes = static_cast<double>((work.read + work.written).count());
   if (work.groups > 0) {
     // groups * k * n * (1 / fed - 1), fed = groups * n / (cores * columns_per_core): B as if the whole die drew it.
@@ -185,30 +178,57 @@ KernelTime KernelCost::price(const Work& work) const {
                  whole = static_cast<double>(cores_) * columns_per_core_;
     bytes += static_cast<double>(work.k * work.bytes_b) * std::max(0.0, whole - fed);
   }
-  const double memory = bytes * family.seconds_per_byte;
-  const double vector = static_cast<double>(work.vector.count()) * family.seconds_per_vector_flop;
-  MatrixTime matrix{0.0, Bound::kMatrix};
+  Parts out{family.t0 * work.launches + family.core_start * cores_with_work(work),
+            bytes * family.seconds_per_byte,
+            {0.0, Bound::kMatrix},
+            static_cast<double>(work.vector.count()) * family.seconds_per_vector_flop};
   const Flops flops = work.matrix + work.matrix_rounding;
-  if (flops > Flops{}) {
-    matrix =
+  if (flops > Flops{})
+    out.matrix =
         matrix_time(work,
                     static_cast<double>(flops.count()) * seconds_per_flop_[static_cast<std::size_t>(work.matrix_type)] *
                         family.inverse_matrix_efficiency,
                     family.l2_seconds_per_result);
-  }
-  // combine(combine(matrix, vector), memory) with one root only.
-  const double together =
-      inverse_power(power(memory, exponent_) + power(matrix.seconds, exponent_) + power(vector, exponent_), exponent_);
+  return out;
+}
 
-  KernelTime time{duration_from_seconds(launch + together), Bound::kLaunch};
-  double largest = launch;
+KernelTime KernelCost::price(const Work& work) const {
+  if (work.launches == 0) return {};
+  const Terms& family = families_[work.family];
+  if (family.row_seconds_per_byte > 0.0) {
+    const Parts p = parts_by_rows(work, family);
+    const double longest = std::max(p.memory, p.vector);
+    KernelTime time{duration_from_seconds(p.launch + longest), Bound::kLaunch};
+    if (longest > p.launch) time.bound = p.memory > p.vector ? Bound::kMemory : Bound::kVector;
+    return time;
+  }
+  const Parts p = parts(work, family);
+  // combine(combine(matrix, vector), memory) with one root only.
+  const double together = inverse_power(
+      power(p.memory, exponent_) + power(p.matrix.seconds, exponent_) + power(p.vector, exponent_), exponent_);
+
+  KernelTime time{duration_from_seconds(p.launch + together), Bound::kLaunch};
+  double largest = p.launch;
   const auto consider = [&](double term, Bound bound) {
     if (term > largest) largest = term, time.bound = bound;
   };
-  consider(memory, Bound::kMemory);
-  consider(matrix.seconds, matrix.bound);
-  consider(vector, Bound::kVector);
+  consider(p.memory, Bound::kMemory);
+  consider(p.matrix.seconds, p.matrix.bound);
+  consider(p.vector, Bound::kVector);
   return time;
+}
+
+KernelTerms KernelCost::terms(const Work& work) const {
+  KernelTerms out{};
+  if (work.launches == 0) return out;
+  const Terms& family = families_[work.family];
+  const Parts p = family.row_seconds_per_byte > 0.0 ? parts_by_rows(work, family) : parts(work, family);
+  const auto at = [&](Bound bound) -> double& { return out[static_cast<std::size_t>(bound)]; };
+  at(Bound::kLaunch) = p.launch;
+  at(Bound::kMemory) = p.memory;
+  at(p.matrix.bound) = p.matrix.seconds;
+  at(Bound::kVector) = p.vector;
+  return out;
 }
 
 Duration KernelCost::matrix_at_peak(const Work& work) const {

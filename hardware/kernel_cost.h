@@ -23,6 +23,7 @@
 // Ignored: splitting k and its reduction.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -35,6 +36,9 @@ namespace ascendsim {
 
 enum class Bound : std::uint8_t { kLaunch, kMemory, kMatrix, kVector, kL2 };  // the largest term: "which limit"
 std::string_view to_text(Bound bound);
+
+// Seconds of each term by Bound: what the time is made of. They overlap, so together they are more than the time.
+using KernelTerms = std::array<double, 5>;
 
 struct KernelTime {
   Duration total{};
@@ -52,6 +56,7 @@ class KernelCost {
   KernelCost(const Die& die, const KernelTable& table, std::span<const std::string_view> families, double share = 1,
              double vector_share = 1);
   [[nodiscard]] KernelTime price(const Work& work) const;
+  [[nodiscard]] KernelTerms terms(const Work& work) const;  // of price(); for explanations
   // Nothing but the die's peaks: matrix / peak per type; bytes / HBM bandwidth. For the speed of light.
   [[nodiscard]] Duration matrix_at_peak(const Work& work) const;
   [[nodiscard]] Duration memory_at_peak(Bytes bytes) const;
@@ -69,7 +74,14 @@ class KernelCost {
   };
   // max(t_matrix, t_l2) of the best tiling; flop_seconds: t_matrix without tile rounding.
   [[nodiscard]] MatrixTime matrix_time(const Work& work, double flop_seconds, double result_seconds) const;
-  [[nodiscard]] KernelTime price_rows(const Work& work, const Terms& family) const;
+  // The terms of a kernel, launch apart.
+  struct Parts {
+    double launch, memory;
+    MatrixTime matrix;
+    double vector;
+  };
+  [[nodiscard]] Parts parts(const Work& work, const Terms& family) const;
+  [[nodiscard]] Parts parts_by_rows(const Work& work, const Terms& family) const;
   [[nodiscard]] double cores_with_work(const Work& work) const;
 
   std::vector<Terms> families_;

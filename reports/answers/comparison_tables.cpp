@@ -12,6 +12,7 @@
 #include "reports/answers/findings.h"
 #include "reports/answers/headings.h"
 #include "reports/answers/json_parts.h"
+#include "reports/answers/memory_tables.h"
 #include "reports/answers/served_comparison.h"
 #include "reports/answers/steps.h"
 #include "strategies/engines/rules.h"
@@ -65,7 +66,7 @@ Table overview(const Comparison& c) {
     row.push_back(time_cell(p.prediction.prefill.total, prefills(p)));
     row.push_back(time_cell(p.prediction.decode.total, decodes(p)));
     row.push_back(p.runs() ? bytes_cell(p.prediction.memory.peak()) : Cell("-", ""));
-    row.emplace_back(!p.runs() ? "-" : p.prediction.memory.fits() ? "yes" : "no");
+    row.emplace_back(p.runs() ? fit_word(p.prediction.memory) : "-");
     t.rows.push_back(std::move(row));
   }
   return t;
@@ -335,6 +336,7 @@ Json point_json(const Comparison& c, const Point& p) {
   out["communication"] = communication_json(p);
   out["memory_per_rank_bytes"] = p.runs() ? memory_json(r.memory) : Json(nullptr);
   out["fits"] = p.runs() ? Json(r.memory.fits()) : Json(nullptr);
+  out["borderline"] = p.runs() ? Json(r.memory.borderline()) : Json(nullptr);
   out["kv_capacity_tokens"] = p.runs() ? Json(r.memory.kv_capacity_tokens) : Json(nullptr);
   out["flop"] = flops;
   out["speed_of_light"] = light;

@@ -129,6 +129,7 @@ std::string because(const Point& winner, const Point& second, Metric metric) {
 
 std::string memory_remark(const Point& p) {
   const MemoryPerRank& m = p.prediction.memory;
+  if (m.borderline()) return " (memory: borderline)";
   return m.fits() ? "" : fmt::format(" (does not fit: {} of {} per rank)", to_text(m.peak()), to_text(m.allowed));
 }
 

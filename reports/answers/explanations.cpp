@@ -141,8 +141,14 @@ constexpr WordText kWords[] = {
     {"memory per rank", "weights, KV cache, activations, buffers and runtime of one die", "see peak, capacity"},
     {"kv capacity", "see kv_capacity_tokens", "per DP group"},
     {"limit",
-     "the largest term of an operator's time: launch, memory, matrix, vector, L2; of a collective its algorithm",
+     "the terms of an operator's time, as shares of it: start-up, HBM, matrix engine, vector cores, L2; in CSV and "
+     "JSON "
+     "the largest one: launch, memory, matrix, vector, L2; of a collective its algorithm. Terms overlap, so shares "
+     "need "
+     "not add up to 100 %",
      "hardware/kernel_cost.h"},
+    {"start-up", "limit: starting the kernel and its cores; `launch` in CSV and JSON",
+     "t0 and core_start of the kernel family"},
     {"matrix", "limit: the cube cores", "hardware/kernel_cost.h"},
     {"memory", "limit: HBM bandwidth", "hardware/kernel_cost.h"},
     {"launch", "limit: starting the kernel and its cores", "t0 and core_start of the kernel family"},

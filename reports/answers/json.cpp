@@ -142,11 +142,20 @@ void add_memory(Json& out, const Subject& s, const MemoryPerRank& m, std::span<c
   out["kv_bytes_per_token_per_rank"] = by_side(role, m.kv_bytes_per_token.count());
   out["kv_capacity_tokens"] = by_side(role, m.kv_capacity_tokens);
   out["fits"] = by_side(role, m.fits());
+  out["borderline"] = by_side(role, m.borderline());
   out["kv_blocks"] = m.kv_blocks;
   out["kv_blocks_needed"] = m.kv_blocks_needed;
   out["smallest_memory_fraction"] = number_or_null(m.smallest_fraction(), m.smallest_fraction() <= 1);
   out["memory_components"] = components_json(m);
   if (!m.fits()) out["shortage"] = shortage_json(m, remedies);
+}
+
+// Of a kernel: seconds of each term over its time. They overlap, so they need not add up to 1.
+Json limit_shares_json(const OperatorRow& row) {
+  Json out = Json::object();
+  for (std::size_t i = 0; i < row.terms.size(); ++i)
+    if (row.terms[i] > 0) out[std::string(to_text(static_cast<Bound>(i)))] = row.terms[i];
+  return out;
 }
 
 Json operators_json(const StepTime& step) {
@@ -159,6 +168,7 @@ Json operators_json(const StepTime& step) {
                    {"flops", r.flops.count()},
                    {"bytes", r.bytes.count()},
                    {"limit", r.limit},
+                   {"limit_shares", limit_shares_json(r)},
                    {"source", r.source}});
   return out;
 }
@@ -266,6 +276,7 @@ void add_pair_memory(Json& out, const PairAnswer& a) {
   out["kv_bytes_per_token_per_rank"] = both(p.kv_bytes_per_token.count(), d.kv_bytes_per_token.count());
   out["kv_capacity_tokens"] = both(p.kv_capacity_tokens, d.kv_capacity_tokens);
   out["fits"] = both(p.fits(), d.fits());
+  out["borderline"] = both(p.borderline(), d.borderline());
   out["memory_components"] = both(components_json(p), components_json(d));
   if (!p.fits()) out["shortage"]["prefill"] = shortage_json(p, a.prefill_remedies);
   if (!d.fits()) out["shortage"]["decode"] = shortage_json(d, a.decode_remedies);

@@ -1,6 +1,7 @@
 #include "reports/answers/memory_tables.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "strategies/deployment/words.h"
 
@@ -17,7 +18,28 @@ std::string starting_fraction(const MemoryPerRank& m) {
   return fraction <= 1 ? fmt::format("{:.2f}", fraction) : std::string("none: it needs more than the die has");
 }
 
+// "the runtime may take 1.50 GiB more, the driver show less": the figures of `doubt` that count here.
+std::string doubt_in_words(const MemoryPerRank& m) {
+  std::vector<std::string> out;
+  if (m.doubt.runtime.count() > 0)
+    out.push_back(fmt::format("the runtime may take {} more", precise_gib(m.doubt.runtime)));
+  if (m.doubt.all > m.doubt.runtime)
+    out.push_back(fmt::format("{} less of the die may be usable", precise_gib(m.doubt.all - m.doubt.runtime)));
+  return fmt::format("{} (ranges of figures that are assumed)", fmt::join(out, ", "));
+}
+
+// Buffers that a script sizes are counted for every communicator; instances that this count refuses did run.
+std::string buffer_doubt(const MemoryPerRank& m, const Deployment& d, Bytes missing) {
+  if (!d.communication_buffer || missing > m.communication) return {};
+  return fmt::format(
+      "in doubt: the {} of buffers that {} makes by our count decide this, and two instances with HCCL_BUFFSIZE=1024 "
+      "that it refuses did run (docs/validation.md, h3a-r1-prefill and h4-v32-dp2tp8)",
+      precise_gib(m.communication), key_name(d, "HCCL_BUFFSIZE"));
+}
+
 }  // namespace
+
+std::string_view fit_word(const MemoryPerRank& m) { return !m.fits() ? "no" : m.borderline() ? "borderline" : "yes"; }
 
 std::string fit_in_words(const MemoryPerRank& m, const Deployment& d) {
   const std::string have = d.pool_tokens > 0
@@ -28,8 +50,11 @@ std::string fit_in_words(const MemoryPerRank& m, const Deployment& d) {
                                                            ? " for weights and KV, and what a step needs"
                                                            : "");
   return fmt::format("{} of {} ({}): {}", precise_gib(m.peak()), precise_gib(m.allowed), have,
-                     m.fits() ? fmt::format("fits, {} free", precise_gib(m.allowed - m.peak()))
-                              : fmt::format("DOES NOT FIT, {} too much", precise_gib(m.peak() - m.allowed)));
+                     m.borderline()
+                         ? fmt::format("BORDERLINE, {} free, and {} may be missing: {}",
+                                       precise_gib(m.allowed - m.peak()), precise_gib(m.doubt.all), doubt_in_words(m))
+                     : m.fits() ? fmt::format("fits, {} free", precise_gib(m.allowed - m.peak()))
+                                : fmt::format("DOES NOT FIT, {} too much", precise_gib(m.peak() - m.allowed)));
 }
 
 Shortage shortage_of(const Subject& subject, const MemoryPerRank& m, const Libraries& libraries) {
@@ -44,6 +69,8 @@ Shortage shortage_of(const Subject& subject, const MemoryPerRank& m, const Libra
     contributor += fmt::format(": alone more than the {} of a die", precise_gib(m.capacity));
   out.need.rows = {{"need", precise_gib(m.peak())}, {"have", precise_gib(m.allowed)}, {"largest", contributor}};
   const Deployment& d = s.deployment;
+  if (std::string doubt = buffer_doubt(m, d, m.peak() - m.allowed); !doubt.empty())
+    out.need.rows.push_back({"doubt", std::move(doubt)});
   if (const std::int64_t pool = pool_needed(d, subject.workload); d.pool_tokens > 0 && d.pool_tokens < pool)
     out.need.rows.push_back({"KV pool", fmt::format("{} holds {} tokens of a DP group, the load needs {}",
                                                     key_setting(d, "kv_cache.pool_tokens", d.pool_tokens),
@@ -162,10 +189,14 @@ void check_pool(const Subject& subject, const MemoryPerRank& memory, Diagnostics
   const Deployment& d = subject.question.deployment;
   const EngineTexts::PoolRule& rule = d.engine->texts.pool_of_longest_request;
   if (rule.who.empty() || memory.kv_capacity_tokens >= d.limits.max_seq_len) return;
+  const std::int64_t per_block = d.limits.block_tokens * d.layout.kv_shards();
+  const Bytes missing = memory.fixed() + memory.block * ceil_div(d.limits.max_seq_len, per_block) - memory.allowed;
+  const std::string doubt = buffer_doubt(memory, d, missing);
   diagnostics.warning(
       "W0414", d.origin("maxSeqLen").where,
-      fmt::format("the KV pool holds {} tokens, fewer than the longest request of {}: {} would not start",
-                  with_commas(memory.kv_capacity_tokens), with_commas(d.limits.max_seq_len), rule.who),
+      fmt::format("the KV pool holds {} tokens, fewer than the longest request of {}: {} would not start{}{}",
+                  with_commas(memory.kv_capacity_tokens), with_commas(d.limits.max_seq_len), rule.who,
+                  doubt.empty() ? "" : "; ", doubt),
       std::string(rule.source), std::string(rule.remedy));
 }
 

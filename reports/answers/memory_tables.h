@@ -10,6 +10,8 @@
 namespace ascendsim {
 
 // "58.1 GiB of 58.9 GiB (0.92 of 64 GiB): fits, 0.8 GiB free"
+// "yes", "borderline", "no".
+std::string_view fit_word(const MemoryPerRank& memory);
 std::string fit_in_words(const MemoryPerRank& memory, const Deployment& deployment);
 // Need, have, largest contributor, what would fit. Empty when it fits.
 struct Shortage {

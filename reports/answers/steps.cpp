@@ -1,6 +1,7 @@
 #include "reports/answers/steps.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -16,13 +17,23 @@ double percent(Duration part, Duration whole) {
   return whole.count() == 0 ? 0 : 100.0 * static_cast<double>(part.count()) / static_cast<double>(whole.count());
 }
 
+// "HBM 50 %, start-up 41 %": the terms of a kernel's time, largest first, that are a tenth of it or more. They overlap:
+// what is left to 100 % is where none of them rests behind another.
+std::string limits_in_words(const OperatorRow& row) {
+  constexpr std::string_view kWords[] = {"start-up", "HBM", "matrix engine", "vector cores", "L2"};
+  constexpr double kWorthNaming = 0.1;
+  std::vector<std::pair<double, std::string_view>> shares;
+  for (std::size_t i = 0; i < row.terms.size(); ++i)
+    if (row.terms[i] >= kWorthNaming) shares.emplace_back(row.terms[i], kWords[i]);
+  std::ranges::stable_sort(shares, std::ranges::greater{}, &std::pair<double, std::string_view>::first);
+  std::vector<std::string> out;
+  for (const auto& [share, word] : shares) out.push_back(fmt::format("{} {:.0f} %", word, 100 * share));
+  return fmt::format("{}", fmt::join(out, ", "));
+}
+
 std::string limit_in_words(const OperatorRow& row) {
-  if (row.category == kCommunicationCategory) return fmt::format("a collective by {}", row.limit);
-  if (row.limit == "matrix") return "limited by the matrix engine";
-  if (row.limit == "vector") return "limited by the vector cores";
-  if (row.limit == "memory") return "limited by HBM bandwidth";
-  if (row.limit == "L2") return "limited by L2 bandwidth";
-  return "limited by launch cost";
+  return row.category == kCommunicationCategory ? fmt::format("a collective by {}", row.limit)
+                                                : fmt::format("limited by {}", limits_in_words(row));
 }
 
 }  // namespace
@@ -149,6 +160,17 @@ Table breakdown_table(const std::vector<PhaseStep>& phases) {
   return t;
 }
 
+namespace {
+
+// For machines the largest term alone.
+Cell limit_cell(const OperatorRow& row) {
+  Cell cell(row.category == kCommunicationCategory ? row.limit : limits_in_words(row));
+  cell.raw = row.limit;
+  return cell;
+}
+
+}  // namespace
+
 Table operator_table(const PhaseStep& phase, std::int64_t top) {
   const auto& rows = phase.step->operator_rows;
   const auto shown = std::min(static_cast<std::size_t>(top), rows.size());
@@ -167,7 +189,7 @@ Table operator_table(const PhaseStep& phase, std::int64_t top) {
           {}};
   for (const OperatorRow& r : std::span(rows).first(shown))
     t.rows.push_back({r.label, category_name(r.category), count_cell(r.count), milliseconds_cell(r.time),
-                      share_cell(r.time, phase.step->total), flops_cell(r.flops), bytes_cell(r.bytes), r.limit,
+                      share_cell(r.time, phase.step->total), flops_cell(r.flops), bytes_cell(r.bytes), limit_cell(r),
                       r.source});
   return t;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 
 #include "strategies/engines/launch/options.h"
 #include "strategies/intake/subject.h"
@@ -267,6 +268,8 @@ void machine_rows(Options& o, Settings& s, Asks asks) {
 }
 
 void engine_rows(Options& o, Settings& s) {
+  // What the shell has is not the engine's; whoever set it there hears so.
+  if (const char* const value = std::getenv(std::string(kMemoryFraction).c_str())) s.shell_memory_fraction = value;
   o.heading("Engine");
   o.custom(
        "--quantisation,--quantization", "NAME", [&s](const std::string& text) { s.quantisation = lower(text); },

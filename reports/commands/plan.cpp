@@ -130,6 +130,21 @@ std::string layout_cell(const Question& q) {
 
 Bytes headroom(const PlanChoice& c) { return c.prediction.memory.allowed - c.prediction.memory.peak(); }
 
+// For people in the engine's words.
+Cell exchange_cell(const Deployment& d) {
+  if (d.layout.moe_ep == 1) return "-";
+  Cell cell(exchange_word(*d.engine, d.exchange()));
+  cell.raw = word_of(d.exchange());
+  return cell;
+}
+
+// What figures that are assumed could take away is marked.
+Cell headroom_cell(const PlanChoice& c) {
+  Cell cell = bytes_cell(headroom(c));
+  if (c.prediction.memory.borderline()) cell.text += ", borderline";
+  return cell;
+}
+
 // Of the phase that takes most of a request's time.
 std::string first_bottleneck(const PlanChoice& c) {
   const Prediction& p = c.prediction;
@@ -148,12 +163,12 @@ std::vector<Cell> choice_row(const Asked& c, const PlanChoice& choice, const cha
           count_cell(choice.servers),
           count_cell(cards(c, choice)),
           layout_cell(choice.question),
-          d.layout.moe_ep > 1 ? std::string(word_of(d.exchange())) : "-",
+          exchange_cell(d),
           d.role != Role::kDecode ? milliseconds_cell(p.ttft.mean) : Cell("-"),
           d.role != Role::kPrefill && c.plan.workload.output_tokens > 1 ? milliseconds_cell(p.tpot.mean) : Cell("-"),
           d.role != Role::kPrefill ? number_cell(p.output_tokens_per_second / static_cast<double>(cards(c, choice)), 2)
                                    : Cell("-"),
-          bytes_cell(headroom(choice)),
+          headroom_cell(choice),
           first_bottleneck(choice),
           "",
           ""};
@@ -255,6 +270,7 @@ void put_choice(Json& out, const Asked& c, const PlanChoice& choice) {
       number_or_null(p.output_tokens_per_second / static_cast<double>(cards(c, choice)), decodes);
   out["memory_per_rank_bytes"] = memory_json(p.memory);
   out["headroom_bytes"] = headroom(choice).count();
+  out["borderline"] = p.memory.borderline();
   Json bottlenecks = Json::object();
   for (const auto& [name, step] : phases_of(d.role, p)) bottlenecks[name] = bottleneck(*step);
   out["bottleneck"] = bottlenecks;

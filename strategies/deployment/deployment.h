@@ -130,6 +130,7 @@ struct LayerSharding {
 struct Deployment {
   const Engine* engine = &kGenericEngine;         // never null
   std::string engine_name, engine_version, file;  // of the stack, which may have no engine of its own
+  bool one_server = false;                        // its file says that no second server takes part
   bool own_words = false;                         // the file is ours: messages name its keys as it does
   Role role = Role::kHybrid;
   Model model;

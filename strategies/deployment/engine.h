@@ -53,6 +53,8 @@ struct EngineWords {
   std::string_view (*option_of)(std::string_view field) = nullptr;
   // The degrees of a layout as a command line says them, where that is not an option for each degree.
   std::string (*degrees_in_options)(const Layout& layout) = nullptr;
+  // How rows reach experts, by ExpertExchange; empty: not by this engine.
+  std::array<std::string_view, 3> exchanges{"all-gather", "all-to-all-padded", "all-to-all"};
   bool batch_of_all_groups = false;  // its limit of requests side by side counts those of all DP groups together
   [[nodiscard]] bool has_options() const { return option_of != nullptr; }
 };

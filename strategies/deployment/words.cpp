@@ -44,4 +44,8 @@ std::string key_setting(const Deployment& d, std::string_view key, std::int64_t 
   return key_setting(d, d.own_words, key, value);
 }
 
+std::string_view exchange_word(const Engine& engine, ExpertExchange exchange) {
+  return engine.words.exchanges[static_cast<std::size_t>(exchange)];
+}
+
 }  // namespace ascendsim

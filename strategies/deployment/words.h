@@ -23,4 +23,7 @@ std::string key_name(const Deployment& deployment, std::string_view key);
 std::string key_setting(const Deployment& deployment, bool own_words, std::string_view key, std::int64_t value);
 std::string key_setting(const Deployment& deployment, std::string_view key, std::int64_t value);
 
+// How rows reach experts, as the engine calls it; empty where it has no such way.
+std::string_view exchange_word(const Engine& engine, ExpertExchange exchange);
+
 }  // namespace ascendsim

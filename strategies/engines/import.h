@@ -16,10 +16,11 @@ struct Import {
 };
 
 struct ImportOptions {
-  std::string model;            // name or path of a HuggingFace config.json; empty = from the file's names
-  std::string quantisation;     // scheme name; empty = from the file's names
-  std::string memory_fraction;  // NPU_MEMORY_FRACTION; empty = the stack's default
-  std::optional<Role> role;     // empty = from inferMode
+  std::string model;                    // name or path of a HuggingFace config.json; empty = from the file's names
+  std::string quantisation;             // scheme name; empty = from the file's names
+  std::string memory_fraction;          // NPU_MEMORY_FRACTION; empty = the stack's default
+  std::optional<Role> role;             // empty = from inferMode
+  std::string shell_memory_fraction{};  // the variable where this program runs: said, never used
 };
 
 // Of NPU_MEMORY_FRACTION: a number in (0, 1].

@@ -1,6 +1,7 @@
 #include "strategies/engines/rules.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -68,6 +69,17 @@ void RuleBase::all_to_all(const std::string& rule) {
   error("E0307", "ep_level", text("{} needs {} = 1, got {} {}", what, name("moe_tp"), name("moe_tp"), l.moe_tp), rule,
         text("set {} and {}, or {}", set("moe_tp", 1), set("moe_ep", ranks),
              input.own_file ? "experts.exchange: all-gather" : "\"ep_level\": 1"));
+}
+
+void RuleBase::exchange() {
+  if (l.moe_ep == 1 || !exchange_word(*d.engine, d.exchange()).empty()) return;
+  std::vector<std::string_view> has;
+  for (const ExpertExchange e :
+       {ExpertExchange::kAllGather, ExpertExchange::kAllToAllPadded, ExpertExchange::kAllToAll})
+    if (!exchange_word(*d.engine, e).empty()) has.push_back(word_of(e));
+  error("E0370", "experts.exchange",
+        fmt::format("{} does not offer experts.exchange: {}", d.engine->product, word_of(d.exchange())),
+        "none of its settings says so", fmt::format("one of: {}; or name another stack", fmt::join(has, ", ")));
 }
 
 // Collectives are priced with the expansions that were measured on the product.

@@ -65,6 +65,7 @@ class RuleBase {
   void sequence_degree(const std::string& rule);
   void world(const std::string& rule);
   void all_to_all(const std::string& rule);
+  void exchange();  // one of those that the engine has
   void placement(const std::string& rule);
   void divisibility();
   void local_degree(const LocalDegree& degree, const std::string& called, std::int64_t whole,

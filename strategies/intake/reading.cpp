@@ -108,9 +108,10 @@ void read_engine_file(const Document& document, const FileChoice& choice, const 
   if (out.stack.engine.empty()) return;
   const bool twice = found.has_errors();
   Diagnostics said;
-  Import import =
-      engine.import_document(document, {settings.model, settings.quantisation, settings.memory_fraction, choice.role},
-                             out.stack, libraries.models, libraries.schemes, said);
+  Import import = engine.import_document(
+      document,
+      {settings.model, settings.quantisation, settings.memory_fraction, choice.role, settings.shell_memory_fraction},
+      out.stack, libraries.models, libraries.schemes, said);
   for (const Document::Leniency& l : document.beyond_strict_json())
     found.warning(
         "W0335", l.where, fmt::format("{} is no JSON: it is read over here", l.what),

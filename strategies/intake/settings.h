@@ -55,6 +55,7 @@ struct Settings {
   std::optional<std::int64_t> servers;
   std::optional<Role> role;
   std::string memory_fraction;                              // NPU_MEMORY_FRACTION, as written
+  std::string shell_memory_fraction;                        // the same where this program runs: said, never used
   std::optional<bool> async_scheduling;                     // MINDIE_ASYNC_SCHEDULING_ENABLE
   std::vector<std::string> set;                             // "key.path=value", later ones win
   std::string launch, workload;                             // command lines that stand for files

@@ -182,11 +182,21 @@ void add_copies(MemoryPerRank& memory, const Deployment& d, const KernelFacts& f
   if (prolog && !dropped) copy("mla_prolog (copy)", {"qkv_a", "q_b"});
 }
 
+// Of the capacity, with everything else known.
+Bytes allowed(const MemoryPerRank& m, const Deployment& d) {
+  Bytes out(std::llround(static_cast<double>(m.capacity.count()) * d.memory_fraction));
+  // The rest of the die is for what lives during a step.
+  if (d.traits().fraction_of == FractionOf::kWeightsAndCache) out = std::min(m.capacity, out + m.fixed() - m.weights);
+  if (d.kv_memory) out = std::min(m.capacity, m.fixed() + *d.kv_memory);
+  if (d.pool_tokens > 0)
+    out = std::min(out, m.fixed() + m.block * (d.pool_tokens / (d.limits.block_tokens * d.layout.kv_shards())));
+  return out;
+}
+
 MemoryPerRank memory_of_stage(const Deployment& d, const Workload& w, const Stack& stack, const KernelFacts& facts,
                               Bytes capacity) {
   MemoryPerRank memory;
   memory.capacity = capacity;
-  memory.allowed = Bytes(std::llround(static_cast<double>(capacity.count()) * d.memory_fraction));
   memory.runtime = stack.figures.bytes("runtime");
   add_communication(memory, d, stack);
 
@@ -213,14 +223,7 @@ MemoryPerRank memory_of_stage(const Deployment& d, const Workload& w, const Stac
   // A prefill node keeps a prompt's blocks only until they are transferred.
   memory.kv_blocks_needed = pool_needed(d, w) / (d.limits.block_tokens * d.layout.kv_shards());
   memory.kv_cache = memory.block * memory.kv_blocks_needed;
-  // The rest of the die is for what lives during a step.
-  if (d.traits().fraction_of == FractionOf::kWeightsAndCache)
-    memory.allowed = std::min(capacity, memory.allowed + memory.fixed() - memory.weights);
-  if (d.kv_memory) memory.allowed = std::min(capacity, memory.fixed() + *d.kv_memory);
-  if (d.pool_tokens > 0)
-    memory.allowed =
-        std::min(memory.allowed,
-                 memory.fixed() + memory.block * (d.pool_tokens / (d.limits.block_tokens * d.layout.kv_shards())));
+  memory.allowed = allowed(memory, d);
   memory.kv_blocks = std::max<std::int64_t>(0, (memory.allowed - memory.fixed()).count() / memory.block.count());
   if (memory.allowed < memory.fixed()) memory.kv_blocks = 0;
   memory.kv_capacity_tokens = memory.kv_blocks * d.limits.block_tokens * d.layout.kv_shards();
@@ -254,6 +257,15 @@ std::optional<Bytes> least_excess(const Deployment& d, const Workload& w, Bytes 
   const Bytes experts(elements * bits(d.quantisation.of(Module::kRoutedExpert).weight) / 8);
   const Bytes cache = d.cached_token_layer() * d.cached_layers() * (pool_needed(d, w) / d.layout.kv_shards());
   return experts + cache - Bytes(std::llround(static_cast<double>(capacity.count()) * d.memory_fraction));
+}
+
+void add_doubt(MemoryPerRank& m, const Deployment& d, Bytes most_runtime, Bytes least_capacity) {
+  MemoryPerRank worst = m;
+  worst.runtime = std::max(m.runtime, most_runtime);
+  worst.capacity = std::min(m.capacity, least_capacity);
+  worst.allowed = allowed(worst, d);
+  const Bytes runtime = worst.peak() - m.peak();
+  m.doubt = {runtime, m.allowed - worst.allowed + runtime};
 }
 
 std::int64_t pool_needed(const Deployment& d, const Workload& w) {

@@ -27,6 +27,10 @@ struct MemoryPerRank {
   std::int64_t kv_blocks = 0;           // that fit beside the rest; 0 when nothing fits
   std::int64_t kv_capacity_tokens = 0;  // per DP group
   std::int64_t kv_blocks_needed = 0;
+  // What runtime and the memory that the driver shows may take more than was counted, at the bad end of their ranges.
+  struct Doubt {
+    Bytes runtime{}, all{};
+  } doubt;
   std::int64_t stage = 0, stages = 1;  // of a pipeline: the stage with least to spare, counted from 0
   ActivationPeak activation_peak;
   struct Component {
@@ -39,6 +43,8 @@ struct MemoryPerRank {
   [[nodiscard]] Bytes fixed() const { return weights + activations + communication + runtime; }
   [[nodiscard]] Bytes peak() const { return fixed() + kv_cache; }
   [[nodiscard]] bool fits() const { return peak() <= allowed; }
+  // It fits as counted, and does not where figures that nobody measured are at the bad end of their ranges.
+  [[nodiscard]] bool borderline() const { return fits() && peak() + doubt.all > allowed; }
   // The smallest NPU_MEMORY_FRACTION that starts this workload, rounded up to 0.01; above 1 when none does.
   [[nodiscard]] double smallest_fraction() const;
   struct Part {
@@ -59,6 +65,8 @@ MemoryPerRank memory_per_rank(const Deployment& deployment, const Workload& work
 // By how much it is too much at least, from routed experts and cache alone: peak() - allowed is no less. No program is
 // built, so this is for who looks at many layouts. Nothing where something else than the fraction says what is allowed.
 std::optional<Bytes> least_excess(const Deployment& deployment, const Workload& workload, Bytes capacity);
+// Fills `doubt`: the figures' worst ends.
+void add_doubt(MemoryPerRank& memory, const Deployment& deployment, Bytes most_runtime, Bytes least_capacity);
 
 // The longest context of one sequence, and how many sequences of `tokens` fit, per DP group.
 // KV tokens of a DP group that the workload needs, in whole blocks of every shard.

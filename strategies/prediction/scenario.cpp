@@ -42,7 +42,11 @@ Scenario::Scenario(Deployment d, Stack st, KernelTable k, Cluster c)
 MemoryPerRank Scenario::memory(const Workload& w) const {
   Workload kept = w;
   kept.batch = prompts_kept(deployment, w);
-  return memory_per_rank(deployment, kept, stack, facts, capacity());
+  MemoryPerRank out = memory_per_rank(deployment, kept, stack, facts, capacity());
+  const Figure<Bytes>&runtime = stack.figures.bytes_figure("runtime"), &visible = cluster.server().die.hbm_visible;
+  add_doubt(out, deployment, runtime.range ? runtime.range->second : runtime.value,
+            visible.range ? visible.range->first : visible.value);
+  return out;
 }
 
 std::int64_t prompts_at_once(const Deployment& d, const Workload& w) {

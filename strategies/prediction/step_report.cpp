@@ -69,13 +69,16 @@ std::vector<Duration> attention_ends(std::span<const PricedProgram> priced, cons
   return out;
 }
 
-void add_local(StepTime& step, OperatorRow& row, const Work& w, Bound bound) {
+void add_local(StepTime& step, OperatorRow& row, const Work& w, Bound bound, Duration time, const KernelCost& kernels) {
   if (w.launches == 0) return;
   row.flops += w.matrix;
   row.bytes += w.read + w.written;
   step.kernels.set(w.family);
   if (row.count++ == 0) {
     row.limit = to_text(bound);
+    row.terms = kernels.terms(w);
+    constexpr double kNoTime = 1e-12;  // seconds
+    for (double& term : row.terms) term /= std::max(kNoTime, seconds(time));
     row.source = "kernels: " + std::string(kKernelNames[w.family]);
   }
   add_flops(step.flops, w);
@@ -119,7 +122,7 @@ void add_rows(StepTime& step, const PricedProgram& priced, const ProgramPricer& 
       continue;
     }
     const Work& w = priced.works[built];
-    add_local(step, row, w, priced.bounds[built]);
+    add_local(step, row, w, priced.bounds[built], priced.ticks[built], kernels);
     if (w.launches == 0) continue;
     memory += w.read + w.written;
     matrix += kernels.matrix_at_peak(w);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "hardware/kernel_cost.h"
 #include "sim/units.h"
 #include "workloads/kernels.h"
 
@@ -19,6 +20,7 @@ struct OperatorRow {
   Flops flops{};         // without tile rounding
   Bytes bytes{};         // device memory, read and written; sent, for a collective
   std::string limit{};   // "matrix", "memory", ... or the collective's algorithm
+  KernelTerms terms{};   // of one of them, over its time: shares by Bound; 0 for a collective
   std::string source{};  // which figures priced it
 };
 

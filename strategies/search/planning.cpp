@@ -9,6 +9,7 @@
 
 #include "sim/parallel.h"
 #include "strategies/deployment/words.h"
+#include "strategies/engines/launch/instances.h"
 #include "strategies/engines/rules.h"
 #include "strategies/programs/expert_loads.h"
 
@@ -58,6 +59,26 @@ bool offers_flashcomm(const PlanSite& site) {
   });
 }
 
+namespace {
+
+// Those that the engine has; one alone where it picks by itself. Without expert parallelism no rows are exchanged.
+std::vector<ExpertExchange> exchanges_of(const PlanSite& site, const Layout& l) {
+  const Deployment& d = site.question.deployment;
+  if (l.moe_ep == 1) return {ExpertExchange::kAllGather};
+  if (d.traits().carrier_choice == CarrierChoice::kByRows && !site.question.named("experts.exchange")) {
+    Deployment there = d;
+    there.layout = l;
+    return {pick_exchange(there, site.server.fabric).exchange};
+  }
+  std::vector<ExpertExchange> out;
+  for (const ExpertExchange how :
+       {ExpertExchange::kAllGather, ExpertExchange::kAllToAllPadded, ExpertExchange::kAllToAll})
+    if (!exchange_word(*d.engine, how).empty()) out.push_back(how);
+  return out;
+}
+
+}  // namespace
+
 std::vector<LayoutChoice> enumerate_layouts(const PlanSite& site, std::int64_t ranks) {
   const Question& question = site.question;
   const Layout& asked = question.deployment.layout;
@@ -90,11 +111,7 @@ std::vector<LayoutChoice> enumerate_layouts(const PlanSite& site, std::int64_t r
           l.moe_tp = m;
           l.moe_ep = ranks / m;
           if (!wanted(moe_tp, l.moe_tp) || !wanted(moe_ep, l.moe_ep)) continue;
-          // Without expert parallelism no rows are exchanged.
-          add(l, ExpertExchange::kAllGather);
-          if (l.moe_ep == 1) continue;
-          add(l, ExpertExchange::kAllToAllPadded);
-          add(l, ExpertExchange::kAllToAll);
+          for (const ExpertExchange how : exchanges_of(site, l)) add(l, how);
         }
       }
     }

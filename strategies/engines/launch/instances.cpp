@@ -217,6 +217,22 @@ std::vector<LaunchedInstance> import_instances(const std::vector<LaunchedCommand
 // ---- what follows
 // ------------------------------------------------------------------------------------------------------
 
+PickedExchange pick_exchange(const Deployment& d, Fabric fabric) {
+  const Layout& l = d.layout;
+  const std::int64_t ranks = l.world() / l.pp;
+  if (l.moe_ep == 1) return {ExpertExchange::kAllGather, "without expert parallelism the experts are cut by columns"};
+  if (d.experts.communication != ExpertCommunication::kAuto)
+    return {d.experts.communication == ExpertCommunication::kAllGather ? ExpertExchange::kAllGather
+                                                                       : ExpertExchange::kAllToAll,
+            fmt::format("the scripts choose {}", word_of(d.experts.communication))};
+  if (fabric == Fabric::kUnifiedBus)
+    return {ExpertExchange::kAllToAll,
+            fmt::format("A3: MC2 up to {} rows of a DP group, all-to-all-v above", mc2_capacity(d))};
+  if (d.role == Role::kDecode && ranks >= 16)
+    return {ExpertExchange::kAllToAll, "A2 with 16 ranks and more: MC2 in decode steps"};
+  return {ExpertExchange::kAllGather, "A2: all-gather above the capacity of MC2, and below 16 ranks"};
+}
+
 void complete_launch(Question& q, Fabric fabric, Diagnostics& diagnostics) {
   Deployment& d = q.deployment;
   Limits& m = d.limits;
@@ -237,29 +253,13 @@ void complete_launch(Question& q, Fabric fabric, Diagnostics& diagnostics) {
                                : std::max(m.max_batched_tokens, m.max_input_tokens);
   if (!q.named("limits.max_prefill_batch")) m.max_prefill_batch = std::max<std::int64_t>(1, m.max_batch);
   if (q.named("experts.exchange")) return;
-  const Layout& l = d.layout;
-  const bool ep = l.moe_ep > 1;
-  const std::int64_t ranks = l.world() / l.pp;
   const ExpertCommunication asked = d.experts.communication;
   const bool fused = asked == ExpertCommunication::kFusedMc2 || asked == ExpertCommunication::kFusedMc2Decode;
   if (fused && d.traits().fused_mc2_needs_unified_bus && fabric != Fabric::kUnifiedBus) {
     diagnostics.note("A0135", file, "fused MC2 is for A3: rows reach experts as if nobody had asked for it");
     d.experts.communication = ExpertCommunication::kAuto;
   }
-  ExpertExchange exchange = ExpertExchange::kAllGather;
-  std::string why = "without expert parallelism the experts are cut by columns";
-  if (ep && d.experts.communication != ExpertCommunication::kAuto) {
-    if (d.experts.communication != ExpertCommunication::kAllGather) exchange = ExpertExchange::kAllToAll;
-    why = fmt::format("the scripts choose {}", word_of(d.experts.communication));
-  } else if (ep && fabric == Fabric::kUnifiedBus) {
-    exchange = ExpertExchange::kAllToAll;
-    why = fmt::format("A3: MC2 up to {} rows of a DP group, all-to-all-v above", mc2_capacity(d));
-  } else if (ep && d.role == Role::kDecode && ranks >= 16) {
-    exchange = ExpertExchange::kAllToAll;
-    why = "A2 with 16 ranks and more: MC2 in decode steps";
-  } else if (ep) {
-    why = "A2: all-gather above the capacity of MC2, and below 16 ranks";
-  }
+  const auto [exchange, why] = pick_exchange(d, fabric);
   d.set_exchange(exchange);
   diagnostics.note(
       "A0135", file,

@@ -70,6 +70,13 @@ std::optional<BenchmarkLoad> read_benchmark(const std::vector<LaunchedCommand>& 
 // A0134, by whoever takes a load over time for one request. REQUIRES: its lengths are known.
 void say_one_request(const BenchmarkLoad& load, Diagnostics& diagnostics);
 
+// How rows reach experts where scripts leave it to the engine: its choice on this fabric, and why.
+struct PickedExchange {
+  ExpertExchange exchange = ExpertExchange::kAllGather;
+  std::string why;
+};
+PickedExchange pick_exchange(const Deployment& deployment, Fabric fabric);
+
 // What follows from the rest once overrides are in: limits that engines derive, and how rows reach experts on this
 // fabric.
 void complete_launch(Question& question, Fabric fabric, Diagnostics& diagnostics);

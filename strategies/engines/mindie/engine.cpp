@@ -12,6 +12,8 @@ constinit const Engine kMindieEngine{
     .product = "MindIE",
     .called = "mindie",
     .scheduler = "mindie",
+    // Documentation, Expert Parallelism.
+    .words = {.exchanges = {"ep_level 1", "ep_level 2", ""}},
     .traits =
         {
             .context = chunk_by_chunk,

@@ -156,6 +156,7 @@ struct Reader {
   void read_all_to_all_scale(ConfigNode node);
   void read_plugins(Keys& model);
   void read_schedule(ConfigNode node, const std::string& path);
+  void read_devices(Keys& backend, bool multi_node);
   void read_role(Keys& server);
   void read_names(Keys& model);
   void read_memory_fraction();
@@ -176,14 +177,58 @@ void Reader::read_role(Keys& server) {
   }
 }
 
+// One set of devices for each instance, as many in each as it has ranks; with several servers nobody looks at them.
+void Reader::read_devices(Keys& backend, bool multi_node) {
+  constexpr const char* kStart = "MindIE's check of BackendConfig when the service starts";
+  const ConfigNode sets = backend.node("npuDeviceIds");
+  if (!sets || multi_node) return;
+  const auto wrong = [&](ConfigNode at, std::string message, std::string help) {
+    diagnostics.error("E0252", at.where(), std::move(message), kStart, std::move(help));
+  };
+  constexpr const char* kShape = R"("npuDeviceIds": [[0, 1, 2, 3]])";
+  if (!sets.is_sequence())
+    return wrong(sets, "npuDeviceIds must be a list with a set of devices for each instance", kShape);
+  const std::int64_t instances = backend.integer("modelInstanceNumber").value_or(1),
+                     world = import.question.declared_world;
+  if (static_cast<std::int64_t>(sets.size()) != instances)
+    wrong(sets,
+          fmt::format("npuDeviceIds has {} sets of devices, modelInstanceNumber is {}: MindIE does not start",
+                      sets.size(), instances),
+          fmt::format("a set for each instance, or \"modelInstanceNumber\": {}", sets.size()));
+  std::vector<std::int64_t> seen;
+  for (std::size_t i = 0; i < sets.size(); ++i) {
+    const ConfigNode set = sets.at(i);
+    if (!set.is_sequence()) return wrong(set, "npuDeviceIds must hold a list of devices for each instance", kShape);
+    const auto devices = static_cast<std::int64_t>(set.size());
+    if (world > 0 && devices != world)
+      wrong(set,
+            fmt::format("npuDeviceIds has {} device{} for an instance, worldSize is {}: MindIE does not start", devices,
+                        devices == 1 ? "" : "s", world),
+            fmt::format("{} devices, or \"worldSize\": {}", world, devices));
+    for (std::size_t k = 0; k < set.size(); ++k) {
+      const auto device = set.at(k).as_integer(diagnostics);
+      if (!device) return;
+      if (std::ranges::find(seen, *device) != seen.end())
+        return wrong(set.at(k), fmt::format("npuDeviceIds names device {} twice: MindIE does not start", *device),
+                     "each device once");
+      seen.push_back(*device);
+    }
+  }
+}
+
 void Reader::read_memory_fraction() {
   double& fraction = deployment().memory_fraction;
   fraction = stack.figures.ratio("memory_fraction").count();
   if (options.memory_fraction.empty()) {
     diagnostics.note(
         "A0103", {},
-        fmt::format("NPU_MEMORY_FRACTION is not set: {} assumed (the engine's default); --env NPU_MEMORY_FRACTION=0.92",
-                    fraction));
+        options.shell_memory_fraction.empty()
+            ? fmt::format(
+                  "NPU_MEMORY_FRACTION is not set: {} assumed (the engine's default); --env NPU_MEMORY_FRACTION=0.92",
+                  fraction)
+            : fmt::format("NPU_MEMORY_FRACTION is not set for the engine: {} assumed (its default). Your shell has {}, "
+                          "which is not read: use --env NPU_MEMORY_FRACTION={}",
+                          fraction, options.shell_memory_fraction, options.shell_memory_fraction));
     return;
   }
   fraction = parse_memory_fraction(options.memory_fraction, diagnostics).value_or(fraction);
@@ -457,7 +502,10 @@ void Reader::read(ConfigNode root) {
   if (!deploy.readable()) return;
   read_role(server);
   read_memory_fraction();
-  read_model_config(deploy, backend.boolean("multiNodesInferEnabled").value_or(false));
+  const auto multi_node = backend.boolean("multiNodesInferEnabled");
+  read_model_config(deploy, multi_node.value_or(false));
+  read_devices(backend, multi_node.value_or(false));
+  deployment().one_server = multi_node == false;
   read_schedule(whole ? backend.node("ScheduleConfig") : top.node("ScheduleConfig"), prefix + "ScheduleConfig");
 }
 

@@ -68,7 +68,7 @@ constexpr KeySpec kBackend[] = {
     {"ModelDeployConfig", kUsed},
     {"ScheduleConfig", kUsed},
     {"modelInstanceNumber", kEffect, kInt, 1, 10, "one instance is simulated"},
-    {"npuDeviceIds", kNone, kAny, INT64_MIN, INT64_MAX, "which devices does not matter, worldSize says how many"},
+    {"npuDeviceIds", kUsed, kAny, INT64_MIN, INT64_MAX, "how many; which ones does not matter"},
     {"multiNodesInferEnabled", kUsed, kBool},
     {"tokenizerProcessNumber", kEffect, kInt, 1, 32, "host-side tokenising is not modelled"},
     {"backendName"},

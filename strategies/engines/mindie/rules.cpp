@@ -29,6 +29,7 @@ class MindieRules : RuleBase {
   void context_parallelism();
   void derived_dp();
   void tensor_parallelism();
+  void several_servers();
   void sequence_and_context();
   void local_tp(const char* key, std::int64_t value);
   void plugins();
@@ -67,6 +68,16 @@ void MindieRules::tensor_parallelism() {
     error("E0310", "moe_tp",
           text("moe_tp must be at most the {} ranks of one server, or all {}: got {}", per_server, world, l.moe_tp),
           text("{}: moe_tp <= ranks per node, or moe_tp == world_size", kMapping), "set \"moe_tp\": 1");
+}
+
+void MindieRules::several_servers() {
+  if (!d.one_server || (servers == 1 && l.world() <= server.dies())) return;
+  error("E0318", "multiNodesInferEnabled",
+        servers == 1 ? fmt::format("{} ranks are more than the {} dies of one {}, and multiNodesInferEnabled is false",
+                                   l.world(), server.dies(), server.product)
+                     : fmt::format("{} ranks on {} servers, and multiNodesInferEnabled is false", l.world(), servers),
+        fmt::format("{}: multiNodesInferEnabled, inference over several servers", kServicePage),
+        "set \"multiNodesInferEnabled\": true, with a rank table of all servers");
 }
 
 void MindieRules::sequence_and_context() {
@@ -153,8 +164,7 @@ void MindieRules::not_offered() {
                                                                {"experts.redundant", d.experts.redundant > 0},
                                                                {"experts.shared_ranks", d.experts.shared_ranks > 0},
                                                                {"layout.embedding_tp", l.embedding_parts() > 1},
-                                                               {"layout.mlp_tp", l.mlp_parts() > 1},
-                                                               {"experts.exchange", d.experts.exact_all_to_all}};
+                                                               {"layout.mlp_tp", l.mlp_parts() > 1}};
   for (const auto& [path, used] : extensions_of_others)
     if (used)
       error("E0370", path, text("MindIE does not offer this {}", path), "none of its configuration keys says so",
@@ -168,6 +178,7 @@ void MindieRules::check() {
   all_to_all("MindIE documentation, Expert Parallelism: ep_level 2 allows only moe_tp = 1");
   derived_dp();
   placement(text("{}: world_size % nodes == 0", kMapping));
+  several_servers();
   tensor_parallelism();
   divisibility();
   sequence_and_context();
@@ -175,6 +186,7 @@ void MindieRules::check() {
   local_tp("o_proj_local_tp", l.o_proj_local_tp);
   plugins();
   not_offered();
+  exchange();
   expert_loads();
   ring();
   limits(kServicePage, text("{}: the effective input limit is min(maxInputTokenLen, maxSeqLen - 1)", kServicePage));

@@ -42,6 +42,8 @@ constinit const Engine kSglangEngine{
             .field_of = field_of,
             .option_of = option_of,
             .degrees_in_options = degrees_in_options,
+            // python/sglang/srt/layers/moe/token_dispatcher/deepep.py: nothing is padded.
+            .exchanges = {"moe-a2a-backend none", "", "moe-a2a-backend deepep"},
             // --max-running-requests is of all DP ranks (python/sglang/srt/server_args.py).
             .batch_of_all_groups = true,
         },

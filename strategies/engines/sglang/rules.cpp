@@ -34,6 +34,7 @@ class SglangRules : LaunchRules {
     if (l.sp > 1)
       error("E0443", "sp", "SGLang does not cut the KV cache over the TP group",
             text("{}: use the full kv buffer", kPull), "set layout.sp: 1");
+    exchange();
     extensions();
   }
 };

@@ -47,7 +47,11 @@ constinit const Engine kVllmEngine{
     .product = "vLLM-Ascend",
     .called = "vllm",
     .scheduler = "vllm",
-    .words = {.degrees = {.cp = "pcp", .sp = "dcp"}, .field_of = field_of, .option_of = option_of},
+    // vllm_ascend/ascend_forward_context.py, MoECommType: nothing is padded.
+    .words = {.degrees = {.cp = "pcp", .sp = "dcp"},
+              .field_of = field_of,
+              .option_of = option_of,
+              .exchanges = {"all-gather", "", "all-to-all"}},
     .traits =
         {
             .context = context,

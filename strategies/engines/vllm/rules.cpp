@@ -162,6 +162,7 @@ class VllmRules : LaunchRules {
     if (const std::string why = fused_mc2_refusal(d); !why.empty())
       warn("W0415", "experts.communication", fmt::format("fused MC2 is asked for and not taken: {}", why),
            "vllm_ascend/ascend_forward_context.py: select_moe_comm_method", "");
+    exchange();
     extensions();
   }
 

@@ -1,6 +1,7 @@
 // Answers that were wrong or misleading once, each with the command that showed it and what it must say.
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "tests/reports/application_under_test.h"
@@ -135,6 +136,41 @@ TEST_F(WrongAnswers, APrefillInstanceHasNoOutputTokens) {
   EXPECT_TRUE(json(plan).at("cells").at(0).at("output_throughput_per_card_tok_s").is_null());
 }
 
+// A row of a plan names what the engine has, and says it as the engine does.
+TEST_F(WrongAnswers, APlanNamesExchangesThatTheEngineHas) {
+  const auto exchange = [&](const char* engine) {
+    ASSERT_EQ(run({"plan", "--model", "deepseek-r1", "--quantisation", "w8a8", "--hardware", "atlas-800i-a3",
+                   "--context", "4K", "--concurrency", "16", "--engine", engine, "--servers", "1"}),
+              kDone)
+        << err;
+  };
+  exchange("vllm-ascend");
+  EXPECT_FALSE(contains(out, "padded")) << out;
+  exchange("sglang");
+  EXPECT_FALSE(contains(out, "padded")) << out;
+  EXPECT_TRUE(contains(out, "moe-a2a-backend")) << out;
+  exchange("mindie");
+  EXPECT_TRUE(contains(out, "ep_level")) << out;
+}
+
+// ... so that the row's launch files say all of it.
+TEST_F(WrongAnswers, ARowOfAPlanIsExportedWhole) {
+  const Json cell = json({"plan", "--model", "deepseek-r1", "--quantisation", "w8a8", "--hardware", "atlas-800i-a3",
+                          "--context", "4K", "--concurrency", "16", "--engine", "vllm-ascend", "--servers", "1"})
+                        .at("cells")
+                        .at(0);
+  const Json l = cell.at("layout");
+  write("row.yaml",
+        fmt::format("stack: vllm-ascend\nmodel: deepseek-r1\nquantisation: w8a8\nlayout: {{dp: {}, cp: {}, sp: {}, tp: "
+                    "{}, moe_ep: {}, moe_tp: {}}}\nexperts: {{exchange: {}}}\nfeatures: {{flashcomm1: {}}}\nhardware: "
+                    "{{server: atlas-800i-a3}}\nworkload: {{input_tokens: 4096, output_tokens: 1024, batch: 16}}\n"
+                    "limits: {{max_seq_len: 5120, max_batch: 16}}\n",
+                    l.at("dp").dump(), l.at("cp").dump(), l.at("sp").dump(), l.at("tp").dump(), l.at("moe_ep").dump(),
+                    l.at("moe_tp").dump(), cell.at("exchange").get<std::string>(), cell.at("flashcomm1").dump()));
+  ASSERT_EQ(run({"export", "row.yaml", "--to", "vllm", "-o", "out"}), kDone) << err;
+  EXPECT_FALSE(contains(err, "experts.exchange")) << err;
+}
+
 // ---- files for launching ----
 
 // The command of the README that export writes answers as the source does.
@@ -161,6 +197,40 @@ TEST_F(WrongAnswers, TheExportedReadmeHasTheWholeLoad) {
     EXPECT_EQ(there.at(key), asked.at(key)) << key << "\n" << readme;
 }
 
+// MindIE compares these when it starts, and ends.
+TEST_F(WrongAnswers, DevicesMustFitTheInstances) {
+  const std::string config = [] {
+    std::ifstream file(source_path("examples/mindie-full-config/config.json"));
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  }();
+  const std::string devices = "[[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]]";
+  ASSERT_TRUE(contains(config, devices));
+  const auto with = [&](const std::string& other) {
+    std::string text = config;
+    text.replace(text.find(devices), devices.size(), other);
+    write("config.json", text);
+    return run({"check", "config.json", "--hardware", "atlas-800i-a3", "--format", "short"});
+  };
+  EXPECT_EQ(with(devices), kDone) << err;
+  EXPECT_EQ(with("[[0, 1, 2, 3]]"), kWrongInput);
+  EXPECT_TRUE(contains(out + err, "npuDeviceIds has 4 devices for an instance, worldSize is 16")) << out << err;
+  EXPECT_EQ(with("[[0, 1], [2, 3]]"), kWrongInput);
+  EXPECT_TRUE(contains(out + err, "npuDeviceIds has 2 sets of devices, modelInstanceNumber is 1")) << out << err;
+  EXPECT_EQ(with("[[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 14]]"), kWrongInput);
+  EXPECT_TRUE(contains(out + err, "npuDeviceIds names device 14 twice")) << out << err;
+  EXPECT_EQ(with("[0, 1]"), kWrongInput);
+  EXPECT_EQ(with("16"), kWrongInput);
+}
+
+// 16 ranks are two servers of 8 dies, and the file says one.
+TEST_F(WrongAnswers, OneServerIsOneServer) {
+  const std::string file = example("mindie-full-config/config.json");
+  EXPECT_EQ(run({"check", file, "--hardware", "atlas-800i-a2"}), kWrongInput);
+  EXPECT_TRUE(contains(out + err, "E0318")) << out << err;
+  EXPECT_TRUE(contains(out + err, "multiNodesInferEnabled is false")) << out << err;
+  EXPECT_EQ(run({"check", file, "--hardware", "atlas-800i-a3", "--servers", "2"}), kWrongInput);
+}
+
 // ---- memory ----
 
 // No change beside a fraction that does it alone.
@@ -178,6 +248,72 @@ TEST_F(WrongAnswers, RemediesAreNotDominated) {
     if (fraction && alone) EXPECT_FALSE(contains(change, " and NPU_MEMORY_FRACTION=0.96")) << change;
   }
   EXPECT_TRUE(alone) << shortage.dump(1);
+}
+
+// runtime: 1.5 GiB assumed, up to 3; visible: 61.3 GiB, from 60.5 on. 1.5 + 0.92 x 0.8 = 2.24 GiB may be missing.
+TEST_F(WrongAnswers, LessFreeThanAssumedFiguresMayTakeIsBorderline) {
+  const Args load = Args{example("mindie-context-parallel/config.json"),
+                         "--hardware",
+                         "atlas-800i-a3",
+                         "--input",
+                         "64K",
+                         "--output",
+                         "1K"} +
+                    kFraction;
+  const auto fits = [&](const Args& more) {
+    const Json r = json(Args{"run"} + load + more);
+    const Json m = r.at("memory_per_rank_bytes");
+    const double free = (0.92 * m.at("capacity").get<double>() - m.at("peak").get<double>()) / (1 << 30);
+    EXPECT_EQ(r.at("borderline").get<bool>(), free < 1.5 + 0.92 * 0.8) << free;
+    return r.at("borderline").get<bool>();
+  };
+  EXPECT_TRUE(fits({"--batch", "8"}));
+  EXPECT_FALSE(fits({"--quantisation", "w4a8"}));
+  ASSERT_EQ(run(Args{"mem"} + load + Args{"--batch", "8"}), kDone) << err;
+  EXPECT_TRUE(contains(out, "BORDERLINE, 0.01 GiB free, and 2.24 GiB may be missing")) << out;
+  const Json points = json(Args{"compare"} + load + Args{"--batch", "8"}).at("points");
+  EXPECT_TRUE(points.at(0).at("borderline").get<bool>());
+}
+
+// Experts of 1.56 GiB at 1.6 TB/s are 1.05 of 2.11 ms, 58 starts of 15 us 0.87 ms: neither alone is the limit.
+TEST_F(WrongAnswers, LimitsAreShares) {
+  ASSERT_EQ(run(Args{"run", example("mindie-context-parallel/config.json"), "--hardware", "atlas-800i-a3", "--input",
+                     "64K", "--output", "1K"} +
+                kFraction),
+            kDone)
+      << err;
+  EXPECT_TRUE(contains(out, "experts_gate_up (2.11 ms), limited by HBM 50 %, start-up 41 %")) << out;
+}
+
+// The count of buffers rejects what did run: said where it decides.
+TEST_F(WrongAnswers, TheDoubtAboutBuffersStandsBesideTheVerdict) {
+  const auto check = [&](const char* buffer) {
+    EXPECT_EQ(run({"check", "--launch",
+                   fmt::format("HCCL_BUFFSIZE={} vllm serve /w/DeepSeek-R1_w8a8 -tp 8 -dp 2 --enable-expert-parallel "
+                               "--quantization ascend --max-model-len 32K --max-num-seqs 16 --speculative-config "
+                               "'{{\"num_speculative_tokens\": 1, \"method\": \"deepseek_mtp\"}}' "
+                               "--gpu-memory-utilization 0.92",
+                               buffer),
+                   "--hardware", "atlas-800i-a3"}),
+              kDone)
+        << err;
+    return out + err;
+  };
+  const std::string large = check("1024");
+  ASSERT_TRUE(contains(large, "W0414")) << large;
+  EXPECT_TRUE(contains(large, "two instances with HCCL_BUFFSIZE=1024 that it refuses did run")) << large;
+  EXPECT_FALSE(contains(check("200"), "W0414"));
+}
+
+// ---- the environment ----
+
+TEST_F(WrongAnswers, TheShellsFractionIsNotTheEngines) {
+  ASSERT_EQ(setenv("NPU_MEMORY_FRACTION", "0.92", 1), 0);
+  const int code = run({"check", example("mindie-context-parallel/config.json"), "--hardware", "atlas-800i-a3"});
+  unsetenv("NPU_MEMORY_FRACTION");
+  EXPECT_EQ(code, kDone) << err;
+  EXPECT_TRUE(contains(out, "Your shell has 0.92")) << out;
+  EXPECT_TRUE(contains(out, "--env NPU_MEMORY_FRACTION=0.92")) << out;
 }
 
 }  // namespace
