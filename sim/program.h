@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -129,6 +130,7 @@ struct OperatorType {
   Work (*work)(const OperatorView&);  // null for collectives
   Primitive primitive = Primitive::kNone;
   Compute compute = {};
+  std::uint8_t category = 0;  // of its operators, but for those in a section of another (ProgramBuilder::Section)
 };
 
 using StreamId = std::uint8_t;
@@ -226,9 +228,23 @@ class ProgramBuilder {
  public:
   ProgramBuilder();
 
-  // What follows belongs to this layer, category and lane until the next call.
+  // What follows belongs to this layer and lane until the next call.
   void set_layer(int layer) { layer_ = static_cast<std::int16_t>(layer); }
-  void set_category(std::uint8_t category) { category_ = category; }
+  // What is applied while a section lives belongs to its category, whatever the types say: a mixture of experts has
+  // products and norms of its own. Collectives stay communication.
+  class Section {
+   public:
+    Section(ProgramBuilder& builder, std::uint8_t category) : builder_(builder), outer_(builder.section_) {
+      builder.section_ = category;
+    }
+    ~Section() { builder_.section_ = outer_; }
+    Section(const Section&) = delete;
+    Section& operator=(const Section&) = delete;
+
+   private:
+    ProgramBuilder& builder_;
+    std::optional<std::uint8_t> outer_;
+  };
   void set_outside_graph(bool outside) { outside_graph_ = outside; }
   // Collectives go to the lane's compute stream, as in engines that launch everything on one stream.
   void serialise_communication() { communication_offset_ = kComputeStream; }
@@ -256,14 +272,15 @@ class ProgramBuilder {
   template <class P>
   void apply(const OperatorType& type, const char* label, const P& params, std::initializer_list<Value> in,
              std::initializer_list<Value> out) {
-    push(type, label, store(params), {in.begin(), in.size()}, {out.begin(), out.size()}, lane_, category_);
+    push(type, label, store(params), {in.begin(), in.size()}, {out.begin(), out.size()}, lane_,
+         section_.value_or(type.category));
   }
   template <class P, class T>
   void apply(const OperatorType& type, const char* label, const P& params, std::span<const T> tail,
              std::initializer_list<Value> in, std::initializer_list<Value> out) {
     const std::uint32_t at = store(params);
     append_words(tail.data(), tail.size_bytes());
-    push(type, label, at, {in.begin(), in.size()}, {out.begin(), out.size()}, lane_, category_);
+    push(type, label, at, {in.begin(), in.size()}, {out.begin(), out.size()}, lane_, section_.value_or(type.category));
   }
 
   // A list of row moves; operators may share it.
@@ -349,7 +366,7 @@ class ProgramBuilder {
   std::vector<Access> access_;
   std::array<std::array<std::uint32_t, kMaxStreams>, kMaxStreams> waited_{};  // [stream][other]: finished up to here
   std::int16_t layer_ = -1;
-  std::uint8_t category_ = 0;
+  std::optional<std::uint8_t> section_;
   bool outside_graph_ = false;
   StreamId lane_ = 0;
   StreamId communication_offset_ = kCommunicationStream;

@@ -54,7 +54,8 @@ constexpr std::array<std::string_view, 21> kKernelNames = {"gemm_16",
                                                            "sparse_attention"};
 constexpr std::uint8_t family(Kernel k) { return static_cast<std::uint8_t>(k); }
 
-// What breakdowns group time by (Operator::category); communication is sim's kCommunicationCategory.
+// What breakdowns group time by (OperatorType::category); communication is sim's kCommunicationCategory.
 enum class Category : std::uint8_t { kAttention, kLinear, kMoe, kVector };
+constexpr std::uint8_t category(Category c) { return static_cast<std::uint8_t>(c); }
 
 }  // namespace ascendsim

@@ -44,13 +44,13 @@ std::string full_label(const Comparison& c, const Point& p) {
 }
 
 // The step that a time is made of.
-const StepTime& step_of(const Point& p, Metric metric) {
-  return metric == Metric::kTtft ? p.prediction.prefill : p.prediction.decode;
+const StepTime& step_of(const Point& p, RankedTime metric) {
+  return metric == RankedTime::kTtft ? p.prediction.prefill : p.prediction.decode;
 }
 
 constexpr std::string_view kMetricNames[] = {"TTFT", "TPOT", "decode step"};
 constexpr std::string_view kMetricKeys[] = {"ttft", "tpot", "decode_step"};
-std::string_view name_of(Metric metric) { return kMetricNames[static_cast<std::size_t>(metric)]; }
+std::string_view name_of(RankedTime metric) { return kMetricNames[static_cast<std::size_t>(metric)]; }
 
 constexpr double kWorthNaming = 0.1;  // of the whole difference of two steps
 
@@ -76,7 +76,7 @@ std::string undivided(const StepTime& faster, const StepTime& slower, Duration w
 
 // The links behind a difference in communication: those between A2 servers where most of it is in collectives that
 // cross them, whose ranks have nothing but RoCE there.
-std::string_view link_behind(const Point& winner, const Point& second, Metric metric) {
+std::string_view link_behind(const Point& winner, const Point& second, RankedTime metric) {
   struct Collectives {
     Duration all{}, between_servers{};
   };
@@ -99,7 +99,7 @@ std::string_view link_behind(const Point& winner, const Point& second, Metric me
 }
 
 // The parts of a step whose difference makes the winner win, and those that cost it something.
-std::string because(const Point& winner, const Point& second, Metric metric) {
+std::string because(const Point& winner, const Point& second, RankedTime metric) {
   const StepTime &w = step_of(winner, metric), &s = step_of(second, metric);
   const auto mine = parts_of(w), others = parts_of(s);
   std::vector<std::pair<Duration, const Part*>> gains, costs;
@@ -119,7 +119,7 @@ std::string because(const Point& winner, const Point& second, Metric metric) {
     }
     return fmt::format("{}", fmt::join(out, ", "));
   };
-  const char* const phase = metric == Metric::kTtft ? "prefill" : "decode";
+  const char* const phase = metric == RankedTime::kTtft ? "prefill" : "decode";
   std::string text =
       fmt::format("a {} step is {} {}: ", phase, to_text(whole), s.total >= w.total ? "shorter" : "longer");
   text += gains.empty() ? std::string("no part is shorter by a tenth of that") : "less " + in_words(gains);
@@ -140,7 +140,7 @@ const std::string& level_words() {
 
 // "cp 4 [what-if] would have TTFT 5.1 s, but cannot be started": what is faster than all that can.
 std::string faster_on_paper(const Comparison& c, std::size_t condition, const Contest& contest, const Ranking& r,
-                            Metric metric) {
+                            RankedTime metric) {
   if (!r.starts) return {};
   std::optional<std::size_t> best;
   for (const std::size_t a : contest) {
@@ -153,7 +153,7 @@ std::string faster_on_paper(const Comparison& c, std::size_t condition, const Co
                      to_text(*p.time(metric)));
 }
 
-std::string reason(const Comparison& c, std::size_t condition, const Contest& contest, Metric metric) {
+std::string reason(const Comparison& c, std::size_t condition, const Contest& contest, RankedTime metric) {
   const auto r = c.ranking(condition, contest, metric);
   if (!r) return fmt::format("{}: none of these can run", load_in_words(c, condition));
   const Point& w = c.at(condition, r->best[0]);
@@ -173,7 +173,7 @@ std::string reason(const Comparison& c, std::size_t condition, const Contest& co
 }
 
 // The slowest that runs, where three or more do and it is not the next one already.
-std::string first_against_last(const Comparison& c, std::size_t condition, Contest contest, Metric metric) {
+std::string first_against_last(const Comparison& c, std::size_t condition, Contest contest, RankedTime metric) {
   const auto r = c.ranking(condition, contest, metric);
   std::erase_if(contest, [&](std::size_t a) { return !c.at(condition, a).time(metric); });
   if (!r || contest.size() < 3) return {};
@@ -194,7 +194,7 @@ struct Rankings {
   std::size_t left_out = 0;  // loads under which nothing can be started
 };
 
-Rankings rankings_of(const Comparison& c, const Contest& contest, Metric metric) {
+Rankings rankings_of(const Comparison& c, const Contest& contest, RankedTime metric) {
   Rankings out;
   for (std::size_t i = 0; i < c.conditions.size(); ++i)
     if (auto r = c.ranking(i, contest, metric)) {
@@ -206,7 +206,7 @@ Rankings rankings_of(const Comparison& c, const Contest& contest, Metric metric)
 }
 
 // ", 1.06 to 1.17 times as fast as the next one"; nothing where there is no next one.
-std::string lead(const Comparison& c, const Rankings& rankings, Metric metric) {
+std::string lead(const Comparison& c, const Rankings& rankings, RankedTime metric) {
   std::vector<double> leads;
   for (const auto& [i, r] : rankings.of)
     if (r.next) leads.push_back(ratio(*c.at(i, *r.next).time(metric), *c.at(i, r.best[0]).time(metric)));
@@ -228,7 +228,7 @@ std::string names(const Comparison& c, Contest alternatives) {
 }
 
 // Without its metric's name: "cp 2 wins under all 6 loads, 1.06 to 1.17 times as fast as the next one".
-std::string who_wins(const Comparison& c, const Rankings& rankings, Metric metric) {
+std::string who_wins(const Comparison& c, const Rankings& rankings, RankedTime metric) {
   const char* const would = rankings.starts ? "" : "would ";
   Contest winners;  // each the only one at the top of some load
   std::size_t clear = 0;
@@ -260,7 +260,7 @@ std::string who_wins(const Comparison& c, const Rankings& rankings, Metric metri
 }
 
 void add_headlines(const Comparison& c, const Contest& contest, std::vector<std::string>& out) {
-  const std::vector<Metric> metrics = c.metrics(contest);
+  const std::vector<RankedTime> metrics = c.metrics(contest);
   if (metrics.empty()) {
     std::vector<std::string> servers;
     for (std::size_t i = 0; i < c.conditions.size(); ++i)
@@ -271,7 +271,7 @@ void add_headlines(const Comparison& c, const Contest& contest, std::vector<std:
     out.push_back(fmt::format("None of the alternatives can run on {}.", fmt::join(servers, " or ")));
     return;
   }
-  for (const Metric metric : metrics) {
+  for (const RankedTime metric : metrics) {
     const Rankings rankings = rankings_of(c, contest, metric);
     const auto alone = [](const auto& r) { return r.second.best.size() == 1 && !r.second.next; };
     const std::size_t only = rankings.of[0].second.best[0];
@@ -341,10 +341,10 @@ std::vector<std::string> verdict(const Comparison& c) {
   // Under several loads only what winners win by is given reasons.
   for (std::size_t i = 0; i < c.conditions.size(); ++i)
     for (const Contest& contest : contests) {
-      std::vector<Metric> metrics = c.metrics(contest);
-      if (metrics.empty()) metrics = {Metric::kTtft};
+      std::vector<RankedTime> metrics = c.metrics(contest);
+      if (metrics.empty()) metrics = {RankedTime::kTtft};
       if (c.conditions.size() > 1) metrics.resize(1);
-      for (const Metric metric : metrics) {
+      for (const RankedTime metric : metrics) {
         out.push_back(reason(c, i, contest, metric));
         if (std::string widest = first_against_last(c, i, contest, metric); !widest.empty())
           out.push_back(std::move(widest));
@@ -359,7 +359,7 @@ Json winners_json(const Comparison& c) {
   Json out = Json::array();
   for (const Contest& contest : c.contests())
     for (std::size_t i = 0; i < c.conditions.size(); ++i)
-      for (const Metric metric : c.metrics(contest)) {
+      for (const RankedTime metric : c.metrics(contest)) {
         const auto r = c.ranking(i, contest, metric);
         if (!r) continue;
         const Workload& w = c.at(i, contest[0]).subject.workload;

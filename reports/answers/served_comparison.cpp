@@ -24,7 +24,7 @@ std::vector<std::size_t> ranked(const Comparison& c, std::size_t condition) {
   std::vector<std::size_t> out;
   for (std::size_t a = 0; a < c.alternatives.size(); ++a)
     if (c.at(condition, a).served) out.push_back(condition * c.alternatives.size() + a);
-  std::ranges::stable_sort(out, {}, [&](std::size_t i) { return c.points[i].score(); });
+  std::ranges::stable_sort(out, {}, [&](std::size_t i) { return c.points[i].served->report.ttft.mean_ms; });
   return out;
 }
 

@@ -149,7 +149,10 @@ class Application {
     check_values(
         args_.split,
         [&](std::string_view name) {
-          const auto row = std::ranges::find(options_.rows(), name, &Option::name);
+          const auto called = [&](const Option& o) {
+            return ("," + o.names + ",").find(fmt::format(",{},", name)) != std::string::npos;
+          };
+          const auto row = std::ranges::find_if(options_.rows(), called);
           return row != options_.rows().end() && !row->value.empty();
         },
         diagnostics_);

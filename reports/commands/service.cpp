@@ -131,8 +131,8 @@ bool asked_for(const FileChoice& choice, const Settings& settings, const Service
 
 // Not all of the batch, but one of its requests.
 bool queues(const Subject& s) {
-  return s.workload.batch > 1 && !s.deployment().engine->scheduler.empty() && !fits(*s.scenario, s.workload) &&
-         fits(*s.scenario, one_of(s.workload));
+  return s.workload.batch > 1 && s.deployment().role == Role::kHybrid && !s.deployment().engine->scheduler.empty() &&
+         !fits(*s.scenario, s.workload) && fits(*s.scenario, one_of(s.workload));
 }
 
 }  // namespace

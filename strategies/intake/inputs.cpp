@@ -105,7 +105,8 @@ std::vector<FileChoice> gather(std::vector<std::pair<std::string, std::optional<
     Diagnostics said_later;
     const std::string version =
         settings.engine_version.empty() ? libraries.stacks.load(name, "", said_later).version : settings.engine_version;
-    const ImportOptions import{.model = settings.model, .quantisation = settings.quantisation};
+    const ImportOptions import{
+        .model = settings.model, .quantisation = settings.quantisation, .memory_fraction = {}, .role = {}};
     Diagnostics between;
     for (LaunchedInstance& i : import_instances(
              commands, {import, settings.defines, libraries.models, libraries.schemes, versions, version}, between)) {

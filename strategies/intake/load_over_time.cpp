@@ -127,8 +127,8 @@ LoadOverTime of_tool(Options o, BenchmarkTool tool, const Settings& settings, co
 
 std::optional<LoadOverTime> of_benchmark(const Settings& settings, const BenchmarkLoad& benchmark,
                                          Diagnostics& diagnostics) {
-  if (const auto* const vllm = std::get_if<VllmBenchOptions>(&benchmark.generator))
-    return of_tool(*vllm, BenchmarkTool::kVllmBench, settings, benchmark);
+  if (const auto* const bench = std::get_if<VllmBenchOptions>(&benchmark.generator))
+    return of_tool(*bench, BenchmarkTool::kVllmBench, settings, benchmark);
   if (settings.service.burstiness) {
     exclude("--burstiness", "sglang.bench_serving", "its gaps are exponential", "leave --burstiness out", diagnostics);
     return std::nullopt;

@@ -15,14 +15,12 @@ namespace {
 
 Value embedding(RankStep& s) {
   s.begin_layer(-1);
-  s.category(Category::kVector);
   Value ids = s.ids();
   if (const std::int64_t parts = s.l.embedding_parts(); parts > 1) {
     // Whose tokens they are does not matter to a table: each rank looks up all of them in its part of the vocabulary
     // (vllm_ascend/ops/vocab_parallel_embedding.py, _forward_embed_tp).
     const auto group = s.group(Group::kEmbeddingTp);
     ids = s.p.all_gather("embedding_ids_gather", ids, group);
-    s.category(Category::kVector);
     const Value part = s.weight(Module::kEmbedding, "embedding", s.m.vocabulary, s.m.hidden,
                                 {.row_parts = parts, .row_part = s.at.dp % parts});
     return s.own_share(s.p.reduce_scatter("embedding_reduce_scatter", embed(s.p, "embedding", ids, part), group));
@@ -43,7 +41,6 @@ Value embedding(RankStep& s) {
 
 // MindIE adds the residual while norming; the sum stays in `residual`.
 Value normed_for_ffn(RankStep& s, Value attention_out, Value residual, bool moe) {
-  s.category(Category::kVector);
   const Module next = moe ? Module::kGate : Module::kDenseMlp;
   const Value w = s.norm_weight("post_attention_norm", s.m.hidden);
   s.widened.reset();
@@ -95,7 +92,6 @@ HalfLayer attention_half(RankStep& s, Value residual, std::int64_t layer) {
   // Where rows are moved by index they are padded for the exchanges of a layer, if it has some; else it has only real
   // ones.
   if (s.moves_by_index()) {
-    s.category(Category::kVector);
     if (half.exchanges())
       x = copy_rows(s.p, "attention_pad", x, s.rows.padded);
     else
@@ -108,6 +104,13 @@ HalfLayer attention_half(RankStep& s, Value residual, std::int64_t layer) {
   }
   half.normed = normed_for_ffn(s, x, half.residual, moe);
   return half;
+}
+
+Value feed_forward(RankStep& s, Value x, bool moe) {
+  const ProgramBuilder::Section all(s.p, category(moe ? Category::kMoe : Category::kLinear));
+  if (!moe) return dense_mlp(s, x);
+  if (shares_rows_for_experts(s.d)) return moe_shared_rows(s, x);
+  return s.l.ep_level == 2 && s.l.moe_ep > 1 ? moe_all_to_all(s, x) : moe_all_gather(s, x);
 }
 
 // The feed-forward part; returns the residual stream [padded_rows, hidden] (the last layer of a scattered deployment
@@ -127,15 +130,11 @@ Value feed_forward_half(RankStep& s, const HalfLayer& half) {
                                : place.attention_reduce_scatter || s.l.cp > 1 ? Group::kWorld
                                                                               : Group::kAttnDp));
 
-  x = !moe                                  ? dense_mlp(s, x)
-      : shares_rows_for_experts(s.d)        ? moe_shared_rows(s, x)
-      : s.l.ep_level == 2 && s.l.moe_ep > 1 ? moe_all_to_all(s, x)
-                                            : moe_all_gather(s, x);
+  x = feed_forward(s, x, moe);
 
   if (place.ffn_all_reduce) x = s.p.all_reduce("ffn_all_reduce", x, s.group(Group::kAttnTp));
   if (place.ffn_reduce_scatter)
     x = s.p.reduce_scatter("ffn_reduce_scatter", x, s.group(place.ffn_within_tp ? Group::kAttnTp : Group::kWorld));
-  s.category(Category::kVector);
   if (own_shared) add(s.p, "shared_add", x, shared);
   // Where the stream is gathered first it must be whole; the last layer's norm takes only some rows.
   if (s.facts.adds_residual_in_norm && !place.ffn_all_gather && half.layer + 1 < s.d.end_layer())
@@ -169,19 +168,16 @@ HeadRows head_rows(RankStep& s) {
 
 void head(RankStep& s, Value residual, const char* norm) {
   s.begin_layer(-1);
-  s.category(Category::kVector);
   const HeadRows from = head_rows(s);
   Value x = place_rows(s.p, "last_rows", residual, from.rows, from.sampled);
   x = rms_norm(s.p, norm, x, s.norm_weight(norm, s.m.hidden), s.d.dtype);
   const auto group = s.group(from.group);
   if (from.exchanged) x = s.p.all_gather("head_rows_gather", x, group);
-  s.category(Category::kLinear);
   const Value w = s.weight(Module::kLmHead, "lm_head", s.m.hidden, s.m.vocabulary,
                            {.column_parts = group.ranks, .column_part = s.rank % group.ranks});
   const Value part = linear(s.p, "lm_head", x, w, s.d.dtype);
   const Value logits = from.exchanged ? s.p.all_to_all("logits_exchange", part, group, from.rows, s.m.vocabulary)
                                       : s.p.all_gather("logits_gather", part, group, Axis::kColumns);
-  s.category(Category::kVector);
   const Value ids = sample(s.p, "sampling", logits);
   if (s.noted == nullptr) return;
   std::vector<std::int64_t> names(static_cast<std::size_t>(logits.rows), Program::kPaddingRow);
@@ -227,11 +223,9 @@ void note_hidden(const RankStep& s, Value residual, StepOutput::What what = Step
 Value draft_input(RankStep& s, Value hidden) {
   const Value next = embedding(s);
   s.begin_layer(s.m.layers);
-  s.category(Category::kVector);
   const Value e = rms_norm(s.p, "mtp_enorm", next, s.norm_weight("mtp_enorm", s.m.hidden), s.d.dtype);
   const Value h = rms_norm(s.p, "mtp_hnorm", hidden, s.norm_weight("mtp_hnorm", s.m.hidden), s.d.dtype);
   const Value joined = concat_key(s.p, "mtp_concat", e, h, 1);
-  s.category(Category::kLinear);
   // Stays in 16 bit in the quantised checkpoints, as the head does.
   const Value w = s.weight(Module::kLmHead, "eh_proj", 2 * s.m.hidden, s.m.hidden);
   return linear(s.p, "eh_proj", joined, w, s.d.dtype);
@@ -252,7 +246,6 @@ Value begin_draft(RankStep& s, Value hidden, std::span<const GroupLoad> verified
   const std::int64_t before = s.rows.load.new_tokens;
   s.begin_pass(pass, draft_loads(s.d, verified, s.phase, pass - 1));
   if (pass == 2 && !s.d.traits().drafts_all_rows) {
-    s.category(Category::kVector);
     const RowMove last{.from = static_cast<std::int32_t>(before - 1),
                        .rows = 1,
                        .repeats = static_cast<std::int32_t>(s.rows.load.sequences),

@@ -100,7 +100,6 @@ Value dense_mlp(RankStep& s, Value x) {
   // REQUIRES: tp 1.
   const auto group = s.group(Group::kMlpTp);
   if (shared > 1) x = s.p.all_gather("mlp_rows_gather", x, group);
-  s.category(Category::kLinear);
   const std::int64_t parts = shared > 1 ? shared : s.token_split() ? 1 : s.l.tp;
   const std::int64_t part = shared > 1 ? s.at.dp % shared : s.token_split() ? 0 : s.at.tp;
   const Value out = gated_mlp(s, Module::kDenseMlp, kLabels, x, s.m.dense_width, parts, part);
@@ -108,12 +107,11 @@ Value dense_mlp(RankStep& s, Value x) {
 }
 
 Value whole_shared_expert(RankStep& s, Value x) {
-  s.category(Category::kMoe);
+  const ProgramBuilder::Section all(s.p, category(Category::kMoe));
   return shared_expert(s, x, 1, 0);
 }
 
 Value moe_all_gather(RankStep& s, Value gathered) {
-  s.category(Category::kMoe);
   // Every rank sees every row; padding rows are carried but not computed: where they lie between real ones, and always
   // where rows are moved by index, the real ones are picked and put back (MindIE decoder_layer.cpp, SetAttnUnpadding and
   // SetFFNPadding).
@@ -207,7 +205,6 @@ Value exchange_exact(RankStep& s, const Exchange& e) {
 }  // namespace
 
 Value moe_all_to_all(RankStep& s, Value normed) {
-  s.category(Category::kMoe);
   // The graph's gathers over the rank's rows, which here are all of them (MindIE, ep_level 2 and tp > 1).
   const bool by_index = s.moves_by_index() && s.l.tp > 1;
   const Value x = by_index ? copy_rows(s.p, "ffn_unpad", normed, normed.rows) : normed;
@@ -242,9 +239,7 @@ Value moe_shared_rows(RankStep& s, Value x) {
   const auto tp = s.group(Group::kAttnTp);
   const Value own = moe_all_to_all(s, x.row_slice(s.at.tp * s.rows.scattered, s.rows.scattered));
   const Value out = s.p.all_gather("layer_all_gather", own, tp);
-  s.category(Category::kMoe);
   const Value shared = s.p.all_reduce("shared_all_reduce", shared_expert(s, x, s.l.tp, s.at.tp), tp);
-  s.category(Category::kMoe);
   add(s.p, "shared_add", out, shared);
   return out;
 }

@@ -68,12 +68,9 @@ Value whole_rows(RankStep& s, const char* label, Value x) {
 // which gathers in 16 bit what it quantises, norms and rotates afterwards: vllm_ascend/attention/mla_v1.py
 // _mla_preprocess). Rows go to the cache at once where the rank has all that its shard needs.
 Compressed compress(RankStep& s, Value residual, Value x, Value positions, const Value* cache) {
-  s.category(Category::kVector);
   Value h = input_norm(s, residual, x, s.norm_output(Module::kAttentionA));
   h = s.prepared(Module::kAttentionA, "input_quant", h);
-  s.category(Category::kLinear);
   const Value a = linear(s.p, "qkv_a", h, qkv_a_weight(s), s.d.dtype);
-  s.category(Category::kVector);
   const bool gathers = s.flashcomm();
   Value q_c = rms_norm(s.p, "q_a_norm", a.column_slice(0, s.m.q_rank), s.norm_weight("q_a_norm", s.m.q_rank),
                        gathers ? s.d.dtype : s.norm_output(Module::kQB));
@@ -82,7 +79,6 @@ Compressed compress(RankStep& s, Value residual, Value x, Value positions, const
     kv = copy_rows(s.p, "kv_contiguous", kv, kv.rows);
     q_c = whole_rows(s, "q_c_gather", q_c);
     kv = whole_rows(s, "kv_gather", kv);
-    s.category(Category::kVector);
   }
   q_c = s.prepared(Module::kQB, "q_a_quant", q_c);
   const Value w = s.norm_weight("kv_a_norm", s.m.kv_rank);
@@ -93,23 +89,18 @@ Compressed compress(RankStep& s, Value residual, Value x, Value positions, const
 }  // namespace
 
 void write_gathered(RankStep& s, Value latent, Value cache, Moves moves) {
-  s.category(Category::kVector);
   write_cache(s.p, "kv_cache_write", latent, cache, static_cast<int>(s.m.kv_rank), moves);
 }
 
 Value queries_of_heads(RankStep& s, Value q_c, Value positions) {
-  s.category(Category::kLinear);
   const Value q = linear(s.p, "q_b", q_c, q_b_weight(s), s.d.dtype);
-  s.category(Category::kVector);
   rope(s.p, "q_rope", q, positions, static_cast<int>(s.heads), static_cast<int>(s.m.rope));
   return q;
 }
 
 Value absorbed_queries(RankStep& s, Value q) {
-  s.category(Category::kLinear);
   const Value w_uk = w_uk_weight(s).reshaped(s.m.nope, s.heads * s.m.kv_rank);
   const Value absorbed = per_head_linear(s.p, "q_absorb", q, w_uk, static_cast<int>(s.heads), StoredAs::kTransposed);
-  s.category(Category::kVector);
   return concat_heads(s.p, "q_concat", absorbed, q, static_cast<int>(s.heads), static_cast<int>(s.m.rope));
 }
 
@@ -119,7 +110,6 @@ Value queries_of_heads(RankStep& s, Value q_c) { return queries_of_heads(s, q_c,
 
 void zero_padding(RankStep& s, const char* label, Value x) {
   if (x.rows == s.rows.real) return;
-  s.category(Category::kVector);
   zero_rows(s.p, label, x.row_slice(s.rows.real, x.rows - s.rows.real));
 }
 
@@ -129,12 +119,10 @@ Expanded expand(RankStep& s, Value latent, const char* label_k, const char* labe
   const Value c = latent.column_slice(0, s.m.kv_rank), k_rope = latent.column_slice(s.m.kv_rank, s.m.rope);
   TransposedExpansion once;
   TransposedExpansion& w = kept != nullptr ? *kept : once;
-  s.category(Category::kLinear);
   if (!w.w_uk) w.w_uk = transpose(s.p, "w_uk_transpose", w_uk_weight(s));
   const Value k_nope = linear(s.p, label_k, c, *w.w_uk, s.d.dtype);
   if (!w.w_uv) w.w_uv = transpose(s.p, "w_uv_transpose", w_uv_weight(s));
   const Value v = linear(s.p, label_v, c, *w.w_uv, s.d.dtype);
-  s.category(Category::kVector);
   return {concat_key(s.p, "k_concat", k_nope, k_rope, static_cast<int>(s.heads)), v};
 }
 
@@ -157,7 +145,6 @@ void attend_prompt(RankStep& s, Value q, const Expanded& kv, Value out, Value ls
   const auto tokens = static_cast<std::int32_t>(s.rows.load.new_tokens);
   for (std::int32_t first = 0; first < s.rows.real; first += tokens)
     blocks.push_back({.q_row = first, .q_rows = tokens, .k_row = first, .k_rows = tokens, .causal = 1});
-  s.category(Category::kAttention);
   attend(s.p, "attention", core, blocks, q, kv.k, kv.v, out, lse);
 }
 
@@ -198,9 +185,7 @@ Value mla_prefill_token_split(RankStep& s, Value residual) {
   zero_padding(s, "attention_padding", out);
   const std::int64_t width = s.m.heads * s.m.value;
   const Value own = s.p.all_to_all("attention_exchange", out, s.group(Group::kAttnTp), s.rows.scattered, width);
-  s.category(Category::kVector);
   const Value x = s.prepared(Module::kOProj, "o_proj_quant", own);
-  s.category(Category::kLinear);
   return linear(s.p, "o_proj", x, s.weight(Module::kOProj, "o_proj", width, s.m.hidden), s.d.dtype);
 }
 
@@ -213,12 +198,10 @@ Value mla_decode(RankStep& s, Value residual) {
   if (fused) {
     const bool normed = s.facts.adds_residual_in_norm;
     Value x = s.flashcomm() ? residual : residual.row_slice(0, s.rows.real);
-    s.category(Category::kVector);
     if (normed) x = input_norm(s, residual, x, s.d.dtype);
     // The prolog wants the rows of the whole stream, so these are gathered where they are scattered (mla_v1.py,
     // enable_mlapo).
     if (s.flashcomm()) x = whole_rows(s, "hidden_gather", x);
-    s.category(Category::kLinear);
     const MlaPrologWeights w{normed ? std::optional<Value>{} : s.norm_weight("input_norm", s.m.hidden),
                              qkv_a_weight(s),
                              s.norm_weight("q_a_norm", s.m.q_rank),
@@ -237,7 +220,6 @@ Value mla_decode(RankStep& s, Value residual) {
   // rule), vLLM in 32 bit.
   q = s.p.all_gather("q_gather", q, s.group(Group::kAttnSp), Axis::kColumns);
   const std::int64_t core_heads = s.heads * s.l.sp;
-  s.category(Category::kAttention);
   // Row i of a sequence sees the tokens up to its own: one block each.
   std::vector<AttentionBlock> blocks;
   std::int64_t context = 0;
@@ -260,15 +242,12 @@ Value mla_decode(RankStep& s, Value residual) {
   Value out = partial.out;
   if (s.l.kv_shards() > 1) {
     const std::int64_t width = s.m.kv_rank + 1;
-    s.category(Category::kVector);
     Value packed = pack_partial(s.p, "out_lse_pack", partial, s.context.merges_in_32_bit ? Dtype::kFp32 : s.d.dtype);
     packed = s.p.all_to_all("out_lse_exchange", packed, s.group(Group::kAttnSp), s.rows.real * s.l.sp, s.heads * width);
     if (!s.l.cp_whole_cache) packed = s.p.all_gather("out_lse_gather", packed, s.group(Group::kAttnCp));
-    s.category(Category::kAttention);
     out = merge_partials(s.p, "fa_update", packed, static_cast<int>(s.l.kv_shards()), s.rows.real,
                          s.heads * s.m.kv_rank, s.d.dtype);
   }
-  s.category(Category::kLinear);
   return per_head_linear(s.p, "v_absorb", out, w_uv_weight(s), static_cast<int>(s.heads));
 }
 
@@ -276,13 +255,10 @@ Value mla_decode(RankStep& s, Value residual) {
 // heads, each multiplies its heads' part for all of them, and the sums are scattered back to the tokens' owners.
 Value local_output_projection(RankStep& s, Value attention_out) {
   const std::int64_t parts = s.l.o_proj_parts(), width = s.m.heads * s.m.value;
-  s.category(Category::kVector);
   const Value padded = copy_rows(s.p, "o_proj_pad", attention_out, s.rows.padded);
   const Value exchanged =
       s.p.all_to_all("o_proj_exchange", padded, s.group(Group::kOProjTp), s.rows.padded * parts, width / parts);
-  s.category(Category::kVector);
   const Value x = s.prepared(Module::kOProj, "o_proj_quant", exchanged);
-  s.category(Category::kLinear);
   const Value w =
       s.weight(Module::kOProj, "o_proj", width, s.m.hidden, {.row_parts = parts, .row_part = s.rank % parts});
   return s.p.reduce_scatter("o_proj_reduce_scatter", linear(s.p, "o_proj", x, w, s.d.dtype), s.group(Group::kOProjTp));
@@ -290,9 +266,7 @@ Value local_output_projection(RankStep& s, Value attention_out) {
 
 Value output_projection(RankStep& s, Value attention_out) {
   if (s.l.o_proj_parts() > 1) return local_output_projection(s, attention_out);
-  s.category(Category::kVector);
   const Value x = s.prepared(Module::kOProj, "o_proj_quant", attention_out);
-  s.category(Category::kLinear);
   const Value w =
       s.weight(Module::kOProj, "o_proj", s.m.heads * s.m.value, s.m.hidden, {.row_parts = s.l.tp, .row_part = s.at.tp});
   if (s.moves_by_index()) return linear(s.p, "o_proj", x, w, s.d.dtype);

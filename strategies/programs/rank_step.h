@@ -40,7 +40,6 @@ struct RankStep : RankPlace {
   LayerWindows o_proj_windows, q_b_windows;
 
   [[nodiscard]] bool drafting() const { return rows.pass > 0; }
-  void category(Category c) { p.set_category(static_cast<std::uint8_t>(c)); }
   // Rows of the residual stream that this rank keeps.
   [[nodiscard]] std::int64_t stream_rows() const { return scattered() ? rows.scattered : rows.padded; }
   // This rank's share of rows that are whole in the TP group.

@@ -52,19 +52,15 @@ struct Compressed {
 Compressed latent_queries(RankStep& s, Value h, Value positions, const Value* cache) {
   const Value kv_norm = s.norm_weight("kv_a_norm", s.m.kv_rank), q_norm = s.norm_weight("q_a_norm", s.m.q_rank);
   if (s.phase == Phase::kDecode && cache != nullptr && s.rows.real <= s.facts.prolog_max_tokens) {
-    s.category(Category::kLinear);
     const MlaPrologWeights w{{}, qkv_a_weight(s), q_norm, kv_norm, q_b_weight(s), w_uk_weight(s)};
     const PrologQueries q = mla_prolog_of_normed(s.p, "mla_prolog", h, w, positions, *cache, s.moves.own_cache_writes(),
                                                  static_cast<int>(s.heads), s.m.kv_rank, s.m.rope, s.d.dtype);
     return {q.absorbed, q.compressed, {}};
   }
-  s.category(Category::kVector);
   const Value x = s.prepared(Module::kAttentionA, "input_quant", h);
-  s.category(Category::kLinear);
   const Value a = linear(s.p, "qkv_a", x, qkv_a_weight(s), s.d.dtype);
   if (shards_q_b(s)) s.q_b_windows.fetch(s, q_b_series(s.d), a);
   if (shards_o_proj(s)) s.o_proj_windows.fetch(s, o_proj_series(s.d), a);
-  s.category(Category::kVector);
   const Value q_c = rms_norm(s.p, "q_a_norm", a.column_slice(0, s.m.q_rank), q_norm, s.d.dtype);
   const Value kv = a.column_slice(s.m.q_rank, s.m.cache_width());
   const Value latent = cache == nullptr ? kv_norm_rope(s.p, "kv_norm_rope", kv, kv_norm, positions)
@@ -75,29 +71,23 @@ Compressed latent_queries(RankStep& s, Value h, Value positions, const Value* ca
 }
 
 Projected project(RankStep& s, Value residual, Value x, Value positions, const Rows* cache) {
-  s.category(Category::kVector);
   const Value h = input_norm(s, residual, x, s.d.dtype);
   const Compressed c = latent_queries(s, h, positions, cache == nullptr ? nullptr : &cache->latents);
 
   const auto rope_width = static_cast<int>(s.m.rope);
-  s.category(Category::kLinear);
   const Value key =
       linear(s.p, "index_k", h, s.weight(Module::kIndexK, "index_k", s.m.hidden, s.m.index_width), s.d.dtype);
-  s.category(Category::kVector);
   const Value norm = s.weight(Module::kNorm, "index_k_norm", 2, s.m.index_width);
   const Value index_key_rows = cache == nullptr
                                    ? index_key(s.p, "index_k_norm_rope", key, norm, positions, rope_width)
                                    : index_key_cache(s.p, "index_k_norm_rope_cache", key, norm, positions, rope_width,
                                                      cache->index_keys, s.moves.own_cache_writes());
   const Value q_c = s.prepared(Module::kIndexQ, "index_q_quant", c.q_c);
-  s.category(Category::kLinear);
   Value index_q =
       linear(s.p, "index_q", q_c, s.weight(Module::kIndexQ, "index_q", s.m.q_rank, s.m.index_heads * s.m.index_width),
              s.d.dtype);
-  s.category(Category::kVector);
   index_query_rope(s.p, "index_q_rope", index_q, positions, static_cast<int>(s.m.index_heads), rope_width);
   if (s.d.kv_int8) index_q = quantise(s.p, "index_query_quant", index_q, QuantisationScale::kPerToken);
-  s.category(Category::kLinear);
   const Value weights = linear(s.p, "index_weights", h,
                                s.weight(Module::kIndexK, "index_weights", s.m.hidden, s.m.index_heads), s.d.dtype);
   return {c.q, index_q, weights, {c.latent, index_key_rows}};
@@ -112,14 +102,12 @@ struct Visible {
 
 // Latent and index key of all tokens of a group, side by side in one gather.
 Rows gathered(RankStep& s, const Rows& fresh, Group group) {
-  s.category(Category::kVector);
   const Value both = concat_key(s.p, "latent_index_concat", fresh.latents, fresh.index_keys, 1);
   const Value all = s.p.all_gather("latent_index_gather", both, s.group(group));
   return {all.column_slice(0, s.m.cache_width()), all.column_slice(s.m.cache_width(), s.m.index_width)};
 }
 
 void write_gathered(RankStep& s, const Rows& rows, const Rows& cache) {
-  s.category(Category::kVector);
   write_cache(s.p, "kv_cache_write", rows.latents, cache.latents, static_cast<int>(s.m.kv_rank),
               s.moves.gathered_cache_writes());
   write_cache(s.p, "index_cache_write", rows.index_keys, cache.index_keys, static_cast<int>(s.m.index_width),
@@ -130,10 +118,8 @@ void write_gathered(RankStep& s, const Rows& rows, const Rows& cache) {
 Rows gathered_cache(RankStep& s, const Rows& cache) {
   const RowMoves::WholeCache& whole = s.moves.whole_cache();
   const auto gather = [&](const char* load, const char* label, const char* order, Value part) {
-    s.category(Category::kVector);
     const Value local = place_rows(s.p, load, part, s.rows.load.sequences * whole.rows, whole.load);
     const Value all = s.p.all_gather(label, local, s.group(Group::kKvShards));
-    s.category(Category::kVector);
     return place_rows(s.p, order, all, s.rows.load.sequences * s.rows.load.context, whole.order);
   };
   return {gather("cache_load", "cache_gather", "cache_reorder", cache.latents),
@@ -211,7 +197,6 @@ Visible visible_keys(RankStep& s, const Rows& fresh, const Rows& cache) {
   }
   if (cut) {
     const Rows sent = gathered(s, all, Group::kAttnCp);
-    s.category(Category::kVector);
     all = {place_rows(s.p, "latent_reorder", sent.latents, sent.latents.rows, s.moves.gathered_order()),
            place_rows(s.p, "index_key_reorder", sent.index_keys, sent.index_keys.rows, s.moves.gathered_order())};
   }
@@ -235,16 +220,13 @@ Value project_own_rows(RankStep& s, Value values) {
   const bool whole = s.token_split() || s.d.role == Role::kPrefill;
   if (!s.whole_rows_after_attention())
     values = s.p.all_to_all("attention_exchange", values, s.group(Group::kAttnTp), s.rows.padded, width / s.l.tp);
-  s.category(Category::kVector);
   const Value x = s.prepared(Module::kOProj, "o_proj_quant", values);
   if (shards_o_proj(s)) {
-    s.category(Category::kLinear);
     return linear(s.p, "o_proj", x, s.o_proj_windows.weight(s, o_proj_series(s.d)), s.d.dtype);
   }
   Value w = s.weight(Module::kOProj, "o_proj", width, s.m.hidden,
                      whole ? RankStep::Cut{} : RankStep::Cut{.row_parts = s.l.tp, .row_part = s.at.tp});
   if (!whole && s.whole_rows_after_attention()) w = s.p.all_gather("o_proj_weight_gather", w, s.group(Group::kAttnTp));
-  s.category(Category::kLinear);
   return linear(s.p, "o_proj", x, w, s.d.dtype);
 }
 
@@ -266,7 +248,6 @@ Value sparse_mla(RankStep& s, Value residual) {
   Visible v = visible_keys(s, own.fresh, cache);
   v.sequences.top_k = static_cast<std::int32_t>(s.m.index_top_k);
 
-  s.category(Category::kAttention);
   const Value chosen = lightning_indexer(s.p, "lightning_indexer",
                                          {.sequences = v.sequences,
                                           .heads = static_cast<std::int32_t>(s.m.index_heads),
@@ -287,10 +268,8 @@ Value sparse_mla(RankStep& s, Value residual) {
   if (s.noted != nullptr) s.output(StepOutput::What::kKeys, chosen, names_of_attention_rows(s));
   if (s.scattered()) {
     const std::int64_t real = s.rows.real_in_share(s.at.tp);
-    s.category(Category::kVector);
     if (real < s.rows.scattered) zero_rows(s.p, "attention_padding", out.row_slice(real, s.rows.scattered - real));
   }
-  s.category(Category::kLinear);
   const Value values = per_head_linear(s.p, "v_absorb", out, w_uv_weight(s), static_cast<int>(s.heads));
   return s.scattered() ? project_own_rows(s, values) : output_projection(s, values);
 }

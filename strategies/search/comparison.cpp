@@ -138,7 +138,7 @@ void check_size(const ComparisonRequest& lists, const std::vector<Varied>& varie
 using Pricers = std::vector<std::unique_ptr<AlternativePricer>>;
 
 // What can be started comes before what cannot, then what is faster.
-bool ahead(const Point& a, const Point& b, Metric metric) {
+bool ahead(const Point& a, const Point& b, RankedTime metric) {
   if (a.starts() != b.starts()) return a.starts();
   const auto mine = a.time(metric), others = b.time(metric);
   return mine && (!others || *mine < *others);
@@ -148,7 +148,7 @@ bool ahead(const Point& a, const Point& b, Metric metric) {
 struct Gap {
   const Condition *from, *to;
   std::size_t earlier, later;
-  Metric metric;
+  RankedTime metric;
 };
 
 // One block of tokens is what bisection stops at.
@@ -174,7 +174,7 @@ bool level(const Ranking& r, std::size_t alternative) { return std::ranges::find
 void find_crossovers(Comparison& c, const Pricers& pricers) {
   std::vector<Gap> gaps;
   for (const auto& contest : c.contests()) {
-    const std::vector<Metric> metrics = c.metrics(contest);
+    const std::vector<RankedTime> metrics = c.metrics(contest);
     for (std::size_t i = 0; i + 1 < c.conditions.size() && !metrics.empty(); ++i) {
       const Condition &a = c.conditions[i], &b = c.conditions[i + 1];
       if (a.batch != b.batch || a.input_tokens >= b.input_tokens) continue;
@@ -223,7 +223,8 @@ bool same_answer(const Point& a, const Point& b) {
   if (!a.runs()) return true;
   const Prediction &p = a.prediction, &q = b.prediction;
   if (a.served && b.served)
-    return a.score() == b.score() && a.served->report.tpot.mean_ms == b.served->report.tpot.mean_ms;
+    return a.served->report.ttft.mean_ms == b.served->report.ttft.mean_ms &&
+           a.served->report.tpot.mean_ms == b.served->report.tpot.mean_ms;
   return p.ttft.mean == q.ttft.mean && p.tpot.mean == q.tpot.mean && p.memory.peak() == q.memory.peak() &&
          p.memory.allowed == q.memory.allowed;
 }
@@ -254,18 +255,18 @@ bool Alternative::operator==(const Alternative& other) const {
          });
 }
 
-std::optional<Duration> Point::time(Metric metric) const {
+std::optional<Duration> Point::time(RankedTime metric) const {
   if (!runs()) return std::nullopt;
   if (served) {
     const ServiceReport& r = served->report;
-    const double ms = metric == Metric::kTtft ? r.ttft.mean_ms : metric == Metric::kTpot ? r.tpot.mean_ms : 0;
+    const double ms = metric == RankedTime::kTtft ? r.ttft.mean_ms : metric == RankedTime::kTpot ? r.tpot.mean_ms : 0;
     return ms > 0 ? std::optional(duration_from_seconds(ms / 1e3)) : std::nullopt;
   }
   const bool answers = subject.workload.output_tokens > 1 && role() != Role::kPrefill;
   switch (metric) {
-    case Metric::kTtft:
+    case RankedTime::kTtft:
       return role() == Role::kDecode ? std::nullopt : std::optional(prediction.ttft.mean);
-    case Metric::kTpot:
+    case RankedTime::kTpot:
       return answers ? std::optional(prediction.tpot.mean) : std::nullopt;
     default:
       return role() == Role::kDecode && !answers ? std::optional(prediction.decode.total) : std::nullopt;
@@ -400,9 +401,9 @@ std::vector<std::vector<std::size_t>> Comparison::contests() const {
   return out;
 }
 
-std::vector<Metric> Comparison::metrics(const std::vector<std::size_t>& contest) const {
-  std::vector<Metric> out;
-  for (const Metric m : {Metric::kTtft, Metric::kTpot, Metric::kDecodeStep})
+std::vector<RankedTime> Comparison::metrics(const std::vector<std::size_t>& contest) const {
+  std::vector<RankedTime> out;
+  for (const RankedTime m : {RankedTime::kTtft, RankedTime::kTpot, RankedTime::kDecodeStep})
     if (std::ranges::any_of(contest, [&](std::size_t a) {
           for (std::size_t i = 0; i < conditions.size(); ++i)
             if (at(i, a).time(m)) return true;
@@ -413,7 +414,7 @@ std::vector<Metric> Comparison::metrics(const std::vector<std::size_t>& contest)
 }
 
 std::optional<Ranking> Comparison::ranking(std::size_t condition, const std::vector<std::size_t>& contest,
-                                           Metric metric) const {
+                                           RankedTime metric) const {
   std::vector<std::size_t> order;
   for (const std::size_t a : contest)
     if (at(condition, a).time(metric)) order.push_back(a);

@@ -24,7 +24,7 @@ struct Condition {
 };
 
 // What alternatives are ranked by: mean TTFT, mean TPOT, or where a decode side answers with one token, its step.
-enum class Metric : std::uint8_t { kTtft, kTpot, kDecodeStep };
+enum class RankedTime : std::uint8_t { kTtft, kTpot, kDecodeStep };
 
 // Times that differ by less are level, neither is called faster: the parts of a step that are known best, transfers over
 // links, are off by 2.7 % in the median of what is published (docs/validation.md, collective and link time).
@@ -45,7 +45,7 @@ struct Point {
   // The engine takes it and it fits.
   [[nodiscard]] bool starts() const { return runs() && standing == Standing::kLegal && prediction.memory.fits(); }
   [[nodiscard]] Role role() const { return subject.question.deployment.role; }
-  [[nodiscard]] std::optional<Duration> time(Metric metric) const;  // nothing where its role has no such time
+  [[nodiscard]] std::optional<Duration> time(RankedTime metric) const;  // nothing where its role has no such time
 };
 
 // The order of some alternatives under one load.
@@ -79,10 +79,10 @@ struct Comparison {
   // Alternatives that answer the same question: equal model and hardware where --vary makes the difference.
   [[nodiscard]] std::vector<std::vector<std::size_t>> contests() const;
   // TTFT where an alternative has one, then TPOT; else the step of a decode side. What winners win by is the first.
-  [[nodiscard]] std::vector<Metric> metrics(const std::vector<std::size_t>& contest) const;
+  [[nodiscard]] std::vector<RankedTime> metrics(const std::vector<std::size_t>& contest) const;
   // Equal ones as they come; nothing when none runs. What cannot be started wins only where nothing can.
   [[nodiscard]] std::optional<Ranking> ranking(std::size_t condition, const std::vector<std::size_t>& contest,
-                                               Metric metric) const;
+                                               RankedTime metric) const;
   [[nodiscard]] bool varies_length() const;
 };
 

@@ -116,7 +116,7 @@ class Instance {
       run_call(now);
     } else {
       take_inbox(owner, now);
-      if (start_run()) return true;
+      if (start_run(now)) return true;
       launched = call(owner, now);
     }
     // The queue of steps is filled before a result is awaited; with nothing to fill it all results are.
@@ -253,7 +253,7 @@ class Instance {
   // ---- Runs of decode steps in which no decision can change: the scheduler hears of them afterwards.
 
   // Requires that all who run got tokens with the last result and stand in the last step: what follows is then alike.
-  bool start_run() {
+  bool start_run(Duration now) {
     if (!coalesce_ || groups_.drafts() || !only_decodes_ || ends_ || told_ == 0) return false;
     if (flights_.size() + 1 != groups_.depth()) return false;
     std::int64_t batch = 0;
@@ -264,7 +264,7 @@ class Instance {
     }
     if (batch != told_) return false;
     run_.steps = groups_.steady_steps(run_.until);
-    if (run_.steps < 2) return false;
+    if (run_.steps < 2 || now >= run_.until) return false;
     run_.on = true;
     run_.taken = 0;
     run_.batch = batch;

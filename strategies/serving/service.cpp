@@ -8,10 +8,8 @@
 
 #include "sim/check.h"
 #include "strategies/serving/instance.h"
-#include "strategies/serving/mindie_groups.h"
-#include "strategies/serving/sglang_groups.h"
+#include "strategies/serving/schedulers/served.h"
 #include "strategies/serving/transfers.h"
-#include "strategies/serving/vllm_groups.h"
 
 namespace ascendsim {
 
@@ -26,33 +24,6 @@ MemoryPerRank memory_of(const Scenario& s) {
   w.batch = s.deployment.layout.dp;
   return s.memory(w);
 }
-
-// How the groups of an engine are made.
-template <class Groups>
-struct Maker;
-template <>
-struct Maker<VllmGroups> {
-  using Config = VllmConfig;
-  static Config config(const Scenario& s, const MemoryPerRank& m) { return vllm_config(s.deployment, m.kv_blocks); }
-  static std::string problem(const Config& c) {
-    const auto problem = vllm_config_problem(c);
-    return problem ? problem->message : std::string();
-  }
-};
-template <>
-struct Maker<SglangGroups> {
-  using Config = SglangConfig;
-  static Config config(const Scenario& s, const MemoryPerRank& m) {
-    return sglang_config(s.deployment, m.kv_capacity_tokens);
-  }
-  static std::string problem(const Config& c) { return why_refused(c); }
-};
-template <>
-struct Maker<MindieGroups> {
-  using Config = MindieConfig;
-  static Config config(const Scenario& s, const MemoryPerRank& m) { return mindie_config(s.deployment, m.kv_blocks); }
-  static std::string problem(const Config& c) { return unsupported(c); }
-};
 
 double tokens_per_step(const std::vector<double>& acceptance) {
   Workload w;
@@ -85,9 +56,7 @@ class Service {
     std::string stopped;
     try {
       end.how = loop();
-    } catch (const SglangStop& reason) {
-      stopped = reason.what();
-    } catch (const MindieStopped& reason) {
+    } catch (const std::runtime_error& reason) {
       stopped = reason.what();
     }
     if (!stopped.empty()) end.how = ServiceEnd::How::kNoProgress;
@@ -350,12 +319,14 @@ class Service {
   }
 
   [[nodiscard]] std::string state() const {
-    std::string text = fmt::format("no progress from {:.6g} s on: {} requests are unfinished", seconds(now_), in_flight_);
+    std::string text =
+        fmt::format("no progress from {:.6g} s on: {} requests are unfinished", seconds(now_), in_flight_);
     for (const Pool* pool : {&first_, &decode_})
       for (std::size_t i = 0; i < pool->instances.size(); ++i)
-        text += fmt::format("; {}{}", first_.instances.size() + decode_.instances.size() > 1
-                                          ? fmt::format("{} instance {}: ", pool->name, i)
-                                          : "",
+        text += fmt::format("; {}{}",
+                            first_.instances.size() + decode_.instances.size() > 1
+                                ? fmt::format("{} instance {}: ", pool->name, i)
+                                : "",
                             pool->instances[i].groups().state());
     return text;
   }
@@ -399,15 +370,6 @@ bool check_side(const Scenario& s, Diagnostics& diagnostics) {
   return false;
 }
 
-// Calls f with the groups of the engine, as a type.
-template <class F>
-auto with_groups(const Deployment& d, F&& f) {
-  const std::string_view scheduler = d.engine->scheduler;
-  if (scheduler == "sglang") return f.template operator()<SglangGroups>();
-  if (scheduler == "mindie") return f.template operator()<MindieGroups>();
-  return f.template operator()<VllmGroups>();
-}
-
 }  // namespace
 
 bool can_be_served(const ServiceSite& site, Diagnostics& diagnostics) {
@@ -421,9 +383,8 @@ bool can_be_served(const ServiceSite& site, Diagnostics& diagnostics) {
 ServiceEnd serve(const ServiceSite& site, const ServiceLoad& load, ServiceListener& listener,
                  Diagnostics& diagnostics) {
   check(load.requests != nullptr && site.instances > 0, "a service without requests or instances");
-  ServiceEnd end = with_groups(site.first->deployment, [&]<class Groups>() {
-    return serve_with<Groups>(site, load, listener, diagnostics);
-  });
+  ServiceEnd end = with_groups(site.first->deployment,
+                               [&]<class Groups>() { return serve_with<Groups>(site, load, listener, diagnostics); });
   if (site.first->deployment.engine->scheduler.empty())
     end.notes.emplace_back("this stack has no scheduler of its own here: requests are scheduled as vLLM does");
   return end;

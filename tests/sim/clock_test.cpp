@@ -19,7 +19,7 @@ class Pair {
   template <class Build>
   void rank(std::vector<std::int64_t> ticks, Build build) {
     ProgramBuilder p;
-    p.set_category(kCategory);
+    const ProgramBuilder::Section all(p, kCategory);
     build(p);
     programs_.push_back(p.take());
     std::vector<Duration> durations;
@@ -231,7 +231,7 @@ Program spmd_program(const World& world, std::uint64_t role) {
     const auto mine = [&](std::uint64_t salt, std::size_t below) {
       return world.pick(e, salt + 8 * (role + 1), below);
     };
-    p.set_category(static_cast<std::uint8_t>(world.pick(e, 0, 3)));
+    const ProgramBuilder::Section all(p, static_cast<std::uint8_t>(world.pick(e, 0, 3)));
     if (world.pick(e, 1, 3) > 0) {
       for (std::size_t n = mine(2, 3); n > 0; --n) {
         p.set_lane(static_cast<int>(mine(3, 2)));

@@ -127,7 +127,7 @@ TEST(ProgramBuilder, ThreeWaitsNeedTwoFences) {
 TEST(ProgramBuilder, OperatorsCarryLayerCategoryStreamAndGroup) {
   ProgramBuilder p;
   p.set_layer(7);
-  p.set_category(3);
+  const ProgramBuilder::Section all(p, 3);
   const Value x = p.input(Dtype::kFp16, 4, 8);
   touch(p, "local", {x}, {x});
   p.all_reduce("sum", x, {.kind = 5, .ranks = 2});
@@ -139,6 +139,29 @@ TEST(ProgramBuilder, OperatorsCarryLayerCategoryStreamAndGroup) {
   EXPECT_EQ(program.operators[1].category, kCommunicationCategory);
   EXPECT_EQ(program.operators[1].stream, kCommunicationStream);
   EXPECT_EQ(program.operators[1].group, 5);
+}
+
+// Sections lie inside each other; outside of all the type says it.
+TEST(ProgramBuilder, OperatorsHaveTheCategoryOfTheirTypeOrSection) {
+  static constexpr OperatorType kOfNine{"of_nine", nullptr, Primitive::kNone, {}, 9};
+  struct None {};
+  ProgramBuilder p;
+  const auto apply = [&] { p.apply(kOfNine, "x", None{}, {}, {}); };
+  apply();
+  {
+    const ProgramBuilder::Section outer(p, 1);
+    apply();
+    {
+      const ProgramBuilder::Section inner(p, 2);
+      apply();
+    }
+    apply();
+  }
+  apply();
+  const Program program = p.take();
+  std::vector<int> categories;
+  for (const Operator& op : program.operators) categories.push_back(op.category);
+  EXPECT_EQ(categories, (std::vector<int>{9, 1, 2, 1, 9}));
 }
 
 TEST(ProgramBuilder, ParametersAndTheirTailComeBackUnchanged) {

@@ -248,11 +248,16 @@ constexpr Compute kPackMath{pack<double>, pack<float>};
 constexpr Compute kMergeMath{merge<double>, merge<float>};
 constexpr Compute kMergeIntoMath{merge_two<double>, merge_two<float>};
 
-constexpr OperatorType kAttention{"attention_prefill", prefill_work, Primitive::kNone, kPrefillMath};
-constexpr OperatorType kAbsorbedAttention{"attention_decode", decode_work, Primitive::kNone, kDecodeMath};
-constexpr OperatorType kPackPartial{"pack_partial", pack_work, Primitive::kNone, kPackMath};
-constexpr OperatorType kMerge{"merge_partials", merge_work, Primitive::kNone, kMergeMath};
-constexpr OperatorType kMergeInto{"merge_into", merge_into_work, Primitive::kNone, kMergeIntoMath};
+constexpr OperatorType kAttention{"attention_prefill", prefill_work, Primitive::kNone, kPrefillMath,
+                                  category(Category::kAttention)};
+constexpr OperatorType kAbsorbedAttention{"attention_decode", decode_work, Primitive::kNone, kDecodeMath,
+                                          category(Category::kAttention)};
+constexpr OperatorType kPackPartial{"pack_partial", pack_work, Primitive::kNone, kPackMath,
+                                    category(Category::kVector)};
+constexpr OperatorType kMerge{"merge_partials", merge_work, Primitive::kNone, kMergeMath,
+                              category(Category::kAttention)};
+constexpr OperatorType kMergeInto{"merge_into", merge_into_work, Primitive::kNone, kMergeIntoMath,
+                                  category(Category::kAttention)};
 
 }  // namespace
 

@@ -281,24 +281,35 @@ constexpr Compute kSwigluMath{swiglu_math<double>, swiglu_math<float>};
 constexpr Compute kEmbedMath{embed_math<double>, embed_math<float>};
 constexpr Compute kSampleMath{sample_math<double>, sample_math<float>};
 
-constexpr OperatorType kRmsNorm{"rms_norm", row_work<Kernel::kNorm>, Primitive::kNone, kNormMath};
-constexpr OperatorType kAddRmsNorm{"add_rms_norm", row_work<Kernel::kNorm>, Primitive::kNone, kAddNormMath};
-constexpr OperatorType kRope{"rope", rope_work, Primitive::kNone, kRopeMath};
-constexpr OperatorType kKvNormRope{"kv_norm_rope", latent_work, Primitive::kNone, kLatentMath};
-constexpr OperatorType kKvNormRopeCache{"kv_norm_rope_cache", latent_work, Primitive::kNone, kLatentMath};
-constexpr OperatorType kWriteCache{"write_cache", cache_work, Primitive::kNone, kCacheMath};
-constexpr OperatorType kQuantise{"quantise", row_work<Kernel::kQuantise>, Primitive::kNone, kQuantiseMath};
-constexpr OperatorType kSwiglu{"swiglu", row_work<Kernel::kActivation>, Primitive::kNone, kSwigluMath};
-constexpr OperatorType kCast{"cast", row_work<Kernel::kVector>, Primitive::kNone, kCopyMath};
-constexpr OperatorType kAdd{"add", row_work<Kernel::kVector>, Primitive::kNone, kAddMath};
-constexpr OperatorType kSample{"sample", row_work<Kernel::kVector>, Primitive::kNone, kSampleMath};
-constexpr OperatorType kCopyRows{"copy_rows", movement_work, Primitive::kNone, kCopyMath};
-constexpr OperatorType kSelectRows{"select_rows", movement_work, Primitive::kNone, kSelectMath};
-constexpr OperatorType kPlaceRows{"place_rows", placed_work, Primitive::kNone, kPlaceMath};
-constexpr OperatorType kZeroRows{"zero_rows", zero_work, Primitive::kNone, kZeroMath};
-constexpr OperatorType kConcatKey{"concat_key", concat_work, Primitive::kNone, kConcatMath};
-constexpr OperatorType kTranspose{"transpose", movement_work, Primitive::kNone, kCopyMath};
-constexpr OperatorType kEmbed{"embed", gather_work, Primitive::kNone, kEmbedMath};
+constexpr OperatorType kRmsNorm{"rms_norm", row_work<Kernel::kNorm>, Primitive::kNone, kNormMath,
+                                category(Category::kVector)};
+constexpr OperatorType kAddRmsNorm{"add_rms_norm", row_work<Kernel::kNorm>, Primitive::kNone, kAddNormMath,
+                                   category(Category::kVector)};
+constexpr OperatorType kRope{"rope", rope_work, Primitive::kNone, kRopeMath, category(Category::kVector)};
+constexpr OperatorType kKvNormRope{"kv_norm_rope", latent_work, Primitive::kNone, kLatentMath,
+                                   category(Category::kVector)};
+constexpr OperatorType kKvNormRopeCache{"kv_norm_rope_cache", latent_work, Primitive::kNone, kLatentMath,
+                                        category(Category::kVector)};
+constexpr OperatorType kWriteCache{"write_cache", cache_work, Primitive::kNone, kCacheMath,
+                                   category(Category::kVector)};
+constexpr OperatorType kQuantise{"quantise", row_work<Kernel::kQuantise>, Primitive::kNone, kQuantiseMath,
+                                 category(Category::kVector)};
+constexpr OperatorType kSwiglu{"swiglu", row_work<Kernel::kActivation>, Primitive::kNone, kSwigluMath,
+                               category(Category::kVector)};
+constexpr OperatorType kCast{"cast", row_work<Kernel::kVector>, Primitive::kNone, kCopyMath,
+                             category(Category::kVector)};
+constexpr OperatorType kAdd{"add", row_work<Kernel::kVector>, Primitive::kNone, kAddMath, category(Category::kVector)};
+constexpr OperatorType kSample{"sample", row_work<Kernel::kVector>, Primitive::kNone, kSampleMath,
+                               category(Category::kVector)};
+constexpr OperatorType kCopyRows{"copy_rows", movement_work, Primitive::kNone, kCopyMath, category(Category::kVector)};
+constexpr OperatorType kSelectRows{"select_rows", movement_work, Primitive::kNone, kSelectMath,
+                                   category(Category::kVector)};
+constexpr OperatorType kPlaceRows{"place_rows", placed_work, Primitive::kNone, kPlaceMath, category(Category::kVector)};
+constexpr OperatorType kZeroRows{"zero_rows", zero_work, Primitive::kNone, kZeroMath, category(Category::kVector)};
+constexpr OperatorType kConcatKey{"concat_key", concat_work, Primitive::kNone, kConcatMath,
+                                  category(Category::kVector)};
+constexpr OperatorType kTranspose{"transpose", movement_work, Primitive::kNone, kCopyMath, category(Category::kLinear)};
+constexpr OperatorType kEmbed{"embed", gather_work, Primitive::kNone, kEmbedMath, category(Category::kVector)};
 
 // square, accumulate, scale by 1/rms, scale by the weight; one more for the residual sum
 constexpr VectorParams kNormOps{4}, kAddNormOps{5};

@@ -176,10 +176,12 @@ constexpr Compute kPerHeadMath{multiply_per_head<double>, multiply_per_head<floa
 
 constexpr Compute kSplitMath{keep<double>, keep<float>};
 
-constexpr OperatorType kSplitRows{"split_rows", split_work, Primitive::kNone, kSplitMath};
-constexpr OperatorType kLinear{"linear", linear_work, Primitive::kNone, kLinearMath};
-constexpr OperatorType kPerHeadLinear{"per_head_linear", per_head_work, Primitive::kNone, kPerHeadMath};
-constexpr OperatorType kGroupedLinear{"grouped_linear", grouped_work, Primitive::kNone, kGroupedMath};
+constexpr OperatorType kSplitRows{"split_rows", split_work, Primitive::kNone, kSplitMath, category(Category::kMoe)};
+constexpr OperatorType kLinear{"linear", linear_work, Primitive::kNone, kLinearMath, category(Category::kLinear)};
+constexpr OperatorType kPerHeadLinear{"per_head_linear", per_head_work, Primitive::kNone, kPerHeadMath,
+                                      category(Category::kLinear)};
+constexpr OperatorType kGroupedLinear{"grouped_linear", grouped_work, Primitive::kNone, kGroupedMath,
+                                      category(Category::kMoe)};
 
 // Exact squaring instead of libm's pow, whose last bits differ between processors.
 double power(double base, std::int64_t exponent) {

@@ -69,7 +69,8 @@ void prolog_math(const OperatorView& op, Tensors<Scalar>& t) {
 }
 
 constexpr Compute kPrologMath{prolog_math<double>, prolog_math<float>};
-constexpr OperatorType kMlaProlog{"mla_prolog", prolog_work, Primitive::kNone, kPrologMath};
+constexpr OperatorType kMlaProlog{"mla_prolog", prolog_work, Primitive::kNone, kPrologMath,
+                                  category(Category::kLinear)};
 
 }  // namespace
 

@@ -234,12 +234,12 @@ constexpr Compute kReturnMath{return_math<double>, return_math<float>};
 constexpr Compute kSendMath{send_as_addressed<double>, send_as_addressed<float>};
 constexpr Compute kDispatchMath{dispatch_math<double>, dispatch_math<float>};
 
-constexpr OperatorType kTopK{"grouped_top_k", top_k_work, Primitive::kNone, kTopKMath};
-constexpr OperatorType kDealOut{"deal_out", deal_out_work, Primitive::kNone, kDealOutMath};
-constexpr OperatorType kSumUp{"sum_up", sum_up_work, Primitive::kNone, kSumUpMath};
-constexpr OperatorType kPadShares{"pad_shares", copy_work, Primitive::kNone, kPadMath};
-constexpr OperatorType kCollect{"collect_copies", copy_work, Primitive::kNone, kCollectMath};
-constexpr OperatorType kReturn{"return_copies", copy_work, Primitive::kNone, kReturnMath};
+constexpr OperatorType kTopK{"grouped_top_k", top_k_work, Primitive::kNone, kTopKMath, category(Category::kMoe)};
+constexpr OperatorType kDealOut{"deal_out", deal_out_work, Primitive::kNone, kDealOutMath, category(Category::kMoe)};
+constexpr OperatorType kSumUp{"sum_up", sum_up_work, Primitive::kNone, kSumUpMath, category(Category::kMoe)};
+constexpr OperatorType kPadShares{"pad_shares", copy_work, Primitive::kNone, kPadMath, category(Category::kMoe)};
+constexpr OperatorType kCollect{"collect_copies", copy_work, Primitive::kNone, kCollectMath, category(Category::kMoe)};
+constexpr OperatorType kReturn{"return_copies", copy_work, Primitive::kNone, kReturnMath, category(Category::kMoe)};
 
 }  // namespace
 

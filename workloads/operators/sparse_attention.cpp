@@ -211,10 +211,13 @@ constexpr Compute kQueryRopeMath{query_rope_math<double>, query_rope_math<float>
 constexpr Compute kIndexerMath{indexer_math<double>, indexer_math<float>};
 constexpr Compute kSparseMath{sparse_math<double>, sparse_math<float>};
 
-constexpr OperatorType kIndexKey{"index_key", key_work, Primitive::kNone, kKeyMath};
-constexpr OperatorType kIndexQueryRope{"index_query_rope", query_rope_work, Primitive::kNone, kQueryRopeMath};
-constexpr OperatorType kLightningIndexer{"lightning_indexer", indexer_work, Primitive::kNone, kIndexerMath};
-constexpr OperatorType kSparseAttention{"sparse_attention", sparse_work, Primitive::kNone, kSparseMath};
+constexpr OperatorType kIndexKey{"index_key", key_work, Primitive::kNone, kKeyMath, category(Category::kVector)};
+constexpr OperatorType kIndexQueryRope{"index_query_rope", query_rope_work, Primitive::kNone, kQueryRopeMath,
+                                       category(Category::kVector)};
+constexpr OperatorType kLightningIndexer{"lightning_indexer", indexer_work, Primitive::kNone, kIndexerMath,
+                                         category(Category::kAttention)};
+constexpr OperatorType kSparseAttention{"sparse_attention", sparse_work, Primitive::kNone, kSparseMath,
+                                        category(Category::kAttention)};
 
 }  // namespace
 

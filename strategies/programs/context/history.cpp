@@ -10,7 +10,6 @@ void attend_history(RankStep& s, Value q, Value out, Value lse, Value cache, boo
   PrefillCore core = prefill_core(s);
   core.accumulate = accumulate;
   for (const RowMoves::HistoryPiece& piece : s.moves.history()) {
-    s.category(Category::kVector);
     Value latent = place_rows(s.p, "history_load", cache, s.rows.load.sequences * piece.local_rows, piece.load);
     if (s.context.history_in_two_gathers) {
       latent = s.p.all_gather("history_gather_sp", latent, s.group(Group::kAttnSp));
@@ -18,7 +17,6 @@ void attend_history(RankStep& s, Value q, Value out, Value lse, Value cache, boo
     } else {
       latent = s.p.all_gather("history_gather", latent, s.group(Group::kKvShards));
     }
-    s.category(Category::kVector);
     if (s.l.kv_shards() > 1)
       latent = place_rows(s.p, "history_reorder", latent, s.rows.load.sequences * piece.tokens, piece.order);
     const Expanded kv = expand(s, latent, "history_kv_b_k", "history_kv_b_v");
@@ -31,7 +29,6 @@ void attend_history(RankStep& s, Value q, Value out, Value lse, Value cache, boo
            .q_rows = static_cast<std::int32_t>(s.rows.split.chunk),
            .k_row = static_cast<std::int32_t>(first / s.rows.split.chunk % s.rows.load.sequences * piece.tokens),
            .k_rows = static_cast<std::int32_t>(piece.tokens)});
-    s.category(Category::kAttention);
     attend(s.p, "history_attention", core, blocks, q, kv.k, kv.v, out, lse);
     core.accumulate = 1;
   }

@@ -17,7 +17,6 @@ void PromptAttention::call(const char* label, const Blocks& blocks, std::int64_t
   if (blocks.empty()) return;
   core_.accumulate = begun_[static_cast<std::size_t>(part)];
   const auto queries = [&](Value x) { return x.row_slice(part * part_rows_, rows); };
-  s.category(Category::kAttention);
   attend(s.p, label, core_, blocks, queries(q_), kv.k, kv.v, queries(out_), queries(lse_));
   for (std::int64_t i = part; i * part_rows_ < part * part_rows_ + rows; ++i)
     begun_[static_cast<std::size_t>(i)] = true;
@@ -26,7 +25,6 @@ void PromptAttention::call(const char* label, const Blocks& blocks, std::int64_t
 GatheredRows PromptAttention::gather(Value latent, Value cache) {
   GatheredRows all;
   all.by_rank = s.p.all_gather("latent_gather", latent, s.group(Group::kAttnCp));
-  s.category(Category::kVector);
   all.ordered = place_rows(s.p, "latent_reorder", all.by_rank, all.by_rank.rows, s.moves.gathered_order());
   write_gathered(s, all.ordered, cache, s.moves.gathered_cache_writes());
   return all;

@@ -51,7 +51,7 @@ TEST_F(CommandLine, UnknownOptionsAreUnderstoodByMeaning) {
   };
   EXPECT_EQ(help_for("run", "--context"), "here it is '--input'");
   EXPECT_EQ(help_for("run", "--concurrency"), "here it is '--batch'");
-  EXPECT_EQ(help_for("run", "--max_concurrency"), "here it is '--batch'");
+  EXPECT_EQ(help_for("run", "--max_concurrency"), "did you mean '--max-concurrency'?");
   EXPECT_EQ(help_for("plan", "--isl"), "here it is '--context'");
   EXPECT_EQ(help_for("plan", "--input"), "here it is '--context'");
   EXPECT_EQ(help_for("plan", "--batch"), "here it is '--concurrency'");
@@ -90,7 +90,7 @@ TEST_F(CommandLine, HelpHasGroupsAndTheDefaultsThatCount) {
 
 TEST_F(CommandLine, ValuesAreNotEmpty) {
   EXPECT_EQ(run({"run", "cp.json", "--hardware", "x", "--input", "", "--output", "1"}), kWrongInput);
-  EXPECT_TRUE(err.starts_with("error[E0003]: --input needs a value\n")) << err;
+  EXPECT_TRUE(err.starts_with("error[E0004]: --input has an empty value\n")) << err;
 }
 
 TEST_F(CommandLine, TokensMayBeWrittenAsPeopleWriteThem) {
@@ -217,7 +217,9 @@ TEST_F(CommandLine, OutputFile) {
   EXPECT_EQ(out, "");
   EXPECT_TRUE(read("models.txt").starts_with("Models (--model NAME)\n"));
   EXPECT_EQ(run({"list", "models", "-o", "no/such/folder.txt"}), kWrongInput);
-  EXPECT_EQ(err, "error[E0005]: cannot write 'no/such/folder.txt'\n  = help: choose another -o FILE\n");
+  EXPECT_EQ(err,
+            "error[E0005]: cannot write 'no/such/folder.txt': the folder 'no/such' does not exist\n  = help: make the "
+            "folder first, or choose another -o FILE\n");
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ TEST_F(Commands, RunAnswersOnStdoutAndFits) {
   for (const char* part :
        {"model     DeepSeek-R1, W8A8, float16\n", "1 server / 8 cards / 16 dies (one rank = one die)\n",
         "dp 1  cp 2  sp 8  tp 8  moe_ep 16  moe_tp 1  ep_level 1\n",
-        "65,536 tokens in, 1,024 out, 1 request side by side\n", "\nTTFT ", "\nTPOT ", "\nthroughput ", ": fits, ",
+        "65,536 tokens in, 1,024 out, 1 request side by side\n", "\nTTFT ", "\nTPOT ", "\nthroughput ", ": BORDERLINE, ",
         "\nprefill bottleneck ", "\ndecode speed of light ", "Operators of a prefill step (10 of ",
         "Collectives of a decode step\n", "Assumptions\n", "Notes on the input\n", "(cp.json:9)\n"})
     EXPECT_TRUE(contains(out, part)) << part;

@@ -137,11 +137,11 @@ TEST_F(Pairs, ARingHidesWhatItHandsOn) {
 TEST_F(Pairs, AnAskedWorkloadGoesFirst) {
   write("s.sh",
         "vllm serve /w/DeepSeek-R1_w8a8 -tp 16 --enable-expert-parallel --quantization ascend --max-model-len 32K\n"
-        "vllm bench serve --random-input-len 16384 --random-output-len 512\n");
+        "vllm bench serve --random-input-len 16384 --random-output-len 512 --num-prompts 1\n");
   ASSERT_EQ(run({"run", "s.sh", "--json"}), kDone) << err;
   EXPECT_EQ(Json::parse(out).at("workload").at("input_tokens"), 16384);
   ASSERT_EQ(
-      run({"run", "s.sh", "--workload", "vllm bench serve --random-input-len 4096 --random-output-len 100", "--json"}),
+      run({"run", "s.sh", "--workload", "vllm bench serve --random-input-len 4096 --random-output-len 100 --num-prompts 1", "--json"}),
       kDone)
       << err;
   EXPECT_EQ(Json::parse(out).at("workload").at("input_tokens"), 4096);

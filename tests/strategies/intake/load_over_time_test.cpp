@@ -29,7 +29,7 @@ Read read(const Settings& settings, const std::string& command = {},
   return out;
 }
 
-std::string sample(const char* name) { return source_path(std::string("examples/traces/") + name); }
+std::string sample(const char* name) { return source_path("examples/traces/") + name; }
 
 TEST(LoadOverTime, OfARate) {
   Settings s;

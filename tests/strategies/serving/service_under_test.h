@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "strategies/intake/subject.h"
+#include "strategies/prediction/predict.h"
 #include "strategies/serving/service.h"
 
 namespace ascendsim {
@@ -79,9 +80,9 @@ class ListedRequests : public RequestSource {
 struct ServedLoad : ServiceListener {
   std::vector<RequestOutcome> outcomes{};  // by id
   std::vector<Duration> sends{};
-  std::int64_t later_tokens = 0;       // of chunks
-  __int128 gaps = 0;                   // their sum
-  std::uint64_t fingerprint = 0;       // of all chunks, whatever their order and grouping
+  std::int64_t later_tokens = 0;  // of chunks
+  __int128 gaps = 0;              // their sum
+  std::uint64_t fingerprint = 0;  // of all chunks, whatever their order and grouping
   ServiceEnd end{};
   std::string said{};
 
@@ -90,9 +91,9 @@ struct ServedLoad : ServiceListener {
     for (const TokenChunks& c : chunks) {
       later_tokens += c.tokens * c.count;
       gaps += static_cast<__int128>(c.gap.count()) * c.count;
-      const auto mixed = (static_cast<std::uint64_t>(c.at.count()) * 0x9e3779b97f4a7c15 ^
-                          static_cast<std::uint64_t>(c.gap.count())) *
-                         0xff51afd7ed558ccd;
+      const auto mixed =
+          (static_cast<std::uint64_t>(c.at.count()) * 0x9e3779b97f4a7c15 ^ static_cast<std::uint64_t>(c.gap.count())) *
+          0xff51afd7ed558ccd;
       fingerprint += (mixed ^ mixed >> 29) * static_cast<std::uint64_t>(c.tokens * c.count);
     }
   }

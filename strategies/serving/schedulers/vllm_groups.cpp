@@ -1,4 +1,4 @@
-#include "strategies/serving/vllm_groups.h"
+#include "strategies/serving/schedulers/vllm_groups.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "strategies/serving/mindie_groups.h"
+#include "strategies/serving/schedulers/mindie_groups.h"
 
 #include <fmt/format.h>
 

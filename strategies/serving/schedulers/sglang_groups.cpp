@@ -1,4 +1,4 @@
-#include "strategies/serving/sglang_groups.h"
+#include "strategies/serving/schedulers/sglang_groups.h"
 
 #include <fmt/format.h>
 
