@@ -45,6 +45,7 @@ class Instance {
 
   // The request reaches the engine: its scheduler knows it from its next call on.
   void submit(LiveIndex request, Duration now) {
+    place(request).instance = number_;
     inbox_.push_back(request);
     ++under_way_;
     wake(now);
@@ -59,7 +60,11 @@ class Instance {
   // News of a request that its scheduler hears before its next call.
   enum class News : std::uint8_t { kArrived, kFetched, kReserved };
   void tell(LiveIndex request, News news, Duration now) {
-    news_.emplace_back(place(request), news);
+    // One that is still on its way in has no place in a scheduler yet.
+    if (std::ranges::find(inbox_, request) == inbox_.end())
+      news_.emplace_back(place(request), news);
+    else
+      early_news_.emplace_back(request, news);
     wake(now);
   }
 
@@ -158,20 +163,22 @@ class Instance {
   template <class Owner>
   void take_inbox(Owner& owner, Duration now) {
     touched_ = false;
-    for (const auto& [where, news] : news_) {
-      if (news == News::kArrived) groups_.arrived(where);
-      if (news == News::kFetched) groups_.fetched(where);
-      if (news == News::kReserved) groups_.reserved(where);
-    }
+    for (const auto& [where, news] : news_) hear(where, news);
     news_.clear();
     for (const LiveIndex request : inbox_) {
       LivePlace& where = place(request);
-      where.instance = number_;
       where.group = static_cast<std::uint32_t>(groups_.choose());
       owner.entered(*this, request, now);
       groups_.add(where, request);
     }
     inbox_.clear();
+    for (const auto& [request, news] : early_news_) hear(place(request), news);
+    early_news_.clear();
+  }
+  void hear(const LivePlace& where, News news) {
+    if (news == News::kArrived) groups_.arrived(where);
+    if (news == News::kFetched) groups_.fetched(where);
+    if (news == News::kReserved) groups_.reserved(where);
   }
 
   template <class Owner>
@@ -305,6 +312,7 @@ class Instance {
   std::vector<std::pair<LiveIndex, std::int64_t>> prompts_;
   std::vector<LiveIndex> inbox_;
   std::vector<std::pair<LivePlace, News>> news_;
+  std::vector<std::pair<LiveIndex, News>> early_news_;  // of requests in the inbox
   std::deque<Flight> flights_;
   Duration at_ = Duration::max(), device_free_{}, completed_{};
   bool awaits_ = false;   // at_ is the end of the oldest flight

@@ -127,7 +127,6 @@ class Service {
     r.prefilled = now;
     instance.left();
     One& next = route(decode_, r.request);
-    r.decode.instance = next.number();
     next.submit(request, now);
   }
   void ended(One& instance, LiveIndex request, Duration now) {
