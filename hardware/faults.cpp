@@ -11,7 +11,7 @@
 namespace ascendsim {
 namespace {
 
-constexpr std::string_view kLinks[] = {"hccs", "sio", "ub", "ub-uplink", "roce", "roce-uplink"};
+constexpr std::string_view kLinkWords[] = {"hccs", "sio", "ub", "ub-uplink", "roce", "roce-uplink"};
 
 class Reader {
  public:
@@ -33,8 +33,8 @@ class Reader {
 
  private:
   bool exists(const std::string& link) {
-    if (std::ranges::find(kLinks, link) == std::end(kLinks)) {
-      const std::string_view near = nearest(link, kLinks);
+    if (std::ranges::find(kLinkWords, link) == std::end(kLinkWords)) {
+      const std::string_view near = nearest(link, kLinkWords);
       diagnostics_.error("E0214", where_, fmt::format("unknown link '{}'", link), {},
                          near.empty() ? "one of hccs, sio, ub, ub-uplink, roce, roce-uplink"
                                       : fmt::format("did you mean '{}'?", near));

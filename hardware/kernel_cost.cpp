@@ -11,7 +11,7 @@ namespace {
 
 // Time per unit of what the catalogue gives no rate for: a total is then not finite, and duration_from_seconds refuses
 // it.
-constexpr double kNever = std::numeric_limits<double>::infinity();
+constexpr double kInfinite = std::numeric_limits<double>::infinity();
 
 // Output tiles as powers of two, so that counting them takes shifts. The large ones fill the accumulator of a cube core
 // (128 x 256 x 4 B = 128 KiB, the size of L0C); kernels leave them only for products that would give some cores no tile
@@ -90,7 +90,7 @@ KernelCost::KernelCost(const Die& die, const KernelTable& table, std::span<const
                        double share, double vector_share)
     : exponent_(table.combine_exponent.value.count()),
       // The cube has no FP32 peak of its own here: the efficiency of the FP32 family carries its slower mode.
-      seconds_per_flop_{kNever, 1.0 / (share * die.matrix_16bit.value.count()),
+      seconds_per_flop_{kInfinite, 1.0 / (share * die.matrix_16bit.value.count()),
                         1.0 / (share * die.matrix_int8.value.count()), 1.0 / (share * die.matrix_16bit.value.count())},
       seconds_per_hbm_byte_(1.0 / (share * die.hbm_bandwidth.value.count())),
       seconds_per_l2_byte_(1.0 / (share * die.l2_bandwidth.value.count())),
@@ -127,7 +127,7 @@ double KernelCost::cores_with_work(const Work& work) const {
 
 KernelCost::MatrixTime KernelCost::matrix_time(const Work& work, double flop_seconds, double result_seconds) const {
   if (work.groups == 0) return {flop_seconds, Bound::kMatrix};
-  MatrixTime best{kNever, Bound::kMatrix};
+  MatrixTime best{kInfinite, Bound::kMatrix};
   const std::int64_t elements = work.groups * work.m * work.n;
   const double seconds_per_element = flop_seconds / static_cast<double>(elements);
   const double a_seconds = static_cast<double>(work.groups * work.m * work.k * work.bytes_a) * seconds_per_l2_byte_;

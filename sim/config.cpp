@@ -48,7 +48,7 @@ struct TextSpan {
   std::uint32_t size = 0;
 };
 
-struct Node {
+struct ConfigItem {
   ConfigNode::Kind kind = ConfigNode::Kind::kNull;
   bool quoted = false;
   bool has_key = false;
@@ -63,7 +63,7 @@ struct Node {
 };
 
 struct Tree {
-  std::vector<Node> nodes;  // the root first
+  std::vector<ConfigItem> nodes;  // the root first
   std::vector<std::uint32_t> children;
   std::string text;
 
@@ -83,7 +83,7 @@ std::string Tree::key_path(std::uint32_t index) const {
   for (; nodes[index].parent != kNoNode; index = nodes[index].parent) way.push_back(index);
   std::string path;
   for (auto i = way.rbegin(); i != way.rend(); ++i) {
-    const Node& step = nodes[*i];
+    const ConfigItem& step = nodes[*i];
     if (!step.has_key)
       path += fmt::format("[{}]", step.position);
     else
@@ -197,9 +197,9 @@ class TreeBuilder final : public YAML::EventHandler {
       stop("E0111", mark, "YAML tags (!name) are not accepted", "remove it");
   }
 
-  Node& add_node(ConfigNode::Kind kind, std::size_t offset) {
+  ConfigItem& add_node(ConfigNode::Kind kind, std::size_t offset) {
     const auto index = static_cast<std::uint32_t>(tree_.nodes.size());
-    Node& node = tree_.nodes.emplace_back();
+    ConfigItem& node = tree_.nodes.emplace_back();
     node.kind = kind;
     node.offset = static_cast<std::uint32_t>(offset);
     if (frames_.empty()) return node;
@@ -215,7 +215,7 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void add_scalar(ConfigNode::Kind kind, std::size_t offset, std::string_view text, bool quoted,
                   YAML::anchor_t anchor) {
-    Node& node = add_node(kind, offset);
+    ConfigItem& node = add_node(kind, offset);
     node.text = tree_.store(text);
     node.quoted = quoted;
     if (anchor != YAML::NullAnchor) anchors_[anchor] = static_cast<std::uint32_t>(tree_.nodes.size() - 1);
@@ -226,13 +226,13 @@ class TreeBuilder final : public YAML::EventHandler {
     if (depth >= kMaxDepth) stop("E0109", mark, fmt::format("nested deeper than {} levels", kMaxDepth));
     if (tree_.nodes.size() > kMaxCopied)
       stop("E0111", mark, fmt::format("aliases make more than {} values of this file", kMaxCopied));
-    const Node original = tree_.nodes[from];
+    const ConfigItem original = tree_.nodes[from];
     std::vector<std::uint32_t> children;
     for (std::uint32_t i = 0; i < original.size; ++i) {
       const std::uint32_t child = tree_.children[original.first_child + i];
       children.push_back(copy_child(mark, child, to, depth));
     }
-    Node& copy = tree_.nodes[to];
+    ConfigItem& copy = tree_.nodes[to];
     copy.text = original.text;
     copy.quoted = original.quoted;
     copy.size = original.size;
@@ -241,7 +241,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
   std::uint32_t copy_child(const YAML::Mark& mark, std::uint32_t child, std::uint32_t parent, std::size_t depth) {
     const auto index = static_cast<std::uint32_t>(tree_.nodes.size());
-    const Node original = tree_.nodes[child];
+    const ConfigItem original = tree_.nodes[child];
     tree_.nodes.push_back(original);
     tree_.nodes.back().parent = parent;
     copy_content(mark, index, child, depth + 1);
@@ -255,7 +255,7 @@ class TreeBuilder final : public YAML::EventHandler {
     std::set<std::string_view> keys;
     for (std::size_t i = frame.first_pending; i < pending_.size(); ++i) {
       const std::uint32_t index = pending_[i];
-      const Node& node = tree_.nodes[index];
+      const ConfigItem& node = tree_.nodes[index];
       const bool is_merge = tree_.view(node.key) == "<<" && node.kind != ConfigNode::Kind::kScalar;
       if (is_merge && node.kind == ConfigNode::Kind::kMap)
         merged.push_back(index);
@@ -294,12 +294,12 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   // The children move to the tree only now, so that those of one node stand next to each other.
-  const Node& close() {
+  const ConfigItem& close() {
     const Frame frame = frames_.back();
     frames_.pop_back();
     if (frame.anchor != YAML::NullAnchor) anchors_[frame.anchor] = frame.node;
     const auto first = pending_.begin() + static_cast<std::ptrdiff_t>(frame.first_pending);
-    Node& node = tree_.nodes[frame.node];
+    ConfigItem& node = tree_.nodes[frame.node];
     node.first_child = static_cast<std::uint32_t>(tree_.children.size());
     node.size = static_cast<std::uint32_t>(pending_.end() - first);
     tree_.children.insert(tree_.children.end(), first, pending_.end());
@@ -314,7 +314,7 @@ class TreeBuilder final : public YAML::EventHandler {
   };
 
   // In file order. Sorting keeps a mapping of many thousand keys from taking quadratic time.
-  std::vector<Duplicate> find_duplicates(const Node& map) {
+  std::vector<Duplicate> find_duplicates(const ConfigItem& map) {
     const auto first = tree_.children.begin() + static_cast<std::ptrdiff_t>(map.first_child);
     sorted_.assign(first, first + static_cast<std::ptrdiff_t>(map.size));
     const auto key = [this](std::uint32_t index) { return tree_.view(tree_.nodes[index].key); };
@@ -327,10 +327,10 @@ class TreeBuilder final : public YAML::EventHandler {
     return found;
   }
 
-  void report_duplicates(const Node& map) {
+  void report_duplicates(const ConfigItem& map) {
     for (const auto& [again, before] : find_duplicates(map)) {
       if (++duplicates_ > kMaxDuplicates) return;
-      const Node& node = tree_.nodes[again];
+      const ConfigItem& node = tree_.nodes[again];
       SourceLocation where = source_.locate(node.key_offset);
       where.key_path = tree_.key_path(again);
       const int first_line = source_.line_of(tree_.nodes[before].key_offset);
@@ -429,7 +429,7 @@ struct Document::Impl {
   SourceText source;
   Tree tree;
 
-  [[nodiscard]] const Node& node(std::uint32_t index) const { return tree.nodes[index]; }
+  [[nodiscard]] const ConfigItem& node(std::uint32_t index) const { return tree.nodes[index]; }
   [[nodiscard]] SourceLocation where(std::uint32_t index, std::uint32_t offset) const;
 };
 
@@ -535,7 +535,7 @@ SourceLocation ConfigNode::where() const {
 
 SourceLocation ConfigNode::key_where() const {
   if (document_ == nullptr) return {};
-  const Node& node = document_->impl_->node(index_);
+  const ConfigItem& node = document_->impl_->node(index_);
   return document_->impl_->where(index_, node.has_key ? node.key_offset : node.offset);
 }
 

@@ -7,9 +7,9 @@ namespace ascendsim {
 
 namespace {
 
-constexpr std::int64_t kRateUnits = 1 << 16;                           // per B/s
-constexpr std::int64_t kAmountUnits = kRateUnits * 1'000'000'000'000;  // per byte: rate units x ticks
-constexpr double kLargestBandwidth = 1e14;                             // times kRateUnits it still fits into 64 bits
+constexpr std::int64_t kPartsOfARate = 1 << 16;                           // per B/s
+constexpr std::int64_t kAmountUnits = kPartsOfARate * 1'000'000'000'000;  // per byte: rate units x ticks
+constexpr double kLargestBandwidth = 1e14;                             // times kPartsOfARate it still fits into 64 bits
 constexpr FlowIndex kNoFlow = std::numeric_limits<FlowIndex>::max();
 constexpr std::uint32_t kEnded = std::numeric_limits<std::uint32_t>::max();
 constexpr std::uint32_t kLastStamp = kEnded - 2;
@@ -54,7 +54,7 @@ FlowSolver::FlowSolver(const FlowNetwork& network, Resolve resolve)
     : network_(network), resolve_(resolve), links_(network.links().size()) {
   for (std::size_t i = 0; i < links_.size(); ++i) {
     const FlowLink& link = network.links()[i];
-    links_[i].capacity = static_cast<Rate>(link.bandwidth.count() * static_cast<double>(kRateUnits));
+    links_[i].capacity = static_cast<Rate>(link.bandwidth.count() * static_cast<double>(kPartsOfARate));
     links_[i].count = link.count;
   }
 }
@@ -127,7 +127,7 @@ void FlowSolver::end_flows_of(LinkIndex link) {
 BytesPerSecond FlowSolver::rate(FlowIndex flow) {
   solve();
   check(flow < flows_.size() && marks_[flow] != kEnded, "this flow has ended");
-  return BytesPerSecond(static_cast<double>(flows_[flow].rate) / static_cast<double>(kRateUnits));
+  return BytesPerSecond(static_cast<double>(flows_[flow].rate) / static_cast<double>(kPartsOfARate));
 }
 
 LinkUse FlowSolver::use(LinkIndex link) {

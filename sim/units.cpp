@@ -96,16 +96,16 @@ std::optional<Scale> scale_of(std::string_view text, const Unit& unit) {
   return std::nullopt;
 }
 
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+constexpr bool is_decimal(char c) { return c >= '0' && c <= '9'; }
 
 // The length of "12" or "12.5" at the start; 0 when there is none. No sign and no exponent: people do not write them
 // in front of a unit, and a negative size or time has no meaning anywhere.
 std::size_t number_length(std::string_view text) {
   std::size_t end = 0;
-  while (end < text.size() && is_digit(text[end])) ++end;
+  while (end < text.size() && is_decimal(text[end])) ++end;
   if (end == 0 || end == text.size() || text[end] != '.') return end;
   const std::size_t point = end++;
-  while (end < text.size() && is_digit(text[end])) ++end;
+  while (end < text.size() && is_decimal(text[end])) ++end;
   return end == point + 1 ? 0 : end;
 }
 

@@ -52,7 +52,7 @@ constexpr std::string_view kMetricNames[] = {"TTFT", "TPOT", "decode step"};
 constexpr std::string_view kMetricKeys[] = {"ttft", "tpot", "decode_step"};
 std::string_view name_of(RankedTime metric) { return kMetricNames[static_cast<std::size_t>(metric)]; }
 
-constexpr double kWorthNaming = 0.1;  // of the whole difference of two steps
+constexpr double kShareWorthNaming = 0.1;  // of the whole difference of two steps
 
 // Operators that take a rank of the slower one longer because it has more of that work to do: what the other layout
 // divides and this one does not.
@@ -63,7 +63,7 @@ std::string undivided(const StepTime& faster, const StepTime& slower, Duration w
     const auto f = std::ranges::find(faster.operator_rows, s.label, &OperatorRow::label);
     if (f == faster.operator_rows.end() || s.flops.count() == 0) continue;
     const Duration more = s.time - f->time;
-    if (milliseconds(more) < kWorthNaming * milliseconds(whole)) continue;
+    if (milliseconds(more) < kShareWorthNaming * milliseconds(whole)) continue;
     const double flops = ratio(s.flops, f->flops);
     const double bytes = ratio(s.bytes, f->bytes);
     if (std::max(flops, bytes) < kMore) continue;
@@ -106,7 +106,7 @@ std::string because(const Point& winner, const Point& second, RankedTime metric)
   const Duration whole = std::max(s.total, w.total) - std::min(s.total, w.total);
   for (std::size_t i = 0; i < mine.size(); ++i) {
     const Duration less = others[i].time - mine[i].time;
-    if (std::abs(milliseconds(less)) < kWorthNaming * milliseconds(whole) || less.count() == 0) continue;
+    if (std::abs(milliseconds(less)) < kShareWorthNaming * milliseconds(whole) || less.count() == 0) continue;
     (less.count() > 0 ? gains : costs).emplace_back(less.count() > 0 ? less : -less, &mine[i]);
   }
   const auto in_words = [&](std::vector<std::pair<Duration, const Part*>>& parts) {

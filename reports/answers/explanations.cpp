@@ -114,7 +114,7 @@ Table all_fields() {
 }
 
 // Words of the tables that `run` and its siblings print.
-constexpr WordText kWords[] = {
+constexpr WordText kTerms[] = {
     {"throughput", "output tokens of all requests in a second, the same per card, and requests in a second",
      "see output_throughput, request_throughput"},
     {"attention", "time in attention kernels", "one part of a step's breakdown"},
@@ -197,7 +197,7 @@ std::vector<std::string_view> known_words() {
   std::vector<std::string_view> words{"file"};
   for (const CodeText& c : code_texts()) words.push_back(c.code);
   for (const MetricText& m : metric_texts()) words.push_back(m.name);
-  for (const WordText& w : kWords) words.push_back(w.word);
+  for (const WordText& w : kTerms) words.push_back(w.word);
   for (const WordText& w : operator_words()) words.push_back(w.word);
   for (const CollectiveAlgorithm& a : builtin_collectives()) words.push_back(a.name);
   for (const ExpansionText& e : expansions()) words.push_back(e.name);
@@ -229,7 +229,7 @@ std::vector<Table> explain(std::string_view word, Diagnostics& diagnostics) {
     if (same(c.code, word)) out.push_back(explain_code(c));
   for (const MetricText& m : metric_texts())
     if (same(m.name, word) || same(m.key, word)) out.push_back(explain_metric(m));
-  for (const WordText& w : kWords)
+  for (const WordText& w : kTerms)
     if (same(w.word, word)) out.push_back(explain_word(w));
   for (const WordText& w : operator_words())
     if (same(w.word, word)) out.push_back(explain_word(w));

@@ -6,7 +6,7 @@ namespace ascendsim {
 
 namespace {
 
-constexpr WordText kWords[] = {
+constexpr WordText kOperatorWords[] = {
     // attention
     {"embedding", "operator: rows of the embedding table for the step's tokens", "columns cut over attn_tp"},
     {"embedding_ids_gather", "collective: token numbers of all ranks that share the embedding",
@@ -205,6 +205,6 @@ constexpr WordText kWords[] = {
 
 }  // namespace
 
-std::span<const WordText> operator_words() { return kWords; }
+std::span<const WordText> operator_words() { return kOperatorWords; }
 
 }  // namespace ascendsim

@@ -8,8 +8,6 @@ namespace ascendsim {
 
 namespace {
 
-Cell ms_cell(double ms) { return number_cell(ms, 3); }
-
 std::string name_of(const Comparison& c, std::size_t point) { return label(c, c.points[point].alternative); }
 
 // "TTFT 1.21 s (p99 2.3 s), TPOT 41 ms, stable"

@@ -63,8 +63,6 @@ std::string slo_text(const ServiceAnswer& a) {
   return fmt::format("{}; {} of requests within all limits", fmt::join(terms, ", "), percent(r.attainment));
 }
 
-Cell ms_cell(double ms) { return number_cell(ms, 3); }
-
 Table terms_table(const ServiceReport& r) {
   Table t{"Where the TTFT goes (mean of all requests)",
           "ttft_terms",

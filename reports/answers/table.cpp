@@ -22,6 +22,10 @@ Cell number_cell(double value, int decimals) {
   return {fmt::format("{:.{}f}", value, decimals), fmt::to_string(value)};
 }
 
+Cell ms_cell(double ms) { return number_cell(ms, 3); }
+
+Cell error_cell(double error) { return {fmt::format("{:.1e}", error), fmt::to_string(error)}; }
+
 Table facts(std::string title, std::string key) {
   return {std::move(title), std::move(key), Table::Shape::kFacts, {{"fact", "fact"}, {"value", "value"}}, {}};
 }

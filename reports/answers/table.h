@@ -29,6 +29,8 @@ Cell bytes_cell(Bytes b);
 Cell flops_cell(Flops f);
 Cell share_cell(Duration part, Duration whole);  // percent
 Cell number_cell(double value, int decimals);
+Cell ms_cell(double ms);
+Cell error_cell(double error);  // its order of magnitude for people
 
 // Who reads a table or a column: where all rows are alike or are too many for a screen, people get less.
 enum class Readers : std::uint8_t { kAll, kPeople, kMachines };

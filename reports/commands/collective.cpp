@@ -51,7 +51,7 @@ struct CollectiveOptions {
   bool per_rank = false;
 };
 
-struct Asked {
+struct AskedCollective {
   Server server;
   CollectiveCall call;  // bytes: of the first size
   CollectivePreference preference;
@@ -65,12 +65,12 @@ struct Asked {
   [[nodiscard]] bool as_flows() const { return concurrent > 1 || degraded; }
 };
 
-class Reader {
+class CollectiveReader {
  public:
-  Reader(const CollectiveOptions& options, Diagnostics& diagnostics) : o_(options), diagnostics_(diagnostics) {}
+  CollectiveReader(const CollectiveOptions& options, Diagnostics& diagnostics) : o_(options), diagnostics_(diagnostics) {}
 
-  Asked read(const Libraries& libraries) {
-    Asked q;
+  AskedCollective read(const Libraries& libraries) {
+    AskedCollective q;
     q.server = libraries.catalogue.server(o_.hardware, o_.die, diagnostics_);
     read_op(q);
     q.call.alone = true;
@@ -98,7 +98,7 @@ class Reader {
           near.empty() ? fmt::format("one of: {}", fmt::join(known, ", ")) : fmt::format("did you mean '{}'?", near));
   }
 
-  void read_op(Asked& q) {
+  void read_op(AskedCollective& q) {
     std::vector<std::string_view> names;
     for (const Primitive p : kOps) {
       if (to_text(p) == o_.op) q.call.primitive = p;
@@ -107,7 +107,7 @@ class Reader {
     if (q.call.primitive == Primitive::kNone) unknown("--op", o_.op, names);
   }
 
-  void read_algorithm(Asked& q) {
+  void read_algorithm(AskedCollective& q) {
     if (!o_.algorithm.empty()) {
       std::vector<std::string_view> names;
       for (const CollectiveAlgorithm& a : builtin_collectives()) names.emplace_back(a.name);
@@ -124,7 +124,7 @@ class Reader {
   }
 
   // An option that plays no part is refused, not ignored.
-  void check_options(const Asked& q) {
+  void check_options(const AskedCollective& q) {
     if (q.call.primitive == Primitive::kNone) return;
     if (o_.top_k && !is_moe(q.call.primitive))
       wrong(fmt::format("--top-k plays no part in {}", to_text(q.call.primitive)),
@@ -138,7 +138,7 @@ class Reader {
             "leave it out");
   }
 
-  void read_group(Asked& q) {
+  void read_group(AskedCollective& q) {
     const std::int64_t ranks = *o_.ranks, dies = q.server.dies();
     const std::int64_t servers = o_.servers.value_or(ceil_div(ranks, dies));
     if (q.server.max_servers > 0 && servers > q.server.max_servers)
@@ -192,7 +192,7 @@ class Reader {
     return std::nullopt;
   }
 
-  void read_sizes(Asked& q) {
+  void read_sizes(AskedCollective& q) {
     const int given = !o_.bytes.empty() + !o_.sweep.empty() + !o_.compare.empty();
     if (given != 1)
       return wrong(given == 0 ? "--bytes SIZE is missing" : "--bytes, --sweep and --compare exclude each other",
@@ -214,7 +214,7 @@ class Reader {
     }
   }
 
-  void read_sweep(Asked& q) {
+  void read_sweep(AskedCollective& q) {
     const std::string_view text = o_.sweep;
     const std::size_t first = text.find(':'),
                       second = first == std::string_view::npos ? first : text.find(':', first + 1);
@@ -245,7 +245,7 @@ class Reader {
     }
   }
 
-  void check_rules(const Asked& q) {
+  void check_rules(const AskedCollective& q) {
     if (*o_.ranks < 2) return wrong("a collective needs two ranks", "--ranks 2 or more");
     const std::string why = refusal(q.call, q.server, q.preference);
     if (!why.empty())
@@ -260,11 +260,11 @@ class Reader {
   }
 
  public:
-  static std::int64_t pairs(const Asked& q) {
+  static std::int64_t pairs(const AskedCollective& q) {
     const std::int64_t p = q.call.span.ranks;
     return p * p * q.concurrent * (is_moe(q.call.primitive) ? q.call.copies : 1);
   }
-  static bool fits_flows(const Asked& q) { return pairs(q) <= kMostPairs; }
+  static bool fits_flows(const AskedCollective& q) { return pairs(q) <= kMostPairs; }
 
  private:
   const CollectiveOptions& o_;
@@ -289,14 +289,14 @@ struct Timed {
   }
 };
 
-Timed timed(const Asked& q, Bytes n, bool play) {
+Timed timed(const AskedCollective& q, Bytes n, bool play) {
   Timed a{.call = q.call, .closed = {}, .plan = {}, .played = {}, .time = {}, .concurrent = q.concurrent};
   a.call.bytes = n;
   a.closed = collective_time(a.call, q.server, q.preference);
   const CollectiveAlgorithm& algorithm = *a.closed.choice.algorithm;
   const CollectiveShape shape = shape_of(a.call, q.server, algorithm);
   a.plan = algorithm.plan(shape);
-  if ((play || q.as_flows()) && Reader::fits_flows(q))
+  if ((play || q.as_flows()) && CollectiveReader::fits_flows(q))
     a.played = play_collective(shape, algorithm.schedule(shape), a.plan,
                                costs_of(a.call, q.server, a.closed.choice, a.plan), q.concurrent, q.links.get());
   a.time = q.as_flows() ? a.played->time : a.closed.time;
@@ -338,7 +338,7 @@ const char* cores_of(Expansion expansion) {
   return "";
 }
 
-std::vector<Table> tables_of(const Asked& q, const Timed& a) {
+std::vector<Table> tables_of(const AskedCollective& q, const Timed& a) {
   const CollectiveChoice& choice = a.closed.choice;
   Table t = facts(fmt::format("{} on {}", to_text(a.call.primitive), q.server.product), "collective");
   t.rows = {{"ranks", fmt::format("{} on {} server{}", a.call.span.ranks, a.call.span.servers,
@@ -401,7 +401,7 @@ std::vector<Table> tables_of(const Asked& q, const Timed& a) {
   return tables;
 }
 
-Json json_of(const Asked& q, const Timed& a) {
+Json json_of(const AskedCollective& q, const Timed& a) {
   Json out;
   out["op"] = to_text(a.call.primitive);
   out["ranks"] = a.call.span.ranks;
@@ -430,7 +430,7 @@ Json json_of(const Asked& q, const Timed& a) {
   return out;
 }
 
-Table sweep_table(const Asked& q, const std::vector<Timed>& times) {
+Table sweep_table(const AskedCollective& q, const std::vector<Timed>& times) {
   Table t{fmt::format("{}, {} ranks on {}", to_text(q.call.primitive), q.call.span.ranks, q.server.product),
           "sizes",
           Table::Shape::kGrid,
@@ -452,7 +452,7 @@ Table sweep_table(const Asked& q, const std::vector<Timed>& times) {
 
 double error_of(const HcclTestRow& measured, const Timed& a) { return seconds(a.time) / seconds(measured.time) - 1; }
 
-std::vector<Table> comparison(const Asked& q, const std::vector<Timed>& times) {
+std::vector<Table> comparison(const AskedCollective& q, const std::vector<Timed>& times) {
   Table t{"Against hccl_test (error = ours / measured - 1)",
           "comparison",
           Table::Shape::kGrid,
@@ -536,7 +536,7 @@ class CollectiveCommandCall final : public Call {
 
 Answer CollectiveCommandCall::answer(Diagnostics& diagnostics) {
   const Libraries libraries;
-  const Asked q = Reader(options_, diagnostics).read(libraries);
+  const AskedCollective q = CollectiveReader(options_, diagnostics).read(libraries);
   const bool single = q.sizes.size() == 1 && q.measured.empty() && options_.sweep.empty();
   std::vector<Timed> times;
   for (const Bytes n : q.sizes) times.push_back(timed(q, n, single));

@@ -15,7 +15,7 @@ namespace {
 constexpr const char* kCode = "E0391";
 constexpr std::string_view kColumns[] = {"data_size", "aveg_time", "alg_bandwidth", "check_result"};
 constexpr const char* kExample = "8192 | 12.50 | 0.65536 | success";
-constexpr std::size_t kMostBytes = 10u << 20;
+constexpr std::size_t kMostOfAFile = 10u << 20;
 // hccl_test rounds the time to 0.01 us and the bandwidth to five decimals.
 constexpr double kTimeRounding = 0.005 * 1.001, kRateRounding = 0.000005 * 1.001;
 
@@ -133,7 +133,7 @@ std::vector<HcclTestRow> parse_hccl_test(std::string text, const std::string& na
 }
 
 std::vector<HcclTestRow> read_hccl_test(const std::string& path, Diagnostics& diagnostics) {
-  auto text = read_file(path, kMostBytes, diagnostics);
+  auto text = read_file(path, kMostOfAFile, diagnostics);
   return text ? parse_hccl_test(std::move(*text), path, diagnostics) : std::vector<HcclTestRow>{};
 }
 

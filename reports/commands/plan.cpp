@@ -50,14 +50,14 @@ struct Asked {
 };
 
 // On a terminal only; never part of what is written to files.
-class Progress {
+class PlanProgress {
  public:
-  explicit Progress(std::size_t count) : count_(count), shown_(isatty(STDERR_FILENO) == 1) {}
-  ~Progress() {
+  explicit PlanProgress(std::size_t count) : count_(count), shown_(isatty(STDERR_FILENO) == 1) {}
+  ~PlanProgress() {
     if (shown_) std::fputs("\r\x1b[K", stderr);
   }
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
+  PlanProgress(const PlanProgress&) = delete;
+  PlanProgress& operator=(const PlanProgress&) = delete;
   void one_done() {
     const std::size_t done = ++done_;
     if (shown_) fmt::print(stderr, "\r{} of {} cells", done, count_);
@@ -408,7 +408,7 @@ Answer PlanCall::answer(Diagnostics& diagnostics) {
         cells.push_back({&s, std::move(cell)});
       }
   {
-    Progress progress(cells.size());
+    PlanProgress progress(cells.size());
     for_each_index(cells.size(), [&](std::size_t i) {
       cells[i].plan = cells[i].site->planner->plan(cells[i].plan.workload);
       progress.one_done();

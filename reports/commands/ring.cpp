@@ -21,10 +21,10 @@ namespace ascendsim {
 
 namespace {
 
-constexpr std::int64_t kMemoryLimit = std::int64_t{4} << 30;
+constexpr std::int64_t kAttentionMemory = std::int64_t{4} << 30;
 constexpr std::int64_t kMostPositions = 1 << 20;  // of a sequence, see global_row
 constexpr int kOrders = 2;
-constexpr std::int64_t kMostRanks = 1024, kMostRingTokens = (1 << 20) - 1, kMostHeads = 1024, kMostOrders = 1000;
+constexpr std::int64_t kMostRingRanks = 1024, kMostRingTokens = (1 << 20) - 1, kMostHeads = 1024, kMostOrders = 1000;
 constexpr std::size_t kMostSequences = 1024;
 
 struct Calculation {
@@ -62,9 +62,9 @@ std::size_t threads_for(const RingOptions& options, std::size_t cases) {
   return std::min(cases, static_cast<std::size_t>(options.threads.value_or(cores)));
 }
 
-class Reader {
+class RingReader {
  public:
-  Reader(const RingOptions& options, Diagnostics& diagnostics) : options_(options), diagnostics_(diagnostics) {}
+  RingReader(const RingOptions& options, Diagnostics& diagnostics) : options_(options), diagnostics_(diagnostics) {}
 
   std::vector<Calculation> read() {
     check_lengths();
@@ -267,10 +267,10 @@ class Reader {
     std::ranges::sort(needs, std::greater());
     std::int64_t need = 0;
     for (std::size_t i = 0; i < needs.size() && i < threads_for(options_, cases.size()); ++i) need += needs[i];
-    if (need > kMemoryLimit)
+    if (need > kAttentionMemory)
       diagnostics_.error("E0397", {},
                          fmt::format("the calculation needs about {:.1f} GiB, the limit is {} GiB",
-                                     static_cast<double>(need) / 0x1p30, kMemoryLimit >> 30),
+                                     static_cast<double>(need) / 0x1p30, kAttentionMemory >> 30),
                          {}, "fewer --tokens, --heads or --threads");
   }
 
@@ -322,10 +322,7 @@ std::string calculate(std::vector<Calculation>& cases, const RingOptions& option
 }
 
 // What only some strategies have.
-Cell error_cell_if(bool has, double e) {
-  return has ? Cell{fmt::format("{:.1e}", e), fmt::format("{}", e)} : Cell{"-", ""};
-}
-Cell error_cell(double e) { return {fmt::format("{:.1e}", e), fmt::format("{}", e)}; }
+Cell error_cell_if(bool has, double e) { return has ? error_cell(e) : Cell{"-", ""}; }
 
 std::string_view verdict(const AttentionReport& r) {
   return r.ok() ? "ok" : r.orders_that_differ > 0 ? "ORDER" : !r.ledger_agrees() ? "LEDGER" : "TOO FAR";
@@ -482,7 +479,7 @@ class RingCall final : public Call {
   void declare(Options& o) override {
     const auto degree = [&](const char* name, std::optional<std::int64_t>& target, const char* example,
                             const char* help) {
-      o.count(name, target, {.most = kMostRanks, .examples = example}, help);
+      o.count(name, target, {.most = kMostRingRanks, .examples = example}, help);
     };
     o.heading("Attention of a strategy");
     o.text("--strategy", "NAME", options_.strategy,
@@ -514,7 +511,7 @@ class RingCall final : public Call {
     o.count("--orders", options_.orders, {.least = 0, .most = kMostOrders, .examples = "2"},
             "further runs in random legal orders of the streams")
         .or_else(fmt::to_string(kOrders));
-    o.count("--threads", options_.threads, {.most = kMostRanks, .examples = "2"}, "cases computed at a time")
+    o.count("--threads", options_.threads, {.most = kMostRingRanks, .examples = "2"}, "cases computed at a time")
         .or_else("as many as cores");
     o.flag("--what-if", options_.what_if, "compute what the engine refuses: BF16 under MindIE's SP and CP");
     o.heading("Whole layers");
@@ -539,7 +536,7 @@ class RingCall final : public Call {
 Answer RingCall::answer(Diagnostics& diagnostics) {
   refuse_others(options_, words, diagnostics);
   if (options_.layer) return answer_layers(words, options_, diagnostics);
-  std::vector<Calculation> cases = Reader(options_, diagnostics).read();
+  std::vector<Calculation> cases = RingReader(options_, diagnostics).read();
   std::string remark = calculate(cases, options_);
   Answer answer{
       .exit = std::ranges::all_of(cases, [](const Calculation& c) { return c.report.ok(); }) ? Exit::kYes : Exit::kNo,

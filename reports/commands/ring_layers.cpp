@@ -11,7 +11,7 @@ namespace ascendsim {
 
 namespace {
 
-constexpr std::int64_t kMemoryLimit = std::int64_t{6} << 30;
+constexpr std::int64_t kLayerMemory = std::int64_t{6} << 30;
 constexpr std::size_t kTokensNamed = 8;
 
 struct LayerRun {
@@ -23,9 +23,9 @@ struct LayerRun {
   LayerReport report;
 };
 
-class Reader {
+class LayerReader {
  public:
-  Reader(const RingOptions& options, Diagnostics& diagnostics) : options_(options), diagnostics_(diagnostics) {}
+  LayerReader(const RingOptions& options, Diagnostics& diagnostics) : options_(options), diagnostics_(diagnostics) {}
 
   std::vector<LayerRun> read(std::vector<std::string> files) {
     const LayerType type = type_asked();
@@ -103,10 +103,10 @@ class Reader {
 
   void limit(const LayerRun& run) {
     const std::int64_t need = memory_estimate(run.tiny, run.step, run.facts);
-    if (need <= kMemoryLimit) return;
+    if (need <= kLayerMemory) return;
     diagnostics_.error("E0004", {},
                        fmt::format("the {} of {} needs about {:.1f} GiB, the limit is {} GiB", run.phase, run.file,
-                                   static_cast<double>(need) / 0x1p30, kMemoryLimit >> 30),
+                                   static_cast<double>(need) / 0x1p30, kLayerMemory >> 30),
                        {}, "fewer --tokens");
   }
 
@@ -114,8 +114,6 @@ class Reader {
   Diagnostics& diagnostics_;
   Libraries libraries_;
 };
-
-Cell error_cell(double e) { return {fmt::format("{:.1e}", e), fmt::format("{}", e)}; }
 
 std::string_view verdict(const LayerReport& r) { return r.ok() ? "ok" : r.close() ? "LEDGER" : "TOO FAR"; }
 
@@ -256,7 +254,7 @@ JsonDocument json_of(const std::vector<LayerRun>& runs, const std::vector<std::s
 }  // namespace
 
 Answer answer_layers(const std::vector<std::string>& files, const RingOptions& options, Diagnostics& diagnostics) {
-  Reader reader(options, diagnostics);
+  LayerReader reader(options, diagnostics);
   std::vector<LayerRun> runs = reader.read(files);
   for (LayerRun& run : runs) run.report = check_layers(run.tiny, run.step, run.facts, run.type);
   Answer answer{

@@ -183,8 +183,8 @@ Table waiting_table(const std::vector<Result>& results) {
   return t;
 }
 
-const char* verdict_text(Verdict v) {
-  return v == Verdict::kMet ? "met" : v == Verdict::kMissed ? "MISSED" : "not judged";
+const char* verdict_text(CaseVerdict v) {
+  return v == CaseVerdict::kMet ? "met" : v == CaseVerdict::kMissed ? "MISSED" : "not judged";
 }
 
 Table summary_table(const std::vector<Result>& results, SummaryBy by) {
@@ -299,7 +299,7 @@ Answer ValidateCall::answer(Diagnostics& diagnostics) {
   std::vector<Table> breakdown;
   const Suite suite = run_suite(words, only_case_, explain_ ? &breakdown : nullptr, diagnostics);
   const auto bars = summarise(suite.results, SummaryBy::kMetric);
-  const bool missed = std::ranges::any_of(bars, [](const SummaryRow& r) { return r.verdict == Verdict::kMissed; });
+  const bool missed = std::ranges::any_of(bars, [](const SummaryRow& r) { return r.verdict == CaseVerdict::kMissed; });
   Answer answer{.exit = missed ? Exit::kNo : Exit::kYes, .tables = tables_of(suite, only_case_.empty())};
   for (Table& t : breakdown) answer.add(std::move(t));
   return answer;

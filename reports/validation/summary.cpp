@@ -49,7 +49,7 @@ void judge(SummaryRow& row, const std::vector<const Result*>& members) {
   if (row.split != Split::kTest || row.values < kValuesToJudge || row.bar->within == 0) return;
   constexpr double kRounding = 1e-9;  // of the sum of weights
   row.verdict =
-      row.median <= row.bar->median && row.share_within >= kShareWithin - kRounding ? Verdict::kMet : Verdict::kMissed;
+      row.median <= row.bar->median && row.share_within >= kShareWithin - kRounding ? CaseVerdict::kMet : CaseVerdict::kMissed;
 }
 
 void count_in(ConfigNode node, FigureCounts& counts) {

@@ -24,7 +24,7 @@ struct Bar {
 };
 const Bar& bar_of(MetricGroup group);
 
-enum class Verdict : std::uint8_t { kMet, kMissed, kNotJudged };
+enum class CaseVerdict : std::uint8_t { kMet, kMissed, kNotJudged };
 struct SummaryRow {
   std::string name;  // "kernel time: gemm_int8"
   Split split = Split::kTest;
@@ -32,7 +32,7 @@ struct SummaryRow {
   const Bar* bar = nullptr;
   std::int64_t values = 0, tables = 0;
   double median = 0, share_within = 0;  // a table counts once: its rows weigh 1 / rows each
-  Verdict verdict = Verdict::kNotJudged;
+  CaseVerdict verdict = CaseVerdict::kNotJudged;
 };
 enum class SummaryBy : std::uint8_t { kMetric, kStack };
 std::vector<SummaryRow> summarise(std::span<const Result> results, SummaryBy by);

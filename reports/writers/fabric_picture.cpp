@@ -67,9 +67,9 @@ std::vector<Shown> shown_servers(const Cluster& cluster) {
 }
 
 // Vertices by what they are, and the links between them.
-class Fabric {
+class FabricDrawing {
  public:
-  explicit Fabric(const Cluster& cluster) : cluster_(cluster), graph_(cluster.graph()) {
+  explicit FabricDrawing(const Cluster& cluster) : cluster_(cluster), graph_(cluster.graph()) {
     for (std::size_t v = 0; v < boost::num_vertices(graph_); ++v)
       at_[{graph_[v].kind, graph_[v].server, graph_[v].index}] = v;
   }
@@ -81,7 +81,7 @@ class Fabric {
   }
   [[nodiscard]] const Cluster& cluster() const { return cluster_; }
   [[nodiscard]] const Server& server() const { return cluster_.server(); }
-  [[nodiscard]] bool planes() const { return server().fabric == ::ascendsim::Fabric::kUnifiedBus; }
+  [[nodiscard]] bool planes() const { return server().fabric == Fabric::kUnifiedBus; }
 
  private:
   const Cluster& cluster_;
@@ -198,7 +198,7 @@ class Drawing {
   void legend();
   void legend_row(LinkKind kind, const LinkType& type, BytesPerSecond bandwidth, std::string_view what);
 
-  Fabric fabric_;
+  FabricDrawing fabric_;
   std::vector<Shown> servers_;
   Svg svg_{0, 0};  // its size is known at the end
   struct Note {

@@ -14,7 +14,7 @@ namespace ascendsim {
 
 namespace {
 
-constexpr std::size_t index(LinkClass c) { return static_cast<std::size_t>(c); }
+constexpr std::size_t number_of(LinkClass c) { return static_cast<std::size_t>(c); }
 
 const char* name_of(const NetworkLink& l) {
   const bool out = l.from.kind == VertexKind::kDie, in = l.to.kind == VertexKind::kDie;
@@ -87,7 +87,7 @@ class Links {
     return known;
   }
   // The first link of a route is of one class alone: it has the step cost.
-  [[nodiscard]] Duration step(LinkClass c, bool first) const { return first ? costs_.step[index(c)] : Duration{}; }
+  [[nodiscard]] Duration step(LinkClass c, bool first) const { return first ? costs_.step[number_of(c)] : Duration{}; }
 
   LinkClass through_cluster(int from, int to, std::vector<LinkIndex>& links) {
     LinkClass c = LinkClass::kDie;
@@ -104,7 +104,7 @@ class Links {
   LinkClass through_ports(int from, int to, std::vector<LinkIndex>& links) {
     const LinkClass c = link_between(shape_, from, to);
     const auto f = static_cast<std::size_t>(from), t = static_cast<std::size_t>(to);
-    const BytesPerSecond bandwidth = costs_.bandwidth[index(c)];
+    const BytesPerSecond bandwidth = costs_.bandwidth[number_of(c)];
     const bool pair = c == LinkClass::kDie && shape_.fabric == Fabric::kHccsMesh;
     LinkIndex own = kNone;
     if (c == LinkClass::kPackage)
@@ -160,7 +160,7 @@ PlayedCollective play_collective(const CollectiveShape& shape, const Schedule& s
                               : c.adds ? TransferKind::kReduce
                                        : TransferKind::kGather;
     const Path& path = links.path(c.from, c.to);
-    const double efficiency = costs.efficiency[index(path.link)][static_cast<std::size_t>(kind)];
+    const double efficiency = costs.efficiency[number_of(path.link)][static_cast<std::size_t>(kind)];
     check(efficiency > 0, "a collective uses links that it has no efficiency for");
     for (const LinkIndex l : links.network.route(path.route)) links.named[l].carried += c.bytes * concurrent;
     const auto occupied = Bytes(std::llround(static_cast<double>(c.bytes) / efficiency));
@@ -219,8 +219,8 @@ Duration port_load_time(const CollectiveShape& shape, std::span<const std::int64
       const std::int64_t sent = checked_product(rows[r * p + other], row),
                          got = checked_product(rows[other * p + r], row);
       const bool pair = mesh && c == LinkClass::kDie;  // a link for each pair
-      out[index(c)] = pair ? std::max(out[index(c)], sent) : checked_sum(out[index(c)], sent);
-      in[index(c)] = pair ? std::max(in[index(c)], got) : checked_sum(in[index(c)], got);
+      out[number_of(c)] = pair ? std::max(out[number_of(c)], sent) : checked_sum(out[number_of(c)], sent);
+      in[number_of(c)] = pair ? std::max(in[number_of(c)], got) : checked_sum(in[number_of(c)], got);
       all_out = checked_sum(all_out, sent);
       all_in = checked_sum(all_in, got);
     }
@@ -232,7 +232,7 @@ Duration port_load_time(const CollectiveShape& shape, std::span<const std::int64
                        bytes / (costs.bandwidth[c].count() * costs.efficiency[c][static_cast<std::size_t>(kind)]));
     }
     if (costs.engine.count() > 0)
-      longest = std::max(longest, seconds(costs.step[index(LinkClass::kDie)]) +
+      longest = std::max(longest, seconds(costs.step[number_of(LinkClass::kDie)]) +
                                       static_cast<double>(std::max(all_in, all_out)) / costs.engine.count());
   }
   return costs.setup + duration_from_seconds(longest);

@@ -43,13 +43,13 @@ struct Projected {
   Rows fresh;           // of those tokens; latents are missing where the fused prolog put them into the cache
 };
 
-struct Compressed {
+struct CompressedSparse {
   Value q, q_c, latent;
 };
 
 // Queries and latents. The normed rows stay in 16 bit, which the indexer's projections need; quantising them is a
 // kernel of its own. cache: rows go there at once.
-Compressed latent_queries(RankStep& s, Value h, Value positions, const Value* cache) {
+CompressedSparse latent_queries(RankStep& s, Value h, Value positions, const Value* cache) {
   const Value kv_norm = s.norm_weight("kv_a_norm", s.m.kv_rank), q_norm = s.norm_weight("q_a_norm", s.m.q_rank);
   if (s.phase == Phase::kDecode && cache != nullptr && s.rows.real <= s.facts.prolog_max_tokens) {
     const MlaPrologWeights w{{}, qkv_a_weight(s), q_norm, kv_norm, q_b_weight(s), w_uk_weight(s)};
@@ -72,7 +72,7 @@ Compressed latent_queries(RankStep& s, Value h, Value positions, const Value* ca
 
 Projected project(RankStep& s, Value residual, Value x, Value positions, const Rows* cache) {
   const Value h = input_norm(s, residual, x, s.d.dtype);
-  const Compressed c = latent_queries(s, h, positions, cache == nullptr ? nullptr : &cache->latents);
+  const CompressedSparse c = latent_queries(s, h, positions, cache == nullptr ? nullptr : &cache->latents);
 
   const auto rope_width = static_cast<int>(s.m.rope);
   const Value key =

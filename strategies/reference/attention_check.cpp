@@ -19,7 +19,7 @@ namespace {
 
 using Matrix = Tensors<double>::Matrix;
 
-constexpr double kNever = std::numeric_limits<double>::infinity();
+constexpr double kOutOfBounds = std::numeric_limits<double>::infinity();
 
 bool emulated(NumberType type) { return type == NumberType::kFp16 || type == NumberType::kBf16; }
 
@@ -188,10 +188,10 @@ void raise(double& error, double difference) {
 double shortfall(const std::vector<Eigen::Index>& chosen, const Matrix& scores, Eigen::Index row, std::int64_t visible,
                  std::int64_t top_k) {
   std::vector<bool> taken(static_cast<std::size_t>(visible));
-  double worst = kNever, best_left = -kNever;
-  if (static_cast<std::int64_t>(chosen.size()) != std::min(visible, top_k)) return kNever;
+  double worst = kOutOfBounds, best_left = -kOutOfBounds;
+  if (static_cast<std::int64_t>(chosen.size()) != std::min(visible, top_k)) return kOutOfBounds;
   for (const Eigen::Index key : chosen) {
-    if (key < 0 || key >= visible || taken[static_cast<std::size_t>(key)]) return kNever;
+    if (key < 0 || key >= visible || taken[static_cast<std::size_t>(key)]) return kOutOfBounds;
     taken[static_cast<std::size_t>(key)] = true;
     worst = std::min(worst, scores(row, key));
   }
@@ -239,7 +239,7 @@ AttentionError compare_sparse(const AttentionCase& c, const DenseAttention& dens
       for (Eigen::Index col = 0; col < picked.cols() && picked(a.row, col) >= 0; ++col)
         a.chosen.push_back(static_cast<Eigen::Index>(picked(a.row, col)));
       error.keys = std::max(error.keys, shortfall(a.chosen, dense.choosing[s].scores, a.query, position + 1, c.top_k));
-      if (error.keys == kNever) return {kNever, kNever, 0, kNever};
+      if (error.keys == kOutOfBounds) return {kOutOfBounds, kOutOfBounds, 0, kOutOfBounds};
     }
   for (std::size_t s = 0; s < asked.size(); ++s)
     for (std::int64_t h = 0; h < out.cols() / c.value; ++h)

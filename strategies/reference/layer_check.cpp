@@ -17,7 +17,7 @@ namespace ascendsim {
 
 namespace {
 
-constexpr double kNever = std::numeric_limits<double>::infinity();
+constexpr double kOutOfTolerance = std::numeric_limits<double>::infinity();
 
 struct BuiltRanks {
   std::vector<Program> programs;
@@ -105,7 +105,7 @@ struct Measure {
   void compare(const Got& got, const DenseMatrix& expected) {
     for (Eigen::Index c = 0; c < expected.cols(); ++c) {
       const double difference = static_cast<double>(got(0, c)) - expected(0, c);
-      worst = std::max(worst, std::isnan(difference) ? kNever : std::abs(difference));
+      worst = std::max(worst, std::isnan(difference) ? kOutOfTolerance : std::abs(difference));
       squares += expected(0, c) * expected(0, c);
     }
     elements += expected.cols();

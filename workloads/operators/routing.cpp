@@ -20,7 +20,7 @@ struct Dealing {
   std::int32_t held;  // by each rank, when all experts are dealt to
 };
 
-struct NoParams {};
+struct NoRoutingParams {};
 
 struct Shares {
   std::int64_t members;
@@ -291,13 +291,13 @@ Value pad_shares(ProgramBuilder& p, const char* label, Value copies, std::int64_
 
 Value collect_copies(ProgramBuilder& p, const char* label, Value buffer, std::int64_t expected, std::int64_t capacity) {
   const Value y = p.activation(buffer.dtype, expected, buffer.columns, capacity);
-  p.apply(kCollect, label, NoParams{}, {buffer}, {y});
+  p.apply(kCollect, label, NoRoutingParams{}, {buffer}, {y});
   return y;
 }
 
 Value return_copies(ProgramBuilder& p, const char* label, Value results, Value buffer) {
   const Value y = p.activation(results.dtype, buffer.rows, results.columns);
-  p.apply(kReturn, label, NoParams{}, {results, buffer}, {y});
+  p.apply(kReturn, label, NoRoutingParams{}, {results, buffer}, {y});
   return y;
 }
 

@@ -10,7 +10,7 @@
 namespace ascendsim {
 namespace {
 
-struct Interval {
+struct SglangInterval {
   std::int64_t low = 0, high = 0;  // high excluded, as randint has it
 
   [[nodiscard]] std::int64_t draw(NumpyRandomState& random) const { return random.randint(low, high); }
@@ -21,13 +21,13 @@ struct Interval {
 };
 
 // A length of 0 or less is 0 and draws nothing.
-Interval up_to(std::int64_t length, double ratio, std::int64_t least) {
+SglangInterval up_to(std::int64_t length, double ratio, std::int64_t least) {
   if (length <= 0) return {0, 1};
   return {std::max(static_cast<std::int64_t>(static_cast<double>(length) * ratio), least), length + 1};
 }
 
-Interval input_interval(const SglangBenchOptions& o) { return up_to(o.random_input_len, o.random_range_ratio, 1); }
-Interval output_interval(const SglangBenchOptions& o) {
+SglangInterval input_interval(const SglangBenchOptions& o) { return up_to(o.random_input_len, o.random_range_ratio, 1); }
+SglangInterval output_interval(const SglangBenchOptions& o) {
   const bool may_be_zero = o.version == SglangBenchOptions::Version::k0_5_2;
   return up_to(o.random_output_len, o.random_range_ratio, may_be_zero ? 0 : 1);
 }
@@ -51,9 +51,9 @@ Pacing pacing_of(const SglangBenchOptions& o) {
 // One generator draws all prompt lengths, all output lengths, for random-ids all offsets, and then the gaps: a copy of
 // it at the start of each gives the same requests one by one. `random` takes texts of ShareGPT instead of token ids, so
 // offsets are not drawn and its gaps come earlier in the stream; what is in the texts is not known here.
-class RandomRequests : public RequestSource {
+class SglangRandomRequests : public RequestSource {
  public:
-  explicit RandomRequests(const SglangBenchOptions& options)
+  explicit SglangRandomRequests(const SglangBenchOptions& options)
       : options_(options),
         input_(input_interval(options)),
         output_(output_interval(options)),
@@ -89,12 +89,12 @@ class RandomRequests : public RequestSource {
     offsets_ = outputs_;
     output_.skip(offsets_, o.num_prompts);
     NumpyRandomState gaps = offsets_;
-    if (has_ids_) Interval{0, o.tokenizer.vocabulary}.skip(gaps, o.num_prompts);
+    if (has_ids_) SglangInterval{0, o.tokenizer.vocabulary}.skip(gaps, o.num_prompts);
     return {pacing_of(o), o.num_prompts, gaps};
   }
 
   SglangBenchOptions options_;
-  Interval input_, output_;
+  SglangInterval input_, output_;
   bool has_ids_;
   NumpyRandomState inputs_, outputs_, offsets_;
   SendInstants instants_;
@@ -235,7 +235,7 @@ std::unique_ptr<RequestSource> make_sglang_bench(const SglangBenchOptions& o, co
   refuse.at_least(0, {{"--random-output-len", o.random_output_len}});
   check_ratio("--random-range-ratio", o.random_range_ratio, refuse);
   if (refuse.any()) return nullptr;
-  auto source = std::make_unique<RandomRequests>(o);
+  auto source = std::make_unique<SglangRandomRequests>(o);
   refuse.last_instant("--request-rate", source->last_seconds());
   return refuse.any() ? nullptr : std::move(source);
 }

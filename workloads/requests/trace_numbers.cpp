@@ -145,19 +145,19 @@ std::string quoted(std::string_view text) {
   return fmt::format("\"{}...\"", text.substr(0, n));
 }
 
-constexpr std::int64_t kMost = 1'000'000'000;  // of whole numbers
+constexpr std::int64_t kMostOfANumber = 1'000'000'000;  // of whole numbers
 
 std::optional<std::int64_t> read_whole(std::string_view text, std::string_view name, std::int64_t least,
                                        std::string_view what, std::size_t offset, const TraceLines& lines,
                                        TraceProblems& problems) {
   bool exact = true;
   const auto value = scaled_decimal(text, 0, &exact);
-  if (value && exact && *value >= least && *value <= kMost) return static_cast<std::int64_t>(*value);
+  if (value && exact && *value >= least && *value <= kMostOfANumber) return static_cast<std::int64_t>(*value);
   problems.error("E0613", lines.number(), lines.text(), offset,
                  text.empty()
                      ? fmt::format("{} is empty", name)
                      : fmt::format("{} is {}, which is no {}", name, quoted(text), value ? "such number" : "number"),
-                 {}, fmt::format("{}: a whole number from {} to {}", what, least, kMost));
+                 {}, fmt::format("{}: a whole number from {} to {}", what, least, kMostOfANumber));
   return std::nullopt;
 }
 
@@ -180,7 +180,7 @@ std::optional<std::int64_t> read_tokens(std::string_view text, std::string_view 
 
 std::optional<std::int64_t> read_priority(std::string_view text, std::string_view name, std::size_t offset,
                                           const TraceLines& lines, TraceProblems& problems) {
-  return read_whole(text, name, -kMost, "a priority", offset, lines, problems);
+  return read_whole(text, name, -kMostOfANumber, "a priority", offset, lines, problems);
 }
 
 std::optional<TraceTime> read_time(std::string_view text, TraceClock clock, std::string_view name, std::size_t offset,

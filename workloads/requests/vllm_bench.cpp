@@ -9,27 +9,27 @@
 namespace ascendsim {
 namespace {
 
-struct Interval {
+struct VllmInterval {
   std::int64_t low = 0, high = 0;  // both ends included
 };
 
-Interval around(std::int64_t length, double ratio) {
+VllmInterval around(std::int64_t length, double ratio) {
   const auto l = static_cast<double>(length);
   return {static_cast<std::int64_t>(std::floor(l * (1 - ratio))),
           static_cast<std::int64_t>(std::ceil(l * (1 + ratio)))};
 }
 
-NumpyGenerator after(NumpyGenerator generator, Interval interval, std::int64_t draws) {
+NumpyGenerator after(NumpyGenerator generator, VllmInterval interval, std::int64_t draws) {
   if (interval.low != interval.high)
     for (std::int64_t i = 0; i < draws; ++i) generator.integers(interval.low, interval.high);
   return generator;
 }
 
-Interval input_interval(const VllmBenchOptions& o) {
+VllmInterval input_interval(const VllmBenchOptions& o) {
   return around(std::max<std::int64_t>(0, o.random_input_len - o.tokenizer.special_tokens), o.random_range_ratio_input);
 }
-Interval output_interval(const VllmBenchOptions& o) {
-  const Interval drawn = around(o.random_output_len, o.random_range_ratio_output);
+VllmInterval output_interval(const VllmBenchOptions& o) {
+  const VllmInterval drawn = around(o.random_output_len, o.random_range_ratio_output);
   return {std::max<std::int64_t>(1, drawn.low), std::max<std::int64_t>(1, drawn.high)};
 }
 
@@ -47,9 +47,9 @@ void put_special_tokens(const TokenizerFacts& tokenizer, Request& request) {
 // The tool draws three arrays one after the other: all prompt lengths, all output lengths, all offsets. Three copies of
 // the generator, each at the start of its array, give the same requests one by one. A prompt is the common prefix and
 // then consecutive token ids from (offset + its index), so two prompts with the same start share all of the shorter.
-class RandomRequests : public RequestSource {
+class VllmRandomRequests : public RequestSource {
  public:
-  explicit RandomRequests(const VllmBenchOptions& options)
+  explicit VllmRandomRequests(const VllmBenchOptions& options)
       : options_(options),
         input_(input_interval(options)),
         output_(output_interval(options)),
@@ -79,7 +79,7 @@ class RandomRequests : public RequestSource {
 
  private:
   VllmBenchOptions options_;
-  Interval input_, output_;
+  VllmInterval input_, output_;
   NumpyGenerator inputs_, outputs_, offsets_;
   SendInstants instants_;
   std::int64_t index_ = 0;
@@ -186,7 +186,7 @@ std::unique_ptr<RequestSource> make_vllm_bench(const VllmBenchOptions& o, const 
   if (random) {
     check_random(o, refuse);
     if (refuse.any()) return nullptr;
-    auto source = std::make_unique<RandomRequests>(o);
+    auto source = std::make_unique<VllmRandomRequests>(o);
     refuse.last_instant("--request-rate", source->last_seconds());
     return refuse.any() ? nullptr : std::move(source);
   }

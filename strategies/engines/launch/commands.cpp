@@ -13,7 +13,7 @@ namespace ascendsim {
 namespace {
 
 // AISBench drives servers of any engine.
-constexpr std::string_view kAisBench = "ais_bench";
+constexpr std::string_view kAisBenchCommand = "ais_bench";
 
 bool is_proxy(std::string_view word) { return word.ends_with(".py") && word.find("proxy") != std::string_view::npos; }
 
@@ -49,7 +49,7 @@ Found program_at(const ShellCommand& command, std::size_t i) {
     for (const ProgramWords& p : e->launch.routers)
       if (const std::size_t n = words_of(p, command, i); n > 0) return {LaunchKind::kRouter, e, nullptr, n};
   }
-  if (command.words[i].text == kAisBench) return {LaunchKind::kBenchmark, nullptr, nullptr, 1};
+  if (command.words[i].text == kAisBenchCommand) return {LaunchKind::kBenchmark, nullptr, nullptr, 1};
   return {};
 }
 
@@ -75,7 +75,7 @@ bool mentions_program(std::string_view text) {
   const auto has = [&](std::string_view word) { return text.find(word) != std::string_view::npos; };
   for (const Engine* const e : engines())
     if (std::ranges::any_of(e->launch.mentions, has)) return true;
-  return has(kAisBench) || (has("proxy") && has(".py"));
+  return has(kAisBenchCommand) || (has("proxy") && has(".py"));
 }
 
 }  // namespace

@@ -17,15 +17,15 @@ namespace {
 constexpr const char* kGuide = "vLLM-Ascend, Long-Sequence Context Parallel";
 constexpr const char* kContext =
     "vllm_ascend 0.15, context parallel: docs/source/developer_guide/feature_guide/context_parallel.md";
-constexpr const char* kParallel = "vllm/config/parallel.py";
-constexpr const char* kScheduler = "vllm/config/scheduler.py";
+constexpr const char* kParallelConfig = "vllm/config/parallel.py";
+constexpr const char* kSchedulerConfig = "vllm/config/scheduler.py";
 
 class VllmRules : LaunchRules {
  public:
   using LaunchRules::LaunchRules;
   void check() {
     context_parallelism();
-    degrees(fmt::format("{}: world size = pp x dp x pcp x tp", kParallel));
+    degrees(fmt::format("{}: world size = pp x dp x pcp x tp", kParallelConfig));
     whole_or_cut_experts();
     idle_dies();
     cache();
@@ -102,13 +102,13 @@ class VllmRules : LaunchRules {
       error("E0414", "limits.max_batched_tokens",
             fmt::format("{} must be at least {}: {} < {}", name("limits.max_batched_tokens"), name("maxBatchSize"),
                         batched, m.max_batch),
-            fmt::format("{}: max_num_batched_tokens must be at least max_num_seqs", kScheduler),
+            fmt::format("{}: max_num_batched_tokens must be at least max_num_seqs", kSchedulerConfig),
             fmt::format("set {}", set("limits.max_batched_tokens", m.max_batch)));
     if (written && !d.features.splitfuse && batched < m.max_seq_len)
       error("E0415", "limits.max_batched_tokens",
             fmt::format("without chunked prefill {} must be at least {}: {} < {}", name("limits.max_batched_tokens"),
                         name("maxSeqLen"), batched, m.max_seq_len),
-            fmt::format("{}: max_num_batched_tokens is smaller than max_model_len", kScheduler),
+            fmt::format("{}: max_num_batched_tokens is smaller than max_model_len", kSchedulerConfig),
             fmt::format("set {}, or --enable-chunked-prefill", set("limits.max_batched_tokens", m.max_seq_len)));
     // Requests above the limit wait; that time counts into TTFT.
     if (d.role == Role::kDecode && d.features.speculative_tokens > 0 &&
@@ -117,7 +117,7 @@ class VllmRules : LaunchRules {
            fmt::format("{} requests with {} drafts are {} tokens a step, more than {} {}", m.max_batch,
                        d.features.speculative_tokens, m.max_batch * (1 + d.features.speculative_tokens),
                        name("limits.max_batched_tokens"), batched),
-           fmt::format("{}: a step schedules at most max_num_batched_tokens", kScheduler),
+           fmt::format("{}: a step schedules at most max_num_batched_tokens", kSchedulerConfig),
            fmt::format("set {}", set("limits.max_batched_tokens", m.max_batch * (1 + d.features.speculative_tokens))));
   }
 

@@ -14,7 +14,7 @@ namespace ascendsim {
 namespace {
 
 // Finaliser of SplitMix64 (Steele, Lea, Flood 2014): every bit of the sum reaches every bit of the result.
-std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
+std::uint64_t mix_key(std::uint64_t hash, std::uint64_t value) {
   std::uint64_t z = hash + 0x9e3779b97f4a7c15U + (value ^ std::rotr(hash, 23));
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
@@ -26,7 +26,7 @@ constexpr std::uint64_t kSharedStretch = 1, kOwnStretch = 2;
 
 PrefixKey mix_stretch(PrefixKey hash, std::uint64_t kind, std::uint64_t content, std::int64_t offset,
                       std::int64_t tokens) {
-  return mix(mix(mix(mix(hash, kind), content), static_cast<std::uint64_t>(offset)),
+  return mix_key(mix_key(mix_key(mix_key(hash, kind), content), static_cast<std::uint64_t>(offset)),
              static_cast<std::uint64_t>(tokens));
 }
 
@@ -51,7 +51,7 @@ PrefixKey PrefixText::key(std::int64_t index) {
 }
 
 PrefixKey PrefixText::key_after(PrefixKey before, std::int64_t start) const {
-  PrefixKey hash = mix(before, 0);
+  PrefixKey hash = mix_key(before, 0);
   const std::int64_t end = start + block_size_;
   auto stretch = std::ranges::upper_bound(stretches_, start, {}, &Stretch::end);
   for (; stretch != stretches_.end() && start < end; ++stretch) {

@@ -16,9 +16,9 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::int64_t kMany = 1'000'000'000;  // above it, sums of times and tokens could leave 64 bits
 
-class Reader {
+class MindieReader {
  public:
-  Reader(Section section, Diagnostics& diagnostics) : section_(std::move(section)), diagnostics_(diagnostics) {}
+  MindieReader(Section section, Diagnostics& diagnostics) : section_(std::move(section)), diagnostics_(diagnostics) {}
 
   std::int64_t integer(std::string_view key, std::int64_t fallback, std::int64_t least, std::int64_t most = kMany) {
     return checked(key, section_.optional<std::int64_t>(key).value_or(fallback), least, most);
@@ -45,7 +45,7 @@ class Reader {
   Diagnostics& diagnostics_;
 };
 
-MindieRole role_of(Reader& reader) {
+MindieRole role_of(MindieReader& reader) {
   const std::string word = reader.section().optional<std::string>("role", "PnD");
   if (word == "P") return MindieRole::kPrefill;
   if (word == "D") return MindieRole::kDecode;
@@ -53,7 +53,7 @@ MindieRole role_of(Reader& reader) {
   return MindieRole::kBoth;
 }
 
-void read_config(Reader r, MindieRecording& recording, Diagnostics& diagnostics) {
+void read_config(MindieReader r, MindieRecording& recording, Diagnostics& diagnostics) {
   const auto microseconds = [&](std::string_view key, std::int64_t fallback) {
     return Duration(std::chrono::microseconds(r.integer(key, fallback, 0)));
   };
@@ -132,7 +132,7 @@ struct Stretches {
 
 void read_request(const ConfigNode& node, MindieRecording& recording, std::map<std::string, std::size_t>& numbers,
                   Diagnostics& diagnostics) {
-  Reader r(Section(node, diagnostics), diagnostics);
+  MindieReader r(Section(node, diagnostics), diagnostics);
   MindieRecording::Submitted submitted;
   submitted.id = r.section().required<std::string>("id");
   Request& request = submitted.request;
@@ -221,7 +221,7 @@ std::optional<MindieRecording> read_mindie_recording(const ConfigNode& root, Dia
   MindieRecording recording;
   Section top(root, found);
   for (const char* ours : {"name", "about", "source", "steps", "result", "error"}) (void)top.node(ours);
-  read_config(Reader(top.section("config"), found), recording, found);
+  read_config(MindieReader(top.section("config"), found), recording, found);
   const ConfigNode requests = top.node("requests");
   if (!requests.is_sequence() || requests.size() == 0)
     found.error("E0520", (requests ? requests : root).where(), "a recording needs a list of requests");

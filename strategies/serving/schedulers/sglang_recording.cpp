@@ -17,13 +17,13 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // Sums of lengths stay far from overflow, and a replay keeps every pass in memory.
-constexpr std::int64_t kMostTokens = std::int64_t{1} << 30;
+constexpr std::int64_t kMostSglangTokens = std::int64_t{1} << 30;
 constexpr std::int64_t kMostSteps = 100'000;
 constexpr std::int64_t kMostRanks = 1024;
 
-class Reader {
+class SglangReader {
  public:
-  explicit Reader(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
+  explicit SglangReader(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
 
   SglangRecording read(const ConfigNode& root) {
     Section section(root, diagnostics_);
@@ -82,13 +82,13 @@ class Reader {
 
   void config(Section section) {
     SglangConfig& c = recording_.config;
-    required(section, "page_size", c.page_size, 1, kMostTokens);
-    required(section, "pool_tokens", c.pool_tokens, 1, kMostTokens);
-    integer(section, "pool_tokens_effective", c.pool_tokens, 1, kMostTokens);
-    required(section, "max_running_requests", c.max_running_requests, 1, kMostTokens);
-    required(section, "chunked_prefill_size", c.chunked_prefill_size, -1, kMostTokens);
-    integer(section, "max_prefill_tokens", c.max_prefill_tokens, 1, kMostTokens);
-    integer(section, "context_len", c.context_len, 1, kMostTokens);
+    required(section, "page_size", c.page_size, 1, kMostSglangTokens);
+    required(section, "pool_tokens", c.pool_tokens, 1, kMostSglangTokens);
+    integer(section, "pool_tokens_effective", c.pool_tokens, 1, kMostSglangTokens);
+    required(section, "max_running_requests", c.max_running_requests, 1, kMostSglangTokens);
+    required(section, "chunked_prefill_size", c.chunked_prefill_size, -1, kMostSglangTokens);
+    integer(section, "max_prefill_tokens", c.max_prefill_tokens, 1, kMostSglangTokens);
+    integer(section, "context_len", c.context_len, 1, kMostSglangTokens);
     c.prefill_max_requests = section.optional<std::int64_t>("prefill_max_requests");
     c.min_free_slots = section.optional<std::int64_t>("min_free_slots");
     c.schedule_conservativeness = section.optional("schedule_conservativeness", c.schedule_conservativeness);
@@ -102,12 +102,12 @@ class Reader {
       *flag = section.optional<bool>(key, *flag);
     }
     integer(section, "priority_scheduling_preemption_threshold", c.priority_scheduling_preemption_threshold,
-            -kMostTokens, kMostTokens);
+            -kMostSglangTokens, kMostSglangTokens);
     word(section, "schedule_policy", c.schedule_policy, std::array<std::string_view, 3>{"fcfs", "lpm", "lof"});
     word(section, "retraction_policy", c.retraction_policy, std::array<std::string_view, 2>{"length", "priority"});
     word(section, "disaggregation_mode", c.role, std::array<std::string_view, 3>{"null", "prefill", "decode"});
-    integer(section, "num_reserved_decode_tokens", c.num_reserved_decode_tokens, 0, kMostTokens);
-    integer(section, "extra_slots", c.extra_slots, 0, kMostTokens);
+    integer(section, "num_reserved_decode_tokens", c.num_reserved_decode_tokens, 0, kMostSglangTokens);
+    integer(section, "extra_slots", c.extra_slots, 0, kMostSglangTokens);
     integer(section, "handshake_steps", recording_.handshake_steps, 0, kMostSteps);
     integer(section, "transfer_steps", recording_.transfer_steps, 0, kMostSteps);
     drafts(section);
@@ -165,9 +165,9 @@ class Reader {
       const auto ratio = std::ranges::find(ratios, node.key(), &std::pair<std::string_view, double*>::first);
       if (whole == known.end() && ratio == ratios.end()) {
         beyond(node, fmt::format("what {} changes is not reproduced", node.key()));
-      } else if (whole != known.end() && value.is_number_integer() && value >= -1 && value <= kMostTokens) {
+      } else if (whole != known.end() && value.is_number_integer() && value >= -1 && value <= kMostSglangTokens) {
         *whole->second = value.get<std::int64_t>();
-      } else if (ratio != ratios.end() && value.is_number() && value >= 0 && value <= kMostTokens) {
+      } else if (ratio != ratios.end() && value.is_number() && value >= 0 && value <= kMostSglangTokens) {
         *ratio->second = value.get<double>();
       } else {
         wrong(node, fmt::format("{} is \"{}\", which is no number of its range", node.key(), node.text()));
@@ -183,11 +183,11 @@ class Reader {
       wrong(section.self().find("id"), fmt::format("a second request is called \"{}\"", r.id));
     }
     required(section, "arrival_step", r.arrival_step, 0, kMostSteps);
-    required(section, "input_len", r.request.input_tokens, 1, kMostTokens);
+    required(section, "input_len", r.request.input_tokens, 1, kMostSglangTokens);
     required(section, "output_len", r.request.output_tokens, 1, kMostSteps);
-    required(section, "max_new_tokens", most, 0, kMostTokens);
+    required(section, "max_new_tokens", most, 0, kMostSglangTokens);
     r.sampling = {.max_new_tokens = most, .ignore_eos = section.optional<bool>("ignore_eos", false)};
-    integer(section, "priority", r.request.priority, -kMostTokens, kMostTokens);
+    integer(section, "priority", r.request.priority, -kMostSglangTokens, kMostSglangTokens);
     integer(section, "rank", rank, 0, static_cast<std::int64_t>(recording_.ranks) - 1);
     r.rank = static_cast<std::size_t>(rank);
     integer(section, "prefix_len", prefix, 0, r.request.input_tokens);
@@ -242,7 +242,7 @@ std::string lines(const Json& list) {
 
 std::optional<SglangRecording> read_sglang_recording(const ConfigNode& root, Diagnostics& diagnostics) {
   Diagnostics found;
-  SglangRecording recording = Reader(found).read(root);
+  SglangRecording recording = SglangReader(found).read(root);
   diagnostics.append(found);
   if (found.has_errors()) return std::nullopt;
   return recording;

@@ -223,9 +223,9 @@ class ReplayedRank {
   bool full_ = false;
 };
 
-class Loop {
+class SglangLoop {
  public:
-  explicit Loop(const SglangRecording& recording)
+  explicit SglangLoop(const SglangRecording& recording)
       : recording_(recording),
         ranks_(recording.config, recording.ranks, recording.skip_mlp_sync),
         arrivals_(recording.ranks) {
@@ -368,7 +368,7 @@ class Loop {
 
 std::optional<SglangReplay> replay(const SglangRecording& recording, const SourceLocation& where,
                                    Diagnostics& diagnostics) {
-  Loop loop(recording);
+  SglangLoop loop(recording);
   try {
     return loop.run();
   } catch (const SglangStop& stop) {

@@ -76,11 +76,11 @@ std::optional<VllmConfigProblem> vllm_config_problem(const VllmConfig& c) {
   // Beyond these no real service goes; they keep sums of tokens and the memory of the block pool in bounds.
   constexpr std::int64_t kMostTokens = std::int64_t{1} << 30;
   constexpr std::int64_t kMostBlocks = std::int64_t{1} << 24;
-  struct Range {
+  struct SettingBound {
     std::string_view name;
     std::int64_t value, least, most;
   };
-  for (const Range& r : std::initializer_list<Range>{
+  for (const SettingBound& r : std::initializer_list<SettingBound>{
            {"max_num_batched_tokens", c.max_num_batched_tokens, 1, kMostTokens},
            {"max_num_scheduled_tokens", c.max_num_scheduled_tokens, 0, kMostTokens},
            {"max_num_seqs", c.max_num_seqs, 1, kMostTokens},

@@ -13,12 +13,12 @@ namespace ascendsim {
 
 namespace {
 
-constexpr std::int64_t kMostTokens = std::int64_t{1} << 30;
+constexpr std::int64_t kMostVllmTokens = std::int64_t{1} << 30;
 constexpr std::int64_t kMostTicks = std::int64_t{1} << 40;
 
-class Reader {
+class VllmReader {
  public:
-  explicit Reader(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
+  explicit VllmReader(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
 
   // A member that may be missing; what it holds must be within the limits.
   std::int64_t integer(Section& section, std::string_view key, std::int64_t fallback, std::int64_t least,
@@ -104,16 +104,16 @@ class Reader {
     VllmRecording::Load load;
     load.id = required(section, "id", 0, kMostTicks);
     load.arrival = required(section, "arrival", 0, kMostTicks);
-    load.request.input_tokens = required(section, "prompt", 1, kMostTokens);
-    load.request.output_tokens = required(section, "output", 1, kMostTokens);
+    load.request.input_tokens = required(section, "prompt", 1, kMostVllmTokens);
+    load.request.output_tokens = required(section, "output", 1, kMostVllmTokens);
     load.request.priority = section.optional<std::int64_t>("priority", 0);
-    const std::int64_t shared = integer(section, "shared", 0, 0, kMostTokens);
+    const std::int64_t shared = integer(section, "shared", 0, 0, kMostVllmTokens);
     if (const ConfigNode group = section.node("group"); group && group.kind() != ConfigNode::Kind::kNull && shared > 0)
       load.request.shared.push_back({shared, group_number(group.text())});
     const ConfigNode accepted = section.node("accept");
     for (std::size_t i = 0; i < accepted.size(); ++i) {
       const std::int64_t drafts = accepted.at(i).as_integer(diagnostics_).value_or(0);
-      if (within(drafts, "accept", accepted.at(i), 0, kMostTokens)) load.accepted.push_back(drafts);
+      if (within(drafts, "accept", accepted.at(i), 0, kMostVllmTokens)) load.accepted.push_back(drafts);
     }
     constexpr std::array<std::string_view, 3> kTransfers = {"none", "prefill", "decode"};
     load.transfer = static_cast<VllmTransfer>(choice(section, "pd", kTransfers));
@@ -179,7 +179,7 @@ std::string lines(std::string_view name, const std::vector<std::string>& items) 
 
 std::optional<VllmRecording> read_vllm_recording(const ConfigNode& root, Diagnostics& diagnostics) {
   Diagnostics found;
-  Reader reader(found);
+  VllmReader reader(found);
   VllmRecording recording;
   Section section(root, found);
   recording.config.traits = reader.version(section);

@@ -68,9 +68,9 @@ class Record {
   std::string text_ = "{";
 };
 
-class Loop {
+class VllmLoop {
  public:
-  explicit Loop(const VllmRecording& recording)
+  explicit VllmLoop(const VllmRecording& recording)
       : recording_(recording),
         config_(recording.config),
         scheduler_(config_),
@@ -136,7 +136,7 @@ class Loop {
 
 // Ticks without a token, an end or a transfer after which the same work must have been thrown away again and again. The
 // oldest request needs a step for each chunk of it; ten times as many for all together leave room for preemptions.
-std::int64_t Loop::patience() const {
+std::int64_t VllmLoop::patience() const {
   std::int64_t chunk = config_.budget();
   if (config_.long_prefill_token_threshold > 0) chunk = std::min(chunk, config_.long_prefill_token_threshold);
   std::int64_t steps = 1000 + recording_.recv_delay + recording_.send_delay;
@@ -148,7 +148,7 @@ std::int64_t Loop::patience() const {
   return steps * config_.prefill_schedule_interval;
 }
 
-void Loop::arrive() {
+void VllmLoop::arrive() {
   for (; arrived_ < order_.size() && recording_.requests[order_[arrived_]].arrival <= tick_; ++arrived_) {
     const std::size_t i = order_[arrived_];
     const VllmRecording::Load& load = recording_.requests[i];
@@ -162,7 +162,7 @@ void Loop::arrive() {
 }
 
 // One tick; false when nothing is left to come.
-bool Loop::step() {
+bool VllmLoop::step() {
   arrive();
   scheduled_ = false;
   if (!scheduler_.has_work() && under_way_.empty()) {
@@ -192,7 +192,7 @@ bool Loop::step() {
 }
 
 // True when a result is to be processed before the next call.
-bool Loop::call(Record& record) {
+bool VllmLoop::call(Record& record) {
   const bool throttled = config_.traits.throttles_prefills && since_idle_ % config_.prefill_schedule_interval > 0;
   ++call_;
   ++since_idle_;
@@ -234,7 +234,7 @@ bool Loop::call(Record& record) {
 
 // What the model will say of the step that was just decided: as many accepted drafts as the recording gives each
 // request for its next verification. Placeholders of admitted requests are none.
-std::vector<std::int64_t> Loop::emissions() {
+std::vector<std::int64_t> VllmLoop::emissions() {
   const std::vector<VllmDecisions::Admission>& admitted = scheduler_.decisions().admitted;
   const std::vector<ScheduledRequest>& parts = scheduler_.step().requests;
   std::vector<std::int64_t> emitted;
@@ -251,7 +251,7 @@ std::vector<std::int64_t> Loop::emissions() {
   return emitted;
 }
 
-void Loop::process(Record& record, const UnderWay& step) {
+void VllmLoop::process(Record& record, const UnderWay& step) {
   const VllmResult& result = scheduler_.complete(step.emitted);
   for (const VllmResult::Tokens& t : result.emitted) {
     std::optional<std::int64_t>& first = lives_[owner(t.request)].first;
@@ -273,7 +273,7 @@ void Loop::process(Record& record, const UnderWay& step) {
 }
 
 // Tells the scheduler of the transfers that are over, in the order of their ids, which are returned.
-std::vector<std::int64_t> Loop::take_due(std::vector<Transfer>& transfers, std::int64_t call, bool received) {
+std::vector<std::int64_t> VllmLoop::take_due(std::vector<Transfer>& transfers, std::int64_t call, bool received) {
   const auto due = [&](const Transfer& t) { return t.due <= call; };
   std::vector<Transfer> over;
   std::ranges::copy_if(transfers, std::back_inserter(over), due);
@@ -289,14 +289,14 @@ std::vector<std::int64_t> Loop::take_due(std::vector<Transfer>& transfers, std::
 
 // Nothing was scheduled, nothing is under way, and requests wait: nothing will ever change, newcomers stand behind. Some
 // more calls are granted, as a throttle can let prompts wait. Or work goes on and nothing comes out of it.
-bool Loop::stands_still() {
+bool VllmLoop::stands_still() {
   const bool left = scheduler_.waiting() > 0 || !scheduler_.running().empty();
   const bool idle = left && !scheduled_ && under_way_.empty() && loads_.empty() && sends_.empty();
   idle_calls_ = idle ? idle_calls_ + 1 : 0;
   return idle_calls_ > 2 * config_.prefill_schedule_interval + 8 || tick_ - last_progress_ > patience_;
 }
 
-std::string Loop::state() const {
+std::string VllmLoop::state() const {
   std::string text =
       fmt::format("no progress at tick {}: {} requests run, {} wait, {} of {} blocks are free", tick_,
                   scheduler_.running().size(), scheduler_.waiting(), scheduler_.free_blocks(), config_.usable_blocks());
@@ -314,7 +314,7 @@ std::string Loop::state() const {
   return text;
 }
 
-VllmReplay Loop::result() {
+VllmReplay VllmLoop::result() {
   VllmReplay replay{.steps = std::move(steps_)};
   const auto tick = [](const std::optional<std::int64_t>& t) {
     return t ? fmt::format("{}", *t) : std::string("null");
@@ -341,7 +341,7 @@ VllmReplay Loop::result() {
 
 std::optional<VllmReplay> replay(const VllmRecording& recording, const SourceLocation& where,
                                  Diagnostics& diagnostics) {
-  Loop loop(recording);
+  VllmLoop loop(recording);
   if (loop.run()) return loop.result();
   diagnostics.error(
       "E0523", where, loop.state(),

@@ -361,19 +361,19 @@ TEST(Summary, ATableCountsOnce) {
   EXPECT_EQ(rows[0].tables, 3);
   EXPECT_DOUBLE_EQ(rows[0].median, 0.05);
   EXPECT_DOUBLE_EQ(rows[0].share_within, 2.0 / 3);
-  EXPECT_EQ(rows[0].verdict, Verdict::kMissed);
+  EXPECT_EQ(rows[0].verdict, CaseVerdict::kMissed);
 }
 
 TEST(Summary, FourValuesAreNotJudged) {
   const Metric metric{"tpot", MetricGroup::kDecode, Unit::kTime};
   std::vector<Result> results;
   for (const char* id : {"a", "b", "c", "d"}) results.push_back(result(metric, id, 0.01));
-  EXPECT_EQ(summarise(results, SummaryBy::kMetric)[0].verdict, Verdict::kNotJudged);
+  EXPECT_EQ(summarise(results, SummaryBy::kMetric)[0].verdict, CaseVerdict::kNotJudged);
   results.push_back(result(metric, "e", 0.02));
-  EXPECT_EQ(summarise(results, SummaryBy::kMetric)[0].verdict, Verdict::kMet);
+  EXPECT_EQ(summarise(results, SummaryBy::kMetric)[0].verdict, CaseVerdict::kMet);
   const Metric without_bar{"output_throughput", MetricGroup::kThroughput, Unit::kTokenRate};
   for (Result& r : results) r.of.metric = &without_bar;
-  EXPECT_EQ(summarise(results, SummaryBy::kMetric)[0].verdict, Verdict::kNotJudged);
+  EXPECT_EQ(summarise(results, SummaryBy::kMetric)[0].verdict, CaseVerdict::kNotJudged);
 }
 
 TEST(Summary, Median) {
