@@ -46,6 +46,9 @@ Cell time_cell(Duration d, bool known) { return known ? milliseconds_cell(d) : C
 bool prefills(const Point& p) { return p.runs() && p.role() != Role::kDecode; }
 bool decodes(const Point& p) { return p.runs() && p.role() != Role::kPrefill; }
 bool has_tpot(const Point& p) { return decodes(p) && p.subject.workload.output_tokens > 1; }
+Duration mean_decode_step(const Point& p) {
+  return has_tpot(p) ? p.prediction.decode_step : p.prediction.decode.total;
+}
 
 Table overview(const Comparison& c) {
   Table t = point_table("Alternatives", "alternatives",
@@ -64,7 +67,7 @@ Table overview(const Comparison& c) {
     row.push_back(time_cell(p.prediction.ttft.mean, prefills(p)));
     row.push_back(time_cell(p.prediction.tpot.mean, has_tpot(p)));
     row.push_back(time_cell(p.prediction.prefill.total, prefills(p)));
-    row.push_back(time_cell(p.prediction.decode.total, decodes(p)));
+    row.push_back(time_cell(mean_decode_step(p), decodes(p)));
     row.push_back(p.runs() ? bytes_cell(p.prediction.memory.peak()) : Cell("-", ""));
     row.emplace_back(p.runs() ? fit_word(p.prediction.memory) : "-");
     t.rows.push_back(std::move(row));
@@ -173,7 +176,8 @@ Table collective_sums(const Comparison& c, Readers readers) {
         row.push_back(count_cell(s.count));
         row.push_back(number_cell(static_cast<double>(s.count) / static_cast<double>(layers), 2));
         row.push_back(bytes_cell(s.bytes));
-        row.push_back(bytes_cell(s.sent / layers));
+        row.push_back(Cell(bytes_cell(s.sent / layers).text,
+                           fmt::to_string(static_cast<double>(s.sent.count()) / static_cast<double>(layers))));
         row.push_back(bytes_cell(s.sent));
         row.push_back(milliseconds_cell(s.time));
         t.rows.push_back(std::move(row));
@@ -321,7 +325,7 @@ Json point_json(const Comparison& c, const Point& p) {
   out["ttft_ms"] = percentiles(r.ttft, prefills(p));
   out["tpot_ms"] = percentiles(r.tpot, has_tpot(p));
   out["prefill_step_ms"] = number_or_null(milliseconds(r.prefill.total), prefills(p));
-  out["decode_step_ms"] = number_or_null(milliseconds(has_tpot(p) ? r.decode_step : r.decode.total), decodes(p));
+  out["decode_step_ms"] = number_or_null(milliseconds(mean_decode_step(p)), decodes(p));
   Json breakdown = Json::object(), flops = Json::object(), light = Json::object();
   for (const PhaseOf& phase : kPhases) {
     if (!phase.has(p)) continue;

@@ -51,6 +51,7 @@ Json layout_json(const Layout& l) {
 Json memory_json(const MemoryPerRank& m) {
   return {{"weights", m.weights.count()},
           {"weights_without_scales", m.weights_without_scales.count()},
+          {"scales", (m.weights - m.weights_without_scales).count()},
           {"kv_cache", m.kv_cache.count()},
           {"activations", m.activations.count()},
           {"communication", m.communication.count()},
@@ -68,6 +69,7 @@ Json breakdown_json(const StepTime& step) {
     out[part.key] = milliseconds(part.time);
   }
   out["longest_wait_ms"] = milliseconds(step.longest_wait);
+  out["step_ms"] = milliseconds(step.total);
   return out;
 }
 
@@ -325,6 +327,7 @@ Json needs_json(const MemoryAnswer& a) {
   Json out = {{"deployment", deployment_json(s)}, {"workload", workload_json(s.workload)}};
   add_memory(out, s, a.memory, a.remedies);
   out["longest_context_tokens"] = longest_context(a.memory, s.deployment());
+  out["max_seq_len_tokens"] = s.deployment().limits.max_seq_len;
   out["concurrency"] = Json::array();
   for (const Concurrency& c : a.concurrency)
     out["concurrency"].push_back(

@@ -126,11 +126,10 @@ Table pools_table(const ServiceReport& r) {
 }
 
 Json spread_json(const Spread& s) {
-  if (s.count == 0)
-    return {{"mean", nullptr}, {"p50", nullptr}, {"p90", nullptr},
-            {"p95", nullptr},  {"p99", nullptr}, {"max", nullptr}};
-  return {{"mean", s.mean_ms}, {"p50", s.p50_ms}, {"p90", s.p90_ms},
-          {"p95", s.p95_ms},   {"p99", s.p99_ms}, {"max", s.max_ms}};
+  const auto of_any = [&](double ms) { return s.count > 0 ? Json(ms) : Json(nullptr); };
+  return {{"mean", of_any(s.mean_ms)}, {"p50", of_any(s.p50_ms)}, {"p90", of_any(s.p90_ms)},
+          {"p95", of_any(s.p95_ms)},   {"p99", of_any(s.p99_ms)}, {"max", of_any(s.max_ms)},
+          {"count", s.count}};
 }
 
 Json slo_json(const ServiceAnswer& a) {
@@ -231,6 +230,10 @@ void put_service(const ServiceAnswer& a, Json& out) {
   out["kv_use"] = by_pool(r, &ServiceReport::Pool::kv_use);
   out["kv_use_peak"] = by_pool(r, &ServiceReport::Pool::kv_peak);
   out["utilisation"] = by_pool(r, &ServiceReport::Pool::utilisation);
+  out["instances"] = Json::array();
+  for (const ServiceReport::Pool& p : r.pools)
+    out["instances"].push_back(
+        {{"kind", p.name}, {"number", p.instances}, {"running", p.running}, {"waiting", p.waiting}});
   out["in_flight"] = r.in_flight;
   out["waiting"] = r.waiting;
 }

@@ -338,6 +338,23 @@ const char* cores_of(Expansion expansion) {
   return "";
 }
 
+// What the fabric would take by each algorithm that is defined for the call, alone and without faults.
+struct AloneAlgorithm {
+  const CollectiveAlgorithm* algorithm;
+  CollectiveTime time;
+  std::int64_t steps;
+};
+std::vector<AloneAlgorithm> alone_algorithms(const AskedCollective& q, const Timed& a) {
+  std::vector<AloneAlgorithm> out;
+  for (const CollectiveAlgorithm& other : builtin_collectives()) {
+    const CollectivePreference preference{&other, {}};
+    if (!refusal(a.call, q.server, preference).empty()) continue;
+    out.push_back({&other, collective_time(a.call, q.server, preference),
+                   other.plan(shape_of(a.call, q.server, other)).steps()});
+  }
+  return out;
+}
+
 std::vector<Table> tables_of(const AskedCollective& q, const Timed& a) {
   const CollectiveChoice& choice = a.closed.choice;
   Table t = facts(fmt::format("{} on {}", to_text(a.call.primitive), q.server.product), "collective");
@@ -389,14 +406,9 @@ std::vector<Table> tables_of(const AskedCollective& q, const Timed& a) {
                 {"steps", "steps", true},
                 {"", "selected"}},
                {}};
-  for (const CollectiveAlgorithm& other : builtin_collectives()) {
-    const CollectivePreference preference{&other, {}};
-    if (!refusal(a.call, q.server, preference).empty()) continue;
-    const CollectiveTime time = collective_time(a.call, q.server, preference);
-    others.rows.push_back({other.name, to_text(time.choice.expansion), us_cell(time.time),
-                           count_cell(other.plan(shape_of(a.call, q.server, other)).steps()),
-                           &other == choice.algorithm ? "taken" : ""});
-  }
+  for (const AloneAlgorithm& other : alone_algorithms(q, a))
+    others.rows.push_back({other.algorithm->name, to_text(other.time.choice.expansion), us_cell(other.time.time),
+                           count_cell(other.steps), other.algorithm == choice.algorithm ? "taken" : ""});
   if (others.rows.size() > 1) tables.push_back(std::move(others));
   return tables;
 }
@@ -452,6 +464,20 @@ Table sweep_table(const AskedCollective& q, const std::vector<Timed>& times) {
 
 double error_of(const HcclTestRow& measured, const Timed& a) { return seconds(a.time) / seconds(measured.time) - 1; }
 
+// REQUIRES: times.
+struct ErrorSummary {
+  std::int64_t sizes;
+  double median_percent, largest_percent;  // of absolute errors
+};
+ErrorSummary summary_of(const AskedCollective& q, const std::vector<Timed>& times) {
+  std::vector<double> errors;
+  for (std::size_t i = 0; i < times.size(); ++i) errors.push_back(std::abs(100 * error_of(q.measured[i], times[i])));
+  std::ranges::sort(errors);
+  const std::size_t half = errors.size() / 2;
+  const double median = errors.size() % 2 == 1 ? errors[half] : (errors[half - 1] + errors[half]) / 2;
+  return {static_cast<std::int64_t>(errors.size()), median, errors.back()};
+}
+
 std::vector<Table> comparison(const AskedCollective& q, const std::vector<Timed>& times) {
   Table t{"Against hccl_test (error = ours / measured - 1)",
           "comparison",
@@ -465,22 +491,18 @@ std::vector<Table> comparison(const AskedCollective& q, const std::vector<Timed>
            {"expansion", "expansion"},
            {"check", "check_result"}},
           {}};
-  std::vector<double> errors;
   for (std::size_t i = 0; i < times.size(); ++i) {
     const Timed& a = times[i];
-    errors.push_back(std::abs(100 * error_of(q.measured[i], a)));
     t.rows.push_back({count_cell(q.measured[i].size.count()), count_cell(a.call.bytes.count()),
                       us_cell(q.measured[i].time), us_cell(a.time), number_cell(100 * error_of(q.measured[i], a), 1),
                       a.closed.choice.algorithm->name, to_text(a.closed.choice.expansion),
                       q.measured[i].failed ? "failed" : ""});
   }
-  std::ranges::sort(errors);
+  const ErrorSummary errors = summary_of(q, times);
   Table summary = facts("Summary", "summary");
-  const std::size_t half = errors.size() / 2;
-  const double median = errors.size() % 2 == 1 ? errors[half] : (errors[half - 1] + errors[half]) / 2;
-  summary.rows = {{"sizes", count_cell(static_cast<std::int64_t>(errors.size()))},
-                  {"median |error|", fmt::format("{:.1f} %", median)},
-                  {"largest |error|", fmt::format("{:.1f} %", errors.back())}};
+  summary.rows = {{"sizes", count_cell(errors.sizes)},
+                  {"median |error|", fmt::format("{:.1f} %", errors.median_percent)},
+                  {"largest |error|", fmt::format("{:.1f} %", errors.largest_percent)}};
   return {std::move(t), std::move(summary)};
 }
 
@@ -543,6 +565,11 @@ Answer CollectiveCommandCall::answer(Diagnostics& diagnostics) {
   Json json = Json::object();
   if (single) {
     json = json_of(q, times[0]);
+    for (const AloneAlgorithm& other : alone_algorithms(q, times[0]))
+      json["algorithms"].push_back({{"algorithm", other.algorithm->name},
+                                    {"expansion", to_text(other.time.choice.expansion)},
+                                    {"time_us", microseconds(other.time.time)},
+                                    {"steps", other.steps}});
   } else {
     json["sizes"] = Json::array();
     for (std::size_t i = 0; i < times.size(); ++i) {
@@ -552,6 +579,12 @@ Answer CollectiveCommandCall::answer(Diagnostics& diagnostics) {
         one["error"] = error_of(q.measured[i], times[i]);
       }
       json["sizes"].push_back(std::move(one));
+    }
+    if (!q.measured.empty()) {
+      const ErrorSummary errors = summary_of(q, times);
+      json["summary"] = {{"sizes", errors.sizes},
+                         {"median_error_percent", errors.median_percent},
+                         {"largest_error_percent", errors.largest_percent}};
     }
   }
   return {.tables = single               ? tables_of(q, times[0])

@@ -398,7 +398,8 @@ JsonDocument json_of(const std::vector<Calculation>& cases) {
     const AttentionReport& r = c.report;
     auto ranks = Json::array();
     for (const AttentionError& e : r.ranks)
-      ranks.push_back({{"max_abs_error", e.out},
+      ranks.push_back({{"rank", ranks.size()},
+                       {"max_abs_error", e.out},
                        {"max_relative_error", e.relative},
                        {"max_lse_error", e.lse},
                        {"max_key_gap", e.keys}});

@@ -245,7 +245,11 @@ JsonDocument json_of(const std::vector<LayerRun>& runs, const std::vector<std::s
     c["rank_errors"] = Json::array();
     for (const LayerError& e : r.ranks)
       c["rank_errors"].push_back(
-          {{"hidden", e.hidden}, {"logits", e.logits}, {"cache", e.cache}, {"relative", e.relative}});
+          {{"rank", c["rank_errors"].size()},
+           {"hidden", e.hidden},
+           {"logits", e.logits},
+           {"cache", e.cache},
+           {"relative", e.relative}});
     out["cases"].push_back(std::move(c));
   }
   return std::make_shared<Json>(std::move(out));

@@ -134,6 +134,24 @@ const Example kExamples[] = {
 INSTANTIATE_TEST_SUITE_P(Files, Relations, testing::ValuesIn(kExamples),
                          [](const testing::TestParamInfo<Example>& i) { return std::string(i.param.name); });
 
+// What `convert` writes of a file answers as the file does; and what it writes of that is the same text.
+TEST_P(Relations, ConvertedIsWhatRunSays) {
+  const Args files = GetParam().files, load{"--input", "2048", "--output", "64", "--batch", "8", "--json"};
+  ASSERT_EQ(run(Args{"convert"} + files), kDone) << err;
+  const std::string text = out;
+  write("converted.yaml", text);
+  const Json original = answer(Args{"run"} + files + load), converted = answer(Args{"run", "converted.yaml"} + load);
+  for (const char* key : {"ttft_ms", "tpot_ms", "breakdown", "operators", "memory_per_rank_bytes", "kv_capacity_tokens",
+                          "fits", "layout", "output_throughput_tok_s"}) {
+    ASSERT_EQ(original.contains(key), converted.contains(key)) << key;
+    if (original.contains(key)) {
+      EXPECT_EQ(original.at(key), converted.at(key)) << key;
+    }
+  }
+  ASSERT_EQ(run({"convert", "converted.yaml"}), kDone) << err;
+  EXPECT_EQ(out, text);
+}
+
 // A file of an engine belongs to it; our own takes any stack, the same in both commands.
 TEST_F(Between, AStackIsThatOfTheFile) {
   const std::string mindie = std::string(kFolder) + "mindie-context-parallel/config.json";
