@@ -140,6 +140,7 @@ template <class Scalar>
 void multiply(Operand<Scalar> out, Operand<const Scalar> a, Operand<const Scalar> b, bool accumulate, Vectors vectors) {
   check(a.columns == b.rows && out.rows == a.rows && out.columns == b.columns && out.column_step == 1,
         "a matrix product of shapes that do not fit");
+  if (out.rows == 0 || out.columns == 0) return;
   thread_local std::vector<Scalar> packed(static_cast<std::size_t>(kPanelDepth * kBlockColumns));
   if (b.rows == 0 && !accumulate)
     for (std::int64_t r = 0; r < out.rows; ++r) std::fill_n(out.data + r * out.row_step, out.columns, Scalar{0});

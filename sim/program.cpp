@@ -235,8 +235,9 @@ Value ProgramBuilder::add_named(BufferKind kind, Dtype dtype, std::int64_t rows,
                      static_cast<std::uint32_t>(program_.slices.size() - 1)});
 }
 
-void ProgramBuilder::fence(StreamId stream, std::uint32_t wait) {
-  Operator op{.type = &kFence, .label = "fence", .wait = wait, .layer = layer_, .stream = stream};
+void ProgramBuilder::fence(StreamId stream, std::uint32_t wait, std::uint32_t params) {
+  Operator op{
+      .type = &kFence, .label = "fence", .params = params, .wait = wait, .layer = layer_, .stream = stream};
   op.operands = static_cast<std::uint32_t>(program_.values.size());
   program_.operators.push_back(op);
 }
@@ -257,7 +258,7 @@ void ProgramBuilder::push(const OperatorType& type, const char* label, std::uint
   for (StreamId s = 0; s < streams_; ++s) {
     if (s == stream || need[s] <= waited_[stream][s]) continue;
     waited_[stream][s] = need[s];
-    if (wait != kNoWait) fence(stream, wait);
+    if (wait != kNoWait) fence(stream, wait, params);
     wait = need[s] - 1;
   }
 

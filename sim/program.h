@@ -354,7 +354,7 @@ class ProgramBuilder {
                       std::vector<std::int32_t> rows);
   void push(const OperatorType& type, const char* label, std::uint32_t params, std::span<const Value> in,
             std::span<const Value> out, StreamId stream, std::uint8_t category, std::uint8_t group = 0);
-  void fence(StreamId stream, std::uint32_t wait);
+  void fence(StreamId stream, std::uint32_t wait, std::uint32_t params);  // of the operator behind it
   Value collective(const OperatorType& type, const char* label, std::span<const Value> in, Value out, Group group,
                    Bytes bytes, Axis axis, std::int64_t detail = 0);
   Value collective(const OperatorType& type, const char* label, Value in, Value out, Group group, Bytes bytes,

@@ -77,6 +77,37 @@ TEST(Repeat, RefusesWhatIsNotAlike) {
   EXPECT_FALSE(stretch_of(in_pieces.end(), 2, 7));
 }
 
+// Two lanes write, the exchange of both waits twice: a fence stands before it. What lies behind a fence among the parameters was
+// once taken for those of the operator before it, and such layers were alike to nobody.
+TEST(Repeat, LayersWithFencesOccurAgain) {
+  constexpr OperatorType kExchange{"exchange", nullptr, Primitive::kDispatch};
+  struct Sized {
+    std::int64_t rows;
+  };
+  const auto layers = [&](int count, std::int64_t other_rows) {
+    ProgramBuilder p;
+    const Value x = p.activation(Dtype::kFp16, 4, 8), y = p.activation(Dtype::kFp16, 4, 8);
+    for (int i = 0; i < count; ++i) {
+      p.set_layer(i);
+      p.set_lane(0);
+      touch(p, "write x", {y}, {x});
+      p.set_lane(1);
+      p.apply(kTouch, "write y", Sized{i == 2 ? other_rows : 4}, {}, {y});
+      p.set_lane(0);
+      p.exchange(kExchange, "exchange", {x}, y, {0, 2}, x.bytes());
+    }
+    return p.take();
+  };
+  Program p = layers(4, 4);
+  const auto stretch = stretch_of(p, 2, 7);
+  ASSERT_TRUE(stretch);
+  const auto is_fence = [](const std::string& line) { return line.starts_with("fence"); };
+  EXPECT_EQ(std::ranges::count_if(lines(p), is_fence), 7);  // one, then two a layer: y waits for its reader too
+  repeat(p, *stretch);
+  EXPECT_EQ(lines(p), lines(layers(10, 4)));
+  EXPECT_FALSE(stretch_of(layers(4, 5), 2, 7));  // the operator before the fence differs in what it is told
+}
+
 // Somebody after the layers waits for the last but one: of ten nobody could say which is meant.
 TEST(Repeat, RefusesWaitsIntoTheStretchBefore) {
   Program p = of_layers(4);

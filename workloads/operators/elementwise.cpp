@@ -201,6 +201,7 @@ template <class Scalar>
 void swiglu_math(const OperatorView& op, Tensors<Scalar>& t) {
   const auto x = t.real(op.in(0));
   auto y = t.follow(op.out(), op.in(0));
+  if (y.rows() == 0) return;
   const auto gate = x.leftCols(y.cols()).array(), up = x.rightCols(y.cols()).array();
   typename Tensors<Scalar>::Matrix decay = -x.leftCols(y.cols());
   exponentiate(decay);
