@@ -102,6 +102,7 @@ Tensors<Scalar>::Tensors(const Program& program, bool round_inputs)
     if (buffer.kind != BufferKind::kActivation)
       filled = fill(buffer, program.slices[buffer.slice], buffers_[b], round_inputs);
     buffers_[b].bottomRows(buffer.capacity - filled).setConstant(std::numeric_limits<Scalar>::quiet_NaN());
+    no_rows_.resize(std::max(no_rows_.size(), static_cast<std::size_t>(buffer.columns)));
   }
 }
 
@@ -141,13 +142,20 @@ template <class Scalar>
 typename Tensors<Scalar>::View Tensors<Scalar>::operator[](const Value& v) {
   Matrix& m = reach(v);
   check(v.row + v.rows <= m.rows() && v.column + v.columns <= m.cols(), "a value leaves its buffer");
-  return View(m.data() + v.row * m.cols() + v.column, v.rows, v.columns, Eigen::OuterStride<>(m.cols()));
+  return part(m, v.row, v.column, v.rows, v.columns);
+}
+
+template <class Scalar>
+typename Tensors<Scalar>::View Tensors<Scalar>::part(Matrix& m, Eigen::Index row, Eigen::Index column,
+                                                     Eigen::Index rows, Eigen::Index columns) {
+  Scalar* const first = m.size() > 0 ? m.data() + row * m.cols() : no_rows_.data();
+  return View(first + column, rows, columns, Eigen::OuterStride<>(m.cols()));
 }
 
 template <class Scalar>
 typename Tensors<Scalar>::View Tensors<Scalar>::whole_view(const Value& v) {
   Matrix& m = reach(v);
-  return View(m.data(), m.rows(), m.cols(), Eigen::OuterStride<>(m.cols()));
+  return part(m, 0, 0, m.rows(), m.cols());
 }
 
 template <class Scalar>

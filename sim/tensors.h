@@ -118,11 +118,13 @@ class Tensors {
   Eigen::Index fill(const Buffer& buffer, const TensorSlice& slice, Matrix& matrix, bool round_inputs) const;
 
   Matrix& reach(const Value& v);
+  View part(Matrix& m, Eigen::Index row, Eigen::Index column, Eigen::Index rows, Eigen::Index columns);
   View whole_view(const Value& v);
 
   const Program* program_;
   std::span<const Value> operands_;
   std::vector<Matrix> buffers_;
+  std::vector<Scalar> no_rows_;  // where views of buffers without rows point: columns of them are addressed all the same
   std::vector<std::vector<Deal>> deals_;  // per buffer
   std::vector<bool> dealt_;
   Calibration* calibration_ = nullptr;

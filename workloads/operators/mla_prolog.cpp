@@ -40,6 +40,7 @@ void prolog_math(const OperatorView& op, Tensors<Scalar>& t) {
   const Eigen::Index q_rank = q_b.rows(), latent_width = w_uk.rows(), rope = qkv_a.cols() - q_rank - latent_width;
   const Eigen::Index width = q_b.cols() / heads, nope = width - rope;
 
+  if (rows == 0) return;
   Matrix h(rows, x.cols()), a(rows, qkv_a.cols()), q_c(rows, q_rank), q(rows, q_b.cols());
   if (op.op().inputs > 7)
     norm_rows<Scalar>(x, t[op.in(7)], h);
