@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <span>
 
 #include "tests/strategies/serving/service_under_test.h"
 
@@ -41,7 +42,6 @@ GroupRows equal_prompts(std::int64_t count, std::int64_t tokens, std::int64_t ca
 // The largest deviation of 1,000 random steps from their exact prices.
 struct Deviation {
   double largest = 0;
-  std::int64_t beyond = 0;  // more than half a percent
   std::string worst;
 };
 
@@ -75,7 +75,6 @@ Deviation deviation(const Scenario& s, std::uint64_t seed) {
     const auto exact = static_cast<double>(times.exact(step).count());
     const auto told = static_cast<double>(times.time(step).count());
     const double off = std::abs(told / exact - 1);
-    if (off > 0.005) ++out.beyond;
     if (off > out.largest) {
       out.largest = off;
       out.worst = fmt::format("{} most {} tokens {} cached {} context {} idle {}: {} told, {} exact",
@@ -85,24 +84,64 @@ Deviation deviation(const Scenario& s, std::uint64_t seed) {
   return out;
 }
 
-// The aim is half a percent; short ragged prompts and few sequences over several DP groups are not there yet
-// (docs/serving.md). What holds today is pinned, so that it gets no worse.
-TEST(StepTimes, AThousandRandomStepsAreWithinFifteenPercentOfTheirExactPrices) {
-  const std::vector<std::pair<const char*, Subject>> subjects = [] {
-    std::vector<std::pair<const char*, Subject>> out;
-    out.emplace_back("vllm", vllm_subject("-tp 16"));
-    out.emplace_back(
-        "vllm graphs",
-        vllm_subject(R"(-tp 4 -dp 4 --max-num-seqs 64 --compilation-config '{"cudagraph_mode": "FULL_DECODE_ONLY"}')"));
-    out.emplace_back("sglang", sglang_subject("--tp-size 16"));
-    out.emplace_back("mindie", mindie_subject());
-    out.emplace_back("mindie groups", mindie_subject(R"("tp": 4, "dp": 4, "moe_ep": 16, "moe_tp": 1)"));
-    return out;
-  }();
+void expect_within(double bound, std::span<const std::pair<const char*, Subject>> subjects) {
   std::uint64_t seed = 1;
   for (const auto& [name, subject] : subjects) {
     const Deviation found = deviation(*subject.scenario, seed++);
-    EXPECT_LE(found.largest, 0.15) << name << ", " << found.beyond << " beyond: " << found.worst;
+    EXPECT_LE(found.largest, bound) << name << ": " << found.worst;
+  }
+}
+
+// The bar of the project: half a percent on 1,000 random steps an engine.
+TEST(StepTimes, AThousandRandomStepsOfAnEngineAreWithinHalfAPercentOfTheirExactPrices) {
+  std::vector<std::pair<const char*, Subject>> subjects;
+  subjects.emplace_back("vllm", vllm_subject("-tp 16"));
+  subjects.emplace_back(
+      "vllm, DP groups, graphs, drafts",
+      vllm_subject(R"(-tp 4 -dp 4 --max-num-seqs 64 --compilation-config '{"cudagraph_mode": "FULL_DECODE_ONLY"}' )"
+                   R"(--speculative-config '{"num_speculative_tokens": 1, "method": "mtp"}')"));
+  subjects.emplace_back("sglang", sglang_subject("--tp-size 16"));
+  subjects.emplace_back("sglang, DP attention", sglang_subject("--tp-size 16 --dp-size 4 --enable-dp-attention"));
+  subjects.emplace_back("mindie", mindie_subject());
+  subjects.emplace_back("mindie, DP groups", mindie_subject(R"("tp": 4, "dp": 4, "moe_ep": 16, "moe_tp": 1)"));
+  expect_within(0.005, subjects);
+}
+
+// Where a cache is cut into blocks over ranks, or an indexer scores keys in tiles, time has steps over the context.
+// Priced sequences all stand at the same place of them; those of a real batch do not, and the straight line that is
+// taken is their mean.
+TEST(StepTimes, ContextsThatCountInBlocksAreWithinOneAndAHalfPercentOfEqualSequences) {
+  std::vector<std::pair<const char*, Subject>> subjects;
+  subjects.emplace_back("mindie, prompts and cache cut",
+                        mindie_subject(R"("tp": 8, "dp": 1, "cp": 2, "sp": 8, "moe_ep": 16, "moe_tp": 1)"));
+  subjects.emplace_back("vllm, sparse attention",
+                        served_subject("serve.sh",
+                                       "vllm serve /data/DeepSeek-V3.2 --enable-expert-parallel "
+                                       "--quantization ascend --max-model-len 16K -tp 16\n"));
+  expect_within(0.015, subjects);
+}
+
+TEST(RowLadder, StretchesEndAtEdges) {
+  RowLadder ladder(8, 4, 1);
+  ladder.edge(20);
+  ladder.edge_every(64, 3, 100);  // 21, 42, 64, 85
+  const auto around = [&](std::int64_t rows) {
+    const RowLadder::Span s = ladder.around(rows);
+    return std::pair{s.low, s.high};
+  };
+  EXPECT_EQ(around(8), std::pair(std::int64_t{8}, std::int64_t{8}));
+  EXPECT_EQ(around(9), std::pair(std::int64_t{8}, std::int64_t{10}));
+  EXPECT_EQ(around(20), std::pair(std::int64_t{20}, std::int64_t{20}));
+  EXPECT_EQ(around(21), std::pair(std::int64_t{21}, std::int64_t{21}));
+  EXPECT_EQ(around(23), std::pair(std::int64_t{22}, std::int64_t{24}));
+  EXPECT_EQ(around(41), std::pair(std::int64_t{40}, std::int64_t{42}));
+  EXPECT_EQ(around(43), std::pair(std::int64_t{43}, std::int64_t{48}));
+  EXPECT_EQ(around(150), std::pair(std::int64_t{128}, std::int64_t{160}));
+  for (std::int64_t rows = 1; rows < 5000; ++rows) {
+    const RowLadder::Span s = ladder.around(rows);
+    ASSERT_LE(s.low, rows);
+    ASSERT_GE(s.high, rows);
+    ASSERT_EQ(ladder.around(s.high).high, s.high);
   }
 }
 
