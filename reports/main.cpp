@@ -1,5 +1,3 @@
-#include <malloc.h>
-
 #include <cerrno>
 #include <cstdio>
 #include <string>
@@ -7,13 +5,10 @@
 
 #include "reports/command_line/cli.h"
 #include "reports/command_line/interrupt.h"
+#include "sim/heap.h"
 
 int main(int argc, char** argv) {
-  // Programs of a few MB are built and dropped several times: giving the pages back in between costs a fifth of the
-  // run.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  mallopt(M_TOP_PAD, 4 << 20);
+  ascendsim::keep_freed_memory();
   ascendsim::install_interrupt_handler();
   const std::vector<std::string> args(argv + 1, argv + argc);
   std::string out, err;

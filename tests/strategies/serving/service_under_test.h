@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "sim/heap.h"
 #include "strategies/intake/subject.h"
 #include "strategies/prediction/predict.h"
 #include "strategies/serving/service.h"
@@ -15,7 +16,10 @@
 namespace ascendsim {
 
 inline const Libraries& libraries_under_test() {
-  static const Libraries libraries;
+  static const Libraries libraries = [] {
+    keep_freed_memory();
+    return Libraries();
+  }();
   return libraries;
 }
 
