@@ -318,6 +318,8 @@ constexpr CodeText kCodes[] = {
     {"W0421", "assigned but not exported", "the engine does not see the variable", "export it"},
     {"W0425", "a setting without effect in that version", "strategies/engines/versions says since when",
      "see the message"},
+    {"W0426", "a block size that the engine replaces", "it has one size where prompts are cut or cached",
+     "write the size that it takes, or switch both off"},
     {"W0430", "quantised weights without --quantization", "vLLM would load them as 16-bit weights",
      "--quantization ascend"},
     {"W0432", "two prefill or two decode sides",

@@ -16,6 +16,12 @@ std::string hardware(const Subject& s) {
                      counted(s.servers(), "server"), counted(s.cards(), "card"), counted(s.dies(), "die"));
 }
 
+// Of which version they are, where that is another one.
+std::string figures(const Subject& s) {
+  const std::string& version = s.scenario->stack.figures_of;
+  return version.empty() ? "" : fmt::format(", figures of {}", version);
+}
+
 // In the words of the file at hand: MindIE's keys, vLLM's short names, or our own.
 std::string layout(const Subject& s) {
   const Deployment& d = s.deployment();
@@ -41,7 +47,7 @@ std::string layout(const Subject& s) {
 std::vector<std::vector<Cell>> deployment_rows(const Subject& s, const std::string& side) {
   const Deployment& d = s.deployment();
   return {{side + "model", fmt::format("{}, {}, {}", d.model.name, d.quantisation.name, to_text(d.dtype))},
-          {side + "engine", fmt::format("{} {}  ({})", d.engine_name, d.engine_version, s.file)},
+          {side + "engine", fmt::format("{} {}{}  ({})", d.engine_name, d.engine_version, figures(s), s.file)},
           {side + "hardware", hardware(s)},
           {side + "layout", layout(s)}};
 }

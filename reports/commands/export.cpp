@@ -53,13 +53,21 @@ Source load_source(const Engine& to, const std::vector<std::string>& words, cons
                    const Settings& asked, Diagnostics& diagnostics) {
   Source s;
   Settings settings = asked;
-  const Inputs inputs = gather_inputs(words, libraries, asked, diagnostics);
+  Diagnostics found;
+  Inputs inputs = gather_inputs(words, libraries, asked, found);
+  const auto foreign = [&](const FileChoice& c) { return !same_engine(c, to); };
+  if (!asked.engine_version.empty() &&
+      (std::ranges::any_of(inputs.choices, foreign) || (inputs.pair && foreign(inputs.pair->prefill)))) {
+    settings.engine_version.clear();
+    found = {};
+    inputs = gather_inputs(words, libraries, settings, found);
+  }
+  diagnostics.append(found);
   if (inputs.pair)
     s.choices = {inputs.pair->prefill, inputs.pair->decode};
   else
     s.choices = {only_choice(inputs.choices, diagnostics)};
   for (const FileChoice& c : s.choices) {
-    if (!same_engine(c, to)) settings.engine_version.clear();
     s.subjects.push_back(load_subject(c, Load::kLimitsIfAny, libraries, settings, diagnostics));
     const HardwareChoice& h = s.subjects.back().question.hardware;
     Diagnostics said;  // by load_subject
@@ -283,6 +291,9 @@ Answer ExportCall::answer(Diagnostics& diagnostics) {
   const std::optional<BaseFile> base = base_of(base_file_, source, diagnostics);
   const EngineVersions versions = libraries.versions(std::string(to.name), diagnostics);
   std::string version = settings_.engine_version;
+  if (const FileChoice& first = source.choices.front(); version.empty() && first.launched && same_engine(first, to))
+    version = first.launched->version.id;
+  if (version.empty() && !versions.releases.empty()) version = versions.by_preference().front();
   if (version.empty()) version = libraries.stacks.load(to.name, "", diagnostics).version;
   ExportRequest request{{}, versions, version, base ? &*base : nullptr};
   for (std::size_t i = 0; i < source.subjects.size(); ++i)

@@ -20,7 +20,8 @@ struct FusedKernels {
 
 struct Stack {
   std::string engine, version, source;
-  std::string kernels;  // name of the kernel table in the catalogue
+  std::string figures_of;  // the version that its figures were taken from; empty: its own
+  std::string kernels;     // name of the kernel table in the catalogue
   FigureTable figures;
   bool communication_stream = true;  // collectives beside compute, not in line with it
   FusedKernels fused;

@@ -102,14 +102,16 @@ std::vector<FileChoice> gather(std::vector<std::pair<std::string, std::optional<
   if (server != commands.end()) {
     const std::string name(server->engine->name);
     const EngineVersions versions = libraries.versions(name, diagnostics);
-    Diagnostics said_later;
-    const std::string version =
-        settings.engine_version.empty() ? libraries.stacks.load(name, "", said_later).version : settings.engine_version;
+    const EngineVersion version = settings.engine_version.empty()
+                                      ? assumed_version(commands, settings.defines, versions)
+                                      : EngineVersion{versions.release(settings.engine_version)};
     const ImportOptions import{
         .model = settings.model, .quantisation = settings.quantisation, .memory_fraction = {}, .role = {}};
     Diagnostics between;
     for (LaunchedInstance& i : import_instances(
-             commands, {import, settings.defines, libraries.models, libraries.schemes, versions, version}, between)) {
+             commands, {import, settings.defines, libraries.models, libraries.schemes, versions, version.id},
+             between)) {
+      i.version = version;
       FileChoice& choice = out.emplace_back(choice_of(settings, i.name));
       choice.launched = std::make_shared<const LaunchedInstance>(std::move(i));
     }

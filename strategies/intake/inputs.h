@@ -21,7 +21,6 @@ struct FileChoice {
   std::shared_ptr<const std::string> text{};  // of the file, when it was read already
   std::shared_ptr<const LaunchedInstance> launched{};
   std::optional<BenchmarkLoad> load{};  // of --workload, or of a script
-  std::string engine_version{};         // of launch scripts: as asked, or the stack's
   std::optional<Role> side{};           // of a pair, as our own file says
 };
 

@@ -53,22 +53,25 @@ void override_with(const Settings& s, const FileChoice& choice, Question& q, Dia
   if (!s.acceptance.empty()) put(q, field::kAcceptance, s.acceptance, "--acceptance");
 }
 
-// Engines with a table of versions may run in one that has no figures of its own: the newest ones stand in, and a note
+// Engines with a list of releases may run in one that has no figures of its own: the nearest ones stand in, and a note
 // says so.
-Stack of_version(Stack newest, const std::string& version, const Libraries& libraries, Diagnostics& diagnostics) {
+Stack of_version(Stack nearest, const std::string& written, const Libraries& libraries, Diagnostics& diagnostics) {
   Diagnostics said;
-  const EngineVersions& versions = libraries.versions(newest.engine, said);
-  if (versions.engine.empty() || (versions.features.empty() && versions.defaults.empty()))
-    return libraries.stacks.load(newest.engine, version, diagnostics);
-  if (!parse_version(version))
-    diagnostics.error("E0211", {}, fmt::format("'{}' is no version of {}", version, newest.engine), {},
-                      "--engine-version 0.15.0rc1");
-  else if (parse_version(version) != parse_version(newest.version))
+  const EngineVersions& versions = libraries.versions(nearest.engine, said);
+  if (versions.releases.empty()) return libraries.stacks.load(nearest.engine, written, diagnostics);
+  const std::string version = versions.release(written);
+  const auto parsed = parse_version(version);
+  if (!parsed) {
+    diagnostics.error("E0211", {}, fmt::format("'{}' is no version of {}", written, nearest.engine),
+                      fmt::format("releases: {}", fmt::join(versions.releases, ", ")), "--engine-version 0.15.0rc1");
+  } else if (!VersionRange{nearest.version, nearest.version}.has(*parsed)) {
+    nearest.figures_of = nearest.version;
     diagnostics.note(
         "A0137", {},
-        fmt::format("no figures of {} {} are known: those of {} are used", newest.engine, version, newest.version));
-  newest.version = version;
-  return newest;
+        fmt::format("no figures of {} {} are known: those of {} are used", nearest.engine, version, nearest.version));
+  }
+  nearest.version = version;
+  return nearest;
 }
 
 bool is_own(const Document& document, const Settings& settings) {
@@ -133,17 +136,17 @@ void read_engine_file(const Document& document, const FileChoice& choice, const 
   found.append(set);
 }
 
-// The newest stack of the engine stands in for a version without figures of its own.
-Stack load_launch_stack(const std::string& engine, const Libraries& libraries, const Settings& settings,
+void say_assumed(std::string_view engine, const EngineVersion& version, Diagnostics& diagnostics) {
+  diagnostics.note("A0109", {},
+                   fmt::format("--engine-version is not set: {} {} assumed, {}", engine, version.id, version.why));
+}
+
+Stack load_launch_stack(const std::string& engine, const EngineVersion& version, const Libraries& libraries,
                         Diagnostics& diagnostics) {
   Stack stack = libraries.stacks.load(engine, "", diagnostics);
   if (stack.engine.empty()) return stack;
-  if (!settings.engine_version.empty())
-    return of_version(std::move(stack), settings.engine_version, libraries, diagnostics);
-  diagnostics.note(
-      "A0109", {},
-      fmt::format("--engine-version is not set: {} {} assumed, the newest known", stack.engine, stack.version));
-  return stack;
+  if (!version.why.empty()) say_assumed(engine, version, diagnostics);
+  return of_version(std::move(stack), version.id, libraries, diagnostics);
 }
 
 void read_launched(const FileChoice& choice, const Libraries& libraries, const Settings& settings, AskedQuestion& out,
@@ -152,7 +155,7 @@ void read_launched(const FileChoice& choice, const Libraries& libraries, const S
   const Question before = out.question = launched.question;
   out.keys = launched.keys;
   out.has_layout = true;
-  out.stack = load_launch_stack(before.stack, libraries, settings, found);
+  out.stack = load_launch_stack(before.stack, launched.version, libraries, found);
   Diagnostics set;
   set_all(choice, settings, out.question, set);
   say_foreign_stack(before, out.question, set);
@@ -194,11 +197,16 @@ Stack load_stack(std::string_view name, const Libraries& libraries, const Settin
   Stack stack = libraries.stacks.load(name, "", diagnostics);
   if (stack.engine.empty() || version == stack.version) return stack;
   if (!version.empty()) return of_version(std::move(stack), version, libraries, diagnostics);
-  if (name == stack.engine)
-    diagnostics.note(
-        "A0109", {},
-        fmt::format("--engine-version is not set: {} {} assumed, the newest known", stack.engine, stack.version));
-  return stack;
+  if (name != stack.engine) return stack;
+  Diagnostics said;
+  const std::vector<std::string_view> releases = libraries.versions(stack.engine, said).by_preference();
+  if (releases.empty()) {
+    say_assumed(stack.engine, {stack.version, "the newest known"}, diagnostics);
+    return stack;
+  }
+  const std::string newest(releases.front());
+  say_assumed(stack.engine, {newest, "the newest release"}, diagnostics);
+  return of_version(std::move(stack), newest, libraries, diagnostics);
 }
 
 // A file belongs to one engine; our own names any.

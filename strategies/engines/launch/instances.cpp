@@ -169,6 +169,35 @@ void check_nodes(LaunchedInstance& instance, Diagnostics& diagnostics) {
 
 }  // namespace
 
+EngineVersion assumed_version(std::span<const LaunchedCommand> commands, const Defines& defines,
+                              const EngineVersions& versions) {
+  std::vector<OptionSet> all;
+  Diagnostics said_by_the_reader;
+  for (const LaunchedCommand& c : commands)
+    if (c.kind == LaunchKind::kServer)
+      all.emplace_back(c.engine->options(), c.words, c.variables, defines, said_by_the_reader);
+  const auto unknown_to = [&](std::string_view version) {
+    std::vector<std::string> out;
+    for (const OptionSet& o : all)
+      for (std::string& name : o.unknown_to(*parse_version(version))) out.push_back(std::move(name));
+    return out;
+  };
+  const std::vector<std::string_view> by_preference = versions.by_preference();
+  if (by_preference.empty()) return {};
+  const std::vector<std::string> too_new = unknown_to(by_preference.front());
+  std::string_view best = by_preference.front();
+  std::size_t least = too_new.size();
+  for (const std::string_view version : by_preference) {
+    if (least == 0) break;
+    if (const std::size_t unknown = unknown_to(version).size(); unknown < least) {
+      least = unknown;
+      best = version;
+    }
+  }
+  if (best == by_preference.front()) return {std::string(best), "the newest release"};
+  return {std::string(best), fmt::format("the newest that has {}", too_new.front())};
+}
+
 std::vector<LaunchedInstance> import_instances(const std::vector<LaunchedCommand>& commands,
                                                const LaunchContext& context, Diagnostics& diagnostics) {
   std::vector<LaunchedInstance> out;
@@ -204,6 +233,7 @@ std::vector<LaunchedInstance> import_instances(const std::vector<LaunchedCommand
   }
   for (LaunchedInstance& i : out) {
     check_nodes(i, i.diagnostics);
+    i.version.id = context.engine_version;
     i.question = i.nodes.front().question;
     i.keys = i.nodes.front().keys;
   }

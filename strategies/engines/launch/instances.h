@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -41,13 +42,22 @@ struct LaunchedNode {
   std::string engine_id;
   std::optional<std::int64_t> peer_tp[2], peer_dp[2];  // what it believes of the prefill and the decode side
 };
+// Why it is assumed; empty where it was asked for.
+struct EngineVersion {
+  std::string id{}, why{};
+};
 struct LaunchedInstance {
   Question question;
   std::vector<KeyReport> keys;
-  std::string name;  // "prefill0.sh + prefill1.sh"
+  std::string name;       // "prefill0.sh + prefill1.sh"
+  EngineVersion version;  // that it was read for
   std::vector<LaunchedNode> nodes;
   Diagnostics diagnostics;  // of its scripts, and where they contradict those of other instances
 };
+
+// What the commands were written for, where nobody says it: the newest release that knows all that they use.
+EngineVersion assumed_version(std::span<const LaunchedCommand> commands, const Defines& defines,
+                              const EngineVersions& versions);
 
 // Everything of one call: instances in the order of their first script. `diagnostics`: what concerns none of them.
 std::vector<LaunchedInstance> import_instances(const std::vector<LaunchedCommand>& commands,

@@ -22,21 +22,21 @@ bool looks_like_option(std::string_view text) {
   return error != std::errc{} || rest != text.data() + text.size();
 }
 
-std::vector<std::string_view> split(std::string_view text, char at) {
-  std::vector<std::string_view> parts;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find(at), text.size());
-    if (end > 0) parts.push_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return parts;
-}
-
 template <class T>
 std::optional<T> whole_number(std::string_view text) {
   T value{};
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc{} && rest == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
+bool is_automatic(std::string_view length) { return length == "auto" || length == "-1"; }
+
+// Whether "option.key[0]" is that key, or is below it.
+bool is_key(const JsonKeySpec& spec, std::string_view path) {
+  const std::size_t dot = path.find('.');
+  const std::string_view key = path.substr(dot + 1, path.find('[') - dot - 1);
+  return spec.option == path.substr(0, dot) && key.starts_with(spec.key) &&
+         (key.size() == spec.key.size() || key[spec.key.size()] == '.');
 }
 
 std::string shown(const std::vector<ShellWord>& values) {
@@ -99,8 +99,8 @@ std::string_view field_of_option(const OptionTable& table, std::string_view writ
 }
 
 OptionSet::OptionSet(const OptionTable& table, std::span<const ShellWord> words, const ShellVariables& variables,
-                     const Defines& defines, Diagnostics& diagnostics)
-    : table_(table), variables_(variables), defines_(defines), diagnostics_(diagnostics) {
+                     const Defines& defines, Diagnostics& diagnostics, OptionVersion version)
+    : table_(table), variables_(variables), defines_(defines), diagnostics_(diagnostics), version_(std::move(version)) {
   if (!words.empty()) command_ = words.front().where;
   // The file is read first: what the command line says is the last word.
   for (std::size_t i = 0; i < words.size(); ++i) {
@@ -128,23 +128,53 @@ SourceLocation OptionSet::where(std::string_view name) const {
   return o == nullptr ? command_ : o->values.empty() ? o->where : o->values.back().where;
 }
 
-const EngineOption* OptionSet::look_up(const std::string& written, const SourceLocation& where, bool& off) {
+namespace {
+
+// Whether a row is what is written, by its whole name or an alias; `off`: as --no-NAME.
+bool is_written(const EngineOption& spec, std::string_view written, bool& off) {
   off = false;
+  if (written.starts_with("--") && written.substr(2) == spec.name) return true;
+  if (spec.type == OptionType::kSwitch && written.starts_with("--no-") && written.substr(5) == spec.name)
+    return off = true;
+  const std::size_t at = spec.aliases.find(written);  // between blanks
+  return at != std::string_view::npos && (at == 0 || spec.aliases[at - 1] == ' ') &&
+         (at + written.size() == spec.aliases.size() || spec.aliases[at + written.size()] == ' ');
+}
+// Whether it begins like it.
+bool is_begun(const EngineOption& spec, std::string_view written, bool& off) {
+  off = false;
+  if (!written.starts_with("--")) return false;
+  if (spec.name.starts_with(written.substr(2))) return true;
+  return off = spec.type == OptionType::kSwitch && written.starts_with("--no-") &&
+               spec.name.starts_with(written.substr(5));
+}
+
+}  // namespace
+
+std::string OptionSet::has_no(std::string_view what, const VersionRange& range) const {
+  return fmt::format("{} {} has no {}: it {}", table_.product, version_.text, what, range.text());
+}
+
+const EngineOption* OptionSet::look_up(const std::string& written, const SourceLocation& where, bool& off) {
   std::vector<std::string_view> known;
   std::vector<std::pair<const EngineOption*, bool>> begins;
+  const EngineOption *found = nullptr, *of_another = nullptr;
   for (const EngineOption& spec : table_.options) {
-    const std::string plain = fmt::format("--{}", spec.name), negated = fmt::format("--no-{}", spec.name);
-    if (plain == written) return &spec;
-    if (spec.type == OptionType::kSwitch && negated == written) {
-      off = true;
-      return &spec;
-    }
-    for (const std::string_view alias : split(spec.aliases, ' '))
-      if (alias == written) return &spec;
-    if (written.starts_with("--") && plain.starts_with(written)) begins.emplace_back(&spec, false);
-    if (written.starts_with("--") && spec.type == OptionType::kSwitch && negated.starts_with(written))
-      begins.emplace_back(&spec, true);
+    bool negated = false;
+    const bool same = is_written(spec, written, negated);
+    if (same) (version_.has(spec.versions) ? found : of_another) = &spec;
+    if (same && found == &spec) off = negated;
+    if (same || !version_.has(spec.versions)) continue;
+    if (is_begun(spec, written, negated)) begins.emplace_back(&spec, negated);
     known.push_back(spec.name);
+  }
+  if (found != nullptr) return found;
+  if (of_another != nullptr) {
+    is_written(*of_another, written, off);
+    diagnostics_.error("E0425", where, has_no(written, of_another->versions),
+                       fmt::format("{}: unrecognized arguments end the start", table_.engine),
+                       "--engine-version says which version is meant");
+    return of_another;
   }
   if (begins.size() == 1) {
     off = begins.front().second;
@@ -165,8 +195,40 @@ const EngineOption* OptionSet::look_up(const std::string& written, const SourceL
     diagnostics_.error(
         "E0420", where, fmt::format("unknown option {}", written),
         fmt::format("{}: unrecognized arguments end the start", table_.engine),
-        near.empty() ? "remove it; it may belong to another version" : fmt::format("did you mean '--{}'?", near));
+        near.empty() ? "remove it: no version that is known here has it" : fmt::format("did you mean '--{}'?", near));
   return nullptr;
+}
+
+std::vector<std::string> OptionSet::unknown_to(const Version& version) const {
+  std::vector<std::string> out;
+  const auto note = [&](const auto& rows, std::string name, const auto& is_it) {
+    bool anywhere = false;
+    for (const auto& row : rows) {
+      if (!is_it(row)) continue;
+      if (row.versions.has(version)) return;
+      anywhere = true;
+    }
+    if (anywhere) out.push_back(std::move(name));
+  };
+  for (const std::string& written : written_)
+    note(table_.options, written, [&](const EngineOption& o) {
+      bool off = false;
+      return is_written(o, written, off);
+    });
+  for (const auto& [path, leaf] : json_)
+    note(table_.json_keys, fmt::format("--{}", path), [&](const JsonKeySpec& k) { return is_key(k, path); });
+  for (const auto& [name, variable] : variables_)
+    if (variable.exported)
+      note(table_.environment, name,
+           [&](const EnvironmentSpec& e) { return e.name == name && e.use != KeyUse::kNoEffect; });
+  return out;
+}
+
+std::string_view OptionSet::usual(std::string_view name) const {
+  std::string_view found;  // of the newest row
+  for (const EngineOption& o : table_.options)
+    if (o.name == name && version_.has(o.versions)) found = o.usually;
+  return found;
 }
 
 void OptionSet::read(std::span<const ShellWord> words) {
@@ -192,9 +254,10 @@ void OptionSet::read(std::span<const ShellWord> words) {
       name.resize(dot);
     }
     if (table_.underscores) std::ranges::replace(name, '_', '-');
-    if (name.starts_with("-O") && name.size() > 2 && !name.starts_with("--")) {  // -O3
+    if (name.starts_with("-O") && name.size() > 2 && !inline_value) {  // -O3
+      inline_value = word;
+      inline_value->text.erase(0, 2);
       name = "-O";
-      key = "mode";
     }
     if (name == "--config") {
       if (!inline_value) ++i;
@@ -207,6 +270,7 @@ void OptionSet::read(std::span<const ShellWord> words) {
     }
     bool off = false;
     const EngineOption* const spec = look_up(name, word.where, off);
+    written_.push_back(name);
     Option option{spec, {}, off, true, word.where};
     option.where.key_path = spec == nullptr ? "" : fmt::format("--{}", spec->name);
     const bool wants = spec == nullptr || needs_value(spec->type);
@@ -224,7 +288,7 @@ void OptionSet::read(std::span<const ShellWord> words) {
         option.values.push_back(words[++i]);
         if (!list) break;
       }
-      if (option.values.empty() && spec != nullptr && spec->name != "compilation-config") {
+      if (option.values.empty() && spec != nullptr && spec->type != OptionType::kMaybe) {
         diagnostics_.error("E0422", word.where, fmt::format("--{} needs a value", spec->name),
                            fmt::format("{}", table_.engine));
         option.usable = false;
@@ -236,6 +300,8 @@ void OptionSet::read(std::span<const ShellWord> words) {
     }
     for (ShellWord& v : option.values) v.where.key_path = option.where.key_path;
     if (spec->type == OptionType::kJson && option.usable && !option.values.empty()) {
+      // -O3 before optimisation levels had an option of their own: the level inside the JSON.
+      if (name == "-O" && key.empty() && whole_number<std::int64_t>(option.values.front().text)) key = "level";
       if (!key.empty()) {
         const bool append = key.ends_with('+');
         if (append) key.pop_back();
@@ -389,12 +455,14 @@ void OptionSet::check(Option& o) {
     std::optional<double> value;
     switch (spec.type) {
       case OptionType::kInteger:
-      case OptionType::kTokens: {
-        const auto n =
-            spec.type == OptionType::kTokens ? parse_human_integer(v.text) : whole_number<std::int64_t>(v.text);
+      case OptionType::kTokens:
+      case OptionType::kLength: {
+        if (spec.type == OptionType::kLength && is_automatic(v.text)) break;
+        const bool units = spec.type != OptionType::kInteger;
+        const auto n = units ? parse_human_integer(v.text) : whole_number<std::int64_t>(v.text);
         if (!n)
           return wrong(fmt::format("--{} must be an integer, got '{}'", spec.name, v.text),
-                       spec.type == OptionType::kTokens ? "for example 65536, 64K (1024) or 64k (1000)" : "");
+                       units ? "for example 65536, 64K (1024) or 64k (1000)" : "");
         value = static_cast<double>(*n);
         break;
       }
@@ -426,17 +494,18 @@ void OptionSet::report() {
     const std::string_view option = std::string_view(path).substr(0, dot);
     std::string key = path.substr(dot + 1);
     std::vector<std::string_view> known;
-    const JsonKeySpec* found = nullptr;
+    const JsonKeySpec *found = nullptr, *of_another = nullptr;
     bool open = true;
     for (const JsonKeySpec& s : table_.json_keys) {
       if (s.option != option) continue;
       open = false;
-      known.push_back(s.key);
-      const std::string_view plain = std::string_view(key).substr(0, key.find('['));
-      const bool inside = s.key.ends_with(".*") && plain.starts_with(s.key.substr(0, s.key.size() - 1));
-      if (plain == s.key || (inside && (found == nullptr || found->key != plain))) found = &s;
+      const bool here = version_.has(s.versions);
+      if (here) known.push_back(s.key);
+      const JsonKeySpec*& best = here ? found : of_another;
+      if (is_key(s, path) && (best == nullptr || best->key.size() < s.key.size())) best = &s;
     }
     if (open) continue;  // an option whose inside nobody looks at
+    const bool lenient = std::ranges::find(table_.lenient, option) != table_.lenient.end();
     KeyReport report{fmt::format("--{}", path), leaf.text, KeyUse::kUnknown, ""};
     if (found != nullptr) {
       report.use = found->use;
@@ -446,6 +515,14 @@ void OptionSet::report() {
         diagnostics_.note("A0101", leaf.where,
                           fmt::format("{} is ignored here although it has an effect in {}{}", key, table_.engine,
                                       found->remark.empty() ? "" : fmt::format(" ({})", found->remark)));
+    } else if (of_another != nullptr) {
+      report.remark = has_no(fmt::format("\"{}\" in --{}", key, option), of_another->versions);
+      report.use = lenient ? KeyUse::kNoEffect : KeyUse::kUnknown;
+      if (!lenient)
+        diagnostics_.error("E0425", leaf.where, report.remark, "unknown keys end the start",
+                           "--engine-version says which version is meant");
+      else if (of_another->use != KeyUse::kNoEffect)
+        diagnostics_.warning("W0425", leaf.where, report.remark, "keys that the engine does not know have no effect");
     } else {
       const std::string_view near = nearest(key, known);
       if (!near.empty()) report.remark = fmt::format("did you mean \"{}\"?", near);
@@ -463,7 +540,8 @@ void OptionSet::report() {
 
 void OptionSet::report_environment() {
   std::vector<std::string_view> known;
-  for (const EnvironmentSpec& e : table_.environment) known.push_back(e.name);
+  for (const EnvironmentSpec& e : table_.environment)
+    if (version_.has(e.versions)) known.push_back(e.name);
   for (const auto& [name, variable] : variables_) {
     const auto spec = std::ranges::find(table_.environment, name, &EnvironmentSpec::name);
     const bool engines =
@@ -484,6 +562,13 @@ void OptionSet::report_environment() {
                            fmt::format("{} is assigned but not exported: {} does not see it", name, table_.engine),
                            "a shell hands only exported variables to commands",
                            fmt::format("export {}={}", name, variable.value.text));
+    } else if (!version_.has(spec->versions)) {
+      report.use = KeyUse::kNoEffect;
+      report.remark =
+          fmt::format("{} has no effect in {} {}: it {}", name, table_.product, version_.text, spec->versions.text());
+      // Nothing is lost where it has none in any version.
+      if (spec->use != KeyUse::kNoEffect)
+        diagnostics_.warning("W0425", variable.value.where, report.remark, std::string(spec->source));
     } else {
       report.use = spec->use;
       report.remark = spec->remark;
@@ -500,8 +585,9 @@ void OptionSet::report_environment() {
 std::optional<std::int64_t> OptionSet::integer(std::string_view name) const {
   const Option* const o = find(name);
   if (o == nullptr || !o->usable || o->values.empty()) return std::nullopt;
-  return o->spec->type == OptionType::kTokens ? parse_human_integer(o->values.back().text)
-                                              : whole_number<std::int64_t>(o->values.back().text);
+  const std::string& text = o->values.back().text;
+  if (o->spec->type == OptionType::kLength && is_automatic(text)) return std::nullopt;
+  return o->spec->type == OptionType::kInteger ? whole_number<std::int64_t>(text) : parse_human_integer(text);
 }
 std::optional<double> OptionSet::number(std::string_view name) const {
   const Option* const o = find(name);
@@ -515,6 +601,18 @@ std::vector<std::string> OptionSet::texts(std::string_view name) const {
   std::vector<std::string> out;
   if (const Option* const o = find(name); o != nullptr && o->usable)
     for (const ShellWord& v : o->values) out.push_back(v.text);
+  return out;
+}
+std::vector<std::int64_t> OptionSet::integers(std::string_view name) const {
+  std::vector<std::int64_t> out;
+  for (const std::string& text : texts(name)) {
+    const auto value = whole_number<std::int64_t>(text);
+    if (value)
+      out.push_back(*value);
+    else
+      diagnostics_.error("E0422", where(name), fmt::format("--{} must be integers, got '{}'", name, text),
+                         std::string(table_.engine));
+  }
   return out;
 }
 std::optional<ShellWord> OptionSet::word(std::string_view name) const {
@@ -563,25 +661,23 @@ SourceLocation OptionSet::environment_where(std::string_view name) const {
 }
 
 void OptionSet::apply(Question& question) const {
-  for (const EngineOption& spec : table_.options) {
-    if (spec.field.empty()) continue;
-    const Option* const o = find(spec.name);
-    if (o == nullptr || !o->usable) continue;
-    const Field& field = *find_field(spec.field);
-    std::visit(
+  for (const Option& o : options_) {  // the last one wins
+    if (o.spec->field.empty() || !o.usable) continue;
+    const Field& field = *find_field(o.spec->field);
+    const bool set = std::visit(
         [&]<class Access>(const Access& key) {
-          if constexpr (std::is_same_v<Access, FieldKey<bool>>) {
-            key.set(question, !o->off);
-          } else if constexpr (std::is_same_v<Access, FieldKey<std::int64_t>>) {
-            if (const auto v = integer(spec.name)) key.set(question, *v);
-          } else if constexpr (std::is_same_v<Access, FieldKey<double>>) {
-            if (const auto v = number(spec.name)) key.set(question, *v);
-          } else if constexpr (std::is_same_v<Access, FieldKey<std::string>>) {
-            if (const auto v = text(spec.name)) key.set(question, *v);
-          }
+          const auto put = [&](const auto& value) {
+            if (value) key.set(question, *value);
+            return value.has_value();
+          };
+          if constexpr (std::is_same_v<Access, FieldKey<bool>>) return put(std::optional(!o.off));
+          if constexpr (std::is_same_v<Access, FieldKey<std::int64_t>>) return put(integer(o.spec->name));
+          if constexpr (std::is_same_v<Access, FieldKey<double>>) return put(number(o.spec->name));
+          if constexpr (std::is_same_v<Access, FieldKey<std::string>>) return put(text(o.spec->name));
+          return false;
         },
         field.access);
-    set_origin(question, field, {where(spec.name), false});
+    if (set) set_origin(question, field, {where(o.spec->name), false});
   }
 }
 

@@ -15,16 +15,32 @@
 
 #include "strategies/deployment/fields.h"
 #include "strategies/deployment/key_report.h"
+#include "strategies/deployment/versions.h"
 #include "strategies/engines/launch/shell.h"
 
 namespace ascendsim {
 
-// kSwitch also exists as --no-NAME. kTokens: an integer that people write as 64k. kList: one or more values. kOpen:
-// text that may stay unresolved, its reader knows whether that matters.
-enum class OptionType : std::uint8_t { kFlag, kSwitch, kInteger, kTokens, kNumber, kText, kOpen, kJson, kList };
+// kSwitch also exists as --no-NAME. kTokens: an integer that people write as 64k; kLength: such a one, auto or -1.
+// kList: one or more values. kOpen: text that may stay unresolved, its reader knows whether that matters. kMaybe: text
+// that may be missing.
+enum class OptionType : std::uint8_t {
+  kFlag,
+  kSwitch,
+  kInteger,
+  kTokens,
+  kLength,
+  kNumber,
+  kText,
+  kOpen,
+  kMaybe,
+  kJson,
+  kList
+};
+
+// Rows of option tables. A name may have several rows, of different versions.
 
 struct EngineOption {
-  std::string_view name;       // "tensor-parallel-size"
+  std::string_view name{};     // "tensor-parallel-size"
   std::string_view aliases{};  // "-tp", several with blanks between
   OptionType type = OptionType::kText;
   KeyUse use = KeyUse::kNoEffect;
@@ -33,36 +49,53 @@ struct EngineOption {
   std::string_view remark{};
   std::string_view source{};
   std::span<const std::string_view> choices{};  // of a closed list of words
+  VersionRange versions{};
+  std::string_view usually{};  // the default; empty = none, or worked out at start
 };
-// A key inside a JSON option: "kv_connector_extra_config.prefill.tp_size" of "kv-transfer-config".
+// A key inside a JSON option, with what is below it: "kv_connector_extra_config.prefill" of "kv-transfer-config".
 struct JsonKeySpec {
-  std::string_view option, key;
+  std::string_view option{}, key{};
   KeyUse use = KeyUse::kNoEffect;
   std::string_view remark{};
   std::span<const std::string_view> choices{};
+  VersionRange versions{};
+  std::string_view usually{};
 };
 struct EnvironmentSpec {
-  std::string_view name;
+  std::string_view name{};
   KeyUse use = KeyUse::kNoEffect;
   std::string_view remark{};
   std::string_view source{};
   std::span<const std::string_view> choices{};
+  VersionRange versions{};
 };
 
 class OptionSet;
 struct BenchmarkLoad;
 
 struct OptionTable {
-  std::string_view engine;  // as messages name it: "vLLM"
-  std::span<const EngineOption> options;
-  std::span<const JsonKeySpec> json_keys;
-  std::span<const EnvironmentSpec> environment;
-  std::span<const std::string_view> own_prefixes;  // of environment variables that would be the engine's: "VLLM_"
-  bool underscores = false;                        // `_` is `-` in option names
+  std::string_view engine{};  // as messages name it: "vLLM"
+  std::span<const EngineOption> options{};
+  std::span<const JsonKeySpec> json_keys{};
+  std::span<const EnvironmentSpec> environment{};
+  std::span<const std::string_view> own_prefixes{};  // of environment variables that would be the engine's: "VLLM_"
+  bool underscores = false;                          // `_` is `-` in option names
   // Options that say a field without being its value: what reports call it. {"layout.cp", "attn-cp-size"}
   std::span<const std::pair<std::string_view, std::string_view>> words{};
   // Of a tool that drives a server: its options as a load.
   void (*read_generator)(const OptionSet& options, BenchmarkLoad& load, Diagnostics& diagnostics) = nullptr;
+  std::string_view product{};  // whose versions rows speak of: "vLLM-Ascend"
+  // JSON options whose unknown keys the engine does not refuse.
+  std::span<const std::string_view> lenient{};
+};
+
+// A version of the table's engine; without one every row counts.
+struct OptionVersion {
+  std::string text{};
+  std::optional<Version> at{};
+  OptionVersion() = default;
+  explicit OptionVersion(std::string_view version) : text(version), at(parse_version(version)) {}
+  [[nodiscard]] bool has(const VersionRange& range) const { return !at || range.has(*at); }
 };
 
 // Those of all engines that are started by a command line.
@@ -77,7 +110,13 @@ class OptionSet {
  public:
   // words: behind the program's own (`vllm serve`). Reads --config files too. Reports every option in `keys`.
   OptionSet(const OptionTable& table, std::span<const ShellWord> words, const ShellVariables& variables,
-            const Defines& defines, Diagnostics& diagnostics);
+            const Defines& defines, Diagnostics& diagnostics, OptionVersion version = {});
+
+  // Options, keys and variables that are written and that this version of the engine does not know, although another
+  // one does.
+  [[nodiscard]] std::vector<std::string> unknown_to(const Version& version) const;
+  // The default of an option in the version at hand; empty when there is none.
+  [[nodiscard]] std::string_view usual(std::string_view name) const;
 
   [[nodiscard]] bool has(std::string_view name) const { return find(name) != nullptr; }
   [[nodiscard]] SourceLocation where(std::string_view name) const;
@@ -86,8 +125,9 @@ class OptionSet {
   [[nodiscard]] std::optional<double> number(std::string_view name) const;
   [[nodiscard]] std::optional<std::string> text(std::string_view name) const;
   [[nodiscard]] std::vector<std::string> texts(std::string_view name) const;  // of a list
-  [[nodiscard]] std::optional<ShellWord> word(std::string_view name) const;   // as written
-  [[nodiscard]] std::optional<bool> flag(std::string_view name) const;        // of a switch: written on or off
+  [[nodiscard]] std::vector<std::int64_t> integers(std::string_view name) const;
+  [[nodiscard]] std::optional<ShellWord> word(std::string_view name) const;  // as written
+  [[nodiscard]] std::optional<bool> flag(std::string_view name) const;       // of a switch: written on or off
   // Of a JSON option; "cudagraph_capture_sizes[0]" for elements.
   [[nodiscard]] std::optional<std::string> json(std::string_view option, std::string_view key) const;
   [[nodiscard]] std::optional<std::int64_t> json_integer(std::string_view option, std::string_view key) const;
@@ -118,6 +158,7 @@ class OptionSet {
   };
   [[nodiscard]] const Option* find(std::string_view name) const;
   const EngineOption* look_up(const std::string& written, const SourceLocation& where, bool& off);
+  [[nodiscard]] std::string has_no(std::string_view what, const VersionRange& range) const;
   void read(std::span<const ShellWord> words);
   void read_config(const ShellWord& file);
   void add_json(Option& option, const ShellWord& value);
@@ -139,6 +180,8 @@ class OptionSet {
   std::map<std::string, Leaf, std::less<>> json_;  // "option.key"
   std::optional<ShellWord> positional_;
   std::vector<KeyReport> keys_;
+  OptionVersion version_;
+  std::vector<std::string> written_;  // names of options as they are written
   bool in_config_ = false;
 };
 

@@ -20,7 +20,8 @@ LaunchReader::LaunchReader(const LaunchedCommand& command, const LaunchContext& 
     : command_(command),
       context_(context),
       diagnostics_(diagnostics),
-      options_(command.engine->options(), command.words, command.variables, context.defines, diagnostics) {
+      options_(command.engine->options(), command.words, command.variables, context.defines, diagnostics,
+               OptionVersion(context.engine_version)) {
   question_.deployment.file = node_.file = command.file;
   question_.imported = question_.launched = true;
   question_.stack = command.engine->name;
@@ -123,11 +124,10 @@ void LaunchReader::read_host(std::initializer_list<const char*> variables) {
 }
 
 void LaunchReader::integer_default(const char* option, std::int64_t& member) {
-  const VersionedDefault* const d = default_of(option);
-  if (d == nullptr) return;
-  member = parse_human_integer(d->value).value_or(member);
+  const std::string usual(options_.usual(option));
+  member = parse_human_integer(usual).value_or(member);
   if (!options_.has(option))
-    options_.assume(option, d->value, fmt::format("default of {} {}", question_.stack, context_.engine_version));
+    options_.assume(option, usual, fmt::format("default of {} {}", question_.stack, context_.engine_version));
 }
 
 }  // namespace ascendsim

@@ -24,9 +24,6 @@ class LaunchReader {
   void read_dtype(const char* option);
   void read_collectives();  // HCCL_BUFFSIZE, HCCL_OP_EXPANSION_MODE
   void read_host(std::initializer_list<const char*> variables);
-  [[nodiscard]] const VersionedDefault* default_of(std::string_view option) const {
-    return context_.versions.default_of(option, context_.engine_version);
-  }
   // The version's default into `member`; a note when the option is not written.
   void integer_default(const char* option, std::int64_t& member);
 

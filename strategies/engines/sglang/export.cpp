@@ -90,7 +90,6 @@ class SglangScripts final : public ScriptWriter {
     // Elsewhere the fraction is of all memory and covers activations too: it would leave them nothing.
     if (d.traits().fraction_of == FractionOf::kWeightsAndCache)
       s.add("mem-fraction-static", fmt::format("{}", d.memory_fraction));
-    if (d.kv_int8) s.add("kv-cache-dtype", "int8");
   }
 
   void rest(LaunchScript& s, const Deployment& d) const {
@@ -137,6 +136,7 @@ class SglangScripts final : public ScriptWriter {
 constexpr Limitation kLimitations[] = {
     {"layout.cp_exchange", "a what-if: no engine has a ring of latents"},
     {"layout.cp_cache", "SGLang: every cp rank keeps the whole cache"},
+    {"kv_cache.dtype", "SGLang on Ascend: an 8-bit cache comes with the weights, no option asks for it"},
     {"layout.sp", "SGLang does not cut the KV cache over the TP group"},
     {"memory_fraction",
      "SGLang: --mem-fraction-static is the share for weights and KV pool alone, other engines' fraction covers "

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "strategies/engines/launch/reader.h"
 
@@ -32,13 +33,18 @@ class SglangReader : LaunchReader {
 
  private:
   [[nodiscard]] bool on(std::string_view flag) const { return options_.has(flag); }
+  [[nodiscard]] bool has(std::string_view feature) const {
+    return context_.versions.has(feature, context_.engine_version);
+  }
 
   void read_model() {
     const WeightName name = read_model_name(options_.word("model-path"), "--model-path PATH");
     const SourceLocation where = options_.where("quantization");
     if (!asked_quantisation()) {
       const auto written = options_.text("quantization");
-      if (!written)
+      if (!written && !name.scheme.empty() && has("quantisation_from_files"))
+        quantisation_from_name(name, where, "quantization");
+      else if (!written)
         question_.quantisation = "float";
       else if (*written == "w8a8_int8")
         set(field::kQuantisation, "w8a8", where);
@@ -63,18 +69,21 @@ class SglangReader : LaunchReader {
         cp = *v;
         cp_option = option;
       }
-    for (const char* flag : {"enable-prefill-cp", "enable-nsa-prefill-context-parallel"})
+    for (const char* flag : {"enable-prefill-cp", "enable-prefill-context-parallel",
+                             "enable-dsa-prefill-context-parallel", "enable-nsa-prefill-context-parallel"})
       if (on(flag) && cp == 1) {
         cp = std::max<std::int64_t>(1, ranks / groups);
         cp_option = flag;
       }
-    if (const auto strategy = options_.text("cp-strategy")) {
-      const SourceLocation where = options_.where("cp-strategy");
+    for (const char* option : {"nsa-prefill-cp-mode", "dsa-prefill-cp-mode", "prefill-cp-mode", "cp-strategy"}) {
+      const auto strategy = options_.text(option);
+      if (!strategy) continue;
+      const SourceLocation where = options_.where(option);
       const bool zigzag = *strategy == "zigzag" || *strategy == "in-seq-split";
       if (zigzag || *strategy == "interleave" || *strategy == "round-robin-split")
         set(field::kCpPartition, zigzag ? PromptPartition::kZigzag : PromptPartition::kRoundRobin, where);
       else
-        diagnostics_.error("E0422", where, fmt::format("unknown --cp-strategy '{}'", *strategy),
+        diagnostics_.error("E0422", where, fmt::format("unknown --{} '{}'", option, *strategy),
                            "SGLang: zigzag (in-seq-split), interleave (round-robin-split)", "--cp-strategy zigzag");
     }
     if (dp > 1 && !attention)
@@ -130,10 +139,10 @@ class SglangReader : LaunchReader {
     const std::int64_t dp = question_.deployment.layout.dp;
     integer_default("page-size", m.block_tokens);
     if (const auto v = options_.integer("page-size")) m.block_tokens = *v;
-    // Of all DP ranks there, of one here.
+    // Of all DP ranks there, of one here; the default is of one.
     const auto running = options_.integer("max-running-requests");
     integer_default("max-running-requests", m.max_batch);
-    set(field::kMaxBatch, std::max<std::int64_t>(1, running.value_or(m.max_batch) / dp),
+    set(field::kMaxBatch, running ? std::max<std::int64_t>(1, *running / dp) : m.max_batch,
         options_.where("max-running-requests"));
     if (running && dp > 1)
       diagnostics_.note(
@@ -155,20 +164,68 @@ class SglangReader : LaunchReader {
       prefill = std::max<std::int64_t>(1, chunk / dp);
     }
     set(field::kMaxBatchedTokens, prefill, options_.where("max-prefill-tokens"));
-    if (!options_.has("mem-fraction-static")) {
-      if (const auto* d = default_of("mem-fraction-static")) {
-        question_.deployment.memory_fraction = parse_human_integer(d->value) ? 1 : std::stod(d->value);
-        options_.assume("mem-fraction-static", d->value, "the default depends on the die's memory");
-      }
-    }
+    if (!options_.has("mem-fraction-static")) assume_memory_fraction(chunk, running);
     const SourceLocation where = options_.where("kv-cache-dtype");
     if (const auto dtype = options_.text("kv-cache-dtype");
         dtype && *dtype != "auto" && *dtype != "bfloat16" && *dtype != "bf16") {
-      if (*dtype == "int8")
-        set(field::kKvDtype, CacheDtype::kInt8, where);
-      else
-        diagnostics_.error("E0422", where, fmt::format("--kv-cache-dtype {} is not simulated", *dtype),
-                           "auto, bfloat16, int8", "--kv-cache-dtype auto");
+      diagnostics_.error("E0422", where, fmt::format("--kv-cache-dtype {} is not simulated", *dtype),
+                         "auto, bfloat16; an 8-bit cache comes with the weights", "--kv-cache-dtype auto");
+    }
+  }
+
+  // Requests of the largest decode graph.
+  [[nodiscard]] std::int64_t largest_graph() const {
+    for (const char* option : {"cuda-graph-bs-decode", "cuda-graph-bs"})
+      if (const auto sizes = options_.integers(option); !sizes.empty()) return std::ranges::max(sizes);
+    for (const char* option : {"cuda-graph-max-bs-decode", "cuda-graph-max-bs"})
+      if (const auto most = options_.integer(option)) return *most;
+    const auto usual = parse_human_integer(options_.usual("cuda-graph-max-bs")).value_or(0);
+    constexpr std::int64_t kFewRanks = 4, kOfFewRanks = 64;  // server_args.py, dies of 64 GB
+    return ranks_ < kFewRanks ? std::min(usual, kOfFewRanks) : usual;
+  }
+
+  // server_args.py: the share that is left when what is neither weights nor KV pool has its own, in MiB. Of a die of
+  // 64 GB, which is what NPUs of these servers have.
+  void assume_memory_fraction(std::int64_t chunk, std::optional<std::int64_t> running) {
+    constexpr double kDie = 62'740, kLeast = 10'240, kBase = 512, kOfRow = 1.5, kOfGraph = 2, kOfRank = 128;
+    constexpr double kOfDpGraph = 3, kOfLargeDpGraph = 1.5, kDrafts = 2048, kDispatch = 2048;
+    constexpr std::int64_t kFewestRows = 2048, kLargeGraph = 300;
+    const auto mode = options_.text("disaggregation-mode").value_or("null");
+    const bool lean = has("lean_decode_reserve"), graphs_run = mode != "prefill" || !lean;
+    const std::int64_t dp = on("enable-dp-attention") ? options_.integer("dp-size").value_or(1) : 0;
+    const std::int64_t drafts = options_.integer("speculative-num-draft-tokens").value_or(1);
+    const std::int64_t rows = lean && mode == "decode" && running ? *running * drafts : chunk;
+    const auto graph = static_cast<double>(graphs_run && !on("disable-cuda-graph") ? largest_graph() : 0);
+    double reserved = kBase + kOfRow * static_cast<double>(std::max(rows, kFewestRows)) + kOfGraph * graph +
+                      kOfRank * static_cast<double>(ranks_ * options_.integer("pp-size").value_or(1));
+    reserved += (kOfDpGraph + (graph > kLargeGraph ? kOfLargeDpGraph : 0)) * graph * static_cast<double>(dp);
+    reserved = std::max(reserved, kLeast) + (options_.has("speculative-algorithm") ? kDrafts : 0);
+    if (lean && graph > 0 && options_.text("moe-a2a-backend") == "deepep") reserved += kDispatch;
+    constexpr double kDigits = 1000;
+    const double share = std::round((1 - reserved / kDie) * kDigits) / kDigits;
+    question_.deployment.memory_fraction = std::max(share, 1 / kDigits);
+    options_.assume(
+        "mem-fraction-static", fmt::format("{}", question_.deployment.memory_fraction),
+        fmt::format("worked out from chunk, graphs and ranks: {:.0f} MiB of a die of 64 GB are kept", reserved));
+  }
+
+  // In requests; full decode graphs serve tokens of whole requests.
+  void read_captured_sizes() {
+    for (const char* option : {"cuda-graph-bs", "cuda-graph-bs-decode"}) {
+      std::vector<std::int64_t> sizes = options_.integers(option);
+      if (sizes.empty()) continue;
+      const std::int64_t tokens =
+          options_.has("speculative-algorithm") ? options_.integer("speculative-num-draft-tokens").value_or(1) : 1;
+      for (std::int64_t& s : sizes) s *= tokens;
+      std::ranges::sort(sizes);
+      sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
+      if (sizes.front() < 1) {
+        diagnostics_.error("E0422", options_.where(option), fmt::format("--{} must be positive", option),
+                           "sglang/srt/server_args.py");
+        continue;
+      }
+      set(field::kCaptureSizes, std::move(sizes), options_.where(option));
+      set(field::kGraphMode, GraphMode::kFullDecode, options_.where(option));
     }
   }
 
@@ -177,6 +234,7 @@ class SglangReader : LaunchReader {
     f.prefix_cache = !on("disable-radix-cache");
     if (on("disable-radix-cache")) set(field::kPrefixCache, false, options_.where("disable-radix-cache"));
     set(field::kAsyncScheduling, !on("disable-overlap-schedule"), options_.where("disable-overlap-schedule"));
+    read_captured_sizes();
     if (on("disable-cuda-graph")) set(field::kGraphMode, GraphMode::kEager, options_.where("disable-cuda-graph"));
     const auto algorithm = options_.text("speculative-algorithm");
     if (algorithm) {

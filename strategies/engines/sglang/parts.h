@@ -8,6 +8,8 @@ namespace ascendsim {
 class OptionSet;
 struct BenchmarkLoad;
 
+std::string_view sglang_option_text();  // of options.txt
+
 extern const Engine kSglangEngine;
 
 void check_sglang(const RuleInput& input, Diagnostics& diagnostics);

@@ -66,7 +66,6 @@ class VllmScripts final : public ScriptWriter {
     limits(s, q);
     if (q.quantisation != "float") s.add("quantization", "ascend");
     s.add("dtype", std::string(word_of(q.deployment.dtype)));
-    if (d.kv_int8) s.add("kv-cache-dtype", "int8");
     options(s, side, node);
     return s;
   }
@@ -82,8 +81,14 @@ class VllmScripts final : public ScriptWriter {
     if (l.kv_shards() > 1)
       s.add("cp-kv-cache-interleave-size", interleave == 0 ? side.question.deployment.limits.block_tokens : interleave);
     if (l.moe_ep > 1) s.add("enable-expert-parallel");
-    if (const std::int64_t more = side.question.deployment.experts.redundant; more > 0)
-      s.add("num-redundant-experts", more);
+    if (const std::int64_t more = side.question.deployment.experts.redundant; more > 0) {
+      if (has("redundant_experts_option")) {
+        s.add("num-redundant-experts", more);
+      } else {
+        s.add("enable-eplb");
+        s.add("eplb-config", fmt::format(R"('{{"num_redundant_experts": {}}}')", more));
+      }
+    }
     if (side.servers == 1) return;
     if (l.dp % side.servers == 0) {  // whole DP groups on each server
       const std::int64_t local = l.dp / side.servers;
@@ -209,6 +214,7 @@ constexpr Limitation kLimitations[] = {
     {"limits.max_prefill_tokens",
      "vLLM: --max-num-batched-tokens limits every step; without chunked prefill it must reach --max-model-len"},
     {"limits.max_prefill_batch", "vLLM: --max-num-seqs limits prompts and decodes alike"},
+    {"kv_cache.dtype", "vLLM-Ascend: an 8-bit cache comes with the weights, no option asks for it"},
     {"kv_cache.pool_tokens", "vLLM has no limit in tokens: --kv-cache-memory-bytes"},
     {"experts.exchange", "vLLM-Ascend chooses by phase, size and hardware"},
     {"experts.communication", "vLLM-Ascend chooses by phase, size and hardware; only fused MC2 can be asked for"},

@@ -43,6 +43,12 @@ class VllmReader : LaunchReader {
   }
 
  private:
+  // vllm_ascend/utils.py, refresh_block_size (0.11 on): the size whenever prompts are cut or cached.
+  static constexpr std::int64_t kBlock = 128;
+
+  [[nodiscard]] bool has(std::string_view feature) const {
+    return context_.versions.has(feature, context_.engine_version);
+  }
   [[nodiscard]] bool on(std::string_view variable) {
     const auto text = options_.environment(variable);
     if (!text || *text == "0" || text->empty()) return false;
@@ -64,12 +70,10 @@ class VllmReader : LaunchReader {
       options_.assume("enable-chunked-prefill", "true", "on by default in vLLM V1");
     if (!options_.has("enable-prefix-caching"))
       options_.assume("enable-prefix-caching", "true", "on by default in vLLM V1");
-    if (const auto* d = default_of("gpu-memory-utilization")) {
-      question_.deployment.memory_fraction = std::stod(d->value);
-      if (!options_.has("gpu-memory-utilization"))
-        options_.assume("gpu-memory-utilization", d->value,
-                        fmt::format("default of vLLM from {} on", d->from == "0.0" ? "the first version" : d->from));
-    }
+    const std::string share(options_.usual("gpu-memory-utilization"));
+    question_.deployment.memory_fraction = std::stod(share);
+    if (!options_.has("gpu-memory-utilization"))
+      options_.assume("gpu-memory-utilization", share, fmt::format("default of vLLM {}", context_.engine_version));
   }
 
   void read_model() {
@@ -82,7 +86,9 @@ class VllmReader : LaunchReader {
   void read_quantisation(const WeightName& name, const SourceLocation& where) {
     if (asked_quantisation()) return;
     const auto written = options_.text("quantization");
-    if (!written) {
+    if (!written && !name.scheme.empty() && has("quantisation_from_files")) {
+      quantisation_from_name(name, where, "quantization");
+    } else if (!written) {
       question_.quantisation = "float";
       if (!name.scheme.empty())
         diagnostics_.warning(
@@ -107,9 +113,14 @@ class VllmReader : LaunchReader {
   }
 
   void read_speculation() {
-    const auto drafts = options_.json_integer("speculative-config", "num_speculative_tokens");
-    const auto method = options_.json("speculative-config", "method");
-    const SourceLocation where = options_.where("speculative-config");
+    auto drafts = options_.json_integer("speculative-config", "num_speculative_tokens");
+    auto method = options_.json("speculative-config", "method");
+    SourceLocation where = options_.where("speculative-config");
+    if (const auto tokens = options_.integer("spec-tokens")) {
+      drafts = tokens;
+      method = options_.text("spec-method");
+      where = options_.where("spec-tokens");
+    }
     static constexpr std::string_view kMtp[] = {"mtp", "deepseek_mtp"};
     if (method && std::ranges::find(kMtp, *method) == std::end(kMtp))
       diagnostics_.warning(
@@ -140,6 +151,8 @@ class VllmReader : LaunchReader {
         set(field::kGraphMode, known->second, where);
     }
     std::vector<std::int64_t> sizes = options_.json_integers("compilation-config", "cudagraph_capture_sizes");
+    for (const char* option : {"cudagraph-capture-sizes", "cuda-graph-sizes"})
+      if (auto listed = options_.integers(option); !listed.empty()) sizes = std::move(listed);
     if (!sizes.empty()) {
       std::ranges::sort(sizes);
       sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
@@ -156,11 +169,9 @@ class VllmReader : LaunchReader {
     const SourceLocation where = options_.where("kv-cache-dtype");
     if (const auto dtype = options_.text("kv-cache-dtype");
         dtype && *dtype != "auto" && *dtype != "bfloat16" && *dtype != "float16") {
-      if (*dtype == "int8")
-        set(field::kKvDtype, CacheDtype::kInt8, where);
-      else
-        diagnostics_.error("E0422", where, fmt::format("--kv-cache-dtype {} is not simulated", *dtype),
-                           "vLLM: auto, bfloat16, int8 on Ascend", "--kv-cache-dtype auto");
+      diagnostics_.error("E0422", where, fmt::format("--kv-cache-dtype {} is not simulated", *dtype),
+                         "vLLM on Ascend: auto, bfloat16, float16; an 8-bit cache comes with the weights",
+                         "--kv-cache-dtype auto");
     }
     if (const auto bytes = options_.integer("kv-cache-memory-bytes"))
       set(field::kKvMemory, Bytes(*bytes), options_.where("kv-cache-memory-bytes"));
@@ -168,6 +179,14 @@ class VllmReader : LaunchReader {
       set(field::kKvInterleave, *older, options_.where("dcp-kv-cache-interleave-size"));
     Limits& m = question_.deployment.limits;
     const Layout& l = question_.deployment.layout;
+    const Features& f = question_.deployment.features;
+    if ((f.splitfuse || f.prefix_cache) && m.block_tokens != kBlock) {
+      diagnostics_.warning("W0426", options_.where("block-size"),
+                           fmt::format("--block-size {} is replaced by {}, because {} is on", m.block_tokens, kBlock,
+                                       f.splitfuse ? "chunked prefill" : "prefix caching"),
+                           "vllm_ascend/utils.py, refresh_block_size", fmt::format("--block-size {}", kBlock));
+      set(field::kBlockTokens, kBlock, options_.where("block-size"));
+    }
     if (m.kv_interleave == 0) m.kv_interleave = 1;
     if (l.kv_shards() > 1 && !question_.named("kv_cache.interleave"))
       options_.assume("cp-kv-cache-interleave-size", "1", "default of vLLM");
@@ -213,7 +232,7 @@ class VllmReader : LaunchReader {
     const bool shards = question_.deployment.layout.kv_shards() > 1;
     const bool enabled = on("VLLM_ASCEND_ENABLE_CONTEXT_PARALLEL") ||
                          options_.json("additional-config", "enable_context_parallel").value_or("false") != "false";
-    if (pair && shards && !enabled && context_.versions.has("context_parallel_environment", context_.engine_version))
+    if (pair && shards && !enabled && has("context_parallel_environment"))
       diagnostics_.error(
           "E0424",
           options_.where(question_.deployment.layout.cp > 1 ? "prefill-context-parallel-size"
@@ -232,11 +251,9 @@ class VllmReader : LaunchReader {
     for (const char* variable : {"VLLM_ASCEND_ENABLE_FLASHCOMM1", "VLLM_ASCEND_ENABLE_FLASHCOMM"}) {
       if (!on(variable)) continue;
       set(field::kFlashcomm1, true, options_.environment_where(variable));
-      lacks("flashcomm1_environment", options_.environment_where(variable), variable);
     }
     if (yes("enable_flashcomm1")) {
       set(field::kFlashcomm1, true, where);
-      lacks("flashcomm1_option", where, "additional_config enable_flashcomm1");
     }
     if (yes("enable_shared_expert_dp")) {
       const Layout& l = question_.deployment.layout;
@@ -254,23 +271,19 @@ class VllmReader : LaunchReader {
       read_fused_mc2(*level, kFused, options_.environment_where(kFused));
     if (const auto level = json("enable_fused_mc2")) {
       read_fused_mc2(*level, "enable_fused_mc2", where);
-      lacks("fused_mc2_option", where, "additional_config enable_fused_mc2");
     }
-    bool fine_grained = false;
     const auto degree = [&](const FieldKey<std::int64_t>& path, std::initializer_list<const char*> keys) {
       for (const char* key : keys)
-        if (const auto v = options_.json_integer("additional-config", key); v && *v > 0) {
-          set(path, *v, where);
-          fine_grained |= std::string_view(key).starts_with("finegrained_tp_config.");
-        }
+        if (const auto v = options_.json_integer("additional-config", key); v && *v > 0) set(path, *v, where);
     };
     degree(field::kOProjTp, {"oproj_tensor_parallel_size", "finegrained_tp_config.oproj_tensor_parallel_size"});
     degree(field::kLmHeadTp, {"lmhead_tensor_parallel_size", "finegrained_tp_config.lmhead_tensor_parallel_size"});
     read_layer_sharding(where);
     degree(field::kEmbeddingTp, {"finegrained_tp_config.embedding_tensor_parallel_size"});
     degree(field::kMlpTp, {"finegrained_tp_config.mlp_tensor_parallel_size"});
-    if (fine_grained) lacks("finegrained_tp", where, "finegrained_tp_config");
-    degree(field::kRedundant, {"num_redundant_experts", "eplb_config.num_redundant_experts"});
+    degree(field::kRedundant, {"eplb_config.num_redundant_experts"});
+    if (const auto v = options_.json_integer("eplb-config", "num_redundant_experts"); v && *v > 0)
+      set(field::kRedundant, *v, options_.where("eplb-config"));
   }
   void read_layer_sharding(const SourceLocation& where) {
     std::vector<std::string> names;
@@ -288,7 +301,6 @@ class VllmReader : LaunchReader {
         : has("o_proj")                  ? ShardedLayers::kOProj
                                          : ShardedLayers::kQB,
         where);
-    lacks("layer_sharding", where, "additional_config layer_sharding");
   }
   // 1: dispatch_ffn_combine, 2: dispatch_gmm_combine_decode.
   void read_fused_mc2(std::string_view level, const char* name, const SourceLocation& where) {
@@ -299,15 +311,6 @@ class VllmReader : LaunchReader {
     else if (level != "0" && level != "false" && !level.empty())
       diagnostics_.error("E0422", where, fmt::format("{} must be 0, 1 or 2, got '{}'", name, level),
                          "vllm_ascend/envs.py: int(...)");
-  }
-  void lacks(const char* feature, const SourceLocation& where, std::string_view what) {
-    if (context_.versions.has(feature, context_.engine_version)) return;
-    const VersionedFeature& f = *context_.versions.feature(feature);
-    diagnostics_.warning(
-        "W0425", where,
-        fmt::format("{} has no effect in vLLM-Ascend {}: it exists from {}{}", what, context_.engine_version, f.from,
-                    f.until.empty() ? " on" : fmt::format(" to {}", f.until)),
-        f.source, f.note);
   }
 
   void read_nodes() {

@@ -8,6 +8,8 @@ namespace ascendsim {
 class OptionSet;
 struct BenchmarkLoad;
 
+std::string_view vllm_option_text();  // of options.txt
+
 extern const Engine kVllmEngine;
 
 void check_vllm(const RuleInput& input, Diagnostics& diagnostics);

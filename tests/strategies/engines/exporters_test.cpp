@@ -121,13 +121,14 @@ RC_GTEST_PROP(Exporters, VllmScriptsComeBackAsTheyWere, ()) {
               .max_batched_tokens = *rc::gen::inRange(512, 140'000)};
   if (l.kv_shards() == 1) d.limits.kv_interleave = 1;
   d.memory_fraction = one_of<double>({0.8, 0.92, 0.96});
-  d.kv_int8 = *rc::gen::arbitrary<bool>();
   d.features = {.speculative_tokens = *rc::gen::inRange(0, 4),
                 .async_scheduling = *rc::gen::arbitrary<bool>(),
                 .prefix_cache = *rc::gen::arbitrary<bool>(),
                 .splitfuse = *rc::gen::arbitrary<bool>(),
                 .kv_nz = *rc::gen::arbitrary<bool>(),
                 .flashcomm1 = *rc::gen::arbitrary<bool>()};
+  // vLLM-Ascend has blocks of 128 where prompts are cut or cached.
+  if (d.features.prefix_cache || d.features.splitfuse) d.limits.block_tokens = 128;
   d.graph.mode = one_of({GraphMode::kStack, GraphMode::kEager, GraphMode::kPiecewise, GraphMode::kFullDecode});
   if (*rc::gen::arbitrary<bool>()) d.graph.capture_sizes = {1, 2, 8};
   if (*rc::gen::arbitrary<bool>()) d.communication_buffer = Bytes(std::int64_t{*rc::gen::inRange(1, 4096)} << 20);
