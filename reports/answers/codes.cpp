@@ -251,6 +251,8 @@ constexpr CodeText kCodes[] = {
      "vLLM-Ascend broadcasts whole q_b and o_proj under DSA-CP there", "leave layer_sharding out"},
     {"E0446", "layer sharding with two micro-batches", "the windows hold the weights of one layer and the next",
      "micro_batches: 1"},
+    {"E0447", "prefill context and data parallelism together", "vLLM-Ascend 0.22 to 0.24 refuses the pair",
+     "data-parallel-size 1, or a version before 0.22"},
     {"E0450", "the engine cannot say this",
      "a layout, role, model or quantisation that its launch files have no words for",
      "another engine, or another layout"},

@@ -52,6 +52,13 @@ class VllmRules : LaunchRules {
                         l.pp),
             "vllm_ascend mooncake_connector.py: pcp and pp are not used together", fmt::format("set {}", set("pp", 1)));
     lacks("pcp", l.cp > 1, "cp", "prefill context parallelism");
+    if (l.cp > 1 && l.dp > 1 && input.versions != nullptr &&
+        input.versions->has("pcp_without_data_parallelism", d.engine_version))
+      error("E0447", "cp",
+            fmt::format("{} and {} cannot both be above 1 in vLLM-Ascend {}: {} and {}", name("cp"), name("dp"),
+                        d.engine_version, l.cp, l.dp),
+            "vllm_ascend/platform.py: prefill context parallelism is refused with data parallelism",
+            fmt::format("set {}", set("dp", 1)));
     lacks("dcp", l.sp > 1, "sp", "decode context parallelism");
     lacks("pcp_with_sparse_attention", d.model.sparse() && l.cp > 1, "cp",
           "prefill context parallelism with sparse attention");
