@@ -63,9 +63,10 @@ RowLadder::Span RowLadder::around(std::int64_t rows) const {
     if (last >= rows) out.high = std::min(out.high, last);
   };
   for (const std::int64_t e : edges_) e < rows ? limit(e, 0) : limit(0, e);
+  constexpr std::int64_t kMostRows = std::int64_t{1} << 40;  // no step has more: products with a denominator stay in range
   for (const Period& p : periods_) {
-    const std::int64_t next =
-        std::min(ceil_div(rows * p.denominator, p.numerator), p.most * p.denominator / p.numerator + 1);
+    const std::int64_t next = std::min(ceil_div(rows * p.denominator, p.numerator),
+                                       std::min(p.most, kMostRows) * p.denominator / p.numerator + 1);
     const std::int64_t last = next * p.numerator / p.denominator;
     limit((next - 1) * p.numerator / p.denominator, last > p.most ? 0 : last);
   }
