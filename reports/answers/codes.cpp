@@ -322,6 +322,8 @@ constexpr CodeText kCodes[] = {
      "see the message"},
     {"W0426", "a block size that the engine replaces", "it has one size where prompts are cut or cached",
      "write the size that it takes, or switch both off"},
+    {"W0427", "prefill context parallelism with sparse attention",
+     "users report wrong answers; the engine does not refuse it", "DSA-CP instead: FlashComm1"},
     {"W0430", "quantised weights without --quantization", "vLLM would load them as 16-bit weights",
      "--quantization ascend"},
     {"W0432", "two prefill or two decode sides",

@@ -67,7 +67,8 @@ struct AskedCollective {
 
 class CollectiveReader {
  public:
-  CollectiveReader(const CollectiveOptions& options, Diagnostics& diagnostics) : o_(options), diagnostics_(diagnostics) {}
+  CollectiveReader(const CollectiveOptions& options, Diagnostics& diagnostics)
+      : o_(options), diagnostics_(diagnostics) {}
 
   AskedCollective read(const Libraries& libraries) {
     AskedCollective q;
@@ -349,13 +350,13 @@ std::vector<AloneAlgorithm> alone_algorithms(const AskedCollective& q, const Tim
   for (const CollectiveAlgorithm& other : builtin_collectives()) {
     const CollectivePreference preference{&other, {}};
     if (!refusal(a.call, q.server, preference).empty()) continue;
-    out.push_back({&other, collective_time(a.call, q.server, preference),
-                   other.plan(shape_of(a.call, q.server, other)).steps()});
+    out.push_back(
+        {&other, collective_time(a.call, q.server, preference), other.plan(shape_of(a.call, q.server, other)).steps()});
   }
   return out;
 }
 
-std::vector<Table> tables_of(const AskedCollective& q, const Timed& a) {
+std::vector<Table> tables_of(const AskedCollective& q, const Timed& a, const std::vector<AloneAlgorithm>& alone) {
   const CollectiveChoice& choice = a.closed.choice;
   Table t = facts(fmt::format("{} on {}", to_text(a.call.primitive), q.server.product), "collective");
   t.rows = {{"ranks", fmt::format("{} on {} server{}", a.call.span.ranks, a.call.span.servers,
@@ -406,7 +407,7 @@ std::vector<Table> tables_of(const AskedCollective& q, const Timed& a) {
                 {"steps", "steps", true},
                 {"", "selected"}},
                {}};
-  for (const AloneAlgorithm& other : alone_algorithms(q, a))
+  for (const AloneAlgorithm& other : alone)
     others.rows.push_back({other.algorithm->name, to_text(other.time.choice.expansion), us_cell(other.time.time),
                            count_cell(other.steps), other.algorithm == choice.algorithm ? "taken" : ""});
   if (others.rows.size() > 1) tables.push_back(std::move(others));
@@ -563,9 +564,11 @@ Answer CollectiveCommandCall::answer(Diagnostics& diagnostics) {
   std::vector<Timed> times;
   for (const Bytes n : q.sizes) times.push_back(timed(q, n, single));
   Json json = Json::object();
+  std::vector<AloneAlgorithm> alone;
   if (single) {
     json = json_of(q, times[0]);
-    for (const AloneAlgorithm& other : alone_algorithms(q, times[0]))
+    alone = alone_algorithms(q, times[0]);
+    for (const AloneAlgorithm& other : alone)
       json["algorithms"].push_back({{"algorithm", other.algorithm->name},
                                     {"expansion", to_text(other.time.choice.expansion)},
                                     {"time_us", microseconds(other.time.time)},
@@ -587,7 +590,7 @@ Answer CollectiveCommandCall::answer(Diagnostics& diagnostics) {
                          {"largest_error_percent", errors.largest_percent}};
     }
   }
-  return {.tables = single               ? tables_of(q, times[0])
+  return {.tables = single               ? tables_of(q, times[0], alone)
                     : q.measured.empty() ? std::vector<Table>{sweep_table(q, times)}
                                          : comparison(q, times),
           .json = std::make_shared<Json>(std::move(json))};

@@ -197,7 +197,7 @@ Stack load_stack(std::string_view name, const Libraries& libraries, const Settin
   Stack stack = libraries.stacks.load(name, "", diagnostics);
   if (stack.engine.empty() || version == stack.version) return stack;
   if (!version.empty()) return of_version(std::move(stack), version, libraries, diagnostics);
-  if (name != stack.engine) return stack;
+  if (name.size() > stack.engine.size()) return stack;  // with its version
   Diagnostics said;
   const std::vector<std::string_view> releases = libraries.versions(stack.engine, said).by_preference();
   if (releases.empty()) {

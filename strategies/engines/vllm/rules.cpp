@@ -55,10 +55,15 @@ class VllmRules : LaunchRules {
     if (l.cp > 1 && l.dp > 1 && input.versions != nullptr &&
         input.versions->has("pcp_without_data_parallelism", d.engine_version))
       error("E0447", "cp",
-            fmt::format("{} and {} cannot both be above 1 in vLLM-Ascend {}: {} and {}", name("cp"), name("dp"),
-                        d.engine_version, l.cp, l.dp),
-            "vllm_ascend/platform.py: prefill context parallelism is refused with data parallelism",
-            fmt::format("set {}", set("dp", 1)));
+            text("{} and {} cannot both be above 1 in vLLM-Ascend {}: {} and {}", name("cp"), name("dp"),
+                 d.engine_version, l.cp, l.dp),
+            input.versions->feature("pcp_without_data_parallelism")->source, text("set {}", set("dp", 1)));
+    if (l.cp > 1 && d.model.sparse() && input.versions != nullptr && input.versions->has("pcp", d.engine_version) &&
+        input.versions->has("pcp_with_sparse_attention", d.engine_version)) {
+      const VersionedFeature& f = *input.versions->feature("pcp_with_sparse_attention");
+      warn("W0427", "cp", text("{} {} with sparse attention starts, but may answer wrongly", name("cp"), l.cp),
+           f.source, f.note);
+    }
     lacks("dcp", l.sp > 1, "sp", "decode context parallelism");
     lacks("pcp_with_sparse_attention", d.model.sparse() && l.cp > 1, "cp",
           "prefill context parallelism with sparse attention");

@@ -107,9 +107,8 @@ TEST(StepTimes, AThousandRandomStepsOfAnEngineAreWithinHalfAPercentOfTheirExactP
   expect_within(0.005, subjects);
 }
 
-// Where a cache is cut into blocks over ranks, or an indexer scores keys in tiles, time has steps over the context.
-// Priced sequences all stand at the same place of them; those of a real batch do not, and the straight line that is
-// taken is their mean.
+// Not at the bar yet: 1.14 and 1.26 % off at most. Presumably because a cache that is cut into blocks over ranks, and keys
+// that an indexer scores in tiles, make steps over the context, on which a straight line is drawn; that was not isolated.
 TEST(StepTimes, ContextsThatCountInBlocksAreWithinOneAndAHalfPercentOfEqualSequences) {
   std::vector<std::pair<const char*, Subject>> subjects;
   subjects.emplace_back("mindie, prompts and cache cut",
@@ -119,6 +118,15 @@ TEST(StepTimes, ContextsThatCountInBlocksAreWithinOneAndAHalfPercentOfEqualSeque
                                        "vllm serve /data/DeepSeek-V3.2 --enable-expert-parallel "
                                        "--quantization ascend --max-model-len 16K -tp 16\n"));
   expect_within(0.015, subjects);
+}
+
+// Nothing bounds these: multiples of 64 / 3, rounded down, are edges however many rows there are.
+TEST(RowLadder, EdgesWithoutABoundEndStretchesToo) {
+  RowLadder ladder(8, 4, 1);
+  ladder.edge_every(64, 3);
+  EXPECT_EQ(ladder.around(41).high, 42);
+  EXPECT_EQ(ladder.around(43).low, 43);
+  EXPECT_EQ(ladder.around(20'000).high, 20'010);  // 64 x 938 / 3 = 20,010.7
 }
 
 TEST(RowLadder, StretchesEndAtEdges) {

@@ -371,10 +371,23 @@ TEST(VllmRules, ContextParallelismWithSparseAttention) {
     for (const char* version : {"0.15", "0.18", "0.23"})
       EXPECT_FALSE(has(ruled(v32(options), "atlas-800t-a3", version), "E0425")) << options << " " << version;
   }
+  // It is not refused where the engine does not, but nobody is sent there unwarned (#8579, #8984).
+  EXPECT_TRUE(has(ruled(v32("-tp 8 -pcp 2"), "atlas-800t-a3", "0.18"), "warning[W0427]"));
+  EXPECT_FALSE(has(ruled(v32("-tp 8 -dcp 8"), "atlas-800t-a3", "0.18"), "W0427"));
+  EXPECT_FALSE(has(ruled(serve("-tp 8 -pcp 2"), "atlas-800t-a3", "0.18"), "W0427"));
   EXPECT_TRUE(
       has(ruled(v32("-tp 8 -pcp 2"), "atlas-800t-a3", "0.25"),
           "error[E0425]: vLLM-Ascend 0.25 has no prefill context parallelism (--prefill-context-parallel-size)"));
   EXPECT_FALSE(has(ruled(serve("-tp 8 -pcp 2 -dcp 8"), "atlas-800t-a3", "0.18"), "E0425"));
+}
+
+TEST(VllmRules, PrefillContextAndDataParallelismTogether) {
+  const auto both = serve("-tp 4 -pcp 2 -dp 2"), alone = serve("-tp 8 -pcp 2");
+  for (const char* version : {"0.22.1rc1", "0.23.0", "0.24.0rc1"}) {
+    EXPECT_TRUE(has(ruled(both, "atlas-800t-a3", version), "error[E0447]")) << version;
+    EXPECT_FALSE(has(ruled(alone, "atlas-800t-a3", version), "E0447")) << version;
+  }
+  EXPECT_FALSE(has(ruled(both, "atlas-800t-a3", "0.21.0rc1"), "E0447"));
 }
 
 TEST(VllmRules, VersionsAndHardware) {
